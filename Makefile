@@ -1,0 +1,42 @@
+# Four verbs: study, test, format, docs. Each makes the environment that it needs.
+PYTHON ?= python3
+ENVIRONMENT ?= .venv
+BIN = $(ENVIRONMENT)/bin
+CORES ?= all
+
+.PHONY: study test lint format docs lock environment
+.DELETE_ON_ERROR:
+
+study: environment  ## run the embedded study: every table and figure, from nothing
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
+	$(BIN)/snakemake --report results/report.zip --quiet all
+	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
+
+test: environment lint  ## lint, unit tests and small studies
+	$(BIN)/python -m pytest $(ARGUMENTS)
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+format: environment
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+docs: environment  ## remake the config's schema and table of keys from the settings
+	$(BIN)/python -m bias_amplification.study.reference
+
+lock:  ## pin the newest versions that go together (needs pip-tools)
+	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --upgrade --output-file envs/requirements.txt envs/requirements.in
+	sed -i 's/^torch==\([0-9.]*\)+.*/torch==\1/' envs/requirements.txt
+
+environment: $(ENVIRONMENT)/.complete
+
+$(ENVIRONMENT)/.complete: envs/requirements.txt
+	$(PYTHON) -m venv $(ENVIRONMENT)
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
+	touch $@

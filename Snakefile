@@ -1,0 +1,50 @@
+# The study: from labelled articles to tables and figures. Stages in the order of the work; what each takes and makes
+# stands at the head of its file.
+import os
+import sys
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+
+from bias_amplification import warm
+from bias_amplification.artifacts import StudyError
+from bias_amplification.figures.catalogue import ENDINGS, catalogue
+from bias_amplification.study import Plan, check_paths, derive_seed, gpus_per_job, read_study
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    study = read_study(config)
+    check_paths(study)
+except StudyError as fault:
+    raise WorkflowError(fault) from None
+plan = Plan(study)
+RESULTS = study.results
+if study.compute.warm and workflow.is_main_process and workflow.local_exec:
+    warm.announce(os.getpid())
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/classifier.smk"
+include: "workflow/rules/chain.smk"
+include: "workflow/rules/measures.smk"
+include: "workflow/rules/sharing.smk"
+include: "workflow/rules/neurons.smk"
+include: "workflow/rules/theory.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.corpus.input,
+        rules.base.input,
+        rules.chain.input,
+        rules.measures.input,
+        rules.neurons.input,
+        rules.figures.input,

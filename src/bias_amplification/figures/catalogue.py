@@ -1,0 +1,285 @@
+"""Every figure and table of a study, declared: what it shows, what it is made from, what makes it.
+
+The workflow's rules, Snakemake's report and the page of results all read this list, so a new figure is a function of
+this room and one entry here. Importing it loads no plotting library.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bias_amplification.study import Plan, Version
+
+#: Files of an entry, by kind.
+ENDINGS = {"figure": ("png", "svg", "pdf"), "table": ("csv", "html")}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure or table.
+
+    `inputs` are paths below the results folder, by the function's parameter; `function` is "module:name" for
+    `jobs.run_job`.
+    """
+
+    name: str
+    group: str
+    title: str
+    caption: str
+    function: str
+    inputs: dict[str, str | list[str]]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    kind: str = "figure"
+
+    def files(self, results: str) -> list[str]:
+        """Paths of its files."""
+        return [f"{results}/{self.kind}s/{self.name}.{ending}" for ending in ENDINGS[self.kind]]
+
+    def sources(self, results: str) -> dict[str, str | list[str]]:
+        """Paths of what it is made from, by the function's parameter."""
+        return {
+            name: f"{results}/{paths}" if isinstance(paths, str) else [f"{results}/{path}" for path in paths]
+            for name, paths in self.inputs.items()
+        }
+
+
+_BANDS = "Bands: 95% intervals over the articles of a generation. Dotted: the base model before fine-tuning."
+
+
+def catalogue(plan: Plan) -> dict[str, Entry]:
+    """List a study's figures and tables, in the order of the page of results.
+
+    The first seed set gives Figures 2, 3, 6, 7 and following; the second gives Figure 5; further ones are named after
+    their seed set.
+    """
+    entries = [
+        *_corpus(plan),
+        *_base(plan),
+        *_trajectories(plan),
+        *_articles(plan),
+        *_neurons(plan),
+        *_theory(),
+    ]
+    return {entry.name: entry for entry in entries}
+
+
+def _corpus(plan: Plan) -> list[Entry]:
+    cleaning = Entry(
+        name="cleaning",
+        kind="table",
+        group="Corpus and classifier",
+        title="What cleaning did",
+        caption="How many articles each step of reading, cleaning and identity removal changed or left out, with the "
+        "ids of some.",
+        function="figures.tables:write_cleaning_table",
+        inputs={"cleaning_file": "corpus/cleaning.parquet"},
+    )
+    splits = [f"classifier/splits/{split}/scores.json" for split in plan.study.classifier.splits]
+    table_1 = Entry(
+        name="table_1",
+        kind="table",
+        group="Corpus and classifier",
+        title="Table 1: classifier candidates",
+        caption="Each candidate's scores on articles that it was not trained on. The study uses the one with the best "
+        "macro F1 on the validation part of the random split, and trains that one again on splits by event and by "
+        "outlet: labels are given by outlet, so a random split flatters.",
+        function="figures.tables:write_classifier_table",
+        inputs={"scores_files": [f"classifier/{name}/scores.json" for name in plan.candidates] + splits},
+    )
+    return [cleaning, table_1]
+
+
+def _base(plan: Plan) -> list[Entry]:
+    metrics = Entry(
+        name="metrics",
+        kind="table",
+        group="Bias and quality over generations",
+        title="Every model version",
+        caption="One row a generation of every round, and the base model: shares of labels in per cent, mean "
+        "probabilities, text quality index and perplexities, each with its 95% interval over articles in brackets.",
+        function="figures.tables:write_metrics_table",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels},
+    )
+    first = plan.seed_sets_used()[0]
+    figure_2 = Entry(
+        name="figure_2",
+        group="Bias and quality over generations",
+        title="Figure 2: what the base model writes",
+        caption="Share of the base model's articles with each most likely label, before any fine-tuning, prompted with "
+        f"the {plan.seed_sets[first].size} articles of the seed set {first}. Black lines: 95% intervals over articles. "
+        "Dotted: equal shares.",
+        function="figures.distributions:write_label_distribution",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels, "seed_set": first},
+    )
+    return [figure_2, metrics]
+
+
+def _trajectory(plan: Plan, name: str, title: str, caption: str, **arguments: Any) -> Entry:
+    return Entry(
+        name=name,
+        group="Bias and quality over generations",
+        title=title,
+        caption=f"{caption} {_BANDS}",
+        function="figures.trajectories:write_trajectories",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels, **arguments},
+    )
+
+
+def _trajectories(plan: Plan) -> list[Entry]:
+    labels = plan.study.corpus.labels
+    quality = "text_quality_index" if plan.study.quality.score == "class" else "text_quality_index_weighted"
+    entries = []
+    for position, seed_set in enumerate(plan.seed_sets_used()):
+        rounds = [r.name for r in plan.study.rounds if r.seed_set == seed_set]
+        tracked = list(dict.fromkeys(plan.rounds[name].tracked_label for name in rounds))
+        number = {0: "3", 1: "5"}.get(position)
+        name = f"figure_{number}" if number else f"trajectories_{seed_set}"
+        heading = f"Figure {number}: " if number else ""
+        entries.append(
+            _trajectory(
+                plan,
+                name,
+                f"{heading}bias and text quality, seed set {seed_set}",
+                f"Share of articles whose most likely label is {' or '.join(tracked)}, and mean text quality index, "
+                f"in the rounds that start from the seed set {seed_set}. Generation 0 is fine-tuned on real articles.",
+                columns=[*(f"share_{label}" for label in tracked), quality],
+                rounds=rounds,
+            )
+        )
+        others = [label for label in labels if label not in tracked]
+        for order, label in enumerate(others if position == 0 else []):
+            entries.append(
+                _trajectory(
+                    plan,
+                    f"figure_{6 + order}" if order < 2 else f"share_{label}",
+                    (f"Figure {6 + order}: " if order < 2 else "") + f"articles labelled {label}",
+                    f"Share of articles whose most likely label is {label}, in the rounds of Figure 3.",
+                    columns=[f"share_{label}"],
+                    rounds=rounds,
+                )
+            )
+    rounds = [r.name for r in plan.study.rounds if r.seed_set == plan.seed_sets_used()[0]]
+    entries.append(
+        _trajectory(
+            plan,
+            "figure_9",
+            "Figure 9: perplexity",
+            "Mean perplexity of the synthetic articles under the base model and under the model that wrote them, on "
+            "a logarithmic axis. Low perplexity is not quality: text that repeats itself is easy to predict.",
+            columns=["perplexity_base", "perplexity_generating"],
+            rounds=rounds,
+            logarithmic=True,
+        )
+    )
+    return entries
+
+
+def _articles(plan: Plan) -> list[Entry]:
+    example, shown = plan.study.example, plan.example_round
+    folders = [v.folder for v in plan.versions() if v.round == shown]
+    tables = {
+        f"{kind}_files": [f"{folder}/{kind}.parquet" for folder in folders]
+        for kind in ("articles", "predictions", "quality", "perplexity")
+    }
+    column = "quality" if plan.study.quality.score == "class" else "quality_weighted"
+    group = "Articles"
+    seed_set = plan.seed_set_file(Version(shown, 0)).removeprefix(f"{plan.study.results}/")
+    history = {"seed_set_file": seed_set, **tables}
+    choice = {"labels": plan.study.corpus.labels, "article_id": example.article_id, "label": example.label}
+    return [
+        Entry(
+            name="figure_8",
+            group=group,
+            title="Figure 8: how text quality is spread over articles",
+            caption=f"One histogram a generation of the articles' text quality index, round {shown}, bins of 0.1. "
+            "Black: the mean. Articles without a sentence are left out.",
+            function="figures.distributions:write_quality_distribution",
+            inputs={"quality_files": tables["quality_files"]},
+            arguments={"column": column},
+        ),
+        Entry(
+            name="article_evolution",
+            group=group,
+            title="One article across generations (appendices C and F)",
+            caption=f"What each generation of round {shown} made of the same seed article: label probabilities, text "
+            "quality index, and perplexity under the base model and under the model that wrote it. One article is an "
+            "illustration, not evidence. The texts themselves stand in article_page.html.",
+            function="figures.article:write_article_evolution",
+            inputs=history,
+            arguments=choice,
+        ),
+    ]
+
+
+def _neurons(plan: Plan) -> list[Entry]:
+    group, versions = "Neurons", len(list(plan.versions()))
+    alpha = plan.study.neurons.alpha
+    return [
+        Entry(
+            name="figure_4",
+            group=group,
+            title="Figure 4: neuron weights against bias and text quality",
+            caption=f"Pearson correlation, over all {versions} model versions, of each neuron's weight with bias and "
+            "with text quality. Above: how many neurons have which correlation. Below: each line is a layer, its "
+            "neurons sorted; white marks where the sign changes, and neurons that never changed are blank. Both sides "
+            "drift over generations, so high values are to be expected by drift alone; the regressions use "
+            "differences for that reason.",
+            function="figures.neurons:write_correlations",
+            inputs={"correlations_file": "neurons/correlations.parquet"},
+        ),
+        Entry(
+            name="neuron_sets",
+            group=group,
+            title="Neurons that go with bias, with text quality, and with both (section 4.4)",
+            caption=f"Counts of neurons whose changes go with changes of the outcome at p < {alpha:g} (Newey-West), "
+            "for weights and for activations. Open bar: the overlap to be expected if the two sets were independent, "
+            "and the probability of at least the overlap found then. That probability takes neurons as independent "
+            "of each other, which they are not.",
+            function="figures.neurons:write_neuron_sets",
+            inputs={"sets_file": "neurons/sets.parquet"},
+        ),
+        Entry(
+            name="neuron_counts",
+            kind="table",
+            group=group,
+            title="Counts of neurons (section 4.4)",
+            caption="Neurons tested; those that go with bias, with text quality and with both; the overlap to be "
+            "expected of independent sets of these sizes, and the probability of at least the overlap found.",
+            function="figures.tables:write_neuron_table",
+            inputs={"sets_file": "neurons/sets.parquet"},
+        ),
+        Entry(
+            name="p_values",
+            group=group,
+            title="p-values of all regressions",
+            caption="One regression for each neuron, measure and outcome. Dashed: the height of every bar if no "
+            "neuron went with the outcome. Neurons are correlated with each other, so the shape varies more than for "
+            "independent tests.",
+            function="figures.neurons:write_p_values",
+            inputs={"regression_file": "neurons/regression.parquet"},
+            arguments={"alpha": alpha},
+        ),
+    ]
+
+
+def _theory() -> list[Entry]:
+    captions = {
+        "weighted": "Each generation is fitted to a sample of the one before it, weighted by the density fitted there: "
+        "a bias that feeds on itself without sampling error.",
+        "plain": "As Figure 10, without weights: the fitted density stays near the real sample's.",
+    }
+    return [
+        Entry(
+            name=f"figure_{number}",
+            group="Theory",
+            title=f"Figure {number}: {method} maximum likelihood in a loop",
+            caption=f"{captions[method]} Fitted Beta densities by generation; dashed: mean of the biased pretraining "
+            "distribution.",
+            function="figures.densities:write_beta_densities",
+            inputs={"beta_file": "theory/beta.parquet"},
+            arguments={"method": method},
+        )
+        for number, method in ((10, "weighted"), (11, "plain"))
+    ]

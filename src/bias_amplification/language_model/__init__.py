@@ -1,0 +1,1 @@
+"""The language model: obtain it, fine-tune it, let it write, measure its perplexity."""

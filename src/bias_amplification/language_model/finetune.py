@@ -1,0 +1,123 @@
+"""Fine-tune one generation on its training set (paper, section 3.2)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bias_amplification import strategies
+from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.provenance import write_metadata
+from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
+from bias_amplification.language_model.texts import encode, training_texts
+from bias_amplification.language_model.training import Recipe, train
+
+Texts = dict[str, tuple[str, str]]
+
+
+def compose_training_set(
+    seed_set: Path | str, out: Path | str, *, strategy: str, generation: int, options: Mapping[str, Any], seed: int
+) -> None:
+    """Write which texts a generation is trained on.
+
+    Parameters
+    ----------
+    seed_set
+        The round's seed set (schema `ARTICLES`).
+    out
+        The table to make (schema `TRAINING_SET`).
+    strategy, generation, seed
+        See `strategies.training_rows`.
+    options
+        Fields of `strategies.Options`.
+    """
+    ids = read_table(seed_set, ARTICLES, ["article_id"]).column("article_id").to_pylist()
+    rows = strategies.training_rows(strategy, ids, generation, strategies.Options(**options), seed)
+    write_table(rows, out, TRAINING_SET)
+
+
+def finetune_generation(
+    training_set: Path | str,
+    sources: Mapping[str, Path | str],
+    initial_model: Path | str,
+    tokenizer: Path | str,
+    out: Path | str,
+    *,
+    recipe: Mapping[str, Any],
+    max_tokens: int,
+    example: str,
+    learn_end: bool,
+    seed: int,
+    device: str,
+    precision: str,
+) -> None:
+    """Fine-tune a model and write model.safetensors, config.json, training_log.parquet and metadata.json.
+
+    Parameters
+    ----------
+    training_set
+        Which texts to train on (schema `TRAINING_SET`).
+    sources
+        For each origin that it names, the table that holds the texts: the seed set (schema `ARTICLES`) or a
+        generation's articles (schema `GENERATED_ARTICLES`).
+    initial_model
+        Folder of the model to start from.
+    tokenizer
+        Folder with tokenizer.json.
+    out
+        The generation's folder.
+    recipe
+        Fields of `training.Recipe`.
+    max_tokens
+        Examples are cut to their first tokens.
+    example
+        "article" or "line".
+    learn_end
+        Whether the end-of-text token after an example is learned.
+    seed
+        Order of examples and dropout.
+    device, precision
+        As in the config's `compute`.
+
+    Raises
+    ------
+    StudyError
+        If a table lacks an article that the training set names, or a file is damaged.
+    """
+    model = load_model(initial_model)
+    limit = getattr(model.config, "max_position_embeddings", None) or max_tokens
+    if max_tokens > limit:
+        raise StudyError(f"finetuning.max_tokens is {max_tokens}, but the base model has {limit} positions: lower it.")
+    end = end_token(model)
+    texts = _training_texts(training_set, sources, example)
+    encoded = encode(load_tokenizer(tokenizer), texts, max_tokens - learn_end)
+    examples = [tokens + [end] * learn_end for tokens in encoded]
+    log, figures = train(model, examples, Recipe(**recipe), pad=end, seed=seed, device=device, precision=precision)
+    out = Path(out)
+    write_table(log, out / "training_log.parquet", TRAINING_LOG)
+    save_model(model.to("cpu"), out)
+    write_metadata(
+        out / "metadata.json", seed=seed, initial_model=str(initial_model), examples=len(examples), training=figures
+    )
+
+
+def _training_texts(training_set: Path | str, sources: Mapping[str, Path | str], example: str) -> list[str]:
+    rows = read_table(training_set, TRAINING_SET)
+    tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
+    texts: list[str] = []
+    for origin, article_id in zip(*(rows.column(name).to_pylist() for name in ("origin", "article_id")), strict=True):
+        if article_id not in tables[origin]:
+            raise StudyError(
+                f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
+                "snakemake again."
+            )
+        texts.extend(training_texts(*tables[origin][article_id], example))
+    return texts
+
+
+def _texts_by_id(path: Path | str, origin: str) -> Texts:
+    schema, body = (ARTICLES, "body") if origin == strategies.SEED_SET else (GENERATED_ARTICLES, "text")
+    table: pa.Table = read_table(path, schema, ["article_id", "title", body])
+    return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}

@@ -1,0 +1,206 @@
+"""Let a model write one synthetic article per real article (paper, section 3.3)."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
+from bias_amplification.language_model.device import choose_device
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.texts import article_prompts, encode
+
+
+def batches_of_prompts(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Group prompts for decoding: longest first, like lengths together, at most `size` in a batch.
+
+    Prompts of one length share batches without padding as far as they fill them; most prompts are whole blocks, so
+    padding is rare.
+    """
+    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
+    longest = [i for i in order if lengths[i] == lengths[order[0]]]
+    rest = order[len(longest) :]
+    return [part[k : k + size] for part in (longest, rest) for k in range(0, len(part), size)]
+
+
+@torch.no_grad()
+def continue_prompts(
+    model: PreTrainedModel,
+    prompts: Sequence[list[int]],
+    *,
+    new_tokens: int,
+    decoding: Mapping[str, Any],
+    batch_prompts: int,
+    end: int,
+    seed: int,
+) -> list[list[int]]:
+    """Continue each prompt by at most `new_tokens` tokens, stopping at the end token.
+
+    Parameters
+    ----------
+    model
+        On its device, in `eval` mode.
+    prompts
+        Token ids; an empty prompt gets an empty continuation.
+    new_tokens
+        Most tokens per prompt.
+    decoding
+        `method` "greedy", "beam" (with `beams`) or "nucleus" (with `top_p`, `temperature`).
+    batch_prompts
+        Prompts decoded at once.
+    end
+        End-of-text token; it is left out of the continuation.
+    seed
+        For nucleus sampling; each batch draws from a stream of its own.
+
+    Returns
+    -------
+    list of list of int
+        In the order of `prompts`.
+    """
+    options: dict[str, Any] = {"do_sample": False}
+    if decoding["method"] == "beam":
+        options["num_beams"] = decoding["beams"]
+    elif decoding["method"] == "nucleus":
+        options = {"do_sample": True, "top_p": decoding["top_p"], "top_k": 0, "temperature": decoding["temperature"]}
+    results: list[list[int]] = [[] for _ in prompts]
+    batches = batches_of_prompts([len(prompt) for prompt in prompts], batch_prompts)
+    start, done = time.perf_counter(), 0
+    for number, batch in enumerate(batches):
+        longest = len(prompts[batch[0]])
+        # Left padding: every row's last real token is where the continuation starts.
+        tokens = torch.full((len(batch), longest), end)
+        mask = torch.zeros((len(batch), longest), dtype=torch.long)
+        for row, i in enumerate(batch):
+            tokens[row, longest - len(prompts[i]) :] = torch.tensor(prompts[i])
+            mask[row, longest - len(prompts[i]) :] = 1
+        torch.manual_seed(seed + number)
+        written = model.generate(
+            tokens.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=new_tokens,
+            eos_token_id=end,
+            pad_token_id=end,
+            **options,
+        )[:, longest:].tolist()
+        for i, row in zip(batch, written, strict=True):
+            results[i] = row[: row.index(end)] if end in row else row
+        done += sum(len(results[i]) for i in batch)
+        rate = done / (time.perf_counter() - start)
+        print(f"batch {number + 1} of {len(batches)}, {done:,} tokens written, {rate:,.0f} tokens/s", flush=True)
+    return results
+
+
+def write_articles(
+    model: PreTrainedModel, tokenizer: Tokenizer, articles: pa.Table, *, block_tokens: int, **options: Any
+) -> pa.Table:
+    """Write one synthetic article per real article.
+
+    The title and the body's blocks are prompts of their own, always the real ones; all continuations of an article
+    are joined as tokens and then decoded.
+
+    Parameters
+    ----------
+    model, tokenizer
+        The writer.
+    articles
+        The seed set (schema `ARTICLES`).
+    block_tokens
+        Length of a body block.
+    options
+        For `continue_prompts`.
+
+    Returns
+    -------
+    pa.Table
+        Schema `GENERATED_ARTICLES`, in the seed set's order.
+    """
+    titles = articles.column("title").to_pylist()
+    bodies = articles.column("body").to_pylist()
+    per_article = [
+        article_prompts(title, body, block_tokens)
+        for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
+    ]
+    continuations = iter(continue_prompts(model, [p for prompts in per_article for p in prompts], **options))
+    written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
+    return pa.table(
+        {
+            "article_id": articles.column("article_id"),
+            "title": articles.column("title"),
+            "text": pa.array(tokenizer.decode_batch(written, skip_special_tokens=True), pa.string()),
+            "prompts": pa.array([len(prompts) for prompts in per_article], pa.int32()),
+            "new_tokens": pa.array([len(tokens) for tokens in written], pa.int32()),
+        }
+    )
+
+
+def generate_articles(
+    model: Path | str,
+    tokenizer: Path | str,
+    seed_set: Path | str,
+    out: Path | str,
+    *,
+    generation: Mapping[str, Any],
+    decoding: Mapping[str, Any],
+    seed: int,
+    device: str,
+) -> None:
+    """Write a generation's articles.parquet.
+
+    Parameters
+    ----------
+    model, tokenizer
+        Folders.
+    seed_set
+        The round's real articles (schema `ARTICLES`).
+    out
+        The table to make (schema `GENERATED_ARTICLES`).
+    generation, decoding
+        The config's `generation` section and the round's `decoding`.
+    seed, device
+        For nucleus sampling; where to compute.
+
+    Raises
+    ------
+    StudyError
+        If a prompt and its continuation exceed the model's context.
+    """
+    language_model = load_model(model, choose_device(device))
+    articles = read_table(seed_set, ARTICLES)
+    needed = generation["block_tokens"] + generation["new_tokens"]
+    context = getattr(language_model.config, "max_position_embeddings", math.inf)
+    if needed > context:
+        raise StudyError(
+            f"generation.block_tokens + generation.new_tokens is {needed}, but the model has {context} positions: "
+            "lower one of them."
+        )
+    words = load_tokenizer(tokenizer)
+    titles = encode(words, articles.column("title").to_pylist())
+    for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
+        if len(title) + generation["new_tokens"] > context:
+            raise StudyError(
+                f"{seed_set}: the title of article {article_id} has {len(title)} tokens, which with "
+                f"generation.new_tokens exceed the model's {context} positions: lower generation.new_tokens or mend "
+                "the article in the corpus."
+            )
+    table = write_articles(
+        language_model,
+        words,
+        articles,
+        block_tokens=generation["block_tokens"],
+        new_tokens=generation["new_tokens"],
+        batch_prompts=generation["batch_prompts"],
+        decoding=decoding,
+        end=end_token(language_model),
+        seed=seed,
+    )
+    if table.column("article_id").to_pylist() != articles.column("article_id").to_pylist():
+        raise ValueError(f"{out}: the synthetic articles are not the seed set's, one for one")
+    write_table(table, out, GENERATED_ARTICLES)

@@ -1,0 +1,157 @@
+"""Models and tokenizers from folders and hubs: safetensors only, no remote code, hub revisions pinned."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.models import check_model_folder
+
+
+def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
+    """Load a causal language model in float32, ready to read with (`eval`).
+
+    Parameters
+    ----------
+    folder
+        config.json and model.safetensors.
+    device
+        Where to put it.
+
+    Raises
+    ------
+    StudyError
+        If the folder lacks something or a file is cut short.
+    """
+    folder = check_model_folder(folder)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"{folder} holds no causal language model ({_first_line(error)}): give a folder that does."
+        ) from error
+    _check_complete(found, folder)
+    return model.to(device).eval()
+
+
+def _check_complete(found: dict[str, Any], name: Path | str) -> None:
+    """Refuse weights that leave a part of the model at random: transformers only warns of it."""
+    if missing := sorted(found["missing_keys"]):
+        raise StudyError(f"{name} lacks weights that its config.json announces, {missing[0]} first: fetch it anew.")
+
+
+def save_model(model: PreTrainedModel, folder: Path | str) -> None:
+    """Write model.safetensors and config.json, each whole or not at all."""
+    with new_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        for file in temporary.iterdir():
+            if file.name not in ("model.safetensors", "config.json"):
+                file.unlink()
+
+
+def load_tokenizer(folder: Path | str) -> Tokenizer:
+    """Load tokenizer.json of a folder.
+
+    Raises
+    ------
+    StudyError
+        If it is missing or broken.
+    """
+    file = Path(folder) / "tokenizer.json"
+    if not file.exists():
+        raise StudyError(f"{file} does not exist: give a folder with a fast tokenizer's tokenizer.json.")
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise StudyError(f"{file} is no tokenizer ({error}): delete it and run snakemake again.") from error
+    # A file may carry the cutting and padding of whoever saved it; here texts are cut by who encodes them.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def end_token(model: PreTrainedModel) -> int:
+    """Return the end-of-text token's id, which also pads.
+
+    Raises
+    ------
+    StudyError
+        If the model's config names none.
+    """
+    end = model.config.eos_token_id
+    if isinstance(end, list):
+        end = end[0]
+    if end is None:
+        raise StudyError("The base model's config.json names no eos_token_id: add it, it pads and ends texts.")
+    return end
+
+
+def obtain_base_model(
+    out: Path | str, *, source: str, hub_id: str | None, revision: str | None, path: str | None
+) -> None:
+    """Put a model from a hub or a folder into the run, in the one format that later steps read.
+
+    Parameters
+    ----------
+    out
+        The run's folder of the base model: model.safetensors, config.json, tokenizer.json, tokenizer_config.json.
+    source
+        "hub" or "folder".
+    hub_id, revision
+        The hub's name of the model and the commit.
+    path
+        The folder.
+
+    Raises
+    ------
+    StudyError
+        If the model cannot be had or lacks something.
+    """
+    if source == "folder":
+        name, options = check_model_folder(path), {"local_files_only": True}
+    else:
+        if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+            raise StudyError(
+                f"base_model.revision is {revision!r}: give the 40 hex digits of a commit of {hub_id}, so that every "
+                "run gets the same weights."
+            )
+        name, options = hub_id, {"revision": revision}
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        key = "base_model.path" if source == "folder" else "base_model.hub_id"
+        raise StudyError(f"The base model {name} cannot be loaded ({_first_line(error)}): correct {key}.") from error
+    _check_complete(found, name)
+    model.config.use_cache = True
+    with new_folder(out) as temporary:
+        tokenizer.save_pretrained(temporary)
+        if not (temporary / "tokenizer.json").exists():
+            raise StudyError(f"{name} has no fast tokenizer (tokenizer.json): choose a model that has one.")
+        for file in temporary.iterdir():
+            if file.name not in ("tokenizer.json", "tokenizer_config.json"):
+                file.unlink()
+    save_model(model, out)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]

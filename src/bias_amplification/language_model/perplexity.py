@@ -1,0 +1,110 @@
+"""Perplexity of synthetic articles (paper, section 4.2 and appendix E)."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from transformers import PreTrainedModel
+
+from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
+from bias_amplification.language_model.device import choose_device
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.texts import batches_by_length, encode
+
+#: Logits held at once, as numbers: bounds memory to about 4 bytes x 2 copies x this.
+_LOGITS = 2**27
+
+
+@torch.no_grad()
+def perplexities(
+    model: PreTrainedModel, sequences: Sequence[list[int]], *, batch_tokens: int, pad: int
+) -> list[float | None]:
+    """Compute exp of the mean negative log-likelihood of each sequence's tokens from the second on.
+
+    Parameters
+    ----------
+    model
+        On its device, in `eval` mode.
+    sequences
+        Token ids.
+    batch_tokens
+        Tokens a batch may hold, padding included.
+    pad
+        Token that pads; masked.
+
+    Returns
+    -------
+    list of float or None
+        None for a sequence of fewer than two tokens.
+    """
+    results: list[float | None] = [None] * len(sequences)
+    budget = max(1, min(batch_tokens, _LOGITS // model.config.vocab_size))
+    usable = [len(sequence) if len(sequence) > 1 else 0 for sequence in sequences]
+    for batch in batches_by_length(usable, budget):
+        longest = usable[batch[0]]
+        tokens = torch.full((len(batch), longest), pad)
+        mask = torch.zeros((len(batch), longest), dtype=torch.long)
+        for row, i in enumerate(batch):
+            tokens[row, : usable[i]] = torch.tensor(sequences[i])
+            mask[row, : usable[i]] = 1
+        tokens, mask = tokens.to(model.device), mask.to(model.device)
+        logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, :-1]
+        losses = torch.nn.functional.cross_entropy(
+            logits.float().transpose(1, 2), tokens[:, 1:], reduction="none"
+        ).double()
+        sums = (losses * mask[:, 1:]).sum(1).tolist()
+        for i, total in zip(batch, sums, strict=True):
+            results[i] = math.exp(total / (usable[i] - 1))
+    return results
+
+
+def score_perplexity(
+    articles: Path | str,
+    base_model: Path | str,
+    generating_model: Path | str,
+    out: Path | str,
+    *,
+    max_tokens: int,
+    batch_tokens: int,
+    device: str,
+) -> None:
+    """Write perplexity.parquet: each article's perplexity under the frozen base and under the model that wrote it.
+
+    Parameters
+    ----------
+    articles
+        A generation's articles (schema `GENERATED_ARTICLES`); their text is measured, without the title.
+    base_model, generating_model
+        Folders; the same one for the base model's own articles. The tokenizer is the base model's.
+    out
+        The table to make (schema `PERPLEXITY`).
+    max_tokens
+        First tokens of an article that count; the model's context bounds it.
+    batch_tokens, device
+        Tokens measured at once; where to compute.
+    """
+    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
+    chosen = choose_device(device)
+    columns = {}
+    for name, folder in (("perplexity_base", base_model), ("perplexity_generating", generating_model)):
+        if name == "perplexity_generating" and Path(generating_model) == Path(base_model):
+            columns[name] = columns["perplexity_base"]
+            continue
+        model = load_model(folder, chosen)
+        limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+        sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
+        columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, pad=end_token(model))
+    write_table(
+        pa.table(
+            {
+                "article_id": table.column("article_id"),
+                "tokens": pa.array([len(sequence) for sequence in sequences], pa.int32()),
+                **{name: pa.array(values, pa.float64()) for name, values in columns.items()},
+            }
+        ),
+        out,
+        PERPLEXITY,
+    )

@@ -1,0 +1,75 @@
+"""From articles to token sequences: training examples, prompts, batches."""
+
+from collections.abc import Iterable, Sequence
+
+from tokenizers import Tokenizer
+
+
+def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: int | None = None) -> list[list[int]]:
+    """Tokenize texts without special tokens, keeping the first `max_tokens` of each."""
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    return [encoding.ids if max_tokens is None else encoding.ids[:max_tokens] for encoding in encodings]
+
+
+def training_texts(title: str, body: str, example: str) -> list[str]:
+    """Cut an article into training texts.
+
+    Parameters
+    ----------
+    title, body
+        The article; a synthetic article has the real title and the model's text.
+    example
+        "article": title, newline, body as one text. "line": every line that is not blank by itself, as published.
+
+    Returns
+    -------
+    list of str
+        At least one text unless the article is empty.
+    """
+    whole = f"{title}\n{body}".strip()
+    if example == "article":
+        return [whole] if whole else []
+    return [line for line in whole.splitlines() if line.strip()]
+
+
+def cut_blocks(tokens: Sequence[int], size: int) -> list[list[int]]:
+    """Cut a token sequence into blocks of `size`; the last may be shorter (paper, section 3.3)."""
+    return [list(tokens[start : start + size]) for start in range(0, len(tokens), size)]
+
+
+def article_prompts(title: Sequence[int], body: Sequence[int], block: int) -> list[list[int]]:
+    """List an article's prompts: its whole title, then its body's blocks.
+
+    Parameters
+    ----------
+    title, body
+        Token ids, encoded apart.
+    block
+        Length of a body block, tokens.
+    """
+    return [list(title), *cut_blocks(body, block)] if title else cut_blocks(body, block)
+
+
+def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Group sequences of like length under a token budget, longest first.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each sequence.
+    tokens
+        Budget of a batch, padding included. A longer sequence makes a batch of its own.
+
+    Returns
+    -------
+    list of list of int
+        Indices; each sequence of positive length stands in exactly one batch.
+    """
+    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches

@@ -1,0 +1,170 @@
+"""What the config's rounds come to: the model versions, what each is trained on, and which are the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bias_amplification import strategies
+from bias_amplification.study.seeds import derive_seed
+from bias_amplification.study.settings import Candidate, Finetuning, Round, SeedSet, Study
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """A model version: one generation of one round."""
+
+    round: str
+    generation: int
+
+    @property
+    def folder(self) -> str:
+        """Its folder below the results folder."""
+        return f"rounds/{self.round}/generation_{self.generation:02d}"
+
+
+class Plan:
+    """The versions of a study and their kinship.
+
+    Parameters
+    ----------
+    study
+        A validated study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+
+    @cached_property
+    def rounds(self) -> dict[str, Round]:
+        """Rounds by name, in the config's order."""
+        return {r.name: r for r in self.study.rounds}
+
+    @cached_property
+    def seed_sets(self) -> dict[str, SeedSet]:
+        """Seed sets by name."""
+        return {s.name: s for s in self.study.seed_sets}
+
+    @cached_property
+    def candidates(self) -> dict[str, Candidate]:
+        """Candidates for the leaning classifier by name."""
+        return {c.name: c for c in self.study.classifier.candidates}
+
+    @property
+    def example_round(self) -> str:
+        """The round whose articles are shown as examples."""
+        return self.study.example.round or self.study.rounds[0].name
+
+    @property
+    def corpus_files(self) -> list[str]:
+        """Local files that the corpus is read from, so that a change of one is noticed. A folder's files are not."""
+        corpus = self.study.corpus
+        named = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
+        return [path for path in named if path and Path(path).is_file()]
+
+    def versions(self) -> Iterator[Version]:
+        """Every version, round by round in the config's order, generations ascending."""
+        for name in self.rounds:
+            for generation in range(self.study.generations):
+                yield Version(name, generation)
+
+    @staticmethod
+    def version(wildcards: Any) -> Version:
+        """Read a version off anything with a `round` and a `generation`, such as a rule's wildcards."""
+        return Version(wildcards.round, int(wildcards.generation))
+
+    def finetuning(self, name: str) -> Finetuning:
+        """Fine-tuning settings of a round, its own epochs and weight decay put in."""
+        r = self.rounds[name]
+        own = {key: value for key in ("epochs", "weight_decay") if (value := getattr(r, key)) is not None}
+        return self.study.finetuning.model_copy(update=own)
+
+    @cached_property
+    def sharing(self) -> dict[str, str]:
+        """Rounds whose generation 0 is another round's: round name to the name of the round that trains it.
+
+        Generation 0 is trained on the seed set alone whatever the strategy, so rounds with the same seed set,
+        fine-tuning and decoding share it.
+        """
+        first: dict[tuple, str] = {}
+        shared = {}
+        for name, r in self.rounds.items():
+            # Settings are hashable values by their JSON form.
+            key = (r.seed_set, self.finetuning(name).model_dump_json(), r.decoding.model_dump_json())
+            if key in first:
+                shared[name] = first[key]
+            else:
+                first[key] = name
+        return shared
+
+    def seed(self, use: str, version: Version) -> int:
+        """Derive a version's seed for one use.
+
+        Generation 0 is named by its seed set instead of its round, so that one that rounds share does not depend on
+        which of them comes first in the config.
+        """
+        name = version.round if version.generation else f"seed_set {self.rounds[version.round].seed_set}"
+        return derive_seed(self.study.seed, use, name, version.generation)
+
+    def seed_set_file(self, version: Version) -> str:
+        """Path of the round's seed set."""
+        return f"{self.study.results}/corpus/seed_sets/{self.rounds[version.round].seed_set}.parquet"
+
+    def training_sources(self, version: Version) -> dict[str, str]:
+        """Name the tables that hold a version's training texts: origin to path."""
+        options = strategies.Options(**self.study.strategies.model_dump())
+        paths = {}
+        for origin in strategies.origins(self.rounds[version.round].strategy, version.generation, options):
+            folder = f"{self.study.results}/rounds/{version.round}/{origin}"
+            paths[origin] = (
+                self.seed_set_file(version) if origin == strategies.SEED_SET else f"{folder}/articles.parquet"
+            )
+        return paths
+
+    def initial_model(self, version: Version) -> str:
+        """Path of the weights that a version's training starts from."""
+        if version.generation == 0 or self.study.finetuning.initialisation == "base":
+            return f"{self.study.results}/base/model.safetensors"
+        previous = Version(version.round, version.generation - 1)
+        return f"{self.study.results}/{previous.folder}/model.safetensors"
+
+    def seed_sets_used(self) -> list[str]:
+        """Seed sets that a round starts from, in the config's order."""
+        used = {r.seed_set for r in self.study.rounds}
+        return [name for name in self.seed_sets if name in used]
+
+    def measured(self) -> list[dict[str, str | int | None]]:
+        """List what is measured, in the metrics table's order: the base model's articles, then every version's.
+
+        Returns
+        -------
+        list of dict
+            `folder` below the results, and what the metrics table says of the row besides its numbers.
+        """
+        rows: list[dict[str, str | int | None]] = [
+            {
+                "folder": f"base/generated/{name}",
+                "round": "base",
+                "generation": None,
+                "seed_set": name,
+                "strategy": None,
+                "decoding": "greedy",
+                "tracked_label": None,
+            }
+            for name in self.seed_sets_used()
+        ]
+        for version in self.versions():
+            r = self.rounds[version.round]
+            rows.append(
+                {
+                    "folder": version.folder,
+                    "round": version.round,
+                    "generation": version.generation,
+                    "seed_set": r.seed_set,
+                    "strategy": r.strategy,
+                    "decoding": r.decoding.method,
+                    "tracked_label": r.tracked_label,
+                }
+            )
+        return rows

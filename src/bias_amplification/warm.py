@@ -1,0 +1,209 @@
+"""A process with the heavy libraries loaded, from which local jobs fork.
+
+Loading PyTorch and transformers takes some five seconds of a core; a study has hundreds of jobs that need them. So
+the first job of a run starts one process that loads them once and then forks for each job. A job stays what it was:
+one process of its own from declared inputs to declared outputs. It ends when its scheduler's job ends, because it
+watches the connection over which it was asked for.
+
+The workflow turns this on for local jobs by naming a socket in `BIAS_AMPLIFICATION_WARM`; without it, or when the
+process cannot be reached, jobs load what they need themselves.
+"""
+
+import contextlib
+import fcntl
+import os
+import pickle
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "BIAS_AMPLIFICATION_WARM"
+
+#: Seconds to wait for the process to load its libraries before a job goes its own way.
+_PATIENCE = 120
+
+#: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU.
+_PRELOAD = (
+    "numpy",
+    "pyarrow.parquet",
+    "torch",
+    "tokenizers",
+    "transformers.models.gpt2.modeling_gpt2",
+    "bias_amplification.language_model.finetune",
+    "bias_amplification.language_model.generate",
+    "bias_amplification.language_model.perplexity",
+    "bias_amplification.measures.leaning",
+    "bias_amplification.measures.quality",
+    "bias_amplification.neurons.extract",
+)
+
+
+def announce(head: int) -> None:
+    """Turn the warm process on for the jobs of a scheduler.
+
+    Parameters
+    ----------
+    head
+        The scheduler's process id; the warm process ends with it.
+    """
+    os.environ[VARIABLE] = str(Path(tempfile.gettempdir()) / f"bias-amplification-{os.getuid()}-{head}")
+
+
+def run(task: Any) -> int | None:
+    """Run a task in a fork of the warm process.
+
+    Returns
+    -------
+    int or None
+        The job's exit status; None if there is no warm process, and nothing has run.
+    """
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        return None
+    try:
+        connection = _connect(Path(folder))
+    except OSError as error:
+        print(f"No warm process ({error}): the job loads its libraries itself.", file=sys.stderr)
+        return None
+    with connection:
+        message = pickle.dumps((sys.path, task))
+        connection.sendall(len(message).to_bytes(8, "big") + message)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(1)
+    # A fork that was killed (out of memory, say) closes without an answer.
+    return answer[0] if answer else 1
+
+
+def _connect(folder: Path) -> socket.socket:
+    """Connect to the warm process, starting it if this is the first job."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        raise OSError(f"{folder} is not a private folder of this user")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            return _dial(folder)
+        log = (folder / "log").open("w")
+        server = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, ",".join(_PRELOAD), *sys.path],
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and server.poll() is None:
+            with contextlib.suppress(OSError):
+                return _dial(folder)
+            time.sleep(0.05)
+    raise OSError(f"it did not start: {(folder / 'log').read_text()[-300:].strip()}")
+
+
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[2:]; from bias_amplification import warm; warm.serve(sys.argv[1].split(','))"
+)
+
+
+def _dial(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / "socket"))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def serve(modules: Sequence[str]) -> None:
+    """Load modules and fork for each connection until the scheduler has gone."""
+    import gc
+    import importlib
+
+    folder = Path(os.environ.pop(VARIABLE))
+    head = int(folder.name.rsplit("-", 1)[1])
+    for name in modules:
+        importlib.import_module(name)
+    # What is loaded stays for good: keep the collector from copying its pages into every fork.
+    gc.freeze()
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "socket").unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+        listener.listen(64)
+        listener.settimeout(1)
+        while _alive(head):
+            with contextlib.suppress(TimeoutError):
+                connection, _ = listener.accept()
+                if os.fork() == 0:
+                    listener.close()
+                    _work(connection)
+                connection.close()
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    for name in ("socket", "lock", "log"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _work(connection: socket.socket) -> None:
+    """In a fork: read the task, run it, answer with its status, and end without cleaning up the parent's state."""
+    from bias_amplification.jobs import run_here
+
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    status = 1
+    try:
+        connection.setblocking(True)
+        size = int.from_bytes(_read(connection, 8), "big")
+        sys.path[:], task = pickle.loads(_read(connection, size))
+        os.chdir(task.folder)
+        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+        status = run_here(task)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.sendall(bytes([status]))
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this job when the one that asked for it is gone."""
+    with contextlib.suppress(ConnectionError):
+        connection.recv(1)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = connection.recv(size - len(parts))
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)

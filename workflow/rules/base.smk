@@ -1,0 +1,90 @@
+# Base model: the language model before any fine-tuning.
+# Takes the pretraining articles, or a model from a folder or hub. Makes results/base/ and what the base model writes
+# for each seed set (Figure 2).
+
+
+rule base:
+    input:
+        f"{RESULTS}/base/model.safetensors",
+        expand(
+            f"{RESULTS}/base/generated/{{name}}/{{table}}.parquet",
+            name=plan.seed_sets_used(),
+            table=["articles", "predictions", "quality", "perplexity"],
+        ),
+
+
+if study.base_model.source == "pretrain":
+
+    rule pretrain_base_model:
+        input:
+            articles=f"{RESULTS}/corpus/pretraining.parquet",
+        output:
+            f"{RESULTS}/base/training_log.parquet",
+            f"{RESULTS}/base/metadata.json",
+            f"{RESULTS}/base/tokenizer_config.json",
+            model=f"{RESULTS}/base/model.safetensors",
+            config=f"{RESULTS}/base/config.json",
+            tokenizer=f"{RESULTS}/base/tokenizer.json",
+        log:
+            f"{RESULTS}/logs/base/pretrain.log",
+        priority: 100
+        conda:
+            "../../envs/study.yaml"
+        threads: study.compute.training_threads
+        resources:
+            gpu=gpus_per_job(study.compute.device),
+        params:
+            settings=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
+            seed=derive_seed(study.seed, "pretraining"),
+            device=study.compute.device,
+            precision=study.compute.precision,
+            threads=study.compute.training_threads,
+        message:
+            "Base model: pretraining"
+        script:
+            "../scripts/pretrain_base_model.py"
+
+else:
+
+    rule obtain_base_model:
+        output:
+            f"{RESULTS}/base/tokenizer_config.json",
+            model=f"{RESULTS}/base/model.safetensors",
+            config=f"{RESULTS}/base/config.json",
+            tokenizer=f"{RESULTS}/base/tokenizer.json",
+        log:
+            f"{RESULTS}/logs/base/obtain.log",
+        conda:
+            "../../envs/study.yaml"
+        params:
+            source=study.base_model.model_dump(include={"source", "hub_id", "revision", "path"}),
+        message:
+            "Base model: loading it from its folder or hub"
+        script:
+            "../scripts/obtain_base_model.py"
+
+
+rule generate_base:
+    input:
+        model=f"{RESULTS}/base/model.safetensors",
+        tokenizer=f"{RESULTS}/base/tokenizer.json",
+        seed_set=f"{RESULTS}/corpus/seed_sets/{{seed_set}}.parquet",
+    output:
+        f"{RESULTS}/base/generated/{{seed_set}}/articles.parquet",
+    log:
+        f"{RESULTS}/logs/base/generate_{{seed_set}}.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        generation=study.generation.model_dump(),
+        decoding={"method": "greedy"},
+        seed=lambda wildcards: derive_seed(study.seed, "generate_base", wildcards.seed_set),
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "Base model: writing articles for seed set {wildcards.seed_set}"
+    script:
+        "../scripts/generate.py"

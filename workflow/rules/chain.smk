@@ -1,0 +1,102 @@
+# Chain: generation i of a round is trained on what its strategy says and writes the articles that i + 1 is trained on.
+# Takes the base model and the seed sets. Makes, for each round and generation, the training set, the model and its
+# articles.
+
+
+wildcard_constraints:
+    round="|".join(plan.rounds),
+    generation=r"\d\d",
+
+
+CHAIN_FILES = [
+    "training_set.parquet",
+    "training_log.parquet",
+    "model.safetensors",
+    "config.json",
+    "metadata.json",
+    "articles.parquet",
+]
+
+
+rule chain:
+    input:
+        [f"{RESULTS}/{version.folder}/{file}" for version in plan.versions() for file in CHAIN_FILES],
+
+
+rule compose_training_set:
+    input:
+        seed_set=lambda wildcards: plan.seed_set_file(plan.version(wildcards)),
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
+    log:
+        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/training_set.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        strategy=lambda wildcards: plan.rounds[wildcards.round].strategy,
+        options=study.strategies.model_dump(),
+        seed=lambda wildcards: plan.seed("training_set", plan.version(wildcards)),
+    message:
+        "{wildcards.round}, generation {wildcards.generation}: choosing what it is trained on"
+    script:
+        "../scripts/compose_training_set.py"
+
+
+rule finetune:
+    input:
+        training_set=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
+        sources=lambda wildcards: list(plan.training_sources(plan.version(wildcards)).values()),
+        initial_model=lambda wildcards: plan.initial_model(plan.version(wildcards)),
+        tokenizer=f"{RESULTS}/base/tokenizer.json",
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_log.parquet",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
+        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+    log:
+        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/finetune.log",
+    priority: 50
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        origins=lambda wildcards: list(plan.training_sources(plan.version(wildcards))),
+        finetuning=lambda wildcards: plan.finetuning(wildcards.round).model_dump(exclude={"initialisation"}),
+        seed=lambda wildcards: plan.seed("finetune", plan.version(wildcards)),
+        device=study.compute.device,
+        precision=study.compute.precision,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.round}, generation {wildcards.generation}: fine-tuning"
+    script:
+        "../scripts/finetune.py"
+
+
+rule generate:
+    input:
+        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+        config=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        tokenizer=f"{RESULTS}/base/tokenizer.json",
+        seed_set=lambda wildcards: plan.seed_set_file(plan.version(wildcards)),
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/articles.parquet",
+    log:
+        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/generate.log",
+    priority: 50
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        generation=study.generation.model_dump(),
+        decoding=lambda wildcards: plan.rounds[wildcards.round].decoding.model_dump(),
+        seed=lambda wildcards: plan.seed("generate", plan.version(wildcards)),
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.round}, generation {wildcards.generation}: writing articles"
+    script:
+        "../scripts/generate.py"

@@ -1,0 +1,114 @@
+# Classifiers: the leaning classifier and the quality detector.
+# Takes the classifier's articles. Makes every candidate (Table 1), the selected one, what it reaches on splits by
+# event and outlet, and the detector behind the text quality index.
+
+ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "scores.json"]
+
+
+rule train_classifier:
+    input:
+        articles=f"{RESULTS}/corpus/classifier.parquet",
+    output:
+        [f"{RESULTS}/classifier/{{candidate}}/{file}" for file in ENCODER_FILES],
+        timing=f"{RESULTS}/classifier/{{candidate}}/timing.json",
+    log:
+        f"{RESULTS}/logs/classifier/{{candidate}}.log",
+    wildcard_constraints:
+        candidate="|".join(plan.candidates),
+    priority: 10
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        candidate=lambda wildcards: plan.candidates[wildcards.candidate].model_dump(),
+        split="random",
+        training=study.classifier.training.model_dump(),
+        labels=study.corpus.labels,
+        seed=lambda wildcards: derive_seed(study.seed, "classifier", wildcards.candidate),
+        device=study.compute.device,
+        precision=study.compute.precision,
+        threads=study.compute.threads,
+    message:
+        "Classifier: training candidate {wildcards.candidate}"
+    script:
+        "../scripts/train_classifier.py"
+
+
+rule select_classifier:
+    input:
+        [f"{RESULTS}/classifier/{name}/{file}" for name in plan.candidates for file in ENCODER_FILES],
+    output:
+        [f"{RESULTS}/classifier/selected/{file}" for file in ENCODER_FILES],
+        selected=f"{RESULTS}/classifier/selected/selected.json",
+    log:
+        f"{RESULTS}/logs/classifier/select.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        candidates=[f"{RESULTS}/classifier/{name}" for name in plan.candidates],
+    message:
+        "Classifier: selecting the candidate with the best validation macro F1"
+    script:
+        "../scripts/select_classifier.py"
+
+
+rule test_split:
+    input:
+        articles=f"{RESULTS}/corpus/classifier.parquet",
+        selected=f"{RESULTS}/classifier/selected/selected.json",
+    output:
+        [f"{RESULTS}/classifier/splits/{{split}}/{file}" for file in ENCODER_FILES],
+        timing=f"{RESULTS}/classifier/splits/{{split}}/timing.json",
+    log:
+        f"{RESULTS}/logs/classifier/split_{{split}}.log",
+    wildcard_constraints:
+        split="event|outlet",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        candidates={name: candidate.model_dump() for name, candidate in plan.candidates.items()},
+        split=lambda wildcards: wildcards.split,
+        training=study.classifier.training.model_dump(),
+        labels=study.corpus.labels,
+        seed=lambda wildcards: derive_seed(study.seed, "classifier_split", wildcards.split),
+        device=study.compute.device,
+        precision=study.compute.precision,
+        threads=study.compute.threads,
+    message:
+        "Classifier: training and testing the selected candidate on the split by {wildcards.split}"
+    script:
+        "../scripts/train_classifier.py"
+
+
+rule train_quality_detector:
+    input:
+        articles=f"{RESULTS}/corpus/classifier.parquet",
+    output:
+        [f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
+        timing=f"{RESULTS}/quality_detector/timing.json",
+    log:
+        f"{RESULTS}/logs/quality_detector.log",
+    priority: 10
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        detector=study.quality.detector.model_dump(),
+        training=study.quality.training.model_dump(),
+        sentences=study.quality.sentences,
+        splitter=study.quality.splitter,
+        seed=derive_seed(study.seed, "quality_detector"),
+        device=study.compute.device,
+        precision=study.compute.precision,
+        threads=study.compute.threads,
+    message:
+        "Quality detector: training"
+    script:
+        "../scripts/train_quality_detector.py"

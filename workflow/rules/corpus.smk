@@ -1,0 +1,90 @@
+# Corpus: from a source of labelled articles to clean tables.
+# Takes the source that `corpus` in the config names. Makes the article table, the report of its cleaning, the
+# proposals for identity removal, the seed sets, the classifier's articles and the pretraining articles.
+
+
+rule corpus:
+    input:
+        f"{RESULTS}/corpus/articles.parquet",
+        f"{RESULTS}/corpus/cleaning.parquet",
+        f"{RESULTS}/corpus/review.csv",
+        expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+        f"{RESULTS}/corpus/classifier.parquet",
+
+
+rule build_corpus:
+    input:
+        plan.corpus_files,
+    output:
+        articles=f"{RESULTS}/corpus/articles.parquet",
+        cleaning=f"{RESULTS}/corpus/cleaning.parquet",
+        review=f"{RESULTS}/corpus/review.csv",
+    log:
+        f"{RESULTS}/logs/corpus/build.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        corpus=study.corpus.model_dump(),
+        seed=derive_seed(study.seed, "corpus"),
+    message:
+        "Corpus: reading and cleaning the articles"
+    script:
+        "../scripts/build_corpus.py"
+
+
+rule draw_seed_sets:
+    input:
+        articles=f"{RESULTS}/corpus/articles.parquet",
+    output:
+        expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+    log:
+        f"{RESULTS}/logs/corpus/seed_sets.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        seed_sets={s.name: s.model_dump() for s in study.seed_sets},
+        seed=derive_seed(study.seed, "seed_sets"),
+    message:
+        "Corpus: drawing the seed sets"
+    script:
+        "../scripts/draw_seed_sets.py"
+
+
+rule split_classifier_articles:
+    input:
+        articles=f"{RESULTS}/corpus/articles.parquet",
+        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+    output:
+        f"{RESULTS}/corpus/classifier.parquet",
+    log:
+        f"{RESULTS}/logs/corpus/classifier_articles.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        labels=study.corpus.labels,
+        resample=study.classifier.resample,
+        seed=derive_seed(study.seed, "classifier_articles"),
+    message:
+        "Corpus: splitting the classifier's articles"
+    script:
+        "../scripts/split_classifier_articles.py"
+
+
+rule draw_pretraining_articles:
+    input:
+        articles=f"{RESULTS}/corpus/articles.parquet",
+        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+    output:
+        f"{RESULTS}/corpus/pretraining.parquet",
+    log:
+        f"{RESULTS}/logs/corpus/pretraining_articles.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        label_mix=study.base_model.pretraining.label_mix,
+        articles=study.base_model.pretraining.articles,
+        seed=derive_seed(study.seed, "pretraining_articles"),
+    message:
+        "Corpus: drawing the pretraining articles"
+    script:
+        "../scripts/draw_pretraining_articles.py"

@@ -1,0 +1,144 @@
+# Measures: what each model version wrote, judged.
+# Takes the articles of every generation and of the base model, the selected classifier, the quality detector and the
+# models. Makes predictions, quality and perplexity beside the articles, and the metrics table of all versions.
+
+MEASURE_FILES = ["predictions.parquet", "quality.parquet", "perplexity.parquet", "neurons.parquet"]
+
+
+wildcard_constraints:
+    version=r"rounds/[^/]+/generation_\d\d|base/generated/[^/]+",
+
+
+rule measures:
+    input:
+        [f"{RESULTS}/{version.folder}/{file}" for version in plan.versions() for file in MEASURE_FILES],
+        f"{RESULTS}/metrics.parquet",
+
+
+rule classify:
+    input:
+        articles=f"{RESULTS}/{{version}}/articles.parquet",
+        classifier=f"{RESULTS}/classifier/selected/model.safetensors",
+    output:
+        f"{RESULTS}/{{version}}/predictions.parquet",
+    log:
+        f"{RESULTS}/logs/{{version}}/classify.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        labels=study.corpus.labels,
+        text=study.classifier.text,
+        max_tokens=study.classifier.training.max_tokens,
+        batch_tokens=study.compute.batch_tokens,
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.version}: classifying"
+    script:
+        "../scripts/classify.py"
+
+
+rule score_quality:
+    input:
+        articles=f"{RESULTS}/{{version}}/articles.parquet",
+        detector=f"{RESULTS}/quality_detector/model.safetensors",
+    output:
+        f"{RESULTS}/{{version}}/quality.parquet",
+    log:
+        f"{RESULTS}/logs/{{version}}/score_quality.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        splitter=study.quality.splitter,
+        max_tokens=study.quality.training.max_tokens,
+        batch_tokens=study.compute.batch_tokens,
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.version}: scoring text quality"
+    script:
+        "../scripts/score_quality.py"
+
+
+rule score_perplexity:
+    input:
+        articles=f"{RESULTS}/{{version}}/articles.parquet",
+        base_model=f"{RESULTS}/base/model.safetensors",
+        generating_model=lambda wildcards: (
+            f"{RESULTS}/base/model.safetensors"
+            if wildcards.version.startswith("base/")
+            else f"{RESULTS}/{wildcards.version}/model.safetensors"
+        ),
+    output:
+        f"{RESULTS}/{{version}}/perplexity.parquet",
+    log:
+        f"{RESULTS}/logs/{{version}}/score_perplexity.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        max_tokens=study.perplexity.max_tokens,
+        batch_tokens=study.compute.batch_tokens,
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.version}: scoring perplexity"
+    script:
+        "../scripts/score_perplexity.py"
+
+
+rule extract_neurons:
+    input:
+        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+        tokenizer=f"{RESULTS}/base/tokenizer.json",
+        probe_set=f"{RESULTS}/corpus/seed_sets/{study.neurons.probe_set}.parquet",
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/neurons.parquet",
+    log:
+        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/extract_neurons.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        gpu=gpus_per_job(study.compute.device),
+    params:
+        architecture=study.neurons.architecture,
+        max_tokens=study.finetuning.max_tokens,
+        batch_tokens=study.compute.batch_tokens,
+        device=study.compute.device,
+        threads=study.compute.threads,
+    message:
+        "{wildcards.round}, generation {wildcards.generation}: extracting its neurons"
+    script:
+        "../scripts/extract_neurons.py"
+
+
+rule collect_metrics:
+    input:
+        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets_used()),
+        tables=[
+            f"{RESULTS}/{row['folder']}/{file}"
+            for row in plan.measured()
+            for file in ("predictions.parquet", "quality.parquet", "perplexity.parquet")
+        ],
+    output:
+        metrics=f"{RESULTS}/metrics.parquet",
+    log:
+        f"{RESULTS}/logs/metrics.log",
+    conda:
+        "../../envs/study.yaml"
+    params:
+        versions=plan.measured(),
+        labels=study.corpus.labels,
+    message:
+        "Metrics of all model versions"
+    script:
+        "../scripts/collect_metrics.py"

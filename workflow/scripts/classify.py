@@ -1,0 +1,18 @@
+"""Classify the leaning of a version's articles."""
+
+from pathlib import Path
+
+from bias_amplification.jobs import run_job
+
+run_job(
+    "measures.leaning:classify_articles",
+    snakemake,
+    model_folder=str(Path(snakemake.input.classifier).parent),
+    articles=snakemake.input.articles,
+    out=snakemake.output[0],
+    labels=snakemake.params.labels,
+    text=snakemake.params.text,
+    max_tokens=snakemake.params.max_tokens,
+    batch_tokens=snakemake.params.batch_tokens,
+    device=snakemake.params.device,
+)

@@ -1,0 +1,14 @@
+"""Choose the texts that a generation is trained on."""
+
+from bias_amplification.jobs import run_job
+
+run_job(
+    "language_model.finetune:compose_training_set",
+    snakemake,
+    seed_set=snakemake.input.seed_set,
+    out=snakemake.output[0],
+    strategy=snakemake.params.strategy,
+    generation=int(snakemake.wildcards.generation),
+    options=snakemake.params.options,
+    seed=snakemake.params.seed,
+)

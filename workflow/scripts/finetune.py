@@ -1,0 +1,24 @@
+"""Fine-tune one generation on its training set."""
+
+from pathlib import Path
+
+from bias_amplification.jobs import run_job
+
+settings = snakemake.params.finetuning
+
+run_job(
+    "language_model.finetune:finetune_generation",
+    snakemake,
+    training_set=snakemake.input.training_set,
+    sources=dict(zip(snakemake.params.origins, snakemake.input.sources, strict=True)),
+    initial_model=str(Path(snakemake.input.initial_model).parent),
+    tokenizer=str(Path(snakemake.input.tokenizer).parent),
+    out=str(Path(snakemake.output.model).parent),
+    recipe={key: settings[key] for key in ("epochs", "batch_size", "learning_rate", "weight_decay")},
+    max_tokens=settings["max_tokens"],
+    example=settings["example"],
+    learn_end=settings["learn_end"],
+    seed=snakemake.params.seed,
+    device=snakemake.params.device,
+    precision=snakemake.params.precision,
+)

@@ -1,0 +1,17 @@
+"""Score the perplexity of a version's articles."""
+
+from pathlib import Path
+
+from bias_amplification.jobs import run_job
+
+run_job(
+    "language_model.perplexity:score_perplexity",
+    snakemake,
+    articles=snakemake.input.articles,
+    base_model=str(Path(snakemake.input.base_model).parent),
+    generating_model=str(Path(snakemake.input.generating_model).parent),
+    out=snakemake.output[0],
+    max_tokens=snakemake.params.max_tokens,
+    batch_tokens=snakemake.params.batch_tokens,
+    device=snakemake.params.device,
+)

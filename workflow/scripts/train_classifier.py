@@ -1,0 +1,25 @@
+"""Train one candidate for the leaning classifier on one split of its articles."""
+
+import json
+from pathlib import Path
+
+from bias_amplification.jobs import run_job
+
+candidate = snakemake.params.get("candidate")
+if candidate is None:
+    selected = json.loads(Path(snakemake.input.selected).read_text())["selected"]
+    candidate = snakemake.params.candidates[selected]
+
+run_job(
+    "measures.leaning:train_leaning_classifier",
+    snakemake,
+    articles=snakemake.input.articles,
+    out=str(Path(snakemake.output.timing).parent),
+    candidate=candidate,
+    split=snakemake.params.split,
+    labels=snakemake.params.labels,
+    training=snakemake.params.training,
+    seed=snakemake.params.seed,
+    device=snakemake.params.device,
+    precision=snakemake.params.precision,
+)
