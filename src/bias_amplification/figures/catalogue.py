@@ -234,9 +234,10 @@ def _neurons(plan: Plan) -> list[Entry]:
             group=group,
             title="Neurons that go with bias, with text quality, and with both (section 4.4)",
             caption=f"Counts of neurons whose changes go with changes of the outcome at p < {alpha:g} (Newey-West), "
-            "for weights and for activations. Open bar: the overlap to be expected if the two sets were independent, "
-            "and the probability of at least the overlap found then. That probability takes neurons as independent "
-            "of each other, which they are not.",
+            "for weights and for activations. Black marks: the count when the false discovery rate is "
+            "held at the same level (Benjamini-Hochberg). Open bar: the overlap to be expected if the two sets were "
+            "independent, and beside the overlap found the probability of at least as many then. That probability "
+            "takes neurons as independent of each other, which they are not.",
             function="figures.neurons:write_neuron_sets",
             inputs={"sets_file": "neurons/sets.parquet"},
         ),
@@ -245,8 +246,10 @@ def _neurons(plan: Plan) -> list[Entry]:
             kind="table",
             group=group,
             title="Counts of neurons (section 4.4)",
-            caption="Neurons tested; those that go with bias, with text quality and with both; the overlap to be "
-            "expected of independent sets of these sizes, and the probability of at least the overlap found.",
+            caption="Neurons that go with bias, with text quality and with both, and in brackets their share of the "
+            "neurons tested, counted three ways: at the threshold of the test, at the same false discovery rate "
+            "(Benjamini-Hochberg), and with the plug-in rule's number of Newey-West lags. For the first, the overlap "
+            "to be expected of independent sets of these sizes and the probability of at least the overlap found.",
             function="figures.tables:write_neuron_table",
             inputs={"sets_file": "neurons/sets.parquet"},
         ),

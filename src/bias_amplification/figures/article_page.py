@@ -1,0 +1,97 @@
+"""A page to read: one seed article beside what each generation made of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from bias_amplification.figures.page import html_page
+from bias_amplification.figures.style import label_colours
+
+_STYLE = """
+.texts { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(17rem, 21rem); gap: .9rem;
+  overflow-x: auto; padding-bottom: 1rem; align-items: start; }
+article { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .9rem 1rem; }
+article.original { position: sticky; left: 0; border-color: var(--quiet); box-shadow: .6rem 0 .8rem -.6rem #0006; }
+@media (max-width: 45rem) { article.original { position: static; } }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; font: .95rem/1.5 Georgia, "Times New Roman", serif;
+  max-height: 34rem; overflow-y: auto; margin-top: .75rem; }
+.bar { display: flex; height: .8rem; border-radius: .2rem; overflow: hidden; margin: .3rem 0; }
+.bar span { display: block; }
+dl { display: grid; grid-template-columns: 1fr auto; margin: 0; font-size: .85rem; gap: 0 .5rem; }
+dt { color: var(--quiet); } dd { margin: 0; font-variant-numeric: tabular-nums; text-align: right; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin-right: .4em; }
+"""
+
+
+def article_page(article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str = "") -> str:
+    """Return a self-contained HTML page of one article across generations.
+
+    Every text is escaped, and the page forbids scripts and anything from elsewhere, so that whatever an article or a
+    model wrote stays text.
+
+    Parameters
+    ----------
+    article
+        `title`, `body` and `label` of the seed article; `article_id` for reference.
+    history
+        One row a generation: `generation`, `text`, `predicted`, `probability_{label}`, `quality`,
+        `perplexity_base`, `perplexity_generating`.
+    labels
+        The label set.
+    round_name
+        The round's name, for the heading.
+    """
+    colours = label_colours(labels)
+    cards = [_original(article)]
+    cards += [_generation(row, colours) for row in history.to_dict("records")]
+    place = f"round {escape(round_name)}, " if round_name else ""
+    body = (
+        f"<h1>{escape(str(article['title']))}</h1>\n"
+        f"<p>One article of the seed set beside what the model of each generation wrote when it was prompted with the "
+        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles, every later "
+        f"one on what the generation before it wrote, as its strategy says. Scroll to the right for later "
+        f'generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
+        f"labelled {escape(str(article['label']))} by its outlet</p>\n"
+        f'<div class="texts" tabindex="0">\n{"".join(cards)}</div>'
+    )
+    return html_page(str(article["title"]), body, _STYLE, wide=True)
+
+
+def _original(article: Mapping[str, Any]) -> str:
+    return (
+        '<article class="original"><h3>Original article</h3>'
+        f"<dl><dt>label of its outlet</dt><dd>{escape(str(article['label']))}</dd></dl>"
+        f'<div class="text">{escape(str(article["body"]))}</div></article>\n'
+    )
+
+
+def _generation(row: Mapping[str, Any], colours: Mapping[str, str]) -> str:
+    """Return one generation's card: probabilities as a bar and as numbers, quality, perplexities, text."""
+    shares = {label: float(row[f"probability_{label}"]) for label in colours}
+    bar = "".join(
+        f'<span style="width:{100 * share:.2f}%;background:{colours[label]}"></span>' for label, share in shares.items()
+    )
+    facts = "".join(
+        f'<dt><span class="key" style="background:{colours[label]}"></span>{escape(label)}</dt><dd>{share:.3f}</dd>'
+        for label, share in shares.items()
+    )
+    for text, column, digits in (
+        ("text quality index (0 to 3)", "quality", 2),
+        ("perplexity, base model", "perplexity_base", 1),
+        ("perplexity, this model", "perplexity_generating", 1),
+    ):
+        facts += f"<dt>{text}</dt><dd>{_number(row[column], digits)}</dd>"
+    text = str(row["text"]) or "(nothing written)"
+    return (
+        f"<article><h3>Generation {int(row['generation'])}: {escape(str(row['predicted']))}</h3>"
+        f'<div class="bar" aria-hidden="true">{bar}</div><dl>{facts}</dl>'
+        f'<div class="text">{escape(text)}</div></article>\n'
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    """Return a number for reading, or a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"

@@ -1,0 +1,129 @@
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from bias_amplification.artifacts import StudyError, read_table
+from bias_amplification.artifacts.schemas import ARTICLES
+from bias_amplification.figures.article import (
+    article_evolution,
+    choose_article,
+    read_history,
+    write_article_evolution,
+    write_article_page,
+)
+from bias_amplification.figures.style import save_figure
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, their attributes and its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.attributes, self.words = [], [], []
+        self.feed(html)
+        self.text = " ".join(self.words)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture
+def history(round_files, labels):
+    kinds = ("articles", "predictions", "quality", "perplexity")
+    return read_history("a2", labels, *(round_files[kind] for kind in kinds))
+
+
+@pytest.fixture
+def page(tmp_path, round_files, labels):
+    kinds = ("articles", "predictions", "quality", "perplexity")
+    target = tmp_path / "article.html"
+    files = [round_files[kind] for kind in kinds]
+    write_article_page(
+        round_files["seed_set"], *files, target, labels=labels, article_id="a1", round_name="balanced_<synthetic>"
+    )
+    return target.read_text(encoding="utf-8")
+
+
+def test_the_figure_is_that_of_the_article_asked_for(tmp_path, round_files, labels, history):
+    files = [round_files[kind] for kind in ("articles", "predictions", "quality", "perplexity")]
+
+    write_article_evolution(round_files["seed_set"], *files, [tmp_path / "a2.svg"], labels=labels, label="blue")
+
+    save_figure(article_evolution(history, labels), tmp_path / "expected.svg")
+    assert (tmp_path / "a2.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
+
+
+def test_history_is_the_articles_row_of_every_generation(history):
+    assert list(history["generation"]) == [0, 1, 2]
+    assert [text.split(".")[0] for text in history["text"]] == ["Text 0 of a2", "Text 1 of a2", "Text 2 of a2"]
+    np.testing.assert_allclose(history["probability_red"], [0.11, 0.31, 0.51])
+    np.testing.assert_allclose(history["quality"], [2.4, 1.9, 1.4])
+    np.testing.assert_allclose(history["perplexity_generating"], [10, 5, np.nan])
+
+
+def test_bars_are_stacked_probabilities_and_lines_the_tables(history, labels):
+    shares, quality, perplexity = article_evolution(history, labels).axes
+
+    heights = np.array([bar.get_height() for bar in shares.patches]).reshape(3, 3)
+    for place, label in enumerate(labels):
+        np.testing.assert_allclose(heights[place], history[f"probability_{label}"])
+    tops = [bar.get_y() + bar.get_height() for bar in shares.patches[-3:]]
+    np.testing.assert_allclose(tops, 1)
+    np.testing.assert_array_equal(quality.get_lines()[0].get_ydata(), history["quality"])
+    np.testing.assert_array_equal(perplexity.get_lines()[0].get_ydata(), history["perplexity_base"])
+    np.testing.assert_array_equal(perplexity.get_lines()[1].get_ydata(), history["perplexity_generating"])
+    assert all(axes.get_xlabel() == "Generation" and axes.get_ylabel() for axes in (shares, quality, perplexity))
+
+
+def test_whatever_an_article_says_stays_text(page, script):
+    parsed = Page(page)
+
+    assert "script" not in parsed.elements and "img" not in parsed.elements
+    assert not [name for name, _ in parsed.attributes if name.startswith("on")]
+    assert parsed.text.count(script) >= 6  # title, heading, original body and three generations
+    assert "balanced_<synthetic>" in parsed.text
+
+
+def test_the_page_needs_nothing_else_and_lets_nothing_run(page):
+    parsed = Page(page)
+
+    policy = [value for name, value in parsed.attributes if name == "content" and value and "default-src" in value]
+    assert policy and "default-src 'none'" in policy[0] and "script-src" not in policy[0]
+    assert not {"link", "iframe", "object"} & set(parsed.elements)
+    assert not [name for name, _ in parsed.attributes if name in ("src", "href")]
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_page_shows_each_generation_with_its_numbers(page):
+    parsed = Page(page)
+
+    assert parsed.elements.count("article") == 4
+    for generation in range(3):
+        assert f"Generation {generation}: red" in parsed.text
+        assert f"Text {generation} of a1." in parsed.text
+    assert "0.300" in parsed.text and "2.50" in parsed.text and "20.0" in parsed.text
+    assert "–" in parsed.text  # the perplexity that is missing
+    assert "nan" not in parsed.text
+
+
+def test_article_is_chosen_by_id_by_label_or_first(round_files):
+    seed_set = read_table(round_files["seed_set"], ARTICLES)
+
+    assert choose_article(seed_set, "a2")["article_id"] == "a2"
+    assert choose_article(seed_set, label="blue")["article_id"] == "a2"
+    assert choose_article(seed_set, label="green")["article_id"] == "a1"
+    assert choose_article(seed_set)["article_id"] == "a1"
+    with pytest.raises(StudyError, match=r"'a3'.*example\.article_id"):
+        choose_article(seed_set, "a3")
+
+
+def test_an_article_that_a_generation_lacks_is_named_with_its_file(round_files, labels):
+    kinds = ("articles", "predictions", "quality", "perplexity")
+
+    with pytest.raises(StudyError, match=r"generation_00/articles\.parquet has no article 'a9'"):
+        read_history("a9", labels, *(round_files[kind] for kind in kinds))

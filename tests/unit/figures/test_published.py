@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.figures.distributions import label_distribution
+from bias_amplification.figures.published import published_metrics
+from bias_amplification.figures.trajectories import trajectories
+
+FILE = Path(__file__).parents[3] / "resources" / "published" / "trajectories.csv"
+LABELS = ["left", "center", "right"]
+BALANCED = ["balanced_synthetic", "balanced_overfitting", "balanced_preservation", "balanced_accumulation"]
+
+
+@pytest.fixture
+def published():
+    return published_metrics(FILE, LABELS)
+
+
+def test_the_published_results_have_the_shape_of_a_metrics_table(published):
+    assert list(published.columns) == metrics_schema(LABELS).names
+    counts = published["round"].value_counts()
+    assert counts.pop("base") == 1
+    assert len(counts) == 6 and set(counts) == {11}
+
+
+def test_the_papers_own_numbers_are_found_in_it(published):
+    base = published[published["round"] == "base"].iloc[0]
+    synthetic = published[published["round"] == "balanced_synthetic"].set_index("generation")
+
+    # The paper's text: 47.9% center and 46.8% right before fine-tuning, 67.6% right at generation 6.
+    assert base["share_center"] == pytest.approx(0.479, abs=5e-4)
+    assert base["share_right"] == pytest.approx(0.468, abs=5e-4)
+    assert synthetic.loc[6, "share_right"] == pytest.approx(0.676, abs=1e-3)
+    assert synthetic["share_right"].idxmax() == 6
+    # The sampling error of one share at this number of articles is about 2.5 percentage points.
+    half = (synthetic["share_right_high"] - synthetic["share_right_low"]) / 2
+    np.testing.assert_allclose(half, 0.025, atol=0.002)
+
+
+def test_every_figure_of_trajectories_can_be_drawn_from_it(published):
+    figure_3 = trajectories(published, ["share_right", "text_quality_index"], BALANCED)
+    figure_9 = trajectories(published, ["perplexity_base"], BALANCED, logarithmic=True)
+    figure_2 = label_distribution(published, LABELS, "balanced")
+
+    assert [len(axes.get_lines()) for axes in figure_3.axes] == [5, 4]  # no published quality of the base model
+    assert [len(axes.get_lines()) for axes in figure_9.axes] == [1]  # perplexity is published for one round
+    assert [round(bar.get_height(), 3) for bar in figure_2.axes[0].patches] == [0.053, 0.479, 0.468]
+
+
+def test_a_label_without_published_results_is_named():
+    with pytest.raises(StudyError, match="liberal"):
+        published_metrics(FILE, ["liberal", "right"])

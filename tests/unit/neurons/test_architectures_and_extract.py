@@ -1,0 +1,265 @@
+"""Extraction of neurons against a slow plain loop, for each architecture with a tiny random model."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    GPTNeoConfig,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    OPTConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
+from bias_amplification.neurons.architectures import ARCHITECTURES
+from bias_amplification.neurons.extract import extract_neurons, neuron_table, padded_batches
+
+LAYERS, WIDTH, INNER, VOCABULARY, POSITIONS = 2, 16, 24, 40, 32
+COMMON = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+LLAMA_LIKE = COMMON | {
+    "hidden_size": WIDTH,
+    "intermediate_size": INNER,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "max_position_embeddings": POSITIONS,
+}
+CONFIGS = {
+    "gpt2": lambda: GPT2Config(
+        **COMMON, n_embd=WIDTH, n_layer=LAYERS, n_head=2, n_positions=POSITIONS, n_inner=INNER, resid_pdrop=0.5
+    ),
+    "opt": lambda: OPTConfig(
+        **COMMON | {"pad_token_id": 1},
+        hidden_size=WIDTH,
+        word_embed_proj_dim=WIDTH,
+        ffn_dim=INNER,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        max_position_embeddings=POSITIONS,
+        dropout=0.5,
+    ),
+    "gpt_neo": lambda: GPTNeoConfig(
+        **COMMON,
+        hidden_size=WIDTH,
+        num_layers=LAYERS,
+        attention_types=[[["global", "local"], 1]],
+        num_heads=2,
+        intermediate_size=INNER,
+        max_position_embeddings=POSITIONS,
+        window_size=8,
+    ),
+    "gpt_neox": lambda: GPTNeoXConfig(
+        **COMMON,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=INNER,
+        max_position_embeddings=POSITIONS,
+    ),
+    "llama": lambda: LlamaConfig(**LLAMA_LIKE),
+    "mistral": lambda: MistralConfig(**LLAMA_LIKE, sliding_window=None),
+    "qwen2": lambda: Qwen2Config(**LLAMA_LIKE),
+    "qwen3": lambda: Qwen3Config(**LLAMA_LIKE),
+    "gemma": lambda: GemmaConfig(**LLAMA_LIKE),
+}
+
+
+def tiny_model(model_type: str, seed: int = 0):
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    model = AutoModelForCausalLM.from_config(CONFIGS[model_type]())
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases and norms too, else they hide mistakes
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+def random_texts(seed: int = 0) -> list[list[int]]:
+    generator = np.random.default_rng(seed)
+    return [generator.integers(2, VOCABULARY, size=length).tolist() for length in (3, 11, 1, 20, 7, 11, 32)]
+
+
+def feed_forward_parts(model_type: str, model, layer: int):
+    """Written out by hand, apart from the table under test: FFN module, weight as [outputs, inputs]."""
+    if model_type == "gpt2":
+        block = model.transformer.h[layer]
+        return block, block.mlp, block.mlp.c_proj.weight.T
+    if model_type == "gpt_neo":
+        block = model.transformer.h[layer]
+        return block, block.mlp, block.mlp.c_proj.weight
+    if model_type == "opt":
+        block = model.model.decoder.layers[layer]
+        return block, block.fc2, block.fc2.weight
+    if model_type == "gpt_neox":
+        block = model.gpt_neox.layers[layer]
+        return block, block.mlp, block.mlp.dense_4h_to_h.weight
+    block = model.model.layers[layer]
+    return block, block.mlp, block.mlp.down_proj.weight
+
+
+def mean_output_plainly(model, module, texts: list[list[int]]) -> np.ndarray:
+    """One text at a time, no padding, all outputs kept, then one mean over tokens."""
+    kept = []
+
+    def keep(_module, _inputs, output):
+        output = output[0] if isinstance(output, tuple) else output
+        kept.append(output.reshape(-1, WIDTH).double().numpy())
+
+    handle = module.register_forward_hook(keep)
+    model.eval()
+    with torch.no_grad():
+        for text in texts:
+            model(input_ids=torch.tensor([text]))
+    handle.remove()
+    return np.concatenate(kept).mean(axis=0)
+
+
+@pytest.mark.parametrize("model_type", sorted(ARCHITECTURES))
+def test_neurons_are_those_of_a_plain_loop(model_type):
+    model, texts = tiny_model(model_type), random_texts()
+    model.train()  # dropout must not matter, and the mode must be left as it was
+
+    table = neuron_table(model, texts, batch_tokens=64)
+
+    assert model.training
+    assert table.schema.equals(NEURONS)
+    assert table["layer"].to_pylist() == [0] * WIDTH + [1] * WIDTH
+    assert table["neuron"].to_pylist() == [*range(WIDTH), *range(WIDTH)]
+    for layer in range(LAYERS):
+        rows = table.slice(layer * WIDTH, WIDTH).to_pandas()
+        block, ffn, weight = feed_forward_parts(model_type, model, layer)
+        assert weight.shape == (WIDTH, INNER)
+        for unit in range(WIDTH):
+            incoming = weight[unit].tolist()
+            assert rows["weight_mean"][unit] == pytest.approx(sum(incoming) / INNER, rel=1e-12)
+            assert rows["weight_l2"][unit] == pytest.approx(sum(value**2 for value in incoming) ** 0.5, rel=1e-12)
+        # Padded and unpadded batches take other kernels: float32 rounding, relative to the largest output.
+        for column, module in (("activation_ffn", ffn), ("activation_block", block)):
+            expected = mean_output_plainly(model, module, texts)
+            np.testing.assert_allclose(rows[column], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_opt_ffn_output_differs_from_the_block_output():
+    # OPT flattens its tokens before fc2, the other architectures do not.
+    table = neuron_table(tiny_model("opt"), random_texts(), batch_tokens=64).to_pandas()
+
+    assert (table["activation_ffn"] - table["activation_block"]).abs().min() > 1e-6
+
+
+def test_batch_size_and_order_do_not_matter():
+    model, texts = tiny_model("gpt2"), random_texts()
+
+    one_by_one = neuron_table(model, texts, batch_tokens=1).to_pandas()
+    all_at_once = neuron_table(model, texts[::-1], batch_tokens=10_000).to_pandas()
+
+    np.testing.assert_allclose(all_at_once, one_by_one, rtol=0, atol=1e-5)
+
+
+def test_empty_texts_count_for_nothing_and_hooks_are_gone():
+    model, texts = tiny_model("gpt2"), random_texts()
+
+    table = neuron_table(model, [[], *texts, []], batch_tokens=64)
+
+    assert table.equals(neuron_table(model, texts, batch_tokens=64))
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+@given(
+    lengths=st.lists(st.integers(0, 12), max_size=20),
+    batch_tokens=st.integers(1, 40),
+)
+def test_batches_hold_every_text_once(lengths, batch_tokens):
+    texts = [[10 * (index + 1) + position for position in range(length)] for index, length in enumerate(lengths)]
+
+    batches = list(padded_batches(texts, batch_tokens))
+
+    found = [row[keep == 1].tolist() for ids, mask in batches for row, keep in zip(ids, mask, strict=True)]
+    assert sorted(found) == sorted(text for text in texts if text)
+    for ids, mask in batches:
+        assert ids.shape == mask.shape
+        assert ids.size <= batch_tokens or len(ids) == 1
+        assert (np.diff(mask, axis=1) <= 0).all()  # padding on the right
+    longest = [ids.shape[1] for ids, _ in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_unknown_architecture_is_refused_by_its_key():
+    model = tiny_model("gpt2")
+    model.config.model_type = "mamba"
+
+    with pytest.raises(StudyError, match=r"neurons\.architecture.*'mamba'.*gpt2.*gpt_neox.*opt"):
+        neuron_table(model, random_texts(), batch_tokens=64)
+    named = neuron_table(model, random_texts(), batch_tokens=64, architecture="gpt2")
+    model.config.model_type = "gpt2"
+    assert named.equals(neuron_table(model, random_texts(), batch_tokens=64))
+
+
+def test_wrong_architecture_is_refused_by_its_key():
+    with pytest.raises(StudyError, match=r"neurons\.architecture.*'gpt2' has not the layout"):
+        neuron_table(tiny_model("gpt2"), random_texts(), batch_tokens=64, architecture="opt")
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ([[], []], StudyError, "no tokens"),
+        ([[2, VOCABULARY]], StudyError, f"gives token {VOCABULARY} and the model knows {VOCABULARY} tokens"),
+        ([[2] * (POSITIONS + 1)], ValueError, f"has {POSITIONS + 1} tokens and the model {POSITIONS} positions"),
+    ],
+)
+def test_texts_that_the_model_cannot_read_are_refused(texts, error, message):
+    with pytest.raises(error, match=message):
+        neuron_table(tiny_model("gpt2"), texts, batch_tokens=64)
+
+
+def test_the_file_function_reads_title_and_body_up_to_the_limit(tmp_path):
+    words = ["<unk>", "taxes", "rise", "again", "the", "house", "votes", "\n"]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Split("\n", "isolated")]
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    model = tiny_model("gpt2")
+    model.save_pretrained(tmp_path)
+    rows = [
+        {"article_id": "1", "title": "taxes rise", "body": "the house votes again", "label": "x"},
+        {"article_id": "2", "title": "again", "body": "taxes", "label": "y"},
+    ]
+    write_table(pa.Table.from_pylist(rows, schema=ARTICLES), tmp_path / "probe.parquet", ARTICLES)
+    arguments = {"max_tokens": 5, "batch_tokens": 64, "device": "cpu"}
+
+    extract_neurons(tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "a" / "neurons.parquet", **arguments)
+    extract_neurons(tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "again.parquet", **arguments)
+
+    expected = neuron_table(model, [[1, 2, 7, 4, 5], [3, 7, 1]], batch_tokens=64)
+    assert read_table(tmp_path / "a" / "neurons.parquet", NEURONS).equals(expected)
+    assert (tmp_path / "a" / "neurons.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+def test_the_file_function_cuts_texts_to_the_positions_of_the_model(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "tax": 1}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    model = tiny_model("gpt2")
+    model.save_pretrained(tmp_path)
+    row = {"article_id": "1", "title": "tax", "body": "tax " * 100, "label": "x"}
+    write_table(pa.Table.from_pylist([row], schema=ARTICLES), tmp_path / "probe.parquet", ARTICLES)
+
+    extract_neurons(
+        tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "out.parquet", max_tokens=1024, batch_tokens=64
+    )
+
+    expected = neuron_table(model, [[1] * POSITIONS], batch_tokens=64)
+    assert read_table(tmp_path / "out.parquet", NEURONS).equals(expected)

@@ -1,0 +1,76 @@
+"""A place to run small studies in: the project's files by link, results and Snakemake's memory of their own."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+
+
+@dataclass
+class Study:
+    """A working folder with the project's files in it."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def snakemake(self, *arguments: str, config: Path = TINY, cores: int = 2) -> subprocess.CompletedProcess:
+        """Run Snakemake as a user would, in this folder."""
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--resources", "gpu=1"]
+        return subprocess.run(
+            [*command, "--configfile", str(config), *arguments],
+            cwd=self.folder, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+
+    def finish(self, *arguments: str, **options) -> str:
+        """Run Snakemake and return what it said, failing the test with it if it failed."""
+        run = self.snakemake(*arguments, **options)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout + run.stderr
+
+    def planned(self) -> set[str]:
+        """Outputs that a run would make now."""
+        said = self.finish("--dry-run", "--quiet", "host", "reason")
+        return {
+            name.strip().removeprefix("results/")
+            for line in said.splitlines()
+            if line.startswith("    output:")
+            for name in line.removeprefix("    output:").split(",")
+        }
+
+    def checksums(self, pattern: str = "**/*.parquet") -> dict[str, str]:
+        """Checksum of every result of a kind, by path below the results."""
+        return {
+            str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.results.glob(pattern))
+        }
+
+
+def make_study(folder: Path) -> Study:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
+        os.symlink(ROOT / name, folder / name)
+    return Study(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Study:
+    """A tiny study, run from nothing to its last page, once for all tests that look at it or damage it."""
+    study = make_study(tmp_path_factory.mktemp("study") / "first")
+    study.said = study.finish()
+    return study
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Study:
+    """A study that has not run."""
+    return make_study(tmp_path / "study")

@@ -1,0 +1,129 @@
+"""A tiny study from nothing to its report, and what a rerun does after a file is gone."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from bias_amplification.artifacts.schemas import metrics
+
+pytestmark = pytest.mark.slow
+
+LABELS = ["left", "center", "right"]
+ROUNDS = ["balanced_synthetic", "balanced_accumulation", "center_preservation"]
+
+
+def version(name, generation):
+    return f"rounds/{name}/generation_{generation:02d}"
+
+
+def test_every_version_is_measured(finished):
+    table = pq.read_table(finished.results / "metrics.parquet")
+
+    assert table.schema.equals(metrics(LABELS))
+    rows = [(row["round"], row["generation"]) for row in table.to_pylist()]
+    assert rows == [("base", None)] * 2 + [(name, g) for name in ROUNDS for g in range(3)]
+    for row in table.to_pylist():
+        assert sum(row[f"share_{label}"] for label in LABELS) == pytest.approx(1)
+        assert sum(row[f"mean_probability_{label}"] for label in LABELS) == pytest.approx(1)
+        assert 0 <= row["text_quality_index_low"] <= row["text_quality_index"] <= 3
+        assert row["articles"] == (6 if row["seed_set"] == "center" else 12)
+
+
+def test_training_sets_are_what_the_strategies_say(finished):
+    def origins(name, generation):
+        rows = pq.read_table(finished.results / version(name, generation) / "training_set.parquet").to_pylist()
+        return [row["origin"] for row in rows]
+
+    assert origins("balanced_synthetic", 0) == ["seed_set"] * 12
+    assert origins("balanced_synthetic", 2) == ["generation_01"] * 12
+    assert sorted(origins("balanced_accumulation", 2)) == ["generation_00"] * 12 + ["generation_01"] * 12 + ["seed_set"] * 12
+    assert sorted(origins("center_preservation", 1)) == ["generation_00"] * 6 + ["seed_set"]
+
+
+def test_shared_generation_is_the_same_files(finished):
+    for path in sorted((finished.results / version("balanced_synthetic", 0)).iterdir()):
+        twin = finished.results / version("balanced_accumulation", 0) / path.name
+        assert twin.read_bytes() == path.read_bytes(), path.name
+
+
+def test_generations_differ_and_descend(finished):
+    weights = [
+        (finished.results / version("balanced_synthetic", g) / "model.safetensors").read_bytes() for g in range(3)
+    ]
+
+    assert len(set(weights)) == 3
+    parents = [
+        json.loads((finished.results / version("balanced_synthetic", g) / "metadata.json").read_text())["initial_model"]
+        for g in range(3)
+    ]
+    assert parents == ["results/base", *(f"results/{version('balanced_synthetic', g)}" for g in range(2))]
+
+
+def test_figures_tables_and_page(finished):
+    page = (finished.results / "index.html").read_text()
+    for number in range(2, 12):
+        name = f"figure_{number}"
+        assert (finished.results / "figures" / f"{name}.png").stat().st_size > 5000
+        assert f"figures/{name}.png" in page
+    for name in ("table_1", "metrics", "neuron_counts", "cleaning"):
+        assert (finished.results / "tables" / f"{name}.csv").read_text().count("\n") >= 2
+    assert "<script" not in (finished.results / "figures" / "article_page.html").read_text()
+
+
+def test_finished_study_has_nothing_to_do(finished):
+    assert finished.planned() == set()
+
+
+def test_progress_is_shown(finished):
+    assert "balanced_synthetic, generation 02: fine-tuning" in finished.said
+
+
+def test_report_has_every_figure(finished):
+    finished.finish("--report", "report.zip")
+
+    import zipfile
+
+    names = zipfile.ZipFile(finished.folder / "report.zip").namelist()
+    assert sum(name.endswith(".png") for name in names) >= 12
+
+
+def test_deleted_predictions_remake_only_what_is_computed_from_them(finished):
+    before = finished.checksums("rounds/**/*")
+    (finished.results / version("balanced_synthetic", 1) / "predictions.parquet").unlink()
+
+    planned = finished.planned()
+    finished.finish()
+
+    remade = {name for name in planned if name.startswith(("rounds/", "base/", "corpus/", "classifier/"))}
+    assert remade == {f"{version('balanced_synthetic', 1)}/predictions.parquet"}
+    assert "metrics.parquet" in planned
+    assert finished.checksums("rounds/**/*") == before
+
+
+def test_deleted_articles_remake_the_later_generations_of_their_round_only(finished):
+    before = finished.checksums()
+    (finished.results / version("center_preservation", 1) / "articles.parquet").unlink()
+
+    planned = finished.planned()
+    finished.finish()
+
+    remade = {name for name in planned if name.startswith(("rounds/", "base/", "corpus/", "classifier/"))}
+    measured = {"articles.parquet", "predictions.parquet", "quality.parquet", "perplexity.parquet"}
+    assert {f"{version('center_preservation', 1)}/{name}" for name in measured} <= remade
+    assert f"{version('center_preservation', 2)}/model.safetensors" in remade
+    assert not any(name.startswith(f"rounds/{other}") for name in remade for other in ROUNDS[:2])
+    assert f"{version('center_preservation', 1)}/model.safetensors" not in remade
+    assert finished.checksums() == before
+
+
+def test_second_run_from_nothing_has_the_same_bytes(finished, fresh):
+    # One core, and every job loading its libraries itself: neither may change a byte.
+    fresh.finish("--config", "compute={warm: false, device: cpu}", "--until", "score_perplexity", "classify", cores=1)
+
+    again = fresh.checksums()
+    first = finished.checksums()
+    assert len(again) > 30
+    assert again == {name: first[name] for name in again}
+    shutil.rmtree(fresh.results)
