@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from bias_amplification import warm
+from bias_amplification import terminal, warm
 from bias_amplification.artifacts import StudyError
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
 from bias_amplification.study import Plan, check_paths, derive_seed, gpus_per_job, read_study
@@ -21,8 +21,10 @@ except StudyError as fault:
     raise WorkflowError(fault) from None
 plan = Plan(study)
 RESULTS = study.results
-if study.compute.warm and workflow.is_main_process and workflow.local_exec:
-    warm.announce(os.getpid())
+if workflow.is_main_process and not workflow.dryrun:
+    terminal.show_progress()
+    if study.compute.warm and workflow.local_exec:
+        warm.announce(os.getpid())
 
 
 report: "workflow/report/workflow.rst"

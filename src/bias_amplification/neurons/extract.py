@@ -56,6 +56,7 @@ def extract_neurons(
     StudyError
         If the architecture is not known, or the probe set is empty or its tokenizer does not fit the model.
     """
+    from bias_amplification.language_model.device import choose_device
     from bias_amplification.language_model.load import load_model, load_tokenizer
 
     articles = read_table(probe_set, ARTICLES, columns=["title", "body"])
@@ -63,7 +64,7 @@ def extract_neurons(
     tokenizer = load_tokenizer(tokenizer_folder)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    model = load_model(model_folder, device)
+    model = load_model(model_folder, choose_device(device))
     limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
     token_lists = [encoding.ids[:limit] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
     write_table(neuron_table(model, token_lists, batch_tokens=batch_tokens, architecture=architecture), out, NEURONS)
