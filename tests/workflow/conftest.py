@@ -37,15 +37,19 @@ class Study:
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout + run.stderr
 
-    def planned(self) -> set[str]:
-        """Outputs that a run would make now."""
-        said = self.finish("--dry-run", "--quiet", "host", "reason")
+    def times(self) -> dict[str, int]:
+        """Modification time of every result, by path below the results."""
         return {
-            name.strip().removeprefix("results/")
-            for line in said.splitlines()
-            if line.startswith("    output:")
-            for name in line.removeprefix("    output:").split(",")
+            str(path.relative_to(self.results)): path.stat().st_mtime_ns
+            for path in self.results.rglob("*")
+            if path.is_file() and "logs" not in path.parts
         }
+
+    def remade(self, *arguments: str) -> set[str]:
+        """Run again and return the results that were made again."""
+        before = self.times()
+        self.finish(*arguments)
+        return {name for name, time in self.times().items() if before.get(name) != time}
 
     def checksums(self, pattern: str = "**/*.parquet") -> dict[str, str]:
         """Checksum of every result of a kind, by path below the results."""

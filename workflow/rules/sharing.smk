@@ -1,5 +1,6 @@
 # Sharing: a generation 0 that several rounds have in common is trained and measured once.
-# Takes every file of the round that makes it. Makes copies in the other rounds' folders.
+# Takes the files of the round that makes it. Makes copies in the other rounds' folders, each by a job of its own, so
+# that deleting one remakes that one.
 
 if plan.sharing:
 
@@ -15,19 +16,17 @@ if plan.sharing:
 
     rule share_generation:
         input:
-            lambda wildcards: [
-                f"{RESULTS}/rounds/{plan.sharing[wildcards.sharer]}/generation_00/{file}"
-                for file in CHAIN_FILES + MEASURE_FILES
-            ],
+            lambda wildcards: f"{RESULTS}/rounds/{plan.sharing[wildcards.sharer]}/generation_00/{wildcards.file}",
         output:
-            [f"{RESULTS}/rounds/{{sharer}}/generation_00/{file}" for file in CHAIN_FILES + MEASURE_FILES],
+            f"{RESULTS}/rounds/{{sharer}}/generation_00/{{file}}",
         log:
-            f"{RESULTS}/logs/rounds/{{sharer}}/generation_00/share.log",
+            f"{RESULTS}/logs/rounds/{{sharer}}/generation_00/share_{{file}}.log",
         wildcard_constraints:
             sharer="|".join(plan.sharing),
+            file="|".join(CHAIN_FILES + MEASURE_FILES).replace(".", "[.]"),
         conda:
             "../../envs/study.yaml"
         message:
-            "{wildcards.sharer}, generation 00: the same as another round's"
+            "{wildcards.sharer}, generation 00: {wildcards.file} is another round's too"
         script:
             "../scripts/share_generation.py"

@@ -1,22 +1,15 @@
 """One file under several names."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from bias_amplification.artifacts.atomic import new_file
 
 
-def copy_files(sources: Sequence[Path | str], targets: Sequence[Path | str]) -> None:
-    """Copy each source to its target, whole or not at all.
+def copy_file(source: Path | str, target: Path | str) -> None:
+    """Copy a file, whole or not at all.
 
-    Copies rather than links, because a link has its source's time and would seem older than what it was made from.
-
-    Parameters
-    ----------
-    sources, targets
-        Paths, pair by pair.
+    A copy rather than a link, because a link has its source's time and would seem older than what it was made from.
     """
-    for source, target in zip(sources, targets, strict=True):
-        with new_file(target) as temporary:
-            shutil.copyfile(source, temporary)
+    with new_file(target) as temporary:
+        shutil.copyfile(source, temporary)
