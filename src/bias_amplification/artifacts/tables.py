@@ -37,8 +37,6 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         table = table.select(schema.names).cast(schema.remove_metadata())
     except pa.ArrowNotImplementedError as error:
         raise ValueError(f"{path}: {error}") from error
-    # In one piece: how a table was put together would show in the bytes.
-    table = table.combine_chunks()
     for field in schema:
         if not field.nullable and table.column(field.name).null_count:
             raise ValueError(f"{path}: column {field.name} holds a null")

@@ -143,6 +143,10 @@ def obtain_base_model(
         raise StudyError(f"The base model {name} cannot be loaded ({_first_line(error)}): correct {key}.") from error
     _check_complete(found, name)
     model.config.use_cache = True
+    # Where the files of a tokenizer are missing, some classes come up with one that knows no words.
+    tokens = tokenizer("Some words.", add_special_tokens=False).input_ids
+    if len(set(tokens)) < 2 or max(tokens) >= model.get_input_embeddings().num_embeddings:
+        raise StudyError(f"{name} has no tokenizer that fits its model: put its tokenizer.json beside the weights.")
     with new_folder(out) as temporary:
         tokenizer.save_pretrained(temporary)
         if not (temporary / "tokenizer.json").exists():

@@ -147,6 +147,8 @@ def train(
             dataloader_pin_memory=False,
             remove_unused_columns=False,
         )
+        # One GPU: Trainer would spread a batch over all that it sees, and make it larger by their number.
+        arguments._n_gpu = min(arguments.n_gpu, 1)
         start = time.perf_counter()
         trainer = Trainer(
             model,

@@ -1,6 +1,10 @@
-"""Write the config's JSON schema and its table of keys from the settings: ``python -m ...study.reference``."""
+"""Write the config's JSON schema and its tables of keys from the settings (``make docs``).
+
+Run it as ``python -m bias_amplification.study.reference`` in the checkout's root, with ``src`` on the path.
+"""
 
 import json
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +46,8 @@ To run a study of your own, copy the keys that differ into a new file. To add a 
 candidate, add a row to the list. Paths are relative to the folder in which `snakemake` is called.
 
 In the tables below, a default of *required* means that `config.yaml` or an overlay must give the key; types are
-YAML's, and "or null" marks keys that may be left empty. The sections follow the order of `config.yaml`'s keys; names
-with a point, `corpus.press`, stand for maps within maps, and `[]` for one row of a list.
+YAML's, and "or null" marks keys that may be left empty. Sections with a point in their name, `corpus.press`, are maps
+within maps; `[]` stands for one row of a list. `seed_sets` and `rounds` need a row at least.
 """
 
 _END = """
@@ -102,14 +106,14 @@ def _type(annotation: Any, limits: list[Any] | tuple[Any, ...] = ()) -> str:
     """Put a type and its range into words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type(inner[0], inner[1:])
+        return _type(inner[0], [limit for part in inner[1:] for limit in getattr(part, "metadata", [part])])
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, types.UnionType):
         options = [_type(option, () if option is type(None) else limits) for option in inner]
         return " or ".join(options)
     if origin is list:
-        return f"list of {_type(inner[0])}" + _range(limits)
+        return f"list of {_type(inner[0])}{_range(limits)}"
     if origin is dict:
         return f"map from {_type(inner[0])} to {_type(inner[1])}"
     words = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`", type(None): "null"}
@@ -129,7 +133,7 @@ def _range(limits: list[Any] | tuple[Any, ...]) -> str:
         elif isinstance(limit, Lt):
             words.append(f"< {limit.lt}")
         elif isinstance(limit, MinLen):
-            words.append(f"at least {limit.min_length}")
+            words.append(f"({limit.min_length} or more)")
         elif getattr(limit, "pattern", None) == NAME_PATTERN:
             words.append("of letters, digits, `_`, `-`, `.`")
         elif getattr(limit, "pattern", None):
@@ -141,7 +145,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "*required*"
-    return f"`{json.dumps(value, ensure_ascii=False)}`"
+    # YAML would read 5e-05 as text.
+    return re.sub(r"\b(\d)e-", r"\1.0e-", f"`{json.dumps(value, ensure_ascii=False)}`")
 
 
 def write_reference(root: Path | str = ".") -> None:

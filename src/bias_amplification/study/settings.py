@@ -80,6 +80,8 @@ class Corpus(Section):
         unknown = sorted({label for label in self.label_map.values() if label is not None} - set(self.labels))
         if unknown:
             raise ValueError(f"corpus.label_map leads to {unknown[0]!r}, which corpus.labels lacks: add it or map it")
+        if self.source in ("webis", "article_bias_prediction") and not self.label_map:
+            raise ValueError(f"corpus.label_map is empty: say which of {self.source}'s labels is which of the study's")
         if self.source == "table" and self.path is None:
             raise ValueError("corpus.path is needed with corpus.source table: name a CSV, JSONL or Parquet file")
         return self
@@ -296,11 +298,20 @@ class Detector(Encoder):
     )
 
 
+class DetectorTraining(EncoderTraining):
+    """How the detector is trained when it is trained by the run."""
+
+    epochs: int = Field(3, ge=1, description="Epochs; the best by validation macro F1 is kept.")
+    batch_size: int = Field(32, ge=1, description="Sentences per step.")
+    learning_rate: float = Field(1.0e-3, gt=0, description="Peak of a linear decay, AdamW.")
+    max_tokens: int = Field(64, ge=16, description="Sentences are cut to their first tokens.")
+
+
 class Quality(Section):
     """The text quality index (paper, section 3.5)."""
 
     detector: Detector = Detector()
-    training: EncoderTraining = EncoderTraining(epochs=3, batch_size=32, learning_rate=1.0e-3, max_tokens=64)
+    training: DetectorTraining = DetectorTraining()
     sentences: int = Field(6000, ge=100, description="Training sentences of the detector, over its four classes.")
     score: Literal["class", "weighted"] = Field(
         "class", description="The index in figures and regressions: class value, or class value times probability."

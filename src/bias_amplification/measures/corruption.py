@@ -1,0 +1,202 @@
+"""Graded corruptions of real sentences, from which a detector of text quality learns.
+
+The four classes are those of the published detector (paper, section 3.5): clean (as it was written), mild gibberish
+(broken grammar, repeats), word salad (words without a sentence, endless loops) and noise (no words).
+"""
+
+import string
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bias_amplification.artifacts import StudyError
+
+#: Class names, best first.
+CLASSES = ("clean", "mild_gibberish", "word_salad", "noise")
+
+#: Fewest words of a sentence that is worth corrupting: a shuffled "He said so" may still be one.
+MIN_WORDS = 5
+
+Words = list[str]
+
+_FUNCTION_WORD_LIST = """
+    a an and are as at be been but by can could did do does for from had has have he her him his if in into is it its
+    may might more not of on or our she should so than that the their them then there these they this those to under up
+    was we were what when which who will with would you
+    """
+
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
+
+_WRONG_FORMS = {
+    "is": "are", "are": "is", "was": "were", "were": "was", "has": "have", "have": "has", "does": "do", "do": "does",
+    "he": "him", "she": "her", "they": "them", "we": "us", "his": "he", "their": "they", "its": "it", "a": "an",
+    "an": "a", "this": "these", "these": "this", "that": "those", "will": "willed", "to": "of", "of": "to", "in": "at",
+    "not": "no",
+}  # fmt: skip
+
+
+def drop_function_words(words: Words, generator: np.random.Generator) -> Words:
+    """Leave out most articles, prepositions, auxiliaries and pronouns."""
+    return [word for word in words if word.lower() not in _FUNCTION_WORDS or generator.random() < 0.15]
+
+
+def swap_neighbours(words: Words, generator: np.random.Generator) -> Words:
+    """Exchange about every third word with the next, the first and the last left in place where possible."""
+    words = list(words)
+    swaps = max(2, round(len(words) / 3))
+    first, last = (1, len(words) - 2) if len(words) > 4 else (0, len(words) - 1)
+    for position in generator.integers(first, max(last, first + 1), swaps):
+        words[position : position + 2] = words[position : position + 2][::-1]
+    return words
+
+
+def break_agreement(words: Words, generator: np.random.Generator) -> Words:
+    """Give words a wrong form: number, case, preposition, ending."""
+    broken = []
+    for word in words:
+        if word.lower() in _WRONG_FORMS:
+            word = _WRONG_FORMS[word.lower()] if generator.random() < 0.85 else word
+        elif word.isalpha() and word.islower() and len(word) > 4 and generator.random() < 0.5:
+            for ending, wrong in (("ing", ""), ("ed", ""), ("s", ""), ("", generator.choice(["s", "ing", "ed"]))):
+                if word.endswith(ending):
+                    word = word.removesuffix(ending) + str(wrong)
+                    break
+        broken.append(word)
+    return broken
+
+
+def repeat_words(words: Words, generator: np.random.Generator) -> Words:
+    """Say two to five words twice."""
+    chosen = set(generator.integers(0, len(words), int(generator.integers(2, 6))).tolist())
+    return [word for position, word in enumerate(words) for word in [word] * (2 if position in chosen else 1)]
+
+
+def repeat_phrase(words: Words, generator: np.random.Generator) -> Words:
+    """Say a phrase of two words up to the whole sentence two or three times over."""
+    length = len(words) if generator.random() < 0.25 else int(generator.integers(2, max(3, len(words))))
+    start = int(generator.integers(0, len(words) - length + 1))
+    times = int(generator.integers(2, 4))
+    return words[:start] + words[start : start + length] * times + words[start + length :]
+
+
+def truncate(words: Words, generator: np.random.Generator) -> Words:
+    """Stop within the sentence, after a word that calls for another if there is one."""
+    dangling = [p for p in range(2, len(words) - 1) if words[p].lower() in _FUNCTION_WORDS]
+    end = int(generator.choice(dangling)) if dangling else int(generator.integers(2, len(words) - 1))
+    return words[: end + 1]
+
+
+def splice(words: Words, generator: np.random.Generator, donor: Words) -> Words:
+    """Go on in mid-sentence with the end of another sentence, as continuations of cut texts do."""
+    head = words[: int(generator.integers(2, len(words) - 1))]
+    return head + donor[int(generator.integers(1, len(donor) - 1)) :]
+
+
+def shuffle(words: Words, generator: np.random.Generator) -> Words:
+    """Put all words in a random order."""
+    return [words[position] for position in generator.permutation(len(words))]
+
+
+def draw_words(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
+    """As many words as the sentence has, each from a sentence drawn anew."""
+    drawn = (donors[int(generator.integers(len(donors)))] for _ in words)
+    return [donor[int(generator.integers(len(donor)))] for donor in drawn]
+
+
+def loop(words: Words, generator: np.random.Generator) -> Words:
+    """Fall into an endless loop over one to five words, after a sound beginning or none."""
+    length = int(generator.integers(1, min(6, len(words))))
+    start = int(generator.integers(0, len(words) - length))
+    times = max(4, int(generator.integers(12, 50)) // length)
+    beginning = words[:start] if generator.random() < 0.5 else []
+    return beginning + words[start : start + length] * times
+
+
+def make_noise(words: Words, generator: np.random.Generator) -> Words:
+    """Strings of characters of about the sentence's length that hold no word."""
+    length = max(4, min(200, len(" ".join(words))))
+    kind = int(generator.integers(5))
+    if kind == 0:  # letters struck at random
+        text = "".join(generator.choice(list(string.ascii_lowercase + "   "), length))
+    elif kind == 1:  # any printable characters
+        text = "".join(generator.choice(list(string.printable[:94] + "     "), length))
+    elif kind == 2:  # the sentence's own characters, shuffled
+        text = "".join(generator.permutation(list(" ".join(words))))
+    elif kind == 3:  # one or two characters over and over
+        text = "".join(generator.choice(list(string.ascii_lowercase + string.punctuation), 2)) * (length // 2)
+    else:  # broken encoding
+        text = "".join(chr(int(code)) for code in generator.integers(0xA1, 0x24F, length))
+    return text.split()
+
+
+def make_mild(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
+    """Two or three of the corruptions that leave a reader able to tell what was meant."""
+    donor = donors[int(generator.integers(len(donors)))]
+    operations: list[Callable[[Words], Words]] = [
+        lambda w: drop_function_words(w, generator),
+        lambda w: swap_neighbours(w, generator),
+        lambda w: break_agreement(w, generator),
+        lambda w: repeat_words(w, generator),
+        lambda w: repeat_phrase(w, generator),
+        lambda w: repeat_phrase(w, generator),
+        lambda w: truncate(w, generator),
+        lambda w: splice(w, generator, donor),
+    ]
+    result = words
+    for choice in generator.permutation(len(operations))[: int(generator.integers(2, 4))]:
+        if len(result) >= MIN_WORDS:
+            result = operations[choice](result)
+    return result if result and result != words else repeat_phrase(words, generator)
+
+
+def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
+    """Words without a sentence: shuffled, drawn from everywhere, or a loop without an end."""
+    kind = int(generator.integers(3))
+    if kind == 0:
+        return shuffle(words, generator)
+    return draw_words(words, generator, donors) if kind == 1 else loop(words, generator)
+
+
+def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[list[str], list[str]]:
+    """Make sentences of all four classes, equally many of each, out of real ones.
+
+    Parameters
+    ----------
+    sentences
+        Real sentences. Those of at least `MIN_WORDS` words are corrupted.
+    count
+        Sentences to make, a multiple of four or cut down to one.
+    seed
+        Fixes every choice.
+
+    Returns
+    -------
+    texts : list[str]
+        Length 4 * (count // 4), the classes in turn.
+    classes : list[str]
+        The class of each, of `CLASSES`.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than four sentences long enough.
+    """
+    generator = np.random.default_rng(seed)
+    donors = [words for words in (sentence.split() for sentence in sentences) if len(words) >= MIN_WORDS]
+    if len(donors) < 4:
+        raise StudyError(
+            f"The articles hold {len(donors)} sentences of {MIN_WORDS} or more words, too few to learn text quality "
+            "from: give the detector more articles."
+        )
+    texts, classes = [], []
+    for _ in range(count // len(CLASSES)):
+        clean = sentences[int(generator.integers(len(sentences)))]
+        mild, salad, noise = (donors[int(p)] for p in generator.integers(0, len(donors), 3))
+        texts += [
+            clean,
+            " ".join(make_mild(mild, generator, donors)),
+            " ".join(make_salad(salad, generator, donors)),
+            " ".join(make_noise(noise, generator)),
+        ]
+        classes += CLASSES
+    return texts, classes

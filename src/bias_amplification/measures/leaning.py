@@ -1,0 +1,285 @@
+"""The leaning classifier: trained, compared, chosen, and put to the models' articles (paper, section 3.4)."""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bias_amplification.artifacts import StudyError, new_file, read_table, write_csv, write_table
+from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
+from bias_amplification.measures.encoders import MODEL_FILES, check_folder, load_encoder, obtain_encoder, save_encoder
+from bias_amplification.study.settings import Candidate, EncoderTraining
+
+#: Macro F1 on the test articles that the paper's Table 1 gives, by the model's name.
+PUBLISHED_MACRO_F1 = {
+    "distilbert-base-uncased": 0.8308,
+    "bert-base-uncased": 0.8559,
+    "albert-base-v2": 0.8649,
+    "roberta-base": 0.9196,
+}
+
+
+def article_text(title: str, text: str, remove_quotes: bool = True) -> str:
+    """What the classifier reads of an article: the title, a newline, the text, without double quotes if so wished."""
+    joined = f"{title}\n{text}" if title else text
+    return joined.replace('"', "").replace("“", "").replace("”", "") if remove_quotes else joined
+
+
+def train_leaning_classifier(
+    articles: Path | str,
+    out: Path | str,
+    *,
+    candidate: Mapping,
+    split: str,
+    labels: Sequence[str],
+    training: Mapping,
+    seed: int,
+    remove_quotes: bool = True,
+    batch_tokens: int = 4096,
+    device: str = "auto",
+    precision: str = "auto",
+) -> None:
+    """Train one candidate on one split and write its folder.
+
+    Parameters
+    ----------
+    articles
+        The classifier's articles (`CLASSIFIER_ARTICLES`).
+    out
+        Folder for `MODEL_FILES`, `scores.json` and `timing.json`.
+    candidate
+        The candidate's settings (`study.settings.Candidate`).
+    split
+        `random`, `event` or `outlet`; rows that this split gives no part are left out.
+    labels
+        The study's labels.
+    training
+        Training settings (`study.settings.EncoderTraining`).
+    seed
+        Fixes fresh weights, order and dropout.
+    remove_quotes
+        Whether double quotes are taken out of the texts, as the published code does.
+    batch_tokens, device, precision
+        See `train_encoder`.
+
+    Raises
+    ------
+    StudyError
+        If a part of the split is empty or lacks a label, or if the candidate cannot be loaded.
+    """
+    from bias_amplification.measures.encoder_training import train_encoder
+
+    candidate, training = Candidate.model_validate(dict(candidate)), EncoderTraining.model_validate(dict(training))
+    parts = _read_parts(Path(articles), split, labels, remove_quotes)
+    key = f"classifier.candidates {candidate.name}"
+    model, tokenizer = obtain_encoder(candidate, parts["train"].texts, labels, training.max_tokens, seed, key)
+    scores, timing = train_encoder(
+        model,
+        tokenizer,
+        parts,
+        labels,
+        training,
+        seed=seed,
+        batch_tokens=batch_tokens,
+        device=device,
+        precision=precision,
+    )
+    name = {"candidate": candidate.name, "model": candidate.hub_id or candidate.name, "split": split}
+    with new_folder(out) as folder:
+        save_encoder(model, tokenizer, folder)
+        write_json(name | scores, folder / "scores.json")
+        write_json(timing, folder / "timing.json")
+
+
+def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bool) -> dict:
+    from bias_amplification.measures.encoder_training import PARTS, LabelledTexts
+
+    column = f"split_{split}"
+    table = read_table(path, CLASSIFIER_ARTICLES, ["title", "body", "label", column])
+    rows = table.to_pylist()
+    unknown = sorted({row["label"] for row in rows} - set(labels))
+    if unknown:
+        raise StudyError(f"{path} has articles labelled {unknown[0]!r}, which corpus.labels lacks: add it or map it.")
+    parts = {}
+    for part in PARTS:
+        chosen = [row for row in rows if row[column] == part]
+        missing = sorted(set(labels) - {row["label"] for row in chosen})
+        if missing:
+            raise StudyError(
+                f"{path} has no {missing[0]} article in the {part} part of the {split} split: use more articles, or "
+                f"leave {split} out of classifier.splits."
+            )
+        texts = [article_text(row["title"], row["body"], remove_quotes) for row in chosen]
+        parts[part] = LabelledTexts(texts, [row["label"] for row in chosen])
+    return parts
+
+
+def select_classifier(candidates: Sequence[Path | str], out: Path | str) -> None:
+    """Copy the folder of the candidate with the highest validation macro F1 (paper, appendix A).
+
+    Parameters
+    ----------
+    candidates
+        Folders that `train_leaning_classifier` made; the first wins a tie.
+    out
+        Folder for a copy of `MODEL_FILES` and `scores.json`, and `selected.json`: the name of the chosen one and
+        every candidate's validation macro F1.
+
+    Raises
+    ------
+    StudyError
+        If a folder lacks a file.
+    """
+    scores = [read_scores(folder) for folder in candidates]
+    best = _best(scores)
+    chosen = Path(candidates[best])
+    check_folder(chosen, f"classifier.candidates {scores[best]['candidate']}")
+    with new_folder(out) as folder:
+        # Copies, no links: a link would share its time with the original, and be older than what it is made from.
+        for name in (*MODEL_FILES, "scores.json"):
+            shutil.copyfile(chosen / name, folder / name)
+        compared = {score["candidate"]: score["validation"]["macro_f1"] for score in scores}
+        write_json(
+            {"selected": scores[best]["candidate"], "validation_macro_f1": compared},
+            folder / "selected.json",
+        )
+
+
+def compare_classifiers(folders: Sequence[Path | str], out: Path | str) -> None:
+    """Write Table 1: one row a trained classifier, with the published value beside it where there is one.
+
+    Parameters
+    ----------
+    folders
+        Folders that `train_leaning_classifier` made, on any splits.
+    out
+        A CSV. `selected` marks the candidate with the highest validation macro F1 on the random split. Runtimes are
+        null where `timing.json` is missing.
+    """
+    rows = []
+    scores = [read_scores(folder) for folder in folders]
+    random = [position for position, score in enumerate(scores) if score["split"] == "random"]
+    best = random[_best([scores[position] for position in random])] if random else None
+    for position, (folder, score) in enumerate(zip(folders, scores, strict=True)):
+        timing_file = Path(folder) / "timing.json"
+        timing = json.loads(timing_file.read_text()) if timing_file.exists() else {}
+        published = PUBLISHED_MACRO_F1.get(score["model"].rsplit("/")[-1]) if score["split"] == "random" else None
+        rows.append(
+            {
+                "candidate": score["candidate"],
+                "split": score["split"],
+                "selected": position == best,
+                "macro_f1_test": score["test"]["macro_f1"],
+                "macro_f1_published": published,
+                "macro_f1_validation": score["validation"]["macro_f1"],
+                **{f"f1_{label}_test": value for label, value in score["test"]["f1"].items()},
+                "accuracy_test": score["test"]["accuracy"],
+                "loss_test": score["test"]["loss"],
+                "loss_validation": score["validation"]["loss"],
+                "best_epoch": score["best_epoch"],
+                "parameters": score["parameters"],
+                "train_articles": score["articles"]["train"],
+                "test_articles": score["articles"]["test"],
+                "train_runtime_seconds": timing.get("train_runtime_seconds"),
+                "samples_per_second": timing.get("samples_per_second"),
+            }
+        )
+    write_csv(pa.Table.from_pylist(rows), out)
+
+
+def _best(scores: Sequence[dict]) -> int:
+    values = [score["validation"]["macro_f1"] for score in scores]
+    return values.index(max(values))
+
+
+def classify_articles(
+    model_folder: Path | str,
+    articles: Path | str,
+    out: Path | str,
+    *,
+    labels: Sequence[str],
+    text: str,
+    max_tokens: int,
+    remove_quotes: bool = True,
+    aliases: Mapping[str, str] | None = None,
+    batch_tokens: int = 4096,
+    device: str = "auto",
+) -> None:
+    """Write label probabilities of one generation's articles.
+
+    Parameters
+    ----------
+    model_folder
+        The selected classifier, or any folder of a classifier with these labels.
+    articles
+        What a model wrote (`GENERATED_ARTICLES`).
+    out
+        `schemas.predictions(labels)`, in the order of `articles`.
+    labels
+        The study's labels.
+    text
+        `text`: the model's text alone; `title_and_text`: the real title before it.
+    max_tokens
+        Tokens of a text at most.
+    remove_quotes
+        As in training.
+    aliases
+        From the classifier's label names to the study's, where they differ.
+    batch_tokens, device
+        See `predict_probabilities`.
+
+    Raises
+    ------
+    StudyError
+        If the folder lacks weights or config or classifies into other labels.
+    """
+    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "title", "text"])
+    titles = table["title"].to_pylist() if text == "title_and_text" else [""] * len(table)
+    texts = [article_text(t, x, remove_quotes) for t, x in zip(titles, table["text"].to_pylist(), strict=True)]
+    model, tokenizer = load_encoder(Path(model_folder), labels, "classifier", aliases)
+
+    from bias_amplification.measures.encoder_prediction import predict_probabilities
+
+    probabilities = predict_probabilities(
+        model, tokenizer, texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
+    )
+    write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), out, predictions(labels))
+
+
+def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]) -> pa.Table:
+    """Rows of `schemas.predictions(labels)`; the first label wins a tie.
+
+    Parameters
+    ----------
+    article_ids
+        Length n.
+    probabilities
+        Shape [n, labels].
+    labels
+        Names of the columns.
+    """
+    predicted = [labels[index] for index in probabilities.argmax(axis=1)]
+    columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(labels)}
+    return pa.table({"article_id": list(article_ids), "predicted": pa.array(predicted, pa.string()), **columns})
+
+
+def read_scores(folder: Path | str) -> dict:
+    """Read `scores.json` of a trained classifier's folder."""
+    path = Path(folder) / "scores.json"
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        assert math.isfinite(scores["validation"]["macro_f1"])
+        return scores
+    except (OSError, ValueError, KeyError, AssertionError) as error:
+        raise StudyError(f"{path} is missing or damaged: delete the folder and run snakemake again.") from error
+
+
+def write_json(content: Mapping, path: Path) -> None:
+    """Write a JSON file whole or not at all."""
+    with new_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,190 @@
+"""Parquet tables with a declared schema."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bias_amplification.artifacts import StudyError, new_file, provenance, read_table, write_csv, write_table
+from bias_amplification.artifacts.schemas import ARTICLES, QUALITY, metrics, predictions
+
+SCHEMA = pa.schema(
+    [
+        pa.field("article_id", pa.string(), nullable=False),
+        pa.field("tokens", pa.int32(), nullable=False),
+        pa.field("perplexity", pa.float64()),
+    ]
+)
+COLUMNS = {"article_id": ["a", "b"], "tokens": [3, 4], "perplexity": [1.5, None]}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "round=one" / "table.parquet"
+    write_table(pa.table(COLUMNS), path, SCHEMA)
+    return path
+
+
+def test_round_trip_casts_and_orders_columns(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(pa.table(dict(reversed(COLUMNS.items()))), path, SCHEMA)
+
+    table = read_table(path, SCHEMA)
+
+    assert table.to_pydict() == COLUMNS
+    assert table.schema.equals(SCHEMA)
+
+
+def test_reading_some_columns_adds_none_from_the_path(file: Path) -> None:
+    # "round=one" in the path must not become a column, as in partitioned data sets.
+    assert read_table(file, SCHEMA).column_names == SCHEMA.names
+    assert read_table(file, SCHEMA, ["tokens"]).to_pydict() == {"tokens": [3, 4]}
+
+
+@settings(max_examples=25)
+@given(
+    rows=st.lists(st.tuples(st.text(), st.integers(-(2**31), 2**31 - 1), st.none() | st.floats(allow_nan=False))),
+    cut=st.integers(0, 5),
+)
+def test_bytes_depend_on_the_content_alone(tmp_path_factory: pytest.TempPathFactory, rows: list, cut: int) -> None:
+    folder = tmp_path_factory.mktemp("bytes")
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    whole = pa.table(columns, schema=SCHEMA)
+    pieces = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)]).replace_schema_metadata({"made": "today"})
+
+    write_table(whole, folder / "one.parquet", SCHEMA)
+    write_table(pieces, folder / "two.parquet", SCHEMA)
+
+    assert (folder / "one.parquet").read_bytes() == (folder / "two.parquet").read_bytes()
+    assert read_table(folder / "two.parquet", SCHEMA).to_pydict() == dict(zip(SCHEMA.names, columns, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": ...}, r"columns missing \['tokens'\]"),
+        ({"extra": [1, 2]}, r"columns unknown \['extra'\]"),
+        ({"article_id": ["a", None]}, "null"),
+        ({"tokens": [1, 2**40]}, "not in range"),
+        ({"tokens": ["one", "two"]}, "tokens|int32"),
+        ({"tokens": [[1], [2]]}, "int32"),
+    ],
+)
+def test_a_table_against_its_schema_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+    columns = {name: values for name, values in (COLUMNS | change).items() if values is not ...}
+
+    with pytest.raises(ValueError, match=message):
+        write_table(pa.table(columns), tmp_path / "table.parquet", SCHEMA)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fault(path: Path, schema: pa.Schema = SCHEMA) -> str:
+    with pytest.raises(StudyError) as caught:
+        read_table(path, schema)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "run snakemake again" in message
+    return message
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert "does not exist" in _fault(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 100, -8, -1])
+def test_truncated_file(file: Path, length: int) -> None:
+    file.write_bytes(file.read_bytes()[:length])
+
+    assert "is not a whole Parquet file" in _fault(file)
+
+
+def test_every_truncation_is_a_fault(file: Path) -> None:
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        _fault(file)
+
+
+def test_damaged_pages(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    table = pa.table(
+        {"article_id": [f"article {k * k}" for k in range(5000)], "tokens": range(5000), "perplexity": [0.5] * 5000}
+    )
+    write_table(table, path, SCHEMA)
+    content = bytearray(path.read_bytes())
+    content[100:2000] = bytes(1900)
+    path.write_bytes(content)
+
+    assert "is damaged" in _fault(path)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (SCHEMA.remove(1), "tokens"),
+        (SCHEMA.append(pa.field("new", pa.bool_())), "new: bool"),
+        (SCHEMA.set(1, pa.field("tokens", pa.int64(), nullable=False)), "tokens: int64"),
+        (SCHEMA.set(2, pa.field("perplexity", pa.float64(), nullable=False)), "nullability"),
+    ],
+)
+def test_other_schema(file: Path, other: pa.Schema, named: str) -> None:
+    assert named in _fault(file, other)
+
+
+def test_schemas_of_any_label_set() -> None:
+    assert predictions(["x", "y"]).names == ["article_id", "predicted", "probability_x", "probability_y"]
+    assert {"share_x", "share_x_low", "share_x_high", "mean_probability_y"} <= set(metrics(["x", "y"]).names)
+    assert not metrics(["x", "y"]).field("share_x").nullable
+    assert QUALITY.field("quality").nullable
+    assert ARTICLES.names[0] == "article_id"
+
+
+def test_csv_for_people(tmp_path: Path) -> None:
+    write_csv(pa.table({"step": ["a,b"], "articles": [3]}), tmp_path / "table.csv")
+
+    assert (tmp_path / "table.csv").read_text() == '"step","articles"\n"a,b",3\n'
+
+
+def test_parquet_holds_no_metadata_of_the_writer(file: Path) -> None:
+    assert pq.read_schema(file).metadata is None
+
+
+def test_metadata_tells_facts_and_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIAS_AMPLIFICATION_COMMIT", "abc")
+
+    provenance.write_metadata(tmp_path / "metadata.json", seed=5, training={"steps": 2})
+
+    found = json.loads((tmp_path / "metadata.json").read_text())
+    assert (found["seed"], found["training"], found["commit"]) == (5, {"steps": 2}, "abc")
+    assert found["libraries"]["pyarrow"] == pa.__version__
+    assert found["peak_memory_mb"] > 0
+
+
+def test_commit_of_the_code_and_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    outside = provenance.commit.__wrapped__()
+    git("init", "-q")
+    (tmp_path / "code.py").write_text("1")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    git("tag", "v1")
+    head = git("rev-parse", "HEAD").strip()
+    clean = provenance.commit.__wrapped__()
+    with new_file(tmp_path / "code.py") as temporary:
+        temporary.write_text("2")
+    changed = provenance.commit.__wrapped__()
+
+    assert (outside, clean, changed) == (None, head, f"{head}+changes")

@@ -1,0 +1,154 @@
+"""Files that appear whole or not at all."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bias_amplification.artifacts.atomic import new_file, new_folder
+from bias_amplification.artifacts.copies import copy_file
+
+WRITER = """
+import sys, time
+from bias_amplification.artifacts import new_file
+with new_file(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "table.csv"
+
+    with new_file(target) as temporary:
+        temporary.write_text("whole")
+        seen_within = target.exists()
+
+    assert not seen_within
+    assert target.read_text() == "whole"
+    assert temporary.suffix == ".csv"
+    assert os.listdir(target.parent) == ["table.csv"]
+
+
+def test_exception_keeps_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    with pytest.raises(RuntimeError, match="stop"), new_file(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    target = tmp_path / "model.safetensors"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", WRITER, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
+        assert writer.stdout.readline() == b"writing\n"
+
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+
+    assert not target.exists()
+    # What it left has a hidden name of its own, and a second writer is not disturbed by it.
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".model.")
+    with new_file(target) as temporary:
+        temporary.write_text("whole")
+    assert target.read_text() == "whole"
+
+
+def test_two_writers_each_write_whole_files(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    meeting = threading.Barrier(2)
+
+    def write(letter: str) -> None:
+        with new_file(target) as temporary:
+            temporary.write_text(letter * 1000)
+            meeting.wait()
+            temporary.write_text(letter * 100_000)
+
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert target.read_text() in ("a" * 100_000, "b" * 100_000)
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        with new_file(tmp_path / "table.csv"):
+            pass
+        now = os.umask(umask)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "table.csv").stat().st_mode) == mode
+    assert now == umask
+
+
+def test_folder_moves_its_files_and_keeps_others(tmp_path: Path) -> None:
+    (tmp_path / "articles.parquet").write_text("other")
+    (tmp_path / "config.json").write_text("old")
+
+    with new_folder(tmp_path) as temporary:
+        (temporary / "config.json").write_text("new")
+        (temporary / "model.safetensors").write_text("weights")
+        seen_within = (tmp_path / "config.json").read_text()
+
+    assert seen_within == "old"
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        "articles.parquet": "other",
+        "config.json": "new",
+        "model.safetensors": "weights",
+    }
+
+
+def test_failed_folder_changes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "base") as temporary:
+        (temporary / "config.json").write_text("new")
+        raise RuntimeError
+
+    assert list((tmp_path / "base").iterdir()) == []
+
+
+def test_a_copy_is_a_whole_file_of_its_own(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "deep" / "target"
+    source.write_bytes(b"\x00\x01")
+
+    copy_file(source, target)
+    copy_file(source, target)
+    source.write_bytes(b"changed")
+
+    assert target.read_bytes() == b"\x00\x01"
+    assert os.listdir(target.parent) == ["target"]
+
+
+def test_a_copy_is_newer_than_its_source(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("old")
+    os.utime(tmp_path / "source", (1e9, 1e9))
+
+    copy_file(tmp_path / "source", tmp_path / "target")
+
+    assert (tmp_path / "target").stat().st_mtime > 1e9
+
+
+def test_a_missing_source_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        copy_file(tmp_path / "source", tmp_path / "target")
+
+    assert os.listdir(tmp_path) == []

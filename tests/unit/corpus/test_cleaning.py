@@ -1,0 +1,106 @@
+"""Cleaning: what is mended, what is left out, and that both are counted."""
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bias_amplification.artifacts.schemas import ARTICLES, CLEANING
+from bias_amplification.corpus.cleaning import body_key, clean, mend_text
+from bias_amplification.corpus.findings import findings_table
+
+
+def make_articles(rows):
+    base = {"event_id": None, "outlet": None, "date": None, "title": "Title", "label": "a"}
+    return pa.Table.from_pylist([base | {"article_id": str(i)} | row for i, row in enumerate(rows)], schema=ARTICLES)
+
+
+def counted(findings, kept):
+    return {item.finding: item.articles for item in findings if item.kept == kept}
+
+
+def test_newlines_spaces_and_controls_are_normalised():
+    text, changes = mend_text("One\r\ntwo\rthree\u2028four\n\n\n\nfive \t six\u00a0seven\x07 \u200b\n eight  ")
+
+    assert text == "One\ntwo\nthree\nfour\n\nfive six seven\neight"
+    assert changes == [
+        "newline characters made \\n",
+        "control and invisible characters removed",
+        "spaces and blank lines normalised",
+    ]
+
+
+def test_mojibake_is_mended_once_and_twice_encoded():
+    right = "It\u2019s a caf\u00e9, no more."
+    once = right.encode().decode("cp1252")
+    twice = once.encode().decode("cp1252", errors="ignore")
+
+    assert mend_text(once) == (right, ["mojibake mended"])
+    assert mend_text(twice)[0] == right
+
+
+def test_sound_text_stays_as_it_is():
+    text = "Na\u00efve caf\u00e9s \u201cquote\u201d prices of \u20ac5.\n\nSecond paragraph & more; AT&T."
+
+    assert mend_text(text) == (text, [])
+
+
+def test_html_references_are_resolved():
+    assert mend_text("Profit &amp; loss &#8217; end")[0] == "Profit & loss \u2019 end"
+
+
+@given(st.text(max_size=200))
+def test_mending_twice_changes_nothing_more_in_spacing(text):
+    once = mend_text(text)[0]
+
+    assert "\r" not in once and "\n\n\n" not in once and "  " not in once
+    assert once == once.strip()
+
+
+def test_every_loss_is_counted_under_its_first_fault():
+    body = "one two three four five"
+    articles = make_articles(
+        [
+            {"body": body},
+            {"body": body, "label": ""},
+            {"body": " \n "},
+            {"body": body + " six", "title": " "},
+            {"body": "too short"},
+            {"body": "One, two:\nTHREE four five!"},
+            {"body": body, "label": "b"},
+            {"body": "an article of its own here"},
+        ]
+    )
+
+    usable, findings = clean(articles, min_words=5)
+
+    assert usable["article_id"].to_pylist() == ["0", "7"]
+    assert counted(findings, kept=False) == {
+        "no label": 1,
+        "empty body": 1,
+        "empty title": 1,
+        "body of fewer than 5 words": 1,
+        "same body as an earlier article": 1,
+        "same body as an earlier article of another label": 1,
+    }
+    table = findings_table(findings)
+    assert table.schema == CLEANING
+    examples = dict(zip(table["finding"].to_pylist(), table["examples"].to_pylist(), strict=True))
+    assert examples["same body as an earlier article"] == "5"
+
+
+def test_titles_may_be_absent_if_the_source_has_none():
+    articles = make_articles([{"body": "one two three", "title": ""}])
+
+    assert clean(articles, min_words=1, require_title=False)[0].num_rows == 1
+    assert clean(articles, min_words=1)[0].num_rows == 0
+
+
+@given(st.lists(st.sampled_from(["one two three", "One  two three", "four five six", "", "short"]), max_size=12))
+def test_kept_and_lost_articles_add_up(bodies):
+    articles = make_articles([{"body": body} for body in bodies])
+
+    usable, findings = clean(articles, min_words=2)
+
+    assert usable.num_rows + sum(counted(findings, kept=False).values()) == len(bodies)
+    keys = [body_key(body) for body in usable["body"].to_pylist()]
+    assert len(set(keys)) == len(keys)

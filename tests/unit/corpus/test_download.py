@@ -1,0 +1,173 @@
+"""Downloads with checksums, and archives that are not trusted."""
+
+import functools
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+import zipfile
+
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.archives import read_members
+from bias_amplification.corpus.download import download
+
+CONTENT = b"some articles" * 100
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve a folder on 127.0.0.1; yields the address and the folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_GET(self):
+            if self.path.endswith("cut.zip"):
+                self.send_response(200)
+                self.send_header("Content-Length", "5000")
+                self.end_headers()
+                self.wfile.write(b"half")
+            else:
+                super().do_GET()
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
+        thread = threading.Thread(target=service.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{service.server_port}", folder
+        service.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_a_file_is_fetched_once_and_checked(server, tmp_path, algorithm):
+    address, folder = server
+    (folder / "corpus.zip").write_bytes(CONTENT)
+    checksum = f"{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}"
+
+    path = download(f"{address}/corpus.zip", tmp_path / "downloads", checksum)
+    (folder / "corpus.zip").unlink()
+    again = download(f"{address}/corpus.zip", tmp_path / "downloads", checksum)
+
+    assert path.read_bytes() == CONTENT
+    assert again == path
+
+
+def test_a_damaged_copy_is_fetched_again(tmp_path):
+    source = tmp_path / "corpus.zip"
+    source.write_bytes(CONTENT)
+    checksum = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
+    path = download(source.as_uri(), tmp_path / "downloads", checksum)
+    path.write_bytes(b"damaged")
+
+    assert download(source.as_uri(), tmp_path / "downloads", checksum).read_bytes() == CONTENT
+
+
+def test_another_checksum_leaves_no_file(tmp_path):
+    source = tmp_path / "corpus.zip"
+    source.write_bytes(CONTENT)
+
+    with pytest.raises(StudyError, match=r"has the md5 checksum .* and not 0{32} as corpus.checksum says"):
+        download(source.as_uri(), tmp_path / "downloads", "md5:" + "0" * 32)
+
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_failed_downloads_name_the_other_way_and_leave_no_file(server, tmp_path):
+    address, _ = server
+
+    for name in ("absent.zip", "cut.zip"):
+        with pytest.raises(StudyError, match=rf"{name} could not be downloaded .* set corpus.path to it"):
+            download(f"{address}/{name}", tmp_path / "downloads", None)
+
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "checksum", "message"),
+    [
+        ("ftp://example.org/a.zip", None, "corpus.url 'ftp://example.org/a.zip' is not an https address"),
+        ("https://example.org/", None, "is not an https address of a file"),
+        ("https://example.org/a.zip", "abc", "corpus.checksum 'abc' is not of the form"),
+        ("https://example.org/a.zip", "md5:xyz", "corpus.checksum 'md5:xyz' is not of the form"),
+    ],
+)
+def test_malformed_settings_are_refused_before_any_download(tmp_path, url, checksum, message):
+    with pytest.raises(StudyError, match=message):
+        download(url, tmp_path, checksum)
+
+
+def make_tar(path, info, content=b""):
+    info.size = len(content)
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(info, io.BytesIO(content))
+
+
+def everything(name):
+    return True
+
+
+def test_wanted_members_come_in_order_and_others_stay_closed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("b.json", "a.json", "c.txt", "../out.txt"):
+            archive.writestr(name, name.upper())
+
+    members = list(read_members(tmp_path / "a.zip", lambda name: name.endswith(".json")))
+
+    assert members == [("a.json", b"A.JSON"), ("b.json", b"B.JSON")]
+
+
+@pytest.mark.parametrize("name", ["../out.json", "/etc/out.json", "a/../../out.json", "C:/out.json"])
+def test_members_that_point_outside_are_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, "x")
+    make_tar(tmp_path / "a.tar", tarfile.TarInfo(name), b"x")
+
+    for archive in ("a.zip", "a.tar"):
+        with pytest.raises(StudyError, match="points outside the archive"):
+            list(read_members(tmp_path / archive, everything))
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    link = zipfile.ZipInfo("link.json")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+        info = tarfile.TarInfo("link.json")
+        info.type, info.linkname = kind, "/etc/passwd"
+        make_tar(tmp_path / f"{kind.decode()}.tar", info)
+
+    archives = [*sorted(tmp_path.glob("*.tar")), tmp_path / "a.zip"]
+    assert len(archives) == 5
+    for archive in archives:
+        with pytest.raises(StudyError, match="is a link or device"):
+            list(read_members(archive, everything))
+
+
+def test_members_beyond_the_limit_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", b"0" * 600)
+        archive.writestr("b.json", b"0" * 600)
+
+    with pytest.raises(StudyError, match=r"a.json unpacks to more than"):
+        list(read_members(tmp_path / "a.zip", everything, member_limit=500))
+    with pytest.raises(StudyError, match=r"b.json unpacks to more than"):
+        list(read_members(tmp_path / "a.zip", everything, total_limit=1000))
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.json", b"some text that is stored")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[40:44] = b"XXXX"
+    (tmp_path / "a.zip").write_bytes(content)
+
+    with pytest.raises(StudyError, match=r"a.zip is damaged or encrypted"):
+        list(read_members(tmp_path / "a.zip", everything))

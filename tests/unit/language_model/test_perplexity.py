@@ -1,0 +1,95 @@
+"""Perplexity against a slow loop."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+import torch
+
+from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
+from bias_amplification.language_model.load import load_model, load_tokenizer, save_model
+from bias_amplification.language_model.perplexity import perplexities, score_perplexity
+from bias_amplification.language_model.pretrain import new_model
+
+TEXTS = ["The mayor says the budget falls.", "", "a", "The bridge opens in spring. " * 30, "Zebra? 12 %"]
+
+
+@torch.no_grad()
+def slow(model: torch.nn.Module, tokens: list[int]) -> float | None:
+    """One token at a time, each from the start."""
+    if len(tokens) < 2:
+        return None
+    losses = []
+    for k in range(1, len(tokens)):
+        logits = model(torch.tensor([tokens[:k]])).logits[0, -1].double()
+        losses.append(-torch.log_softmax(logits, -1)[tokens[k]].item())
+    return math.exp(math.fsum(losses) / len(losses))
+
+
+def encoded(base: SimpleNamespace, limit: int) -> list[list[int]]:
+    tokenizer = load_tokenizer(base.folder)
+    return [tokenizer.encode(text).ids[:limit] for text in TEXTS]
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 64, 10_000])
+def test_perplexities_equal_a_slow_loop(base: SimpleNamespace, batch_tokens: int) -> None:
+    model = load_model(base.folder)
+    sequences = encoded(base, 40)
+
+    found = perplexities(model, sequences, batch_tokens=batch_tokens, pad=0)
+
+    assert [value is None for value in found] == [False, True, True, False, False]
+    for value, tokens in zip(found, sequences, strict=True):
+        assert value is None or value == pytest.approx(slow(model, tokens), rel=1e-4)
+
+
+@pytest.fixture
+def articles(tmp_path: Path) -> Path:
+    count = len(TEXTS)
+    columns = {"article_id": [f"a{k}" for k in range(count)], "title": ["A title"] * count, "text": TEXTS}
+    columns |= {"prompts": [1] * count, "new_tokens": [1] * count}
+    write_table(pa.table(columns), tmp_path / "articles.parquet", GENERATED_ARTICLES)
+    return tmp_path / "articles.parquet"
+
+
+def score(base: SimpleNamespace, articles: Path, generating: Path, max_tokens: int) -> dict[str, list]:
+    out = articles.with_name("perplexity.parquet")
+    options = {"max_tokens": max_tokens, "batch_tokens": 512, "device": "cpu"}
+    score_perplexity(articles, base.folder, generating, out, **options)
+    return read_table(out, PERPLEXITY).to_pydict()
+
+
+def test_both_models_and_the_cut(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
+    other = new_model(layers=1, width=16, heads=2, context=128, vocabulary=300, end=0, seed=9)
+    save_model(other, tmp_path / "other")
+
+    found = score(base, articles, tmp_path / "other", max_tokens=20)
+
+    sequences = encoded(base, 20)
+    models = {"perplexity_base": load_model(base.folder), "perplexity_generating": other.eval()}
+    assert found["article_id"] == ["a0", "a1", "a2", "a3", "a4"]
+    assert found["tokens"] == [len(tokens) for tokens in sequences]
+    assert found["tokens"][3] == 20
+    for name, model in models.items():
+        for value, tokens in zip(found[name], sequences, strict=True):
+            expected = slow(model, tokens)
+            assert value == (None if expected is None else pytest.approx(expected, rel=1e-4))
+
+
+def test_the_models_context_bounds_the_cut(base: SimpleNamespace, articles: Path) -> None:
+    found = score(base, articles, base.folder, max_tokens=1024)
+
+    assert max(found["tokens"]) == 128
+    assert found["perplexity_base"][3] == pytest.approx(slow(load_model(base.folder), encoded(base, 128)[3]), rel=1e-4)
+
+
+def test_the_base_models_own_articles(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
+    same = score(base, articles, base.folder, max_tokens=64)
+    save_model(load_model(base.folder), tmp_path / "copy")
+    copied = score(base, articles, tmp_path / "copy", max_tokens=64)
+
+    assert same["perplexity_generating"] == same["perplexity_base"]
+    assert copied == same

@@ -1,0 +1,82 @@
+"""From articles to token sequences."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bias_amplification.language_model.load import load_tokenizer
+from bias_amplification.language_model.texts import (
+    article_prompts,
+    batches_by_length,
+    cut_blocks,
+    encode,
+    training_texts,
+)
+
+token_lists = st.lists(st.integers(0, 99), max_size=200)
+
+
+@given(tokens=token_lists, size=st.integers(1, 70))
+def test_blocks_join_back_to_the_text(tokens: list[int], size: int) -> None:
+    blocks = cut_blocks(tokens, size)
+
+    assert [token for block in blocks for token in block] == tokens
+    assert all(len(block) == size for block in blocks[:-1])
+    assert all(1 <= len(block) <= size for block in blocks)
+
+
+@given(title=token_lists, body=token_lists, size=st.integers(1, 70))
+def test_prompts_are_the_title_and_the_bodys_blocks(title: list[int], body: list[int], size: int) -> None:
+    prompts = article_prompts(title, body, size)
+
+    if title:
+        assert prompts[0] == title
+    assert prompts[bool(title) :] == cut_blocks(body, size)
+    assert [] not in prompts
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "example", "texts"),
+    [
+        ("Title", "One.\nTwo.", "article", ["Title\nOne.\nTwo."]),
+        ("Title", "One.\n\n \nTwo.\n", "line", ["Title", "One.", "Two."]),
+        ("", "One.", "article", ["One."]),
+        ("Title", "", "article", ["Title"]),
+        ("Title", "", "line", ["Title"]),
+        (" ", "\n", "article", []),
+        (" ", "\n", "line", []),
+    ],
+)
+def test_training_texts(title: str, body: str, example: str, texts: list[str]) -> None:
+    assert training_texts(title, body, example) == texts
+
+
+@given(title=st.text(), body=st.text())
+def test_lines_hold_what_the_article_holds(title: str, body: str) -> None:
+    lines = training_texts(title, body, "line")
+
+    assert "".join(lines).split() == "".join("".join(training_texts(title, body, "article")).splitlines()).split()
+    assert all(line.strip() for line in lines)
+
+
+@given(lengths=st.lists(st.integers(0, 300), max_size=60), budget=st.integers(1, 1000))
+def test_batches_are_a_partition_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = batches_by_length(lengths, budget)
+
+    assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert lengths[batch[0]] == longest
+        assert len(batch) == 1 or longest * len(batch) <= budget
+    flat = [lengths[i] for batch in batches for i in batch]
+    assert flat == sorted(flat, reverse=True)
+
+
+def test_encode_keeps_the_first_tokens_and_adds_none(base: SimpleNamespace) -> None:
+    tokenizer = load_tokenizer(base.folder)
+    (whole,) = encode(tokenizer, ["The harbour council wins."])
+
+    assert tokenizer.decode(whole) == "The harbour council wins."
+    assert encode(tokenizer, ["The harbour council wins.", ""], 3) == [whole[:3], []]

@@ -1,0 +1,147 @@
+"""Training against a plain PyTorch loop."""
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.schemas import TRAINING_LOG
+from bias_amplification.language_model.device import choose_device, use_bfloat16
+from bias_amplification.language_model.load import load_model, save_model
+from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.language_model.training import IGNORED, PadToLongest, Recipe, train
+
+#: Of different lengths, so that batches are padded; the end token, which pads, stands inside one as well.
+EXAMPLES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 0, 14, 15], [16, 17, 18]]
+
+
+def small_model(seed: int = 0):
+    return new_model(layers=2, width=16, heads=2, context=32, vocabulary=40, end=0, seed=seed)
+
+
+def plain_loop(model, recipe: Recipe, steps: int) -> list[float]:
+    """Train on all examples at once, one sequence after the other and without padding: the independent account."""
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.999), eps=1e-8)
+    model.train()
+    losses = []
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * (1 - step / steps)
+        total, count = torch.tensor(0.0), 0
+        for example in EXAMPLES:
+            logits = model(torch.tensor([example])).logits[0, :-1]
+            total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(example[1:]), reduction="sum")
+            count += len(example) - 1
+        loss = total / count
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_the_same_as_a_plain_loop(scale: float) -> None:
+    # At scale 30 gradients are above norm 1, so that clipping counts.
+    model = small_model()
+    model.transformer.wte.weight.data *= scale
+    reference = copy.deepcopy(model)
+    recipe = Recipe(epochs=3, batch_size=4, learning_rate=1e-3, weight_decay=0.1)
+
+    log, figures = train(model, EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
+    losses = plain_loop(reference, recipe, steps=3)
+
+    assert log.column("loss").to_pylist() == pytest.approx(losses, rel=1e-5)
+    for (name, weight), expected in zip(model.named_parameters(), reference.parameters(), strict=True):
+        # AdamW turns rounding into steps of the learning rate where a gradient is about nothing.
+        assert torch.allclose(weight, expected, atol=1e-5), name
+    assert figures["steps"] == 3
+    assert figures["tokens"] == 3 * sum(map(len, EXAMPLES))
+
+
+def test_the_log_follows_the_schedule() -> None:
+    recipe = Recipe(epochs=2, batch_size=3, learning_rate=0.01, weight_decay=0.0, warmup=0.5)
+
+    log, _ = train(small_model(), EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
+
+    assert log.cast(TRAINING_LOG).column("step").to_pylist() == [1, 2, 3, 4]
+    assert log.column("epoch").to_pylist() == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert log.column("learning_rate").to_pylist() == pytest.approx([0.0, 0.005, 0.01, 0.005])
+
+
+def test_collation_masks_padding_by_position() -> None:
+    batch = PadToLongest(0)([{"input_ids": [7, 0, 8, 0]}, {"input_ids": [9, 10]}])
+
+    assert batch["input_ids"].tolist() == [[7, 0, 8, 0], [9, 10, 0, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    # The end token inside an example is learned; padding with the same token and the first token are not.
+    assert batch["labels"].tolist() == [[IGNORED, 0, 8, 0], [IGNORED, 10, IGNORED, IGNORED]]
+
+
+def test_padding_does_not_change_the_loss() -> None:
+    model = small_model().eval()
+    alone = PadToLongest(0)([{"input_ids": EXAMPLES[1]}])
+    beside = PadToLongest(0)([{"input_ids": EXAMPLES[1]}, {"input_ids": EXAMPLES[0]}])
+
+    short = model(**alone).logits[0]
+    padded = model(input_ids=beside["input_ids"], attention_mask=beside["attention_mask"]).logits[0, :2]
+
+    assert torch.allclose(short, padded, atol=1e-6)
+    assert (beside["labels"][0] != IGNORED).sum() == (alone["labels"] != IGNORED).sum() == 1
+
+
+def test_same_seed_same_bytes(base: SimpleNamespace, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=2, batch_size=1, learning_rate=1e-3, weight_decay=0.01)
+    files = []
+    for place, seed in (("one", 1), ("two", 1), ("three", 2)):
+        model = load_model(base.folder)
+        torch.rand(3)  # whatever happened before must not matter
+        train(model, EXAMPLES, recipe, pad=0, seed=seed, device="cpu", precision="float32")
+        save_model(model, tmp_path / place)
+        files.append((tmp_path / place / "model.safetensors").read_bytes())
+
+    assert files[0] == files[1]
+    assert files[0] != files[2]
+
+
+def test_dropout_is_seeded_too() -> None:
+    weights = []
+    for noise in (3, 5):
+        model = small_model()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.3
+        torch.rand(noise)
+        recipe = Recipe(epochs=1, batch_size=4, learning_rate=1e-2, weight_decay=0.0)
+        train(model, EXAMPLES, recipe, pad=0, seed=4, device="cpu", precision="float32")
+        weights.append(model.transformer.wte.weight.detach().clone())
+
+    assert torch.equal(*weights)
+
+
+def test_short_examples_are_left_out_and_nothing_is_a_fault() -> None:
+    recipe = Recipe(epochs=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0)
+
+    _, figures = train(small_model(), [[1], [], [2, 3]], recipe, pad=0, seed=0, device="cpu", precision="float32")
+
+    assert figures["steps"] == 1
+    with pytest.raises(StudyError, match="no example of two tokens"):
+        train(small_model(), [[1], []], recipe, pad=0, seed=0, device="cpu", precision="float32")
+
+
+def test_devices_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    assert choose_device("auto") == choose_device("cpu") == "cpu"
+    with pytest.raises(StudyError, match=r"compute\.device is cuda"):
+        choose_device("cuda")
+    assert use_bfloat16("bfloat16", "cpu")
+    assert not use_bfloat16("auto", "cpu")
+    assert not use_bfloat16("float32", "cuda")

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bias_amplification.measures.encoder_prediction import batches_by_length, pad, predict_probabilities
+from bias_amplification.measures.encoders import obtain_encoder
+from bias_amplification.study.settings import Encoder
+
+LABELS = ["a", "b", "c"]
+TEXTS = ["one two three " * n for n in (5, 1, 9, 0, 3, 30)]
+
+
+@pytest.fixture(scope="module", params=["bert", "distilbert", "modernbert"])
+def encoder(request):
+    source = Encoder.model_construct(
+        source="scratch", architecture=request.param, layers=2, width=16, heads=2, vocabulary=300, dropout=0.0
+    )
+    return obtain_encoder(source, TEXTS, LABELS, 40, seed=1, key="k")
+
+
+def test_probabilities_are_those_of_one_text_at_a_time(encoder):
+    model, tokenizer = encoder
+    found = predict_probabilities(model, tokenizer, TEXTS, LABELS, max_tokens=40, batch_tokens=64)
+    model.eval()
+    for row, text in zip(found, TEXTS, strict=True):
+        batch = tokenizer(text, truncation=True, max_length=40, return_tensors="pt")
+        with torch.no_grad():
+            expected = torch.softmax(model(**batch).logits.double(), -1)[0].numpy()
+        # Padding changes the order of float32 sums.
+        assert row == pytest.approx(expected, abs=1e-5)
+    assert found.sum(axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-12)
+
+
+def test_columns_follow_the_labels_asked_for(encoder):
+    model, tokenizer = encoder
+    forward = predict_probabilities(model, tokenizer, TEXTS, LABELS, max_tokens=40, batch_tokens=64)
+    backward = predict_probabilities(model, tokenizer, TEXTS, LABELS[::-1], max_tokens=40, batch_tokens=64)
+    assert np.array_equal(forward, backward[:, ::-1])
+
+
+def test_no_text_gives_no_row(encoder):
+    assert predict_probabilities(*encoder, [], LABELS, max_tokens=40, batch_tokens=64).shape == (0, 3)
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 200))
+def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
+    batches = list(batches_by_length(lengths, budget))
+    assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[p] for p in batch) <= budget for batch in batches)
+
+
+def test_padding_stands_at_the_end():
+    ids, mask = pad([[5, 6, 7], [8]], padding=1)
+    assert ids.tolist() == [[5, 6, 7], [8, 1, 1]]
+    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
+
+from bias_amplification.measures.intervals import mean_interval, wilson_interval
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_is_that_of_statsmodels(counts):
+    successes, trials = counts
+    share, low, high = wilson_interval(successes, trials)
+    assert share == successes / trials
+    assert (low, high) == pytest.approx(proportion_confint(successes, trials, method="wilson"), abs=1e-12)
+    assert 0 <= low <= share <= high <= 1
+
+
+@pytest.mark.parametrize("counts", [(3, 2), (-1, 2), (0, 0)])
+def test_wilson_interval_refuses_impossible_counts(counts):
+    with pytest.raises(ValueError, match="have no share"):
+        wilson_interval(*counts)
+
+
+def test_mean_interval_is_that_of_statsmodels_but_for_the_rounded_quantile():
+    values = np.random.default_rng(0).gamma(2.0, size=50)
+    mean, low, high = mean_interval(np.append(values, np.nan))
+    oracle_low, oracle_high = DescrStatsW(values).zconfint_mean()
+    assert mean == pytest.approx(values.mean(), abs=1e-15)
+    assert high - low == pytest.approx((oracle_high - oracle_low) * 1.96 / 1.959963984540054, rel=1e-9)
+    assert (low + high) / 2 == pytest.approx(mean, abs=1e-12)
+
+
+def test_mean_interval_of_few_values():
+    assert np.isnan(mean_interval(np.array([]))).all()
+    mean, low, high = mean_interval(np.array([2.5, np.nan]))
+    assert mean == 2.5
+    assert np.isnan([low, high]).all()

@@ -1,0 +1,144 @@
+"""Versions of a study: what each is trained on, where it starts, which are the same."""
+
+import pytest
+
+from bias_amplification.study import Plan, Version, read_study
+
+
+@pytest.fixture
+def plan(config: dict) -> Plan:
+    return Plan(read_study(config))
+
+
+def test_versions_of_the_papers_shape(plan: Plan) -> None:
+    versions = list(plan.versions())
+
+    assert len(versions) == len(set(versions)) == 66
+    assert versions[0] == Version("balanced_synthetic", 0)
+    assert versions[-1] == Version("green_preservation", 10)
+    assert versions[-1].folder == "rounds/green_preservation/generation_10"
+
+
+def test_generation_0_is_shared_where_it_is_the_same(plan: Plan) -> None:
+    # Overfitting has epochs of its own, so it trains its own generation 0.
+    assert plan.sharing == {
+        "balanced_preservation": "balanced_synthetic",
+        "balanced_accumulation": "balanced_synthetic",
+        "green_preservation": "green_synthetic",
+    }
+
+
+@pytest.mark.parametrize(
+    "own", [{"decoding": {"method": "nucleus"}}, {"epochs": 6}, {"weight_decay": 0.02}, {"seed_set": "green"}]
+)
+def test_generation_0_of_another_recipe_is_not_shared(config: dict, own: dict) -> None:
+    config["rounds"] = config["rounds"][:3]
+    config["rounds"][2] |= own
+
+    assert Plan(read_study(config)).sharing == {}
+
+
+def test_a_rounds_own_value_that_equals_the_common_one_still_shares(config: dict) -> None:
+    config["rounds"][2]["epochs"] = 5
+
+    assert Plan(read_study(config)).sharing["balanced_preservation"] == "balanced_synthetic"
+
+
+def test_shared_generation_0_has_equal_seeds_and_settings(plan: Plan) -> None:
+    for sharer, owner in plan.sharing.items():
+        for use in ("training_set", "finetune", "generate"):
+            assert plan.seed(use, Version(sharer, 0)) == plan.seed(use, Version(owner, 0))
+        assert plan.finetuning(sharer) == plan.finetuning(owner)
+        assert plan.training_sources(Version(sharer, 0)) == plan.training_sources(Version(owner, 0))
+        assert plan.initial_model(Version(sharer, 0)) == plan.initial_model(Version(owner, 0))
+
+
+def test_all_other_seeds_differ(plan: Plan) -> None:
+    seeds = [plan.seed(use, v) for use in ("finetune", "generate") for v in plan.versions() if v.generation]
+
+    assert len(set(seeds)) == len(seeds) == 120
+    assert plan.seed("finetune", Version("green_synthetic", 0)) != plan.seed(
+        "finetune", Version("balanced_synthetic", 0)
+    )
+
+
+def test_order_of_rounds_changes_no_seed(config: dict, plan: Plan) -> None:
+    config["rounds"] = config["rounds"][::-1]
+    other = Plan(read_study(config))
+
+    assert {v: plan.seed("finetune", v) for v in plan.versions()} == {
+        v: other.seed("finetune", v) for v in other.versions()
+    }
+
+
+def test_finetuning_of_a_round_puts_its_own_values_in(plan: Plan) -> None:
+    assert (plan.finetuning("balanced_overfitting").epochs, plan.finetuning("balanced_overfitting").weight_decay) == (
+        25,
+        0.0,
+    )
+    assert (plan.finetuning("balanced_synthetic").epochs, plan.finetuning("balanced_synthetic").weight_decay) == (
+        5,
+        0.01,
+    )
+    assert plan.finetuning("balanced_overfitting").learning_rate == 5e-5
+
+
+SEED_SET = {"seed_set": "out/corpus/seed_sets/balanced.parquet"}
+
+
+def generations(name: str, *numbers: int) -> dict[str, str]:
+    return {f"generation_{k:02d}": f"out/rounds/{name}/generation_{k:02d}/articles.parquet" for k in numbers}
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [
+        ("balanced_synthetic", generations("balanced_synthetic", 2)),
+        ("balanced_overfitting", generations("balanced_overfitting", 2)),
+        ("balanced_preservation", SEED_SET | generations("balanced_preservation", 2)),
+        ("balanced_accumulation", SEED_SET | generations("balanced_accumulation", 0, 1, 2)),
+    ],
+)
+def test_training_sources(plan: Plan, name: str, sources: dict[str, str]) -> None:
+    assert plan.training_sources(Version(name, 3)) == sources
+    assert plan.training_sources(Version(name, 0)) == SEED_SET
+
+
+def test_training_sources_follow_the_strategies_options(config: dict) -> None:
+    config["strategies"] = {"preservation": "replace", "preserved_share": 0.01, "accumulation": "synthetic_only"}
+    plan = Plan(read_study(config))
+
+    preserved = plan.training_sources(Version("balanced_preservation", 1))
+    accumulated = plan.training_sources(Version("balanced_accumulation", 2))
+
+    assert preserved == SEED_SET | generations("balanced_preservation", 0)
+    assert accumulated == generations("balanced_accumulation", 0, 1)
+
+
+def test_initial_model(config: dict, plan: Plan) -> None:
+    config["finetuning"] = {"initialisation": "base"}
+    from_base = Plan(read_study(config))
+
+    assert plan.initial_model(Version("green_synthetic", 0)) == "out/base/model.safetensors"
+    assert (
+        plan.initial_model(Version("green_synthetic", 10))
+        == "out/rounds/green_synthetic/generation_09/model.safetensors"
+    )
+    assert from_base.initial_model(Version("green_synthetic", 10)) == "out/base/model.safetensors"
+
+
+def test_measured_rows(config: dict, plan: Plan) -> None:
+    config["seed_sets"].append({"name": "unused", "labels": ["red"], "size": 3})
+    rows = Plan(read_study(config)).measured()
+
+    assert len(rows) == 2 + 66
+    assert [row["folder"] for row in rows[:2]] == ["base/generated/balanced", "base/generated/green"]
+    assert rows[2 + 3 * 11 + 4] == {
+        "folder": "rounds/balanced_accumulation/generation_04",
+        "round": "balanced_accumulation",
+        "generation": 4,
+        "seed_set": "balanced",
+        "strategy": "accumulation",
+        "decoding": "greedy",
+        "tracked_label": "blue",
+    }

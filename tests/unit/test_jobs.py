@@ -1,0 +1,140 @@
+"""One function of the package as one job: its status, its log."""
+
+import os
+import sys
+import traceback
+import types
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bias_amplification import jobs, warm
+from bias_amplification.artifacts import StudyError
+from bias_amplification.jobs import Task, plain, run_here, run_job
+
+
+def succeed(word: str) -> None:
+    print(f"said {word}")
+    os.system("echo said by a child")
+    print("to stderr", file=sys.stderr)
+
+
+def fail_for_the_user() -> None:
+    raise StudyError("corpus.csv has no row 7: add it.")
+
+
+def fail_otherwise() -> None:
+    raise ZeroDivisionError("a fault of the program")
+
+
+def tell_threads() -> None:
+    print(f"threads {os.environ['OMP_NUM_THREADS']} parallel {os.environ['TOKENIZERS_PARALLELISM']}")
+
+
+@pytest.fixture(autouse=True)
+def module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this file's functions reachable as a room of the package."""
+    room = types.ModuleType("bias_amplification.probe")
+    for function in (succeed, fail_for_the_user, fail_otherwise, tell_threads):
+        setattr(room, function.__name__, function)
+    monkeypatch.setitem(sys.modules, "bias_amplification.probe", room)
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+
+
+def in_fork(call, *arguments: object) -> int:
+    """Make a call in a fork, because jobs take their process's output for good, and return its exit status."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = 99
+        # pytest puts objects of its own in their place.
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        try:
+            status = call(*arguments)
+        except SystemExit as end:
+            status = end.code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_success(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "job.log"
+
+    status = in_fork(run_here, Task("probe:succeed", {"word": "hello"}, str(log)))
+
+    lines = log.read_text().splitlines()
+    assert status == 0
+    assert set(lines[:-1]) == {"said hello", "said by a child", "to stderr"}
+    assert lines[-1].startswith("done in ")
+
+
+def test_a_users_fault_is_one_sentence(tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("an earlier run's log")
+
+    status = in_fork(run_here, Task("probe:fail_for_the_user", {}, str(log)))
+
+    assert status == 1
+    assert log.read_text() == "corpus.csv has no row 7: add it.\n"
+
+
+@pytest.mark.parametrize(
+    ("function", "last"),
+    [
+        ("probe:fail_otherwise", "ZeroDivisionError: a fault of the program"),
+        ("none:function", "ModuleNotFoundError: No module named 'bias_amplification.none'"),
+    ],
+)
+def test_other_faults_have_a_traceback(tmp_path: Path, function: str, last: str) -> None:
+    log = tmp_path / "job.log"
+
+    status = in_fork(run_here, Task(function, {}, str(log)))
+
+    lines = log.read_text().splitlines()
+    assert status == 1
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == last
+
+
+def test_run_job_unpacks_snakemakes_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(threads=3))
+
+    status = in_fork(lambda: run_job("probe:tell_threads", job))
+
+    assert status == 0
+    assert (tmp_path / "job.log").read_text().startswith("threads 3 parallel false\n")
+
+
+def test_run_job_exits_with_the_warm_process_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(warm, "run", lambda task: seen.append(task) or 7)
+    monkeypatch.setattr(jobs, "run_here", lambda task: pytest.fail("the job ran twice"))
+
+    with pytest.raises(SystemExit) as end:
+        run_job("probe:succeed", SimpleNamespace(log=["a.log"], params=SimpleNamespace()), word="x")
+
+    assert end.value.code == 7
+    assert seen == [Task("probe:succeed", {"word": "x"}, "a.log", threads=1, folder=os.getcwd())]
+
+
+def test_plain_values() -> None:
+    class Path2(str):
+        flags = ()
+
+    class Named(list):
+        pass
+
+    value = {"files": Named([Path2("a"), Path2("b")]), "share": 0.5, "none": None, "yes": True, "pair": (1, Path2("c"))}
+
+    found = plain(value)
+
+    assert found == {"files": ["a", "b"], "share": 0.5, "none": None, "yes": True, "pair": [1, "c"]}
+    assert type(found["files"]) is list
+    assert {type(item) for item in [*found["files"], found["pair"][1]]} == {str}
