@@ -27,7 +27,7 @@ format: environment
 	$(BIN)/snakefmt Snakefile workflow/rules
 
 docs: environment  ## remake the config's schema and table of keys from the settings
-	$(BIN)/python -m bias_amplification.study.reference
+	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
 
 lock:  ## pin the newest versions that go together (needs pip-tools)
 	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

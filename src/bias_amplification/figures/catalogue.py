@@ -52,11 +52,11 @@ def catalogue(plan: Plan) -> dict[str, Entry]:
     their seed set.
     """
     entries = [
-        *_corpus(plan),
         *_base(plan),
         *_trajectories(plan),
         *_articles(plan),
         *_neurons(plan),
+        *_corpus(plan),
         *_theory(),
     ]
     return {entry.name: entry for entry in entries}
