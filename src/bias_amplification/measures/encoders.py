@@ -144,7 +144,8 @@ def _scratch_config(source: Encoder, vocabulary: int, max_tokens: int, names: Ma
             intermediate_size=2 * source.width,  # gated: three matrices instead of two
             max_position_embeddings=max_tokens,
             local_attention=_LOCAL_ATTENTION,
-            global_attn_every_n_layers=2,
+            # Local layers first, where broken grammar shows; the last one sees the whole text.
+            layer_types=["sliding_attention"] * (source.layers - 1) + ["full_attention"],
             classifier_pooling="mean",
             classifier_dropout=_HEAD_DROPOUT,
             embedding_dropout=source.dropout,
