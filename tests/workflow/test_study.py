@@ -38,7 +38,10 @@ def test_training_sets_are_what_the_strategies_say(finished):
 
     assert origins("balanced_synthetic", 0) == ["seed_set"] * 12
     assert origins("balanced_synthetic", 2) == ["generation_01"] * 12
-    assert sorted(origins("balanced_accumulation", 2)) == ["generation_00"] * 12 + ["generation_01"] * 12 + ["seed_set"] * 12
+    assert (
+        sorted(origins("balanced_accumulation", 2))
+        == ["generation_00"] * 12 + ["generation_01"] * 12 + ["seed_set"] * 12
+    )
     assert sorted(origins("center_preservation", 1)) == ["generation_00"] * 6 + ["seed_set"]
 
 

@@ -87,7 +87,7 @@ rule test_split:
 
 rule train_quality_detector:
     input:
-        articles=f"{RESULTS}/corpus/articles.parquet",
+        articles=f"{RESULTS}/corpus/classifier.parquet",
     output:
         [f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
         timing=f"{RESULTS}/quality_detector/timing.json",

@@ -79,6 +79,8 @@ def predict_probabilities(
     """
     import torch
 
+    from bias_amplification.language_model.device import choose_device
+
     device = choose_device(device)
     token_ids = tokenize(tokenizer, texts, min(max_tokens, tokenizer.model_max_length))
     probabilities = np.empty((len(texts), len(labels)))
@@ -94,12 +96,3 @@ def predict_probabilities(
             probabilities[batch] = torch.softmax(logits.double(), dim=-1)[:, order].cpu().numpy()
     model.train(was_training)
     return probabilities
-
-
-def choose_device(device: str) -> str:
-    """Turn `auto` into `cuda` where there is a GPU, else `cpu`."""
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

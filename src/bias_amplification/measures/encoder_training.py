@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bias_amplification.measures.encoder_prediction import choose_device, pad, predict_probabilities, tokenize
+from bias_amplification.measures.encoder_prediction import pad, predict_probabilities, tokenize
 from bias_amplification.measures.scores import classification_scores
 from bias_amplification.study.settings import EncoderTraining
 
@@ -92,6 +92,8 @@ def train_encoder(
     """
     ids = {label: index for index, label in enumerate(labels)}
     targets = {part: np.array([ids[label] for label in parts[part].labels]) for part in PARTS}
+    from bias_amplification.language_model.device import choose_device
+
     device = choose_device(device)
 
     def score(part: str) -> dict:

@@ -100,14 +100,15 @@ def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bo
     from bias_amplification.measures.encoder_training import PARTS, LabelledTexts
 
     column = f"split_{split}"
-    table = read_table(path, CLASSIFIER_ARTICLES, ["title", "body", "label", column])
+    table = read_table(path, CLASSIFIER_ARTICLES, ["title", "body", "label", "copy", column])
     rows = table.to_pylist()
     unknown = sorted({row["label"] for row in rows} - set(labels))
     if unknown:
         raise StudyError(f"{path} has articles labelled {unknown[0]!r}, which corpus.labels lacks: add it or map it.")
     parts = {}
     for part in PARTS:
-        chosen = [row for row in rows if row[column] == part]
+        # Copies balance what is learned; an article is tested once.
+        chosen = [row for row in rows if row[column] == part and (part == "train" or row["copy"] == 0)]
         missing = sorted(set(labels) - {row["label"] for row in chosen})
         if missing:
             raise StudyError(

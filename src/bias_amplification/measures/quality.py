@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.atomic import new_folder
-from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, QUALITY
+from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, QUALITY
 from bias_amplification.measures.corruption import CLASSES, grade_sentences
 from bias_amplification.measures.encoders import load_encoder, obtain_encoder, save_encoder
 from bias_amplification.measures.leaning import write_json
@@ -47,7 +48,7 @@ def train_quality_detector(
     Parameters
     ----------
     articles
-        Real articles (`ARTICLES`).
+        Real articles (`CLASSIFIER_ARTICLES`), none of which is in a seed set; copies count once.
     out
         Folder for `MODEL_FILES`, `scores.json` and `timing.json`.
     detector
@@ -71,7 +72,8 @@ def train_quality_detector(
     from bias_amplification.measures.encoder_training import train_encoder
 
     detector, training = Detector.model_validate(dict(detector)), EncoderTraining.model_validate(dict(training))
-    table = read_table(articles, ARTICLES, ["title", "body"])
+    table = read_table(articles, CLASSIFIER_ARTICLES, ["title", "body", "copy"])
+    table = table.filter(pc.equal(table["copy"], 0))
     real = real_sentences(table["title"].to_pylist(), table["body"].to_pylist(), splitter)
     parts = graded_parts(real, sentences, seed)
     if detector.source == "scratch":

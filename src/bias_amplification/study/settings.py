@@ -232,7 +232,11 @@ class Encoder(ModelSource):
     """A sequence classifier: pretrained elsewhere, or trained from scratch by the run."""
 
     source: Literal["hub", "folder", "scratch"] = Field("scratch", description="Where the encoder comes from.")
-    architecture: Literal["bert", "distilbert", "roberta"] = Field("bert", description="For `scratch`.")
+    architecture: Literal["modernbert", "bert", "distilbert", "roberta"] = Field(
+        "modernbert",
+        description="For `scratch`. A small `modernbert` learns most from little text: it averages over all tokens, "
+        "where the others read the first one.",
+    )
     layers: int = Field(2, ge=1, description="For `scratch`: blocks.")
     width: int = Field(64, ge=8, description="For `scratch`: width.")
     heads: int = Field(2, ge=1, description="For `scratch`: attention heads.")
@@ -267,8 +271,8 @@ class Classifier(Section):
 
     candidates: list[Candidate] = Field(
         default_factory=lambda: [
-            Candidate(name="small_bert"),
-            Candidate(name="small_distilbert", architecture="distilbert"),
+            Candidate(name="small"),
+            Candidate(name="smaller", width=32),
         ],
         min_length=1,
         description="Trained and compared; the best by validation macro F1 on the random split is used.",

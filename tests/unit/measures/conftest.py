@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bias_amplification.artifacts import write_table
-from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES
+from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES
 
 OWN_WORDS = {"up": ["rises", "gain", "climb"], "down": ["falls", "loss", "drop"]}
 
@@ -36,11 +36,4 @@ def toy_rows():
 def toy_articles(tmp_path_factory, toy_rows):
     path = tmp_path_factory.mktemp("toy") / "classifier.parquet"
     write_table(pa.Table.from_pylist(toy_rows, CLASSIFIER_ARTICLES), path, CLASSIFIER_ARTICLES)
-    return path
-
-
-@pytest.fixture(scope="session")
-def toy_corpus(tmp_path_factory, toy_rows):
-    path = tmp_path_factory.mktemp("toy") / "articles.parquet"
-    write_table(pa.Table.from_pylist(toy_rows, CLASSIFIER_ARTICLES).select(ARTICLES.names), path, ARTICLES)
     return path

@@ -27,9 +27,9 @@ def train(articles, out, **changes):
 
 
 @pytest.fixture(scope="module")
-def detector(toy_corpus, tmp_path_factory):
+def detector(toy_articles, tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    train(toy_corpus, folder)
+    train(toy_articles, folder)
     return folder
 
 
@@ -76,7 +76,7 @@ def test_repeated_sentences_are_put_to_the_detector_once(detector, tmp_path, mon
     assert (empty["quality"], empty["quality_weighted"], empty["share_noise"]) == (None, None, None)
 
 
-def test_a_published_detector_is_read_by_its_names_and_only_tested(detector, toy_corpus, tmp_path):
+def test_a_published_detector_is_read_by_its_names_and_only_tested(detector, toy_articles, tmp_path):
     folder = tmp_path / "published"
     folder.mkdir()
     for name in MODEL_FILES:
@@ -87,14 +87,14 @@ def test_a_published_detector_is_read_by_its_names_and_only_tested(detector, toy
     (folder / "config.json").write_text(json.dumps(config))
     source = {"source": "folder", "path": str(folder)}
 
-    train(toy_corpus, tmp_path / "out", detector=source | {"labels": {"salad": "word_salad"}})
+    train(toy_articles, tmp_path / "out", detector=source | {"labels": {"salad": "word_salad"}})
 
     scores = json.loads((tmp_path / "out/scores.json").read_text())
     assert scores["articles"]["train"] == 0
     assert scores["test"] == json.loads((detector / "scores.json").read_text())["test"]
     assert (tmp_path / "out/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     with pytest.raises(StudyError, match="classifies into Clean, mild gibberish, salad, noise"):
-        train(toy_corpus, tmp_path / "refused", detector=source)
+        train(toy_articles, tmp_path / "refused", detector=source)
 
 
 def test_quality_is_the_mean_value_of_the_likeliest_classes():
