@@ -86,6 +86,8 @@ def continue_prompts(
             tokens.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=new_tokens,
+            # Said outright: training leaves it off in the model's config.
+            use_cache=True,
             eos_token_id=end,
             pad_token_id=end,
             **options,

@@ -54,6 +54,8 @@ def _check_complete(found: dict[str, Any], name: Path | str) -> None:
 
 def save_model(model: PreTrainedModel, folder: Path | str) -> None:
     """Write model.safetensors and config.json, each whole or not at all."""
+    # Training leaves it off, which would slow whoever lets the model write.
+    model.config.use_cache = True
     with new_folder(folder) as temporary:
         model.save_pretrained(temporary)
         for file in temporary.iterdir():

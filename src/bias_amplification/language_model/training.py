@@ -32,31 +32,32 @@ class Recipe:
 
 
 class PadToLongest:
-    """Collate token sequences: right padding to the batch's longest, masked in attention and loss.
+    """Collate token sequences: right padding to the batch's longest, which counts for nothing.
+
+    The padding has no part in the loss, and no real token can attend to it, because it comes later and attention is
+    causal. So there is no attention mask, which would say nothing and cost a fifth of the time on a CPU.
 
     Parameters
     ----------
     pad
-        Token that pads. It is masked by position, so the same token inside an example keeps its meaning.
+        Token that pads. It is told by position, so the same token inside an example keeps its meaning.
     """
 
     def __init__(self, pad: int) -> None:
         self.pad = pad
 
     def __call__(self, examples: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Return `input_ids`, `attention_mask` and `labels`, each [batch, longest]."""
+        """Return `input_ids` and `labels`, each [batch, longest]."""
         longest = max(len(example["input_ids"]) for example in examples)
         shape = (len(examples), longest)
         tokens = torch.full(shape, self.pad)
-        mask = torch.zeros(shape, dtype=torch.long)
         labels = torch.full(shape, IGNORED)
         for row, example in enumerate(examples):
             length = len(example["input_ids"])
             tokens[row, :length] = torch.tensor(example["input_ids"])
             # Nothing predicts the first token; left in, it would count in the mean of some versions of Trainer.
             labels[row, 1:length] = tokens[row, 1:length]
-            mask[row, :length] = 1
-        return {"input_ids": tokens, "attention_mask": mask, "labels": labels}
+        return {"input_ids": tokens, "labels": labels}
 
 
 class _Progress(TrainerCallback):

