@@ -23,11 +23,11 @@ class Study:
     def results(self) -> Path:
         return self.folder / "results"
 
-    def snakemake(self, *arguments: str, config: Path = TINY, cores: int = 2) -> subprocess.CompletedProcess:
+    def snakemake(self, *arguments: str, config: Path | None = TINY, cores: int = 2) -> subprocess.CompletedProcess:
         """Run Snakemake as a user would, in this folder."""
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--resources", "gpu=1"]
         return subprocess.run(
-            [*command, "--configfile", str(config), *arguments],
+            [*command, *(["--configfile", str(config)] if config else []), *arguments],
             cwd=self.folder, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ rule build_corpus:
         review=f"{RESULTS}/corpus/review.csv",
     log:
         f"{RESULTS}/logs/corpus/build.log",
+    priority: 100
     conda:
         "../../envs/study.yaml"
     params:
@@ -39,6 +40,7 @@ rule draw_seed_sets:
         expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
     log:
         f"{RESULTS}/logs/corpus/seed_sets.log",
+    priority: 100
     conda:
         "../../envs/study.yaml"
     params:
@@ -58,6 +60,7 @@ rule split_classifier_articles:
         f"{RESULTS}/corpus/classifier.parquet",
     log:
         f"{RESULTS}/logs/corpus/classifier_articles.log",
+    priority: 100
     conda:
         "../../envs/study.yaml"
     params:
@@ -78,6 +81,7 @@ rule draw_pretraining_articles:
         f"{RESULTS}/corpus/pretraining.parquet",
     log:
         f"{RESULTS}/logs/corpus/pretraining_articles.log",
+    priority: 100
     conda:
         "../../envs/study.yaml"
     params:

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.language_model.device import choose_device, use_bfloat16
+
+
+def test_auto_takes_what_is_there(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == "cuda"
+
+
+def test_a_device_that_is_not_there(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(StudyError, match=r"compute\.device is cuda, but PyTorch finds no CUDA device here"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "native", "expected"),
+    [
+        ("auto", "cpu", True, False),
+        ("auto", "cuda", False, False),
+        ("auto", "cuda", True, True),
+        ("float32", "cuda", True, False),
+        ("bfloat16", "cpu", False, True),
+    ],
+)
+def test_bfloat16_where_it_is_safe(monkeypatch, precision, device, native, expected) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+
+    assert use_bfloat16(precision, device) is expected
