@@ -52,10 +52,11 @@ def perplexities(
             mask[row, : usable[i]] = 1
         tokens, mask = tokens.to(model.device), mask.to(model.device)
         logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, :-1]
+        # One row a token, so that the softmax runs along memory.
         losses = torch.nn.functional.cross_entropy(
-            logits.float().transpose(1, 2), tokens[:, 1:], reduction="none"
-        ).double()
-        sums = (losses * mask[:, 1:]).sum(1).tolist()
+            logits.reshape(-1, logits.shape[-1]).float(), tokens[:, 1:].reshape(-1), reduction="none"
+        )
+        sums = (losses.view(len(batch), -1).double() * mask[:, 1:]).sum(1).tolist()
         for i, total in zip(batch, sums, strict=True):
             results[i] = math.exp(total / (usable[i] - 1))
     return results
