@@ -37,6 +37,7 @@ lock:  ## pin the newest versions that go together (needs pip-tools)
 environment: $(ENVIRONMENT)/.complete
 
 $(ENVIRONMENT)/.complete: envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ...")'
 	$(PYTHON) -m venv $(ENVIRONMENT)
 	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
 	touch $@

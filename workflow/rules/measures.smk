@@ -18,7 +18,7 @@ rule measures:
 rule classify:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        classifier=f"{RESULTS}/classifier/selected/model.safetensors",
+        classifier=[f"{RESULTS}/classifier/selected/{file}" for file in ENCODER_FILES],
     output:
         f"{RESULTS}/{{version}}/predictions.parquet",
     log:
@@ -44,7 +44,7 @@ rule classify:
 rule score_quality:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        detector=f"{RESULTS}/quality_detector/model.safetensors",
+        detector=[f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
     output:
         f"{RESULTS}/{{version}}/quality.parquet",
     log:
@@ -70,6 +70,7 @@ rule score_perplexity:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
         base_model=f"{RESULTS}/base/model.safetensors",
+        tokenizer=f"{RESULTS}/base/tokenizer.json",
         generating_model=lambda wildcards: (
             f"{RESULTS}/base/model.safetensors"
             if wildcards.version.startswith("base/")
@@ -98,6 +99,7 @@ rule score_perplexity:
 rule extract_neurons:
     input:
         model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+        config=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
         probe_set=f"{RESULTS}/corpus/seed_sets/{study.neurons.probe_set}.parquet",
     output:

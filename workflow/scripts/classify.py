@@ -7,7 +7,7 @@ from bias_amplification.jobs import run_job
 run_job(
     "measures.leaning:classify_articles",
     snakemake,
-    model_folder=str(Path(snakemake.input.classifier).parent),
+    model_folder=str(Path(snakemake.input.classifier[0]).parent),
     articles=snakemake.input.articles,
     out=snakemake.output[0],
     labels=snakemake.params.labels,

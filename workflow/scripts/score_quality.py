@@ -7,7 +7,7 @@ from bias_amplification.jobs import run_job
 run_job(
     "measures.quality:score_quality",
     snakemake,
-    detector_folder=str(Path(snakemake.input.detector).parent),
+    detector_folder=str(Path(snakemake.input.detector[0]).parent),
     articles=snakemake.input.articles,
     out=snakemake.output[0],
     splitter=snakemake.params.splitter,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
 from bias_amplification.corpus.cleaning import clean, drop_unusable
@@ -13,8 +14,6 @@ from bias_amplification.corpus.download import checksum_of, download
 from bias_amplification.corpus.findings import Finding, findings_table
 from bias_amplification.corpus.seed_sets import draw_seed_set
 from bias_amplification.corpus.splits import MINIMUM_PER_LABEL, classifier_articles, pretraining_articles
-
-PRESS_RESOURCES = Path(__file__).resolve().parents[3] / "resources" / "press"
 
 
 def build_corpus(
@@ -115,7 +114,7 @@ def read_source(
     if source == "press":
         from bias_amplification.corpus.press import write_press
 
-        articles = write_press(**{"resources": PRESS_RESOURCES, **press})
+        articles = write_press(**{"resources": RESOURCES / "press", **press})
         return articles, [Finding("reading", "articles written by the embedded press", True, articles.num_rows)]
     if source == "table":
         from bias_amplification.corpus.readers import delimited

@@ -1,12 +1,13 @@
 """What the config's rounds come to: the model versions, what each is trained on, and which are the same."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bias_amplification import strategies
+from bias_amplification import RESOURCES, strategies
 from bias_amplification.study.seeds import derive_seed
 from bias_amplification.study.settings import Candidate, Finetuning, Round, SeedSet, Study
 
@@ -58,10 +59,14 @@ class Plan:
 
     @property
     def corpus_files(self) -> list[str]:
-        """Local files that the corpus is read from, so that a change of one is noticed. A folder's files are not."""
+        """Local files that the corpus is made from, so that a change of one is noticed. A folder's files are not."""
         corpus = self.study.corpus
-        named = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
-        return [path for path in named if path and Path(path).is_file()]
+        files = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
+        shipped = sorted((RESOURCES / "outlets").glob("*.csv"))
+        if corpus.source == "press":
+            shipped += sorted((RESOURCES / "press").rglob("*.yaml"))
+        # Relative, so that a project that has moved is still the same.
+        return [path for path in files if path and Path(path).is_file()] + [os.path.relpath(path) for path in shipped]
 
     def versions(self) -> Iterator[Version]:
         """Every version, round by round in the config's order, generations ascending."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError
 
-FOLDER = Path(__file__).resolve().parents[4] / "resources" / "outlets"
+FOLDER = RESOURCES / "outlets"
 COLUMNS = ["name", "variants", "ordinary"]
 #: "lower": an ordinary word that no sentence capitalises but at its start.
 ORDINARY = ("yes", "no", "lower")
