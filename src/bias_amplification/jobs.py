@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import warm
-from bias_amplification.artifacts.atomic import StudyError
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,9 @@ def run_here(task: Task) -> int:
     int
         0, or 1 after a fault, which the log's end tells.
     """
+    # Imported here, because a job that runs in a fork of the warm process needs nothing of it in its own.
+    from bias_amplification.artifacts import StudyError
+
     log = Path(task.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update(_QUIET)
