@@ -148,7 +148,8 @@ def _trajectories(plan: Plan) -> list[Entry]:
                 rounds=rounds,
             )
         )
-        others = [label for label in labels if label not in tracked]
+        # The paper shows center before left: from the tracked label outwards.
+        others = [label for label in reversed(labels) if label not in tracked]
         for order, label in enumerate(others if position == 0 else []):
             entries.append(
                 _trajectory(
