@@ -4,35 +4,11 @@ Every script of the workflow ends in a call of `run_job`. The job's output goes 
 mend is one sentence there, anything else a traceback.
 """
 
-import importlib
-import os
 import sys
-import time
-import traceback
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bias_amplification import warm
-
-
-@dataclass(frozen=True)
-class Task:
-    """A call: everything in it can be pickled, so that another process can make it.
-
-    `function` is "module:name"; `threads` the CPU threads of numerical libraries, which is part of what fixes the
-    last bits of results.
-    """
-
-    function: str
-    arguments: dict[str, Any]
-    log: str
-    threads: int = 1
-    folder: str = field(default_factory=os.getcwd)
-
-
-#: Libraries' own progress bars and thread pools have no place in a job's log and its share of the cores.
-_QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+from bias_amplification.tasks import Task, run_here
 
 
 def plain(value: Any) -> Any:
@@ -61,40 +37,3 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
     if status is None:
         status = run_here(task)
     sys.exit(status)
-
-
-def run_here(task: Task) -> int:
-    """Make the call in this process, its output in the log.
-
-    Returns
-    -------
-    int
-        0, or 1 after a fault, which the log's end tells.
-    """
-    # Imported here, because a job that runs in a fork of the warm process needs nothing of it in its own.
-    from bias_amplification.artifacts import StudyError
-
-    log = Path(task.log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ.update(_QUIET)
-    os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
-    with log.open("w", encoding="utf-8") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    start = time.perf_counter()
-    try:
-        module, name = task.function.split(":")
-        call = getattr(importlib.import_module(f"bias_amplification.{module}"), name)
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(task.threads)
-        if "transformers" in sys.modules:
-            sys.modules["transformers"].utils.logging.disable_progress_bar()
-        call(**task.arguments)
-    except StudyError as fault:
-        print(fault, file=sys.stderr, flush=True)
-        return 1
-    except Exception:
-        traceback.print_exc()
-        return 1
-    print(f"done in {time.perf_counter() - start:.1f} s", flush=True)
-    return 0

@@ -24,7 +24,8 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from bias_amplification.tasks import Task, run_here
 
 VARIABLE = "BIAS_AMPLIFICATION_WARM"
 
@@ -58,7 +59,7 @@ def announce(head: int) -> None:
     os.environ[VARIABLE] = str(Path(tempfile.gettempdir()) / f"bias-amplification-{os.getuid()}-{head}")
 
 
-def run(task: Any) -> int | None:
+def run(task: Task) -> int | None:
     """Run a task in a fork of the warm process.
 
     Returns
@@ -171,8 +172,6 @@ def _alive(process: int) -> bool:
 
 def _work(connection: socket.socket) -> None:
     """In a fork: read the task, run it, answer with its status, and end without cleaning up the parent's state."""
-    from bias_amplification.jobs import run_here
-
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     status = 1

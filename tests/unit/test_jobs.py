@@ -11,7 +11,8 @@ import pytest
 
 from bias_amplification import jobs, warm
 from bias_amplification.artifacts import StudyError
-from bias_amplification.jobs import Task, plain, run_here, run_job
+from bias_amplification.jobs import plain, run_job
+from bias_amplification.tasks import Task, run_here
 
 
 def succeed(word: str) -> None:

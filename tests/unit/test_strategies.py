@@ -126,6 +126,6 @@ def test_origins_of_generation_3(strategy: str, options: Options, expected: list
 
 
 def test_options_are_those_of_the_config() -> None:
-    from bias_amplification.study.settings import Strategies
+    from bias_amplification.study.sections import Strategies
 
     assert asdict(Options()) == Strategies().model_dump()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bias_amplification import warm
-from bias_amplification.jobs import Task
+from bias_amplification.tasks import Task
 
 #: A light module to load in place of the libraries. It offers jobs that tell where they run.
 PROBE = """
@@ -42,7 +42,7 @@ sys.modules["bias_amplification.probe"] = room
 CLIENT = """
 import sys
 from bias_amplification import warm
-from bias_amplification.jobs import Task
+from bias_amplification.tasks import Task
 warm.run(Task("probe:linger", {"out": sys.argv[1]}, sys.argv[2]))
 """
 

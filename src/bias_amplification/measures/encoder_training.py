@@ -11,7 +11,7 @@ import numpy as np
 
 from bias_amplification.measures.encoder_prediction import pad, predict_probabilities, tokenize
 from bias_amplification.measures.scores import classification_scores
-from bias_amplification.study.settings import EncoderTraining
+from bias_amplification.study.sections import EncoderTraining
 
 if TYPE_CHECKING:
     import torch

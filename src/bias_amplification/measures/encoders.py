@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study.settings import Encoder
+from bias_amplification.study.sections import Encoder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

@@ -13,7 +13,7 @@ from bias_amplification.artifacts import StudyError, new_file, read_table, write
 from bias_amplification.artifacts.atomic import new_folder
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
 from bias_amplification.measures.encoders import MODEL_FILES, check_folder, load_encoder, obtain_encoder, save_encoder
-from bias_amplification.study.settings import Candidate, EncoderTraining
+from bias_amplification.study.sections import Candidate, EncoderTraining
 
 #: Macro F1 on the test articles that the paper's Table 1 gives, by the model's name.
 PUBLISHED_MACRO_F1 = {
@@ -53,13 +53,13 @@ def train_leaning_classifier(
     out
         Folder for `MODEL_FILES`, `scores.json` and `timing.json`.
     candidate
-        The candidate's settings (`study.settings.Candidate`).
+        The candidate's settings (`study.sections.Candidate`).
     split
         `random`, `event` or `outlet`; rows that this split gives no part are left out.
     labels
         The study's labels.
     training
-        Training settings (`study.settings.EncoderTraining`).
+        Training settings (`study.sections.EncoderTraining`).
     seed
         Fixes fresh weights, order and dropout.
     remove_quotes

@@ -14,7 +14,7 @@ from bias_amplification.measures.corruption import CLASSES, grade_sentences
 from bias_amplification.measures.encoders import load_encoder, obtain_encoder, save_encoder
 from bias_amplification.measures.leaning import write_json
 from bias_amplification.measures.sentences import SPLITTERS
-from bias_amplification.study.settings import Detector, EncoderTraining
+from bias_amplification.study.sections import Detector, EncoderTraining
 
 #: Value of each class of `CLASSES` (paper, section 3.5): clean 3, mild gibberish 2, word salad 1, noise 0.
 VALUES = np.array([3.0, 2.0, 1.0, 0.0])
@@ -52,9 +52,9 @@ def train_quality_detector(
     out
         Folder for `MODEL_FILES`, `scores.json` and `timing.json`.
     detector
-        The detector's settings (`study.settings.Detector`); its `labels` map a published detector's label names.
+        The detector's settings (`study.sections.Detector`); its `labels` map a published detector's label names.
     training
-        Training settings (`study.settings.EncoderTraining`), for source `scratch`.
+        Training settings (`study.sections.EncoderTraining`), for source `scratch`.
     sentences
         Training sentences over the four classes.
     splitter

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES, strategies
+from bias_amplification.study.sections import Candidate, Finetuning, Round, SeedSet
 from bias_amplification.study.seeds import derive_seed
-from bias_amplification.study.settings import Candidate, Finetuning, Round, SeedSet, Study
+from bias_amplification.study.settings import Study
 
 
 @dataclass(frozen=True, order=True)

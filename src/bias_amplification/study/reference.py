@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bias_amplification.artifacts import new_file
-from bias_amplification.study.settings import NAME_PATTERN, Section, Study
+from bias_amplification.study.sections import NAME_PATTERN, Section
+from bias_amplification.study.settings import Study
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.yaml")
 KEYS_FILE = Path("config/README.md")
@@ -54,14 +55,14 @@ _END = """
 ---
 
 This file and `workflow/schemas/config.schema.yaml` are made by `make docs` from
-`src/bias_amplification/study/settings.py`.
+`src/bias_amplification/study/sections.py`.
 """
 
 
 def config_schema() -> str:
     """Return the JSON schema of a config, as YAML."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
-    heading = "# Made by `make docs` from src/bias_amplification/study/settings.py.\n"
+    heading = "# Made by `make docs` from src/bias_amplification/study/sections.py.\n"
     # Through JSON: YAML would tell tuples and shared objects apart.
     return heading + yaml.safe_dump(json.loads(json.dumps(schema)), sort_keys=False, allow_unicode=True, width=120)
 

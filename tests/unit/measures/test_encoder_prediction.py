@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bias_amplification.measures.encoder_prediction import batches_by_length, pad, predict_probabilities
 from bias_amplification.measures.encoders import obtain_encoder
-from bias_amplification.study.settings import Encoder
+from bias_amplification.study.sections import Encoder
 
 LABELS = ["a", "b", "c"]
 TEXTS = ["one two three " * n for n in (5, 1, 9, 0, 3, 30)]

@@ -3,7 +3,7 @@ import torch
 
 from bias_amplification.measures.encoder_training import BestEpoch, LabelledTexts, train_encoder
 from bias_amplification.measures.encoders import obtain_encoder
-from bias_amplification.study.settings import Encoder, EncoderTraining
+from bias_amplification.study.sections import Encoder, EncoderTraining
 
 
 def test_the_best_epoch_is_kept_and_later_changes_do_not_reach_it():

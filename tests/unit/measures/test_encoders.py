@@ -12,7 +12,7 @@ from bias_amplification.measures.encoders import (
     save_encoder,
     train_tokenizer,
 )
-from bias_amplification.study.settings import Encoder
+from bias_amplification.study.sections import Encoder
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "café prices rise again"] * 5
 
