@@ -369,7 +369,9 @@ class Example(Section):
     """The article whose evolution is shown (paper, appendices C and F)."""
 
     article_id: str | None = Field(None, description="An article of the seed set; null: the first with `label`.")
-    label: Name | None = Field("left", description="Label of the article chosen when `article_id` is null.")
+    label: Name | None = Field(
+        None, description="Label of the article chosen when `article_id` is null; null: the seed set's first."
+    )
     round: Name | None = Field(None, description="The round shown; null: the first.")
 
 
