@@ -9,7 +9,7 @@ CORES ?= all
 
 study: environment  ## run the embedded study: every table and figure, from nothing
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
-	$(BIN)/snakemake --report results/report.zip --quiet all
+	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
 
 test: environment lint  ## lint, unit tests and small studies

@@ -25,8 +25,14 @@ class Task:
     folder: str = field(default_factory=os.getcwd)
 
 
-#: Libraries' own progress bars and thread pools have no place in a job's log and its share of the cores.
-_QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+#: Libraries' own progress bars and thread pools have no place in a job's log and its share of the cores. NumPy's
+#: threads are fixed because they are part of what fixes last bits.
+QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "OPENBLAS_NUM_THREADS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
 
 
 def run_here(task: Task) -> int:
@@ -42,7 +48,7 @@ def run_here(task: Task) -> int:
 
     log = Path(task.log)
     log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
     os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
     with log.open("w", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)

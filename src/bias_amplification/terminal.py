@@ -48,7 +48,8 @@ class StudyProgress(logging.Filter):
         ended, self.ended = [self.jobs.pop(i) for i in self.ended if i in self.jobs], []
         if not ended:
             return False
-        count = f"{record.done}/{record.total}".rjust(9)
+        # The rule that only lists what is wanted is counted by Snakemake, and is no work.
+        count = f"{record.done}/{record.total - 1}".rjust(9)
         lines = [
             f"{time.strftime('%H:%M:%S')}  {count}  {job.says}: {time.time() - job.started:.0f} s{_result(job.log)}"
             for job in ended

@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from bias_amplification.tasks import Task, run_here
+from bias_amplification.tasks import QUIET, Task, run_here
 
 VARIABLE = "BIAS_AMPLIFICATION_WARM"
 
@@ -81,8 +81,12 @@ def run(task: Task) -> int | None:
         answer = b""
         with contextlib.suppress(ConnectionError):
             answer = connection.recv(1)
-    # A fork that was killed (out of memory, say) closes without an answer.
-    return answer[0] if answer else 1
+    if answer:
+        return answer[0]
+    # A fork that was killed closes without an answer, and cannot say so itself.
+    with Path(task.log).open("a", encoding="utf-8") as log:
+        log.write("The job was killed from outside, perhaps because memory ran out.\n")
+    return 1
 
 
 def _connect(folder: Path) -> socket.socket:
@@ -98,7 +102,7 @@ def _connect(folder: Path) -> socket.socket:
         log = (folder / "log").open("w")
         server = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, ",".join(_PRELOAD), *sys.path],
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+            env={**os.environ, **QUIET},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -44,6 +44,15 @@ def test_the_papers_jobs(fresh):
     assert "pretrain_base_model" not in counted
 
 
+def test_the_papers_rounds():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | yaml.safe_load(PAPER.read_text())
+    recipes = {r["name"]: (r.get("epochs"), r.get("weight_decay")) for r in config["rounds"]}
+
+    assert recipes.pop("balanced_overfitting") == (25, 0.0)
+    assert set(recipes.values()) == {(None, None)} and len(recipes) == 5
+    assert config["finetuning"]["max_tokens"] == 512
+
+
 @pytest.fixture
 def webis(tmp_path):
     """A file as Webis-Bias-Flipper-18 ships it, written by the embedded press."""

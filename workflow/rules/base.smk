@@ -3,9 +3,12 @@
 # for each seed set (Figure 2).
 
 
+BASE_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+
+
 rule base:
     input:
-        f"{RESULTS}/base/model.safetensors",
+        [f"{RESULTS}/base/{file}" for file in BASE_FILES],
         expand(
             f"{RESULTS}/base/generated/{{name}}/{{table}}.parquet",
             name=plan.seed_sets_used(),
@@ -67,6 +70,7 @@ else:
 rule generate_base:
     input:
         model=f"{RESULTS}/base/model.safetensors",
+        config=f"{RESULTS}/base/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
         seed_set=f"{RESULTS}/corpus/seed_sets/{{seed_set}}.parquet",
     output:

@@ -8,11 +8,11 @@ wildcard_constraints:
     generation=r"\d\d",
 
 
+MODEL_FILES = ["model.safetensors", "config.json"]
 CHAIN_FILES = [
+    *MODEL_FILES,
     "training_set.parquet",
     "training_log.parquet",
-    "model.safetensors",
-    "config.json",
     "metadata.json",
     "articles.parquet",
 ]
@@ -34,7 +34,7 @@ rule compose_training_set:
         "../../envs/study.yaml"
     params:
         strategy=lambda wildcards: plan.rounds[wildcards.round].strategy,
-        options=study.strategies.model_dump(),
+        options=lambda wildcards: plan.strategy_options(plan.version(wildcards)),
         seed=lambda wildcards: plan.seed("training_set", plan.version(wildcards)),
     message:
         "{wildcards.round}, generation {wildcards.generation}: choosing what it is trained on"
@@ -46,7 +46,9 @@ rule finetune:
     input:
         training_set=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
         sources=lambda wildcards: list(plan.training_sources(plan.version(wildcards)).values()),
-        initial_model=lambda wildcards: plan.initial_model(plan.version(wildcards)),
+        initial_model=lambda wildcards: [
+            f"{plan.initial_model(plan.version(wildcards))}/{file}" for file in MODEL_FILES
+        ],
         tokenizer=f"{RESULTS}/base/tokenizer.json",
     output:
         f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_log.parquet",

@@ -69,13 +69,11 @@ rule score_quality:
 rule score_perplexity:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        base_model=f"{RESULTS}/base/model.safetensors",
-        tokenizer=f"{RESULTS}/base/tokenizer.json",
-        generating_model=lambda wildcards: (
-            f"{RESULTS}/base/model.safetensors"
-            if wildcards.version.startswith("base/")
-            else f"{RESULTS}/{wildcards.version}/model.safetensors"
-        ),
+        base_model=[f"{RESULTS}/base/{file}" for file in BASE_FILES],
+        generating_model=lambda wildcards: [
+            f"{RESULTS}/{'base' if wildcards.version.startswith('base/') else wildcards.version}/{file}"
+            for file in MODEL_FILES
+        ],
     output:
         f"{RESULTS}/{{version}}/perplexity.parquet",
     log:
@@ -101,7 +99,7 @@ rule extract_neurons:
         model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
         config=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
-        probe_set=f"{RESULTS}/corpus/seed_sets/{study.neurons.probe_set}.parquet",
+        probe_set=f"{RESULTS}/corpus/seed_sets/{plan.probe_set}.parquet",
     output:
         f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/neurons.parquet",
     log:
@@ -113,7 +111,7 @@ rule extract_neurons:
         gpu=gpus_per_job(study.compute.device),
     params:
         architecture=study.neurons.architecture,
-        max_tokens=study.finetuning.max_tokens,
+        max_tokens=study.neurons.max_tokens,
         batch_tokens=study.compute.batch_tokens,
         device=study.compute.device,
         threads=study.compute.threads,

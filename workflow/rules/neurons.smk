@@ -23,7 +23,7 @@ rule analyse_neurons:
     params:
         versions=[(version.round, version.generation) for version in plan.versions()],
         labels=study.corpus.labels,
-        settings=study.neurons.model_dump(exclude={"probe_set", "architecture"}),
+        settings=study.neurons.model_dump(exclude={"probe_set", "architecture", "max_tokens"}),
         quality=study.quality.score,
     message:
         "Neurons: correlations, regressions and sets over all model versions"

@@ -11,7 +11,7 @@ run_job(
     snakemake,
     training_set=snakemake.input.training_set,
     sources=dict(zip(snakemake.params.origins, snakemake.input.sources, strict=True)),
-    initial_model=str(Path(snakemake.input.initial_model).parent),
+    initial_model=str(Path(snakemake.input.initial_model[0]).parent),
     tokenizer=str(Path(snakemake.input.tokenizer).parent),
     out=str(Path(snakemake.output.model).parent),
     recipe={key: settings[key] for key in ("epochs", "batch_size", "learning_rate", "weight_decay")},

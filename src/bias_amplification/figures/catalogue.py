@@ -73,7 +73,7 @@ def _corpus(plan: Plan) -> list[Entry]:
         function="figures.tables:write_cleaning_table",
         inputs={"cleaning_file": "corpus/cleaning.parquet"},
     )
-    splits = [f"classifier/splits/{split}/scores.json" for split in plan.study.classifier.splits]
+    splits = [f"classifier/splits/{split}/scores.json" for split in plan.splits]
     table_1 = Entry(
         name="table_1",
         kind="table",
@@ -85,7 +85,17 @@ def _corpus(plan: Plan) -> list[Entry]:
         function="figures.tables:write_classifier_table",
         inputs={"scores_files": [f"classifier/{name}/scores.json" for name in plan.candidates] + splits},
     )
-    return [cleaning, table_1]
+    detector = Entry(
+        name="quality_detector",
+        kind="table",
+        group="Corpus and classifier",
+        title="Quality detector",
+        caption="F1 of the detector behind the text quality index, for each class, on graded corruptions of sentences "
+        "that it was not trained on.",
+        function="figures.tables:write_detector_table",
+        inputs={"scores_file": "quality_detector/scores.json"},
+    )
+    return [table_1, detector, cleaning]
 
 
 def _base(plan: Plan) -> list[Entry]:
@@ -106,7 +116,7 @@ def _base(plan: Plan) -> list[Entry]:
         group="Bias and quality over generations",
         title="Figure 2: what the base model writes",
         caption="Share of the base model's articles with each most likely label, before any fine-tuning, prompted with "
-        f"the {plan.seed_sets[first].size} articles of the seed set {first}. Black lines: 95% intervals over articles. "
+        f"the articles of the seed set {first}. Black lines: 95% intervals over articles. "
         "Dotted: equal shares.",
         function="figures.distributions:write_label_distribution",
         inputs={"metrics_file": "metrics.parquet"},

@@ -1,5 +1,6 @@
 """Tables for reading: as CSV, Markdown or HTML, by the file's ending."""
 
+import json
 import math
 import tempfile
 from collections.abc import Sequence
@@ -194,3 +195,11 @@ def write_neuron_table(sets_file: Path | str, outputs: Sequence[Path | str]) -> 
     """Read `neurons/sets.parquet` and write its counts for reading to each of `outputs` (.csv, .md, .html)."""
     sets = read_table(sets_file, NEURON_SETS).to_pandas()
     write_table_for_reading(neuron_table(sets), outputs, "Neurons that go with bias and with text quality")
+
+
+def write_detector_table(scores_file: Path | str, outputs: Sequence[Path | str]) -> None:
+    """Read the quality detector's scores.json and write its test scores, one row a class, to each of `outputs`."""
+    test = json.loads(Path(scores_file).read_text(encoding="utf-8"))["test"]
+    rows = [{"class": name, "F1": value} for name, value in test["f1"].items()]
+    rows += [{"class": "mean (macro)", "F1": test["macro_f1"]}]
+    write_table_for_reading(pd.DataFrame(rows), outputs, "Quality detector, on corruptions it has not seen")

@@ -1,5 +1,6 @@
 """Training of a causal language model with transformers' Trainer: what fine-tuning and pretraining share."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -173,6 +174,14 @@ def train(
             "learning_rate": pa.array([float(row["learning_rate"]) for row in rows], pa.float64()),
         }
     )
+    if not all(math.isfinite(row["loss"]) for row in rows) or not all(
+        bool(parameter.isfinite().all()) for parameter in model.parameters()
+    ):
+        raise StudyError(
+            f"Training diverged: a loss or a weight is no finite number after {trainer.state.global_step} steps at a "
+            f"learning rate of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or "
+            "base_model.pretraining.learning_rate, if this is the base model)."
+        )
     figures = {
         "steps": trainer.state.global_step,
         "tokens": tokens * recipe.epochs,

@@ -1,6 +1,5 @@
 """Training of sequence classifiers (paper, appendix A), with the best epoch kept."""
 
-import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
-_log = logging.getLogger(__name__)
 
 PARTS = ("train", "validation", "test")
 
@@ -112,13 +110,8 @@ def train_encoder(
 
     def after_epoch(epoch: int) -> None:
         scores = score("validation")
-        _log.info(
-            "epoch %d of %d: validation macro F1 %.4f, loss %.4f",
-            epoch,
-            training.epochs,
-            scores["macro_f1"],
-            scores["loss"],
-        )
+        f1, loss = scores["macro_f1"], scores["loss"]
+        print(f"epoch {epoch} of {training.epochs}: validation macro F1 {f1:.4f}, loss {loss:.4f}", flush=True)
         best.offer(epoch, scores["macro_f1"], scores["loss"], model)
 
     max_tokens = min(training.max_tokens, tokenizer.model_max_length)
@@ -176,6 +169,8 @@ def _make_trainer(
             generator = torch.Generator().manual_seed(seed)
             return WeightedRandomSampler(weights, len(weights), replacement=True, generator=generator)
 
+    from bias_amplification.language_model.device import use_bfloat16
+
     on_gpu = device == "cuda"
     arguments = TrainingArguments(
         output_dir=scratch,
@@ -187,7 +182,7 @@ def _make_trainer(
         optim="adamw_torch_fused",
         seed=seed,
         use_cpu=not on_gpu,
-        bf16=precision == "bfloat16" or (precision == "auto" and on_gpu and torch.cuda.is_bf16_supported(False)),
+        bf16=use_bfloat16(precision, device),
         dataloader_pin_memory=on_gpu,
         save_strategy="no",
         logging_strategy="no",
@@ -195,6 +190,8 @@ def _make_trainer(
         disable_tqdm=True,
         remove_unused_columns=False,
     )
+    # One GPU: Trainer would spread a batch over all that it sees, and make it larger by their number.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     trainer = BalancedTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate)
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -112,8 +112,8 @@ def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bo
         missing = sorted(set(labels) - {row["label"] for row in chosen})
         if missing:
             raise StudyError(
-                f"{path} has no {missing[0]} article in the {part} part of the {split} split: use more articles, or "
-                f"leave {split} out of classifier.splits."
+                f"{path} has no article labelled {missing[0]!r} in the {part} part of the {split} split: use more "
+                f"articles, or leave {split} out of classifier.splits."
             )
         texts = [article_text(row["title"], row["body"], remove_quotes) for row in chosen]
         parts[part] = LabelledTexts(texts, [row["label"] for row in chosen])

@@ -25,7 +25,7 @@ def extract_neurons(
     probe_set: Path,
     out: Path,
     *,
-    max_tokens: int,
+    max_tokens: int | None,
     batch_tokens: int,
     device: str = "cpu",
     architecture: str = "auto",
@@ -65,7 +65,8 @@ def extract_neurons(
     tokenizer.no_padding()
     tokenizer.no_truncation()
     model = load_model(model_folder, choose_device(device))
-    limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+    limits = [n for n in (max_tokens, getattr(model.config, "max_position_embeddings", None)) if n]
+    limit = min(limits, default=None)
     token_lists = [encoding.ids[:limit] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
     write_table(neuron_table(model, token_lists, batch_tokens=batch_tokens, architecture=architecture), out, NEURONS)
 

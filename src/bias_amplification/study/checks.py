@@ -26,6 +26,12 @@ def check_paths(study: Study) -> None:
     for key, path in files.items():
         if path is not None and not Path(path).exists():
             raise StudyError(f"{key} leads to {path}, which does not exist: correct the path.")
+    review = study.corpus.identity.review_file
+    if review and Path(review).resolve().is_relative_to(Path(study.results).resolve()):
+        raise StudyError(
+            f"corpus.identity.review_file is {review}, among the results, where the next run would overwrite it: name "
+            "a copy elsewhere."
+        )
     models = {"base_model": study.base_model, "quality.detector": study.quality.detector}
     models |= {f"classifier.candidates {c.name}": c for c in study.classifier.candidates}
     for key, model in models.items():

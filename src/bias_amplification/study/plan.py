@@ -129,11 +129,32 @@ class Plan:
         return paths
 
     def initial_model(self, version: Version) -> str:
-        """Path of the weights that a version's training starts from."""
+        """Folder of the model that a version's training starts from."""
         if version.generation == 0 or self.study.finetuning.initialisation == "base":
-            return f"{self.study.results}/base/model.safetensors"
-        previous = Version(version.round, version.generation - 1)
-        return f"{self.study.results}/{previous.folder}/model.safetensors"
+            return f"{self.study.results}/base"
+        return f"{self.study.results}/{Version(version.round, version.generation - 1).folder}"
+
+    def strategy_options(self, version: Version) -> dict[str, Any]:
+        """Options that the version's training set depends on: those of its strategy, none for generation 0."""
+        read = {"preservation": ("preserved_share", "preservation"), "accumulation": ("accumulation",)}
+        names = read.get(self.rounds[version.round].strategy, ()) if version.generation else ()
+        return {name: getattr(self.study.strategies, name) for name in names}
+
+    @property
+    def probe_set(self) -> str:
+        """The seed set that activations are averaged over."""
+        return self.study.neurons.probe_set or self.study.seed_sets[0].name
+
+    @property
+    def splits(self) -> list[str]:
+        """Further splits of the classifier's articles, as far as the corpus tells what they go by."""
+        corpus = self.study.corpus
+        columns = {"event": "event_id", "outlet": "outlet"}
+        return [
+            split
+            for split in self.study.classifier.splits
+            if corpus.source != "table" or corpus.columns.get(columns[split])
+        ]
 
     def seed_sets_used(self) -> list[str]:
         """Seed sets that a round starts from, in the config's order."""

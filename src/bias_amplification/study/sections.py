@@ -66,7 +66,9 @@ class Corpus(Section):
         description="From the file's label values to the study's labels; null leaves articles with that value out. "
         "Empty: values are labels already.",
     )
-    labels: list[Name] = Field(["left", "center", "right"], min_length=2, description="The study's label set.")
+    labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
+        ["left", "center", "right"], min_length=2, description="The study's label set."
+    )
     cleaning: Cleaning = Cleaning()
     identity: Identity = Identity()
     press: Press = Press()
@@ -341,7 +343,12 @@ Lags = Annotated[Annotated[int, Field(ge=0)] | Literal["plugin"], WrapValidator(
 class Neurons(Section):
     """The mechanistic analysis (paper, section 3.6)."""
 
-    probe_set: Name = Field("balanced", description="The seed set whose tokens the activations are averaged over.")
+    probe_set: Name | None = Field(
+        None, description="The seed set whose tokens the activations are averaged over; null: the first."
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="First tokens of a probe article that count; null: as many as the model has positions."
+    )
     architecture: str = Field(
         "auto", description="Where the model keeps its FFN; `auto` goes by the model's own config."
     )

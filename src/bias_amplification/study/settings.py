@@ -29,9 +29,9 @@ class Study(Section):
     """A whole study."""
 
     name: str = Field("study", pattern=NAME_PATTERN, description="The study's name, in the report.")
-    results: str = Field("results", description="Folder of everything that the run makes.")
+    results: str = Field("results", min_length=1, description="Folder of everything that the run makes.")
     seed: int = Field(42, ge=0, description="Every seed is derived from this one.")
-    generations: int = Field(11, ge=1, description="Generations of each round, generation 0 included.")
+    generations: int = Field(11, ge=1, le=100, description="Generations of each round, generation 0 included.")
     corpus: Corpus = Corpus()
     seed_sets: list[SeedSet] = Field(min_length=1, description="Seed sets of real articles.")
     base_model: BaseModelSettings = BaseModelSettings()
@@ -59,7 +59,7 @@ class Study(Section):
         for r in self.rounds:
             wanted.append((f"rounds {r.name}: seed_set", r.seed_set, seed_sets, "seed_sets"))
             wanted.append((f"rounds {r.name}: tracked_label", r.tracked_label, labels, "corpus.labels"))
-        wanted.append(("neurons.probe_set", self.neurons.probe_set, seed_sets, "seed_sets"))
+        wanted.append(("neurons.probe_set", self.neurons.probe_set, seed_sets | {None}, "seed_sets"))
         wanted.append(("neurons.tracked_label", self.neurons.tracked_label, labels | {None}, "corpus.labels"))
         wanted.append(("example.label", self.example.label, labels | {None}, "corpus.labels"))
         wanted.append(("example.round", self.example.round, {r.name for r in self.rounds} | {None}, "rounds"))
@@ -138,5 +138,9 @@ def _sentence(fault: dict[str, Any]) -> str:
         # A check within a part that stands in several places does not know where it stands.
         named = not key or message.startswith(key.split(".")[0])
         return f"{message}." if named else f"{key}: {message}."
+    if isinstance(fault["input"], bool) and "string" in message:
+        return (
+            f"{key} is {fault['input']!r}, but must be text (YAML reads no, yes, on and off as that: put it in quotes)."
+        )
     hint = " (YAML reads 5e-5 as text: write 5.0e-5)" if isinstance(fault["input"], str) and "number" in message else ""
     return f"{key} is {fault['input']!r}, but: {message[0].lower()}{message[1:]}{hint}."

@@ -144,3 +144,10 @@ def test_devices_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert use_bfloat16("bfloat16", "cpu")
     assert not use_bfloat16("auto", "cpu")
     assert not use_bfloat16("float32", "cuda")
+
+
+def test_divergence_is_told() -> None:
+    recipe = Recipe(epochs=3, batch_size=2, learning_rate=1e12, weight_decay=0.0)
+
+    with pytest.raises(StudyError, match=r"Training diverged: .* Lower finetuning\.learning_rate"):
+        train(small_model(), EXAMPLES, recipe, pad=0, seed=1, device="cpu")

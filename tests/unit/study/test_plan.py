@@ -119,12 +119,9 @@ def test_initial_model(config: dict, plan: Plan) -> None:
     config["finetuning"] = {"initialisation": "base"}
     from_base = Plan(read_study(config))
 
-    assert plan.initial_model(Version("green_synthetic", 0)) == "out/base/model.safetensors"
-    assert (
-        plan.initial_model(Version("green_synthetic", 10))
-        == "out/rounds/green_synthetic/generation_09/model.safetensors"
-    )
-    assert from_base.initial_model(Version("green_synthetic", 10)) == "out/base/model.safetensors"
+    assert plan.initial_model(Version("green_synthetic", 0)) == "out/base"
+    assert plan.initial_model(Version("green_synthetic", 10)) == "out/rounds/green_synthetic/generation_09"
+    assert from_base.initial_model(Version("green_synthetic", 10)) == "out/base"
 
 
 def test_measured_rows(config: dict, plan: Plan) -> None:
@@ -142,3 +139,26 @@ def test_measured_rows(config: dict, plan: Plan) -> None:
         "decoding": "greedy",
         "tracked_label": "blue",
     }
+
+
+def test_a_training_set_depends_on_its_own_strategys_options_alone(plan: Plan) -> None:
+    for version in plan.versions():
+        options = plan.strategy_options(version)
+        strategy = plan.rounds[version.round].strategy
+        if version.generation == 0 or strategy in ("synthetic", "overfitting"):
+            assert options == {}
+        elif strategy == "preservation":
+            assert options == {"preserved_share": 0.1, "preservation": "add"}
+        else:
+            assert options == {"accumulation": "with_seed_set"}
+
+
+def test_the_probe_set_is_the_first_unless_named(config: dict, plan: Plan) -> None:
+    assert plan.probe_set == config["seed_sets"][0]["name"]
+    assert Plan(read_study({**config, "neurons": {"probe_set": "green"}})).probe_set == "green"
+
+
+def test_splits_go_by_columns_that_the_corpus_has(config: dict, plan: Plan) -> None:
+    assert plan.splits == ["event", "outlet"]
+    table = {**config["corpus"], "source": "table", "path": "a.csv", "columns": {"body": "text", "outlet": "paper"}}
+    assert Plan(read_study({**config, "corpus": table})).splits == ["outlet"]

@@ -75,6 +75,9 @@ def test_a_study_never_changes(config: dict) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
+        ("generations", 101, "generations is 101, but: input should be less than or equal to 100"),
+        ("results", "", "results is '', but"),
+        ("corpus.labels", ["red", "green", "blue", False], "corpus.labels.3 is False, but must be text (YAML reads no"),
         ("finetunning", {}, "finetunning is no key of the config: correct its spelling"),
         ("corpus.cleaning.min_wrods", 3, "corpus.cleaning.min_wrods is no key of the config"),
         ("rounds.2.startegy", "synthetic", "rounds.2.startegy is no key of the config"),
