@@ -21,6 +21,7 @@ if study.base_model.source == "pretrain":
     rule pretrain_base_model:
         input:
             articles=f"{RESULTS}/corpus/pretraining.parquet",
+            tokenizer=plan.tokenizer_files,
         output:
             f"{RESULTS}/base/training_log.parquet",
             f"{RESULTS}/base/metadata.json",
@@ -50,6 +51,8 @@ if study.base_model.source == "pretrain":
 else:
 
     rule obtain_base_model:
+        input:
+            plan.source_files(study.base_model),
         output:
             f"{RESULTS}/base/tokenizer_config.json",
             model=f"{RESULTS}/base/model.safetensors",

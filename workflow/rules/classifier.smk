@@ -8,6 +8,7 @@ ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenize
 rule train_classifier:
     input:
         articles=f"{RESULTS}/corpus/classifier.parquet",
+        source=lambda wildcards: plan.source_files(plan.candidates[wildcards.candidate]),
     output:
         [f"{RESULTS}/classifier/{{candidate}}/{file}" for file in ENCODER_FILES],
         timing=f"{RESULTS}/classifier/{{candidate}}/timing.json",
@@ -88,6 +89,7 @@ rule test_split:
 rule train_quality_detector:
     input:
         articles=f"{RESULTS}/corpus/classifier.parquet",
+        source=plan.source_files(study.quality.detector),
     output:
         [f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
         timing=f"{RESULTS}/quality_detector/timing.json",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES, strategies
-from bias_amplification.study.sections import Candidate, Finetuning, Round, SeedSet
+from bias_amplification.study.sections import Candidate, Finetuning, ModelSource, Round, SeedSet
 from bias_amplification.study.seeds import derive_seed
 from bias_amplification.study.settings import Study
 
@@ -68,6 +68,19 @@ class Plan:
             shipped += sorted((RESOURCES / "press").rglob("*.yaml"))
         # Relative, so that a project that has moved is still the same.
         return [path for path in files if path and Path(path).is_file()] + [os.path.relpath(path) for path in shipped]
+
+    @property
+    def tokenizer_files(self) -> list[str]:
+        """The tokenizer that the base model is pretrained with, if it is given."""
+        folder = self.study.base_model.pretraining.tokenizer
+        return [f"{folder}/tokenizer.json"] if folder else []
+
+    @staticmethod
+    def source_files(source: ModelSource) -> list[str]:
+        """Files of a model that comes from a local folder, so that a change of one is noticed; none for others."""
+        if source.source != "folder":
+            return []
+        return [str(file) for file in sorted(Path(source.path).iterdir()) if file.suffix in (".json", ".safetensors")]
 
     def versions(self) -> Iterator[Version]:
         """Every version, round by round in the config's order, generations ascending."""
