@@ -206,3 +206,15 @@ def test_paths_are_checked_before_the_first_job(
 
     with pytest.raises(StudyError, match=named):
         check_paths(read_study(changed(config, key, value)))
+
+
+def test_a_review_file_among_the_results_is_refused(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    review = Path(config["results"]) / "corpus" / "review.csv"
+    review.parent.mkdir(parents=True)
+    review.write_text("decision,kind,text,replacement,articles,context\n", encoding="utf-8")
+
+    with pytest.raises(StudyError, match="among the results, where the next run would overwrite it"):
+        check_paths(read_study(changed(config, "corpus.identity.review_file", str(review))))
