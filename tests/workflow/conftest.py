@@ -25,9 +25,10 @@ class Study:
 
     def snakemake(self, *arguments: str, config: Path | None = TINY, cores: int = 2) -> subprocess.CompletedProcess:
         """Run Snakemake as a user would, in this folder."""
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--resources", "gpu=1"]
+        command = [sys.executable, "-m", "snakemake"]
+        limits = ["--cores", str(cores), "--resources", "gpu=1"]
         return subprocess.run(
-            [*command, *(["--configfile", str(config)] if config else []), *arguments],
+            [*command, *arguments, *(["--configfile", str(config)] if config else []), *limits],
             cwd=self.folder, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
 
