@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,14 @@ class Study:
     def results(self) -> Path:
         return self.folder / "results"
 
-    def snakemake(self, *arguments: str, config: Path | None = TINY, cores: int = 2) -> subprocess.CompletedProcess:
+    def snakemake(
+        self, *arguments: str, configs: Sequence[Path] = (TINY,), cores: int = 2
+    ) -> subprocess.CompletedProcess:
         """Run Snakemake as a user would, in this folder."""
         command = [sys.executable, "-m", "snakemake"]
         limits = ["--cores", str(cores), "--resources", "gpu=1"]
         return subprocess.run(
-            [*command, *arguments, *(["--configfile", str(config)] if config else []), *limits],
+            [*command, *arguments, *(["--configfile", *map(str, configs)] if configs else []), *limits],
             cwd=self.folder, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
 
@@ -57,6 +60,7 @@ class Study:
         return {
             str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.results.glob(pattern))
+            if path.is_file()
         }
 
 

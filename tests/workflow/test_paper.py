@@ -5,14 +5,16 @@ import importlib.util
 import json
 import re
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT
 
 from bias_amplification.corpus.press import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +34,7 @@ def jobs(said):
 
 
 def test_the_papers_jobs(fresh):
-    counted = jobs(fresh.finish("--dry-run", "--quiet", "rules", config=PAPER))
+    counted = jobs(fresh.finish("--dry-run", "--quiet", "rules", configs=[PAPER]))
 
     # 66 versions, of which 3 are a generation 0 that another round trains: 2 more balanced rounds and a center one.
     assert counted["finetune"] == counted["generate"] == counted["extract_neurons"] == 63
@@ -102,7 +104,7 @@ def test_the_papers_path_with_models_in_folders(fresh, tmp_path, webis):
         encoding="utf-8",
     )
 
-    fresh.finish("--configfile", str(PAPER), str(overlay), str(changes), config=None)
+    fresh.finish(configs=[PAPER, overlay, changes])
 
     rows = pq.read_table(fresh.results / "metrics.parquet").to_pylist()
     assert [(row["round"], row["generation"]) for row in rows] == [

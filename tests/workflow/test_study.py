@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from bias_amplification.artifacts.schemas import metrics
+
+TINY = Path(__file__).with_name("tiny.yaml")
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +138,10 @@ def test_second_run_from_nothing_has_the_same_bytes(finished, fresh):
     # One core, and every job loading its libraries itself: neither may change a byte.
     last = version("balanced_accumulation", 2)
     wanted = [f"results/{last}/{name}.parquet" for name in ("predictions", "quality", "perplexity", "neurons")]
-    fresh.finish(*wanted, "--config", "compute={warm: false, device: cpu}", cores=1)
+    plain = fresh.folder / "plain.yaml"
+    plain.write_text("compute: {warm: false, device: cpu}\n", encoding="utf-8")
+
+    fresh.finish(*wanted, configs=[TINY, plain], cores=1)
 
     again = {**fresh.checksums(), **fresh.checksums("**/*.safetensors")}
     first = {**finished.checksums(), **finished.checksums("**/*.safetensors")}

@@ -94,7 +94,7 @@ def test_a_classifier_with_other_labels_is_refused(trained, tmp_path):
 
 
 def test_rows_without_a_part_are_left_out_and_a_part_without_a_label_is_refused(toy_articles, tmp_path):
-    with pytest.raises(StudyError, match="no up article in the train part of the event split"):
+    with pytest.raises(StudyError, match="no article labelled 'up' in the train part of the event split"):
         train(toy_articles, tmp_path, split="event")
 
 
