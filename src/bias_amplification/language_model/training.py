@@ -165,23 +165,8 @@ def train(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
         seconds = time.perf_counter() - start
-    rows = [row for row in trainer.state.log_history if "loss" in row]
-    log = pa.table(
-        {
-            "step": pa.array([row["step"] for row in rows], pa.int32()),
-            "epoch": pa.array([float(row["epoch"]) for row in rows], pa.float64()),
-            "loss": pa.array([float(row["loss"]) for row in rows], pa.float64()),
-            "learning_rate": pa.array([float(row["learning_rate"]) for row in rows], pa.float64()),
-        }
-    )
-    if not all(math.isfinite(row["loss"]) for row in rows) or not all(
-        bool(parameter.isfinite().all()) for parameter in model.parameters()
-    ):
-        raise StudyError(
-            f"Training diverged: a loss or a weight is no finite number after {trainer.state.global_step} steps at a "
-            f"learning rate of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or "
-            "base_model.pretraining.learning_rate, if this is the base model)."
-        )
+    log = _training_log(trainer.state.log_history)
+    _check_finite(log, model, recipe)
     figures = {
         "steps": trainer.state.global_step,
         "tokens": tokens * recipe.epochs,
@@ -191,3 +176,21 @@ def train(
     }
     print(f"trained {figures['steps']} steps, {figures['tokens'] / seconds:,.0f} tokens/s, {seconds:.1f} s", flush=True)
     return log, figures
+
+
+def _training_log(history: Sequence[dict[str, Any]]) -> pa.Table:
+    """Turn Trainer's history into schema `TRAINING_LOG`, one row a step."""
+    rows = [row for row in history if "loss" in row]
+    kinds = {"step": pa.int32(), "epoch": pa.float64(), "loss": pa.float64(), "learning_rate": pa.float64()}
+    return pa.table({name: pa.array([float(row[name]) for row in rows]).cast(kind) for name, kind in kinds.items()})
+
+
+def _check_finite(log: pa.Table, model: PreTrainedModel, recipe: Recipe) -> None:
+    """Refuse a model that has diverged, before anything is made from it."""
+    losses = all(map(math.isfinite, log.column("loss").to_pylist()))
+    if not losses or not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise StudyError(
+            f"Training diverged: a loss or a weight is no finite number after {log.num_rows} steps at a learning rate "
+            f"of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or base_model.pretraining.learning_rate, "
+            "if this is the base model)."
+        )
