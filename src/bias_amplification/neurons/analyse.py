@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
+from bias_amplification.neurons.designs import RegressionSettings, count_lags, make_rows
 from bias_amplification.neurons.panel import read_outcomes, read_panel
-from bias_amplification.neurons.regress import RegressionSettings, Slopes, correlate, count_lags, make_rows, regress
+from bias_amplification.neurons.regress import Slopes, correlate, regress
 from bias_amplification.neurons.sets import overlap, significant, significant_after_correction
 
 OUTCOMES = ("bias", "quality")

@@ -65,3 +65,103 @@ def chance_overlap(population: int, first: int, second: int, both: int) -> Overl
         return Overlap(population, first, second, both, float("nan"), float("nan"))
     tail = float(hypergeom.sf(both - 1, population, first, second))
     return Overlap(population, first, second, both, first * second / population, tail)
+
+
+CORRECTIONS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
+
+
+def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
+    """Adjust p-values for the number of tests.
+
+    Parameters
+    ----------
+    p_values
+        [neurons], NaN where there is none; these are not among the tests counted.
+    method
+        "benjamini_hochberg" or "benjamini_yekutieli" (false discovery rate, the second under any dependence),
+        "bonferroni" (family-wise error).
+
+    Returns
+    -------
+    np.ndarray
+        [neurons], at most 1, NaN where there was none.
+    """
+    from scipy.stats import false_discovery_control
+
+    tested = np.isfinite(p_values)
+    adjusted = np.full(p_values.shape, np.nan)
+    if not tested.any():
+        return adjusted
+    if method == "bonferroni":
+        adjusted[tested] = np.minimum(p_values[tested] * tested.sum(), 1)
+    elif method in CORRECTIONS:
+        adjusted[tested] = false_discovery_control(p_values[tested], method=CORRECTIONS[method])
+    else:
+        raise ValueError(f"method must be bonferroni or one of {', '.join(CORRECTIONS)}, not {method!r}")
+    return adjusted
+
+
+def share_of_true_nulls(p_values: np.ndarray, cut: float = 0.5) -> float:
+    """Estimate the share of neurons that do not go with the outcome (Storey, 2002): (1 + #{p > cut}) / ((1 - cut) m).
+
+    p-values of true nulls are uniform, so those above the cut are nearly all of them.
+
+    Returns
+    -------
+    float
+        At most 1; NaN without p-values.
+    """
+    known = p_values[np.isfinite(p_values)]
+    if not len(known):
+        return float("nan")
+    return float(min(1.0, (1 + (known > cut).sum()) / ((1 - cut) * len(known))))
+
+
+def odds_ratio(population: int, first: int, second: int, both: int) -> tuple[float, float, float]:
+    """Give the odds ratio of belonging to both sets, with its exact 95% interval for independent neurons.
+
+    1 is what independent sets give, less is more distinct, more is more alike (Fisher's conditional estimate).
+
+    Returns
+    -------
+    tuple of float
+        Estimate, low, high; NaN where a set is empty or everything.
+    """
+    from scipy.stats.contingency import odds_ratio as conditional
+
+    table = [[both, first - both], [second - both, population - first - second + both]]
+    if min(first, second, population - first, population - second) <= 0:
+        return (float("nan"),) * 3
+    found = conditional(table)
+    interval = found.confidence_interval(0.95)
+    return float(found.statistic), float(interval.low), float(interval.high)
+
+
+def verdict(both: int, null: np.ndarray, *, level: float = 0.05) -> tuple[str, float, float]:
+    """Put into words whether two sets are more distinct, or more alike, than chance makes them.
+
+    Parameters
+    ----------
+    both
+        Neurons in both sets.
+    null
+        [draws], overlaps that chance gives.
+    level
+        Two-sided.
+
+    Returns
+    -------
+    words : str
+        "more distinct than chance", "more alike than chance", "no more distinct than chance", or "too few neurons to
+        tell" where not even an empty overlap would be rare.
+    low, high : float
+        Ends of the overlaps that chance gives with a probability of 1 - `level`.
+    """
+    low, high = (float(end) for end in np.quantile(null, [level / 2, 1 - level / 2]))
+    if np.mean(null >= both) <= level / 2:
+        return "more alike than chance", low, high
+    if np.mean(null <= both) <= level / 2:
+        return "more distinct than chance", low, high
+    if np.mean(null <= 0) > level / 2:
+        return "too few neurons to tell", low, high
+    return "no more distinct than chance", low, high

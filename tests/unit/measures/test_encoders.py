@@ -44,7 +44,7 @@ def test_a_scratch_encoder_survives_a_round_trip(tmp_path, architecture):
     weights, weights_again = model.state_dict(), again.state_dict()
     assert weights.keys() == weights_again.keys()
     assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
-    # Equal but for the last bits: products round by where in memory a matrix lies, and what a file gives lies elsewhere.
+    # Products round by where in memory a matrix lies, and what a file gives lies elsewhere.
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(**batch).logits, again(**batch_again).logits, rtol=1e-5, atol=1e-6)
     assert {file.name for file in tmp_path.iterdir()} == set(MODEL_FILES)

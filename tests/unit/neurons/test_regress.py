@@ -8,14 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from bias_amplification.neurons import regress as module
-from bias_amplification.neurons.regress import (
-    RegressionSettings,
-    bartlett_kernel,
-    correlate,
-    count_lags,
-    make_rows,
-    regress,
-)
+from bias_amplification.neurons.designs import RegressionSettings, Rows, bartlett_kernel, count_lags, make_rows
+from bias_amplification.neurons.regress import correlate, regress
 
 #: Both sides are float64 sums over tens of rows.
 TOLERANCE = {"rtol": 1e-9, "atol": 0}
@@ -47,7 +41,10 @@ def difference_plainly(names, numbers, values, difference):
 
 
 def fit_with_statsmodels(x, y, groups, options: RegressionSettings, lags: int):
-    model = sm.OLS(y, sm.add_constant(x))
+    constants = np.ones((len(y), 1))
+    if options.fixed_effects:
+        constants = np.array([[group == name for name in dict.fromkeys(groups)] for group in groups], dtype=float)
+    model = sm.OLS(y, np.column_stack([constants, x]))
     use_t = options.reference == "t"
     if options.difference == "within":
         codes = np.array([list(dict.fromkeys(groups)).index(group) for group in groups])
@@ -71,10 +68,13 @@ def fit_with_statsmodels(x, y, groups, options: RegressionSettings, lags: int):
     lags=st.sampled_from([0, 1, 2, 4, "plugin"]),
     reference=st.sampled_from(["normal", "t"]),
     small_sample=st.booleans(),
+    fixed_effects=st.booleans(),
 )
-def test_slopes_are_those_of_statsmodels(seed, rounds, generations, difference, lags, reference, small_sample):
+def test_slopes_are_those_of_statsmodels(
+    seed, rounds, generations, difference, lags, reference, small_sample, fixed_effects
+):
     names, numbers, x, y = random_study(seed, rounds, generations)
-    options = RegressionSettings(difference=difference, lags=lags, reference=reference, small_sample=small_sample)
+    options = RegressionSettings(difference, lags, reference, small_sample, fixed_effects)
 
     slopes = regress(x, y, make_rows(names, numbers, difference), options)
 
@@ -87,7 +87,7 @@ def test_slopes_are_those_of_statsmodels(seed, rounds, generations, difference, 
         scale = np.abs(regressor).max()
         expected = fit_with_statsmodels(regressor / scale, outcome, groups, options, number_of_lags)
         found = [slopes.estimate, slopes.standard_error, slopes.statistic, slopes.p_value]
-        oracle = [expected.params[1] / scale, expected.bse[1] / scale, expected.tvalues[1], expected.pvalues[1]]
+        oracle = [expected.params[-1] / scale, expected.bse[-1] / scale, expected.tvalues[-1], expected.pvalues[-1]]
         np.testing.assert_allclose([values[neuron] for values in found], oracle, **TOLERANCE)
 
 
@@ -119,7 +119,7 @@ def test_every_neuron_is_estimated_as_if_alone():
 def test_lag_products_do_not_reach_over_a_border_or_a_gap():
     series, time = np.array([0, 0, 0, 1, 1]), np.array([1, 2, 4, 5, 6])
 
-    kernel = bartlett_kernel(series, time, lags=2)
+    kernel = bartlett_kernel(Rows(series, None, series, time), lags=2)
 
     expected = [
         [1, 2 / 3, 0, 0, 0],
@@ -234,3 +234,73 @@ def test_correlation_leaves_out_missing_outcomes_and_constants():
     assert np.isnan(correlate(x, np.array([2.0, 4.0, 5.0, 8.0]))[1])
     assert np.isnan(correlate(x, np.full(4, 0.3))).all()
     assert np.isnan(correlate(x, np.array([1.0, np.nan, np.nan, np.nan]))).all()
+
+
+def andrews_plainly(score, series):
+    """AR(1) plug-in bandwidth for the Bartlett kernel, one score series at a time."""
+    zero = one = 0.0
+    for t in range(len(score)):
+        zero += score[t] ** 2
+        if t and series[t] == series[t - 1]:
+            one += score[t] * score[t - 1]
+    r = one / zero
+    alpha = 4 * r**2 / ((1 - r) ** 2 * (1 + r) ** 2)
+    return min(max(1.1447 * (alpha * len(score)) ** (1 / 3), 1), len(score))
+
+
+def newey_west_plainly(score, series):
+    n = len(score)
+    m = int(4 * (n / 100) ** (2 / 9))
+    sums = [
+        sum(score[t] * score[t - lag] for t in range(lag, n) if series[t] == series[t - lag]) for lag in range(m + 1)
+    ]
+    s0 = sums[0] + 2 * sum(sums[1:])
+    s1 = 2 * sum(lag * value for lag, value in enumerate(sums))
+    return min(1 + int(1.1447 * ((s1 / s0) ** 2 * n) ** (1 / 3)), n)
+
+
+@pytest.mark.parametrize("rule", ["andrews", "newey_west"])
+@pytest.mark.parametrize("difference", ["within", "levels"])
+def test_lags_chosen_by_the_data_are_those_of_a_plain_loop(rule, difference):
+    names, numbers, x, y = random_study(8, 3, 11, neurons=20)
+    rows = make_rows(names, numbers, difference)
+
+    found = regress(x, y, rows, RegressionSettings(difference=difference, lags=rule, small_sample=False))
+
+    bandwidth_plainly = {"andrews": andrews_plainly, "newey_west": newey_west_plainly}[rule]
+    outcome = rows.of(y) - rows.of(y).mean()
+    lengths = set()
+    for neuron in range(20):
+        z = rows.of(x[:, neuron]) - rows.of(x[:, neuron]).mean()
+        slope = z @ outcome / (z @ z)
+        score = z * (outcome - slope * z)
+        bandwidth = bandwidth_plainly(score, rows.series)
+        lengths.add(round(bandwidth, 6))
+        meat = sum(
+            max(0, 1 - abs(t - s) / bandwidth) * score[t] * score[s]
+            for t in range(len(z))
+            for s in range(len(z))
+            if rows.series[t] == rows.series[s]
+        )
+        assert found.standard_error[neuron] == pytest.approx(np.sqrt(meat) / (z @ z), rel=1e-9)
+    assert len(lengths) > 1
+
+
+def test_each_neuron_may_have_an_outcome_of_its_own():
+    names, numbers, x, _ = random_study(4, 3, 8, neurons=6)
+    outcomes = np.random.default_rng(1).normal(size=(24, 6)).cumsum(axis=0)
+    rows, options = make_rows(names, numbers, "within"), RegressionSettings(fixed_effects=True)
+
+    together = regress(x, outcomes, rows, options)
+
+    for neuron in range(6):
+        alone = regress(x[:, [neuron]], outcomes[:, neuron], rows, options)
+        assert together.p_value[neuron] == pytest.approx(alone.p_value[0], rel=1e-12)
+
+
+def test_fixed_effects_leave_too_few_rows():
+    names, numbers, x, y = random_study(1, 3, 2)
+
+    slopes = regress(x, y, make_rows(names, numbers, "within"), RegressionSettings(fixed_effects=True))
+
+    assert set(slopes.reason) == {module.TOO_FEW_ROWS}

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from bias_amplification.neurons.sets import chance_overlap, overlap, significant, significant_after_correction
+from bias_amplification.neurons.sets import (
+    adjust,
+    chance_overlap,
+    odds_ratio,
+    overlap,
+    share_of_true_nulls,
+    significant,
+    significant_after_correction,
+    verdict,
+)
 
 
 def test_the_published_counts_overlap_as_chance_gives():
@@ -62,3 +71,58 @@ def test_benjamini_hochberg_is_that_of_statsmodels(values, alpha):
 
 def test_significant_is_strictly_below_alpha():
     assert significant(np.array([0.049, 0.05, np.nan, 0.0]), 0.05).tolist() == [True, False, False, True]
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=40),
+    st.sampled_from(
+        [("benjamini_hochberg", "fdr_bh"), ("benjamini_yekutieli", "fdr_by"), ("bonferroni", "bonferroni")]
+    ),
+)
+def test_adjusted_p_values_are_those_of_statsmodels(values, methods):
+    p_values = np.array(values)
+    tested = np.isfinite(p_values)
+
+    found = adjust(p_values, methods[0])
+
+    assert np.isnan(found[~tested]).all()
+    if tested.any():
+        expected = multipletests(p_values[tested], method=methods[1])[1]
+        np.testing.assert_allclose(found[tested], expected, rtol=1e-12, atol=1e-300)
+
+
+def test_the_share_of_true_nulls_is_that_of_the_mixture():
+    generator = np.random.default_rng(3)
+    p_values = np.concatenate([generator.random(70_000), generator.beta(0.05, 20, size=30_000)])
+
+    # Binomial error of the count above one half: 2 sqrt(35,000 / 2) / 50,000 = .005.
+    assert share_of_true_nulls(p_values) == pytest.approx(0.7, abs=0.01)
+    assert share_of_true_nulls(np.full(10, 0.9)) == 1
+    assert np.isnan(share_of_true_nulls(np.array([np.nan])))
+
+
+def test_the_published_odds_ratio_has_one_within_or_near_its_interval():
+    estimate, low, high = odds_ratio(9216, 3243, 1033, 389)
+
+    # Without conditioning: (389 x 5329) / (2854 x 644) = 1.1279.
+    assert estimate == pytest.approx(1.128, abs=0.002)
+    assert low < 1 < estimate < high
+    assert np.isnan(odds_ratio(10, 0, 5, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("both", "words"),
+    [(30, "no more distinct than chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
+)
+def test_the_verdict_goes_by_what_chance_gives(both, words):
+    null = np.random.default_rng(0).binomial(300, 0.1, size=5000)
+
+    said, low, high = verdict(both, null)
+
+    assert said == words
+    assert 15 <= low < 30 < high <= 45
+
+
+def test_no_verdict_on_what_could_not_be_distinct():
+    assert verdict(0, np.array([0, 0, 1, 0, 2, 1]))[0] == "too few neurons to tell"

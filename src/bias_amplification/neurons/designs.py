@@ -1,0 +1,185 @@
+"""What a neuron is tested on: which versions make the rows of a regression, and how its errors are weighed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+#: Rules that choose the lags from the data, one number for each neuron.
+DATA_DRIVEN = ("newey_west", "andrews")
+
+
+@dataclass(frozen=True)
+class RegressionSettings:
+    """How a neuron is tested."""
+
+    difference: str = "within"
+    """"within": differences between generations of a round, and no lag product reaches into another round. "across":
+    differences of the rounds laid end to end, one series. "levels": no differences, one series."""
+    lags: int | str = 1
+    """Newey-West lags; "plugin" for floor(4 (rows / 100)^(2/9)); or a rule that looks at the data: "newey_west"
+    (Newey and West, 1994) or "andrews" (Andrews, 1991, AR(1))."""
+    reference: str = "t"
+    """Distribution of the statistic: "normal" or "t" with as many degrees of freedom as `freedom` says."""
+    small_sample: bool = True
+    """Whether the variance is multiplied by rows / freedom."""
+    fixed_effects: bool = False
+    """Whether each round has a constant of its own instead of one for all."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which versions make the rows of a regression, and when each row is in which series."""
+
+    after: np.ndarray
+    """[rows], index of a version."""
+    before: np.ndarray | None
+    """[rows], index of the version that is subtracted; None for levels."""
+    series: np.ndarray
+    """[rows], number of the series: lag products stay within."""
+    time: np.ndarray
+    """[rows], time within the series."""
+    group: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """[rows], number of the round: what fixed effects are taken of."""
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Give the rows of [versions, ...] values: differences, or the values themselves."""
+        return values[self.after] if self.before is None else values[self.after] - values[self.before]
+
+    def only(self, keep: np.ndarray) -> "Rows":
+        """Leave out rows; what remains keeps its time, so no lag product closes the gap."""
+        before = None if self.before is None else self.before[keep]
+        return Rows(self.after[keep], before, self.series[keep], self.time[keep], self.group[keep])
+
+    def constants(self, fixed_effects: bool) -> np.ndarray:
+        """Number the constant that each row has: one for all, or one a round.
+
+        Returns
+        -------
+        np.ndarray
+            [rows], 0 and up without gaps.
+        """
+        if not fixed_effects:
+            return np.zeros(len(self.after), dtype=np.int64)
+        return np.unique(self.group, return_inverse=True)[1].astype(np.int64)
+
+    def pairs(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give the rows that lie `lag` apart in one series.
+
+        Returns
+        -------
+        tuple of np.ndarray
+            Indices of the later and of the earlier row, each [pairs].
+        """
+        here, there = np.nonzero(
+            (self.series[:, None] == self.series[None, :]) & (self.time[:, None] - self.time[None, :] == lag)
+        )
+        return here, there
+
+    @property
+    def reach(self) -> int:
+        """The longest lag that a series has."""
+        return max((int(np.ptp(self.time[self.series == one])) for one in np.unique(self.series)), default=0)
+
+
+def make_rows(rounds: Sequence[str], generations: Sequence[int], difference: str) -> Rows:
+    """Lay out the rows of a regression over versions.
+
+    Parameters
+    ----------
+    rounds, generations
+        [versions], a round's versions together and in ascending order.
+    difference
+        "within", "across" or "levels", see `RegressionSettings`.
+
+    Raises
+    ------
+    ValueError
+        If the versions are not in order.
+    """
+    seen = list(dict.fromkeys(rounds))
+    number = np.array([seen.index(name) for name in rounds], dtype=np.int64)
+    generation = np.asarray(generations, dtype=np.int64)
+    same_round = np.diff(number) == 0
+    if (np.diff(number) < 0).any() or (np.diff(generation)[same_round] <= 0).any():
+        raise ValueError("versions must come round by round, generations ascending")
+    index = np.arange(len(number))
+    if difference == "levels":
+        return Rows(after=index, before=None, series=np.zeros_like(index), time=index, group=number)
+    after = index[1:]
+    if difference == "across":
+        return Rows(after=after, before=after - 1, series=np.zeros_like(after), time=after, group=number[after])
+    if difference == "within":
+        after = after[same_round & (np.diff(generation) == 1)]
+        group = number[after]
+        return Rows(after=after, before=after - 1, series=group, time=generation[after], group=group)
+    raise ValueError(f"difference must be within, across or levels, not {difference!r}")
+
+
+def count_lags(lags: int | str, rows: int) -> int | None:
+    """Give the number of lags where it does not depend on the data: as set, or by the plug-in rule.
+
+    The plug-in rule is floor(4 (rows / 100)^(2/9)) (Newey and West, 1994, their preliminary choice).
+
+    Returns
+    -------
+    int or None
+        None for the rules that look at the data.
+    """
+    if lags == "plugin":
+        return int(4 * (rows / 100) ** (2 / 9))
+    if lags in DATA_DRIVEN:
+        return None
+    if isinstance(lags, str) or lags < 0:
+        raise ValueError(f"lags must be plugin, {', '.join(DATA_DRIVEN)}, or 0 or more, not {lags!r}")
+    return lags
+
+
+def bartlett_kernel(rows: Rows, lags: int) -> np.ndarray:
+    """Weigh each pair of rows: 1 - |lag| / (lags + 1) within a series, 0 beyond `lags` and across series.
+
+    Returns
+    -------
+    np.ndarray
+        [rows, rows], symmetric and positive semi-definite.
+    """
+    weight = np.clip(1 - np.abs(rows.time[:, None] - rows.time[None, :]) / (lags + 1), 0, None)
+    return np.where(rows.series[:, None] == rows.series[None, :], weight, 0.0)
+
+
+def data_driven_bandwidth(autocovariances: np.ndarray, rows: int, rule: str) -> np.ndarray:
+    """Choose the Bartlett bandwidth of each score series from its own autocovariances.
+
+    Parameters
+    ----------
+    autocovariances
+        [lags + 1, ...]: sums over t of s_t s_{t - lag} within series, lag 0 first.
+    rows
+        Number of rows.
+    rule
+        "newey_west": with m = floor(4 (rows / 100)^(2/9)), s0 = g_0 + 2 sum g_l and s1 = 2 sum l g_l for l up to m,
+        the lags are floor(1.1447 ((s1 / s0)^2 rows)^(1/3)) (Newey and West, 1994, table II). "andrews": with the first
+        autocorrelation r, the bandwidth is 1.1447 (4 r^2 / ((1 - r)^2 (1 + r)^2) rows)^(1/3) (Andrews, 1991,
+        equations 6.2 and 6.4), kept between 1 and `rows`.
+
+    Returns
+    -------
+    np.ndarray
+        [...]: a product of rows that lie `l` apart has the weight 1 - l / bandwidth, if that is above 0. A bandwidth
+        of lags + 1 is what that number of lags gives.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if rule == "newey_west":
+            most = min(int(4 * (rows / 100) ** (2 / 9)), len(autocovariances) - 1)
+            lag = np.arange(1, most + 1).reshape(-1, *[1] * (autocovariances.ndim - 1))
+            tail = autocovariances[1 : most + 1]
+            s0 = autocovariances[0] + 2 * tail.sum(axis=0)
+            s1 = 2 * (lag * tail).sum(axis=0)
+            bandwidth = 1 + np.floor(1.1447 * np.cbrt(np.square(s1 / s0) * rows))
+        elif rule == "andrews":
+            first = autocovariances[1] if len(autocovariances) > 1 else np.zeros_like(autocovariances[0])
+            r = first / autocovariances[0]
+            bandwidth = 1.1447 * np.cbrt(4 * np.square(r) / np.square((1 - r) * (1 + r)) * rows)
+        else:
+            raise ValueError(f"no rule for lags is called {rule!r}")
+    return np.clip(np.nan_to_num(bandwidth, nan=1.0, posinf=float(rows)), 1.0, float(rows))

@@ -1,0 +1,398 @@
+"""What chance gives: outcomes permuted over the rounds, and every neuron tested again on each.
+
+A permutation moves an outcome's changes from generation to generation. It keeps the serial dependence inside a round,
+moves bias and quality together, and leaves the neurons alone, so the neurons' correlation with one another and the
+outcomes' correlation with each other stay what they are. Three moves can be combined:
+
+- "shift": the changes of each round go round in a circle. Fair if changes are alike over generations.
+- "flip": the signs of all changes of a round. Fair if up and down are equally likely; keeps what happens when.
+- "exchange": whole rounds trade places. Fair if rounds are alike; keeps when things happen, common trends included.
+
+With one regressor the squared statistic of every neuron under every permutation is a polynomial in three products of
+matrices. With z a neuron's changes, centred and of length 1, y an outcome's, centred, K the Bartlett kernel, b = z'y:
+
+    t^2 = b^2 / (f (sum K_ts z_t z_s y_t y_s - 2 b sum_t y_t z_t (K z^2)_t + b^2 sum z^2 (K z^2)))
+
+where f is the small-sample factor. The first sum runs over the few pairs of rows that K joins. So 10,000 permutations
+cost three products [permutations, rows or pairs] x [rows or pairs, neurons] and one pass over the result.
+"""
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import permutations as orders
+from itertools import product
+
+import numpy as np
+
+from bias_amplification.neurons.designs import (
+    RegressionSettings,
+    Rows,
+    bartlett_kernel,
+    count_lags,
+    data_driven_bandwidth,
+)
+from bias_amplification.neurons.regress import ROUNDING, centre
+
+MOVES = ("shift", "flip", "exchange")
+
+#: Numbers of one block of permutations x neurons: its temporaries stay in a core's cache.
+BLOCK = 2**17
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """Where each round's changes come from; the first permutation changes nothing."""
+
+    source: np.ndarray
+    """[permutations, rounds], the round whose changes are taken."""
+    shift: np.ndarray
+    """[permutations, rounds], by how many places they go round."""
+    sign: np.ndarray
+    """[permutations, rounds], 1 or -1."""
+    complete: bool
+    """Whether these are all that there are, each once."""
+
+
+def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int, seed: int) -> Permutations:
+    """Draw permutations, or list all if there are no more than asked for.
+
+    Parameters
+    ----------
+    lengths
+        How many changes each round has; only rounds with equally many trade places.
+    moves
+        Of `MOVES`.
+    number
+        How many besides the one that changes nothing.
+    seed
+        Fixes the draws.
+
+    Raises
+    ------
+    ValueError
+        If a move is not known.
+    """
+    unknown = sorted(set(moves) - set(MOVES))
+    if unknown:
+        raise ValueError(f"moves must be of {', '.join(MOVES)}, not {unknown[0]!r}")
+    rounds = len(lengths)
+    alike = defaultdict(list)
+    for place, length in enumerate(lengths):
+        alike[length].append(place)
+    shifts = [range(max(1, length)) if "shift" in moves else range(1) for length in lengths]
+    signs = [(1, -1) if "flip" in moves else (1,)] * rounds
+    classes = list(alike.values())
+    many = math.prod(map(len, shifts)) * math.prod(map(len, signs))
+    if "exchange" in moves:
+        many *= math.prod(math.factorial(len(places)) for places in classes)
+    if many <= number:
+        options = [list(orders(places)) if "exchange" in moves else [tuple(places)] for places in classes]
+        source, shift, sign = [], [], []
+        for choice in product(product(*options), product(*shifts), product(*signs)):
+            line = np.arange(rounds)
+            for places, taken in zip(classes, choice[0], strict=True):
+                line[places] = taken
+            source.append(line)
+            shift.append(choice[1])
+            sign.append(choice[2])
+        return Permutations(np.array(source), np.array(shift), np.array(sign), complete=True)
+    generator = np.random.default_rng(seed)
+    shape = (number, rounds)
+    shift = (generator.random(shape) * [len(options) for options in shifts]).astype(np.int64)
+    sign = generator.choice([1, -1], shape) if "flip" in moves else np.ones(shape, dtype=np.int64)
+    source = np.tile(np.arange(rounds), (number, 1))
+    if "exchange" in moves:
+        keys = generator.random(shape)
+        for places in classes:
+            source[:, places] = np.array(places)[np.argsort(keys[:, places], axis=1)]
+    first = np.arange(rounds)[None]
+    return Permutations(
+        np.vstack([first, source]),
+        np.vstack([np.zeros_like(first), shift]),
+        np.vstack([np.ones_like(first), sign]),
+        complete=False,
+    )
+
+
+def permute_outcome(
+    outcome: np.ndarray, rounds: Sequence[str], moves: Sequence[str], number: int, seed: int
+) -> tuple[np.ndarray, bool]:
+    """Permute an outcome's changes over the rounds.
+
+    Parameters
+    ----------
+    outcome
+        [versions], NaN where there is none: the change over a gap counts as one change.
+    rounds
+        [versions], a round's versions together.
+    moves, number, seed
+        As for `draw_permutations`; the same seed moves every outcome with the same gaps alike.
+
+    Returns
+    -------
+    permuted : np.ndarray
+        [permutations, versions], the outcome itself first. A round that trades places takes its first level along.
+    complete : bool
+        Whether these are all permutations there are.
+    """
+    names = np.asarray(rounds)
+    known = [np.flatnonzero((names == name) & np.isfinite(outcome)) for name in dict.fromkeys(rounds)]
+    known = [versions for versions in known if len(versions)]
+    lengths = [len(versions) - 1 for versions in known]
+    drawn = draw_permutations(lengths, moves, number, seed)
+    changes = np.zeros((len(known), max(lengths, default=0)))
+    starts = np.array([outcome[versions[0]] for versions in known])
+    for place, versions in enumerate(known):
+        changes[place, : lengths[place]] = np.diff(outcome[versions])
+    permuted = np.tile(outcome, (len(drawn.source), 1))
+    for place, versions in enumerate(known):
+        source = drawn.source[:, place]
+        index = (np.arange(lengths[place]) - drawn.shift[:, place, None]) % max(1, lengths[place])
+        moved = changes[source[:, None], index] * drawn.sign[:, place, None]
+        permuted[:, versions[0]] = starts[source]
+        permuted[:, versions[1:]] = starts[source][:, None] + np.cumsum(moved, axis=1)
+    permuted[0] = outcome  # not even rounded
+    return permuted, drawn.complete
+
+
+class Statistics:
+    """The squared t statistics of many neurons, prepared for many outcomes.
+
+    Parameters
+    ----------
+    neurons
+        [versions, neurons].
+    rows
+        Of the regression, those without an outcome left out.
+    settings
+        How the slope is tested.
+    all_rows
+        How many rows there are with those left out, which the plug-in rule counts.
+
+    Attributes
+    ----------
+    tested
+        [all neurons], which of them change at all and are finite; only these have statistics.
+    """
+
+    def __init__(self, neurons: np.ndarray, rows: Rows, settings: RegressionSettings, all_rows: int) -> None:
+        self.rows, self.settings = rows, settings
+        self.constants = rows.constants(settings.fixed_effects)
+        self.freedom = len(rows.after) - 2 - int(self.constants.max(initial=0))
+        finite = np.isfinite(neurons).all(axis=0)
+        x = centre(rows.of(np.where(finite, neurons, 0.0)), self.constants) if len(rows.after) else neurons[:0]
+        spread = np.abs(x).max(axis=0, initial=0.0)
+        self.tested = finite & (spread > ROUNDING * np.abs(np.where(finite, neurons, 0.0)).max(axis=0))
+        if self.freedom < 1:
+            self.tested &= False
+        z = x[:, self.tested] / spread[self.tested]
+        self.z = z / np.sqrt(np.square(z).sum(axis=0))
+        self.factor = len(rows.after) / self.freedom if settings.small_sample else 1.0
+        self.lags = count_lags(settings.lags, all_rows)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        z, squares = self.z, np.square(self.z)
+        if self.lags is not None:
+            kernel = bartlett_kernel(self.rows, self.lags)
+            self.here, self.there = np.nonzero(np.triu(kernel))
+            weight = kernel[self.here, self.there] * np.where(self.here == self.there, 1, 2)
+            self.products = weight[:, None] * z[self.here] * z[self.there]  # [pairs, neurons]
+            reached = kernel @ squares
+            self.cubic = z * reached  # [rows, neurons]
+            self.quartic = (squares * reached).sum(axis=0)  # [neurons]
+            return
+        self.by_lag = []
+        for lag in range(self.rows.reach + 1):
+            here, there = self.rows.pairs(lag)
+            cubic = np.zeros_like(z)
+            np.add.at(cubic, here, z[here] * squares[there])
+            np.add.at(cubic, there, z[there] * squares[here])
+            quartic = (squares[here] * squares[there]).sum(axis=0)
+            self.by_lag.append((here, there, z[here] * z[there], cubic, quartic))
+
+    def changes(self, outcomes: np.ndarray) -> np.ndarray:
+        """Give the rows of [permutations, versions] outcomes, centred: [permutations, rows]."""
+        return np.ascontiguousarray(centre(self.rows.of(outcomes.T), self.constants).T)
+
+    def of(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Test every neuron on every outcome.
+
+        Parameters
+        ----------
+        y
+            [permutations, rows] as `changes` gives them.
+
+        Returns
+        -------
+        slope : np.ndarray
+            [permutations, tested neurons], per unit length of the neuron's changes.
+        squared : np.ndarray
+            [permutations, tested neurons], t squared; 0 where the error cannot be told from 0.
+        """
+        slope = y @ self.z
+        if self.lags is not None:
+            total = (y[:, self.here] * y[:, self.there]) @ self.products
+            mixed = y @ self.cubic
+            # Horner's scheme, in place: slope (slope quartic - 2 mixed) + total.
+            meat = slope * self.quartic
+            mixed *= 2
+            meat -= mixed
+            meat *= slope
+            meat += total
+            scale = total
+        else:
+            sums = np.stack(
+                [
+                    (y[:, here] * y[:, there]) @ products - slope * (y @ cubic) + np.square(slope) * quartic
+                    for here, there, products, cubic, quartic in self.by_lag
+                ]
+            )
+            bandwidth = data_driven_bandwidth(sums, y.shape[1], str(self.settings.lags))
+            meat = sums[0].copy()
+            for lag in range(1, len(sums)):
+                meat += 2 * np.clip(1 - lag / bandwidth, 0, None) * sums[lag]
+            scale = sums[0]
+        squared = np.square(slope)
+        known = meat > ROUNDING * np.abs(scale)
+        np.divide(squared, meat, out=squared, where=known)
+        squared /= self.factor
+        squared *= known
+        return slope, squared
+
+    def threshold(self, alpha: float) -> float:
+        """Give the t squared above which p is below alpha."""
+        from scipy.special import ndtri, stdtrit
+
+        ends = ndtri(alpha / 2) if self.settings.reference == "normal" else stdtrit(max(1, self.freedom), alpha / 2)
+        return float(ends) ** 2
+
+
+@dataclass
+class Null:
+    """What each permutation gives, the unpermuted outcomes first."""
+
+    counts: np.ndarray
+    """[3, layers, permutations], neurons below alpha: bias, quality, both."""
+    matched: np.ndarray
+    """[layers, permutations], overlap of sets as large as those found, made of each layer's strongest neurons."""
+    rank_agreement: np.ndarray
+    """[layers, permutations], Spearman's correlation of |t| for bias with |t| for quality; NaN for under 2 neurons."""
+    same_sign: np.ndarray
+    """[layers, permutations], neurons whose slopes for bias and quality have one sign."""
+    tested: np.ndarray
+    """[layers], neurons tested."""
+    maximum: np.ndarray
+    """[2, permutations], largest t squared of all neurons: bias, quality."""
+    exceeded: np.ndarray
+    """[2, neurons], permutations in which the neuron's t squared is no smaller than in fact; the first is one."""
+
+    @classmethod
+    def empty(cls, layers: int, permutations: int, neurons: int) -> "Null":
+        """Make room."""
+        shape = (layers, permutations)
+        return cls(
+            counts=np.zeros((3, *shape), dtype=np.int32),
+            matched=np.zeros(shape, dtype=np.int32),
+            rank_agreement=np.full(shape, np.nan),
+            same_sign=np.zeros(shape, dtype=np.int32),
+            tested=np.zeros(layers, dtype=np.int64),
+            maximum=np.zeros((2, permutations)),
+            exceeded=np.zeros((2, neurons), dtype=np.int64),
+        )
+
+
+def fill_layer(
+    null: Null,
+    place: int,
+    columns: slice,
+    neurons: np.ndarray,
+    outcomes: Sequence[np.ndarray],
+    rows: Rows,
+    settings: RegressionSettings,
+    alpha: float,
+) -> None:
+    """Test one layer's neurons under every permutation and enter what comes of it.
+
+    Parameters
+    ----------
+    null
+        Filled in place.
+    place, columns
+        The layer's place in it, and its neurons' places.
+    neurons
+        [versions, neurons of the layer].
+    outcomes
+        Bias and quality, each [permutations, versions].
+    rows, settings, alpha
+        The test.
+    """
+    from threadpoolctl import threadpool_limits
+
+    statistics = [
+        Statistics(neurons, rows.only(np.isfinite(rows.of(outcome[0]))), settings, len(rows.after))
+        for outcome in outcomes
+    ]
+    tested = statistics[0].tested & statistics[1].tested
+    changes = [one.changes(outcome) for one, outcome in zip(statistics, outcomes, strict=True)]
+    limits = [one.threshold(alpha) for one in statistics]
+    null.tested[place] = tested.sum()
+    if not tested.any():
+        return
+    within = [tested[one.tested] for one in statistics]
+    # Of which neurons each outcome's own set and maximum are made: all that it can be tested on.
+    seen = [np.flatnonzero(one.tested) + columns.start for one in statistics]
+    first = [one.of(y[:1]) for one, y in zip(statistics, changes, strict=True)]
+    observed = [squared[0] * (1 - 1e-9) for _, squared in first]
+    sizes = [
+        int((squared[0][mine] > limit).sum()) for (_, squared), mine, limit in zip(first, within, limits, strict=True)
+    ]
+    many = int(tested.sum())
+
+    def work(block: slice) -> list[np.ndarray]:
+        exceeded, ranks, chosen, signs = [], [], [], []
+        for index, (one, y) in enumerate(zip(statistics, changes, strict=True)):
+            slope, squared = one.of(y[block])
+            below = squared > limits[index]
+            null.counts[index, place, block] = below.sum(axis=1)
+            np.maximum(null.maximum[index, block], squared.max(axis=1), out=null.maximum[index, block])
+            exceeded.append((squared >= observed[index]).sum(axis=0))
+            if not within[index].all():
+                slope, squared, below = slope[:, within[index]], squared[:, within[index]], below[:, within[index]]
+            chosen.append(below)
+            signs.append(slope > 0)
+            ranks.append(_ranks(squared))
+        null.counts[2, place, block] = (chosen[0] & chosen[1]).sum(axis=1)
+        null.same_sign[place, block] = (signs[0] == signs[1]).sum(axis=1)
+        strongest = [rank >= many - size for rank, size in zip(ranks, sizes, strict=True)]
+        null.matched[place, block] = (strongest[0] & strongest[1]).sum(axis=1)
+        if many > 1:
+            apart = np.square(ranks[0] - ranks[1], dtype=np.float64).sum(axis=1)
+            null.rank_agreement[place, block] = 1 - 6 * apart / (many * (many**2 - 1))
+        return exceeded
+
+    length = max(1, BLOCK // many)
+    blocks = [slice(start, start + length) for start in range(0, len(outcomes[0]), length)]
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    # Threads over blocks, each product on one: the passes between the products keep every core busy too.
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+        for exceeded in pool.map(work, blocks):
+            for index in range(2):
+                null.exceeded[index, seen[index]] += exceeded[index]
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Rank each line of [lines, neurons], smallest 0."""
+    order = np.argsort(values, axis=1)
+    ranks = np.empty(values.shape, dtype=np.int32)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape), axis=1)
+    return ranks
+
+
+def permutation_p_value(values: np.ndarray) -> float:
+    """Give the share of permutations, the unpermuted included, whose value is no smaller than in fact (the first)."""
+    return float(np.mean(values >= values[0]))

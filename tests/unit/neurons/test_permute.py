@@ -1,0 +1,149 @@
+"""Statistics under permutations against one regression at a time, and the permutations themselves."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from bias_amplification.neurons.designs import RegressionSettings, make_rows
+from bias_amplification.neurons.permute import (
+    Null,
+    Statistics,
+    draw_permutations,
+    fill_layer,
+    permutation_p_value,
+    permute_outcome,
+)
+from bias_amplification.neurons.regress import regress
+
+
+def random_study(seed=0, rounds=4, generations=7, neurons=12):
+    generator = np.random.default_rng(seed)
+    names = [f"round {index}" for index in range(rounds) for _ in range(generations)]
+    numbers = list(range(generations)) * rounds
+    x = generator.normal(size=(rounds, generations, neurons)).cumsum(axis=1).reshape(-1, neurons)
+    y = generator.normal(size=(2, rounds, generations)).cumsum(axis=2).reshape(2, -1)
+    return names, numbers, x, y
+
+
+@pytest.mark.parametrize("lags", [0, 1, 3, "plugin", "newey_west", "andrews"])
+@pytest.mark.parametrize("difference", ["within", "across", "levels"])
+@pytest.mark.parametrize("fixed_effects", [False, True])
+def test_statistics_are_those_of_one_regression_at_a_time(lags, difference, fixed_effects):
+    names, numbers, x, y = random_study()
+    y[0, 9] = np.nan
+    x[:, 4] = 0.25
+    settings = RegressionSettings(difference=difference, lags=lags, fixed_effects=fixed_effects)
+    rows = make_rows(names, numbers, difference)
+    permuted, _ = permute_outcome(y[0], names, ["shift", "flip", "exchange"], 20, seed=3)
+
+    kept = rows.only(np.isfinite(rows.of(y[0])))
+    statistics = Statistics(x, kept, settings, len(rows.after))
+    slope, squared = statistics.of(statistics.changes(permuted))
+
+    assert statistics.tested.tolist() == [True] * 4 + [False] + [True] * 7
+    for permutation, outcome in enumerate(permuted):
+        expected = regress(x, outcome, rows, settings)
+        tested = expected.reason == ""
+        np.testing.assert_allclose(squared[permutation], expected.statistic[tested] ** 2, rtol=1e-9)
+        np.testing.assert_array_equal(np.sign(slope[permutation]), np.sign(expected.estimate[tested]))
+
+
+def test_the_threshold_is_where_p_is_alpha():
+    names, numbers, x, y = random_study()
+    rows = make_rows(names, numbers, "within")
+    for reference in ("t", "normal"):
+        settings = RegressionSettings(reference=reference)
+        found = regress(x, y[0], rows, settings)
+        limit = Statistics(x, rows, settings, len(rows.after)).threshold(0.3)
+        assert ((found.statistic**2 > limit) == (found.p_value < 0.3)).all()
+        assert 0 < (found.p_value < 0.3).sum() < 12
+
+
+def test_moves_keep_what_they_say():
+    names, _, _, y = random_study(rounds=3, generations=6)
+    changes = np.diff(y[0].reshape(3, 6), axis=1)
+
+    for move in ("shift", "flip", "exchange"):
+        permuted, _ = permute_outcome(y[0], names, [move], 50, seed=1)
+        np.testing.assert_array_equal(permuted[0], y[0])
+        assert len(np.unique(permuted.round(9), axis=0)) > 4
+        for line in permuted:
+            moved = np.diff(line.reshape(3, 6), axis=1)
+            if move == "shift":
+                rolled = [[np.roll(one, by) for by in range(5)] for one in changes]
+                assert all(min(np.abs(r - m).max() for r in rs) < 1e-12 for rs, m in zip(rolled, moved, strict=True))
+            elif move == "flip":
+                np.testing.assert_allclose(np.abs(moved), np.abs(changes), atol=1e-12)
+                assert all(len(set(np.sign(m * c))) == 1 for m, c in zip(moved, changes, strict=True))
+            else:
+                ends = sorted(tuple(one.round(9)) for one in line.reshape(3, 6))
+                assert ends == sorted(tuple(one.round(9)) for one in y[0].reshape(3, 6))
+
+
+def test_few_permutations_are_all_listed_once():
+    flips = draw_permutations([5, 5, 5], ["flip"], 100, seed=0)
+    trades = draw_permutations([5, 4, 5], ["exchange"], 100, seed=0)
+
+    assert flips.complete and len(np.unique(flips.sign, axis=0)) == len(flips.sign) == 8
+    assert trades.source.tolist() == [[0, 1, 2], [2, 1, 0]]
+    assert not draw_permutations([5] * 6, ["shift"], 100, seed=0).complete
+
+
+def test_rounds_trade_places_with_their_like_only():
+    drawn = draw_permutations([3, 4, 3, 4, 3], ["shift", "exchange"], 200, seed=5)
+
+    assert (np.sort(drawn.source[:, [0, 2, 4]], axis=1) == [0, 2, 4]).all()
+    assert (np.sort(drawn.source[:, [1, 3]], axis=1) == [1, 3]).all()
+    assert len(np.unique(drawn.source, axis=0)) == 12
+    assert (drawn.shift < [3, 4, 3, 4, 3]).all() and (drawn.shift.max(axis=0) == [2, 3, 2, 3, 2]).all()
+
+
+def test_a_layer_is_counted_as_one_regression_after_another_would():
+    names, numbers, x, y = random_study(neurons=40)
+    y[1] += y[0]
+    x[:, 7] = 1.5
+    settings, rows, alpha = RegressionSettings(), make_rows(names, numbers, "within"), 0.2
+    outcomes = [permute_outcome(one, names, ["shift", "flip", "exchange"], 60, seed=2)[0] for one in y]
+    null = Null.empty(layers=2, permutations=61, neurons=50)
+
+    fill_layer(null, 1, slice(10, 50), x, outcomes, rows, settings, alpha)
+
+    tested = np.arange(40) != 7
+    fits = [[regress(x[:, tested], line, rows, settings) for line in outcome] for outcome in outcomes]
+    p_values = np.array([[fit.p_value for fit in line] for line in fits])  # [outcome, permutation, neuron]
+    squared = np.array([[fit.statistic**2 for fit in line] for line in fits])
+    below = p_values < alpha
+    np.testing.assert_array_equal(null.counts[:2, 1], below.sum(axis=2))
+    np.testing.assert_array_equal(null.counts[2, 1], (below[0] & below[1]).sum(axis=1))
+    np.testing.assert_allclose(null.maximum, squared.max(axis=2), rtol=1e-9)
+    expected = (squared >= squared[:, :1] * (1 - 1e-9)).sum(axis=1)
+    np.testing.assert_array_equal(null.exceeded[:, 10:][:, tested], expected)
+    assert not null.exceeded[:, :10].any() and not null.exceeded[:, 17].any()
+    same = [np.sign(a.estimate) == np.sign(b.estimate) for a, b in zip(*fits, strict=True)]
+    np.testing.assert_array_equal(null.same_sign[1], np.sum(same, axis=1))
+    ranked = [spearmanr(a, b).statistic for a, b in zip(*squared, strict=True)]
+    np.testing.assert_allclose(null.rank_agreement[1], ranked, rtol=1e-9, atol=1e-12)
+    sizes = below[:, 0].sum(axis=1)
+    top = [
+        [set(np.argsort(line)[len(line) - size :]) for line in lines]
+        for lines, size in zip(squared, sizes, strict=True)
+    ]
+    np.testing.assert_array_equal(null.matched[1], [len(a & b) for a, b in zip(*top, strict=True)])
+    assert null.tested.tolist() == [0, 39]
+    assert null.matched[1, 0] == null.counts[2, 1, 0] > 0
+
+
+def test_the_p_value_counts_what_is_no_smaller_than_in_fact():
+    assert permutation_p_value(np.array([3, 1, 3, 5, 2])) == pytest.approx(0.6)
+
+
+def test_counts_of_unrelated_walks_are_rejected_as_often_as_they_should_be():
+    # 300 studies at a level of 10%: the number rejected is binomial, standard deviation 5.2.
+    rejected = 0
+    for seed in range(300):
+        names, numbers, x, y = random_study(seed, rounds=4, generations=6, neurons=10)
+        outcomes = [permute_outcome(one, names, ["shift", "flip", "exchange"], 39, seed)[0] for one in y]
+        null = Null.empty(1, 40, 10)
+        fill_layer(null, 0, slice(0, 10), x, outcomes, make_rows(names, numbers, "within"), RegressionSettings(), 0.05)
+        rejected += permutation_p_value(null.maximum[0]) <= 0.1
+    assert 14 <= rejected <= 46
