@@ -143,6 +143,21 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
     return pa.schema(fields)
 
 
+#: What the neurons are compared with: one row a model version, round by round, generations ascending. `label` is
+#: the one that bias follows; `share` and `mean_probability` are its, fractions; the text quality indices run from 0
+#: to 3.
+NEURON_PANEL = pa.schema(
+    [
+        _required("round", TEXT),
+        _required("generation", pa.int16()),
+        _required("label", TEXT),
+        _required("share", REAL),
+        _required("mean_probability", REAL),
+        pa.field("quality_class", REAL),
+        pa.field("quality_weighted", REAL),
+    ]
+)
+
 #: Pearson correlations over model versions. `measure` is "weight" or "activation", `outcome` "bias" or "quality".
 #: Null where neuron or outcome is constant.
 NEURON_CORRELATIONS = pa.schema(
@@ -155,9 +170,10 @@ NEURON_CORRELATIONS = pa.schema(
     ]
 )
 
-#: One regression a neuron, measure and outcome (paper, equation 1), with Newey-West errors at the lags set and, beside
-#: them, at the plug-in rule's. Estimates are in units of the outcome per unit of the neuron. What could not be
-#: estimated is null and `reason` says why; else `reason` is null.
+#: One regression a neuron, measure and outcome (paper, equation 1), with Newey-West errors at the lags set and,
+#: beside them, at the plug-in rule's; and p-values adjusted for the number of neurons. Estimates are in units of
+#: the outcome per unit of the neuron. What could not be estimated is null and `reason` says why; else `reason` is
+#: null.
 NEURON_REGRESSION = pa.schema(
     [
         _required("layer", pa.int16()),
@@ -170,14 +186,18 @@ NEURON_REGRESSION = pa.schema(
         pa.field("p_value", REAL),
         pa.field("standard_error_plugin", REAL),
         pa.field("p_value_plugin", REAL),
+        *(pa.field(f"p_value_{name}", REAL) for name in ("benjamini_hochberg", "benjamini_yekutieli", "bonferroni")),
         pa.field("reason", TEXT),
     ]
 )
 
-#: One row a measure: sets of neurons with p below `alpha` for each outcome and for both (paper, section 4.4). `column`
-#: is the neurons column that was read, `rows` the regression's rows. `tested` could be in both sets; `expected_both`
-#: and `p_overlap` (hypergeometric, `both` or more) are for independent sets among these. `_bh` counts hold the false
-#: discovery rate at `alpha`; `_plugin` counts use the plug-in rule's lags.
+#: One row a measure: sets of neurons with p below `alpha` for each outcome and for both (paper, section 4.4).
+#: `column` is the neurons column that was read, `rows` the regression's rows. `tested` could be in both sets;
+#: `expected_both` and `p_overlap` (hypergeometric, `both` or more) are for independent sets among these. `_bh`
+#: counts hold the false discovery rate at `alpha`, `_by` counts under any dependence; `_bonferroni` counts hold the
+#: family-wise error; `_plugin` counts use the plug-in rule's lags. `true_nulls_*`: Storey's estimate of the share
+#: of neurons that do not go with the outcome. `odds_ratio` of belonging to both sets, with its 95% interval for
+#: independent neurons. `lags` is null where a rule chooses them for each neuron.
 NEURON_SETS = pa.schema(
     [
         _required("measure", TEXT),
@@ -185,15 +205,116 @@ NEURON_SETS = pa.schema(
         _required("difference", TEXT),
         _required("reference", TEXT),
         _required("rows", COUNT),
-        _required("lags", COUNT),
+        pa.field("lags", COUNT),
         _required("lags_plugin", COUNT),
         _required("alpha", REAL),
         *(_required(name, COUNT) for name in ("neurons", "tested_bias", "tested_quality", "tested")),
         *(_required(name, COUNT) for name in ("bias", "quality", "both")),
         pa.field("expected_both", REAL),
         pa.field("p_overlap", REAL),
+        *_interval("odds_ratio"),
+        *(pa.field(name, REAL) for name in ("true_nulls_bias", "true_nulls_quality")),
         *(_required(name, COUNT) for name in ("bias_bh", "quality_bh", "both_bh")),
+        *(_required(name, COUNT) for name in ("bias_by", "quality_by", "both_by")),
+        *(_required(name, COUNT) for name in ("bias_bonferroni", "quality_bonferroni", "both_bonferroni")),
         *(_required(name, COUNT) for name in ("bias_plugin", "quality_plugin", "both_plugin")),
+    ]
+)
+
+#: What each permutation of the outcomes gives; permutation 0 is none. `scheme` names the moves. Counts of neurons
+#: with p below alpha; `matched`: overlap of the strongest neurons, as many in each layer as the sets found have;
+#: mean over layers of Spearman's correlation between |t| for bias and for quality; neurons whose two slopes have
+#: one sign; largest |t|.
+NEURON_NULL = pa.schema(
+    [
+        _required("scheme", TEXT),
+        _required("measure", TEXT),
+        _required("permutation", COUNT),
+        *(_required(name, COUNT) for name in ("bias", "quality", "both", "matched")),
+        pa.field("rank_agreement", REAL),
+        _required("same_sign", COUNT),
+        *(_required(name, REAL) for name in ("maximum_bias", "maximum_quality")),
+    ]
+)
+
+#: p-values by permutation, of a neuron by itself and of the largest statistic of all neurons (family-wise). Null where
+#: there is no estimate.
+NEURON_PERMUTED = pa.schema(
+    [
+        _required("layer", pa.int16()),
+        _required("neuron", COUNT),
+        _required("measure", TEXT),
+        _required("outcome", TEXT),
+        pa.field("p_value_permutation", REAL),
+        pa.field("p_value_familywise", REAL),
+    ]
+)
+
+#: The sets against what permutations give, one row a scheme, measure and layer, and one for all layers (`layer`
+#: null). `_low` and `_high` are ends of the 95% range under permutation, `p_*` the share of permutations (none
+#: included) whose value is no smaller, for `p_matched_fewer` no larger, than in fact; `p_rank_agreement` and
+#: `p_same_sign` are two-sided. `*_familywise`: neurons whose |t| is above `threshold_*`, the (1 - alpha) quantile
+#: of the largest. `complete`: whether all permutations that there are were used. `verdict` puts `matched` into
+#: words.
+NEURON_OVERLAP = pa.schema(
+    [
+        _required("scheme", TEXT),
+        _required("measure", TEXT),
+        pa.field("layer", pa.int16()),
+        _required("permutations", COUNT),
+        _required("complete", pa.bool_()),
+        _required("tested", COUNT),
+        *(field for name in ("bias", "quality", "both", "matched") for field in _interval(name, required=True)),
+        *(_required(f"p_{name}", REAL) for name in ("bias", "quality", "both", "matched", "matched_fewer")),
+        pa.field("expected_both", REAL),
+        *_interval("rank_agreement"),
+        pa.field("p_rank_agreement", REAL),
+        *_interval("same_sign"),
+        pa.field("p_same_sign", REAL),
+        *(pa.field(name, REAL) for name in ("threshold_bias", "threshold_quality")),
+        *(pa.field(name, COUNT) for name in ("bias_familywise", "quality_familywise")),
+        _required("verdict", TEXT),
+    ]
+)
+
+#: How often a test rejects in simulated studies of this one's shape. `world`: "random_walks", "decaying_steps" or
+#: "run_correlation" (the run's neurons mixed at random). `test`: "neuron" (one regression), "counts" (the
+#: permutation test of the number of neurons), or a correction's name where effects are planted. `effect`:
+#: correlation between the changes of a planted neuron and of the outcome, 0 where none is. `rejected`: share of the
+#: neurons (of the studies for "counts") without an effect that are rejected, `standard_error` its Monte Carlo
+#: error, `_low` and `_high` the 95% range over studies. `power`: share of the planted neurons that are found;
+#: `false_discovery`: mean share of false ones among the found.
+NEURON_CALIBRATION = pa.schema(
+    [
+        _required("world", TEXT),
+        _required("test", TEXT),
+        _required("difference", TEXT),
+        _required("lags", TEXT),
+        _required("reference", TEXT),
+        _required("small_sample", pa.bool_()),
+        _required("fixed_effects", pa.bool_()),
+        _required("effect", REAL),
+        _required("studies", COUNT),
+        _required("rejected", REAL),
+        _required("standard_error", REAL),
+        *(pa.field(name, REAL) for name in ("rejected_low", "rejected_high", "power", "false_discovery")),
+    ]
+)
+
+#: The counts under every combination of choices. `named` says whose choice a row is, where it is someone's.
+NEURON_SENSITIVITY = pa.schema(
+    [
+        pa.field("named", TEXT),
+        _required("measure", TEXT),
+        _required("column", TEXT),
+        _required("bias_measure", TEXT),
+        _required("quality_measure", TEXT),
+        _required("difference", TEXT),
+        _required("reference", TEXT),
+        *(_required(name, COUNT) for name in ("tested", "bias", "quality", "both")),
+        pa.field("expected_both", REAL),
+        *(_required(name, REAL) for name in ("both_low", "both_high", "p_bias", "p_quality")),
+        _required("verdict", TEXT),
     ]
 )
 

@@ -3,15 +3,24 @@
 A version is a generation of a round. Rounds that start alike share their generation 0: it stands in each of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from bias_amplification.artifacts import StudyError, read_table
-from bias_amplification.artifacts.schemas import NEURONS, metrics
+from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS, metrics
+
+BIAS_MEASURES = ("share", "mean_probability")
+QUALITY_MEASURES = ("class", "weighted")
+WEIGHT_SUMMARIES = ("mean", "l2")
+ACTIVATION_PLACES = ("ffn", "block")
+
+#: Numbers of one column held at once, 64 MB: what bounds memory whatever the versions and neurons.
+AT_ONCE = 2**23
 
 
 @dataclass(frozen=True)
@@ -22,15 +31,17 @@ class Outcomes:
     """[versions]."""
     generations: tuple[int, ...]
     """[versions]."""
-    bias: np.ndarray
-    """[versions], share or mean probability of the label followed, a fraction."""
-    quality: np.ndarray
-    """[versions], text quality index, 0 to 3."""
+    values: dict[str, np.ndarray]
+    """[versions] each: share and mean_probability of the label followed, quality_class and quality_weighted."""
+
+    def pair(self, bias_measure: str, quality_measure: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give bias and text quality, each [versions]."""
+        return self.values[bias_measure], self.values[f"quality_{quality_measure}"]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Columns of the neurons tables of all versions."""
+class Layers:
+    """Some layers' neurons in all versions."""
 
     layer: np.ndarray
     """[neurons]."""
@@ -39,70 +50,127 @@ class Panel:
     values: dict[str, np.ndarray]
     """For each column [versions, neurons], float64."""
 
+    def each(self) -> Iterator[tuple[int, slice]]:
+        """Yield each layer with the place of its neurons."""
+        starts = [0, *(np.flatnonzero(np.diff(self.layer)) + 1).tolist(), len(self.layer)]
+        for start, end in pairwise(starts):
+            if end > start:
+                yield int(self.layer[start]), slice(start, end)
 
-def read_outcomes(
-    path: Path,
-    versions: Sequence[tuple[str, int]],
+
+def assemble_panel(
+    metrics_file: Path,
+    out: Path,
     *,
+    versions: Sequence[tuple[str, int]],
     labels: Sequence[str],
-    bias_measure: str = "share",
     bias_label: str | None = None,
-    quality_measure: str = "text_quality_index",
-) -> Outcomes:
-    """Read the outcomes of each version from the metrics table.
+) -> None:
+    """Write the outcomes of each version (schema `NEURON_PANEL`).
 
     Parameters
     ----------
-    path
+    metrics_file
         The metrics table.
+    out
+        The table to write.
     versions
         Round and generation of each version, in the order wanted.
     labels
         The label set.
-    bias_measure
-        "share" of articles whose most likely label is the one followed, or its "mean_probability".
     bias_label
         The label followed in all rounds; by default the tracked label of each round.
-    quality_measure
-        "text_quality_index" or "text_quality_index_weighted".
 
     Raises
     ------
     StudyError
         If a version is missing, or a label is not of the label set.
     """
-    if bias_measure not in ("share", "mean_probability"):
-        raise StudyError(f"Bias is measured by share or mean_probability, not by {bias_measure!r}.")
     if bias_label is not None and bias_label not in labels:
         raise StudyError(f"Bias cannot follow the label {bias_label!r}: the labels are {', '.join(labels)}.")
-    columns = ["round", "generation", "tracked_label", quality_measure]
-    table = read_table(path, metrics(labels), columns=[*columns, *(f"{bias_measure}_{label}" for label in labels)])
-    rows = {(row["round"], row["generation"]): row for row in table.to_pylist()}
-    bias, quality = [], []
+    table = read_table(metrics_file, metrics(labels))
+    found = {(row["round"], row["generation"]): row for row in table.to_pylist()}
+    rows = []
     for round_name, generation in versions:
-        row = rows.get((round_name, generation))
+        row = found.get((round_name, generation))
         if row is None:
             raise StudyError(
-                f"{path} has no row for generation {generation} of round {round_name!r}: "
+                f"{metrics_file} has no row for generation {generation} of round {round_name!r}: "
                 "delete it and run snakemake again."
             )
         label = bias_label or row["tracked_label"]
         if label not in labels:
             raise StudyError(
-                f"{path}: round {round_name!r} tracks the label {label!r}, which is not one of {', '.join(labels)}."
+                f"{metrics_file}: round {round_name!r} tracks the label {label!r}, "
+                f"which is not one of {', '.join(labels)}."
             )
-        bias.append(row[f"{bias_measure}_{label}"])
-        quality.append(row[quality_measure])
+        outcomes = {measure: row[f"{measure}_{label}"] for measure in BIAS_MEASURES}
+        outcomes |= {"quality_class": row["text_quality_index"], "quality_weighted": row["text_quality_index_weighted"]}
+        rows.append({"round": round_name, "generation": generation, "label": label, **outcomes})
+    write_table(pa.Table.from_pylist(rows, schema=NEURON_PANEL), out, NEURON_PANEL)
+
+
+def read_outcomes(path: Path, files: int) -> Outcomes:
+    """Read the panel that `assemble_panel` wrote.
+
+    Parameters
+    ----------
+    path
+        The panel.
+    files
+        How many versions it must have.
+
+    Raises
+    ------
+    StudyError
+        If the panel is damaged or has another number of versions.
+    """
+    table = read_table(path, NEURON_PANEL)
+    if table.num_rows != files:
+        raise StudyError(
+            f"{path} has {table.num_rows} versions and the study {files}: delete it and run snakemake again."
+        )
+    names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
     return Outcomes(
-        rounds=tuple(round_name for round_name, _ in versions),
-        generations=tuple(generation for _, generation in versions),
-        bias=np.array(bias, dtype=np.float64),
-        quality=np.array(quality, dtype=np.float64),
+        rounds=tuple(table.column("round").to_pylist()),
+        generations=tuple(table.column("generation").to_pylist()),
+        values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
     )
 
 
-def read_panel(paths: Sequence[Path], columns: Sequence[str]) -> Panel:
-    """Read columns of the neurons tables, one file after another.
+def neuron_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Read layer and neuron of every neuron, and check that all versions have the same.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Layer and neuron, each [neurons].
+
+    Raises
+    ------
+    StudyError
+        If a file is missing, damaged, empty or has not the neurons of the first.
+    """
+    keys: tuple[np.ndarray, np.ndarray] | None = None
+    for path in dict.fromkeys(paths):
+        table = read_table(path, NEURONS, columns=["layer", "neuron"])
+        found = table.column("layer").to_numpy(), table.column("neuron").to_numpy()
+        if keys is None:
+            keys = found
+        elif not all(map(np.array_equal, keys, found)):
+            raise StudyError(
+                f"{path} has not the layers and neurons of {paths[0]}: all versions must come from one architecture; "
+                "delete the one that is wrong and run snakemake again."
+            )
+    if keys is None:
+        raise ValueError("no neurons tables to read")
+    if not len(keys[0]):
+        raise StudyError(f"{paths[0]} has no neurons: delete it and run snakemake again.")
+    return keys
+
+
+def stream_layers(paths: Sequence[Path], columns: Sequence[str], at_once: int = AT_ONCE) -> Iterator[Layers]:
+    """Read columns of the neurons tables, as many layers at a time as memory is meant for.
 
     Parameters
     ----------
@@ -110,31 +178,46 @@ def read_panel(paths: Sequence[Path], columns: Sequence[str]) -> Panel:
         One table a version; a file may stand for several.
     columns
         Names of columns of `NEURONS`.
+    at_once
+        Versions times neurons held of each column; a layer is never cut.
+
+    Yields
+    ------
+    Layers
+        Whole layers, in the tables' order.
 
     Raises
     ------
     StudyError
-        If a file is missing, damaged or has not the neurons of the first.
+        As `neuron_keys`.
     """
-    layer = neuron = None
-    values: dict[str, np.ndarray] = {}
-    for version, path in enumerate(paths):
-        table = read_table(path, NEURONS, columns=["layer", "neuron", *columns])
-        found_layer, found_neuron = _array(table, "layer"), _array(table, "neuron")
-        if layer is None or neuron is None:
-            layer, neuron = found_layer, found_neuron
-            values = {name: np.empty((len(paths), len(layer))) for name in columns}
-        elif not (np.array_equal(layer, found_layer) and np.array_equal(neuron, found_neuron)):
-            raise StudyError(
-                f"{path} has not the layers and neurons of {paths[0]}: all versions must come from one architecture; "
-                "delete the one that is wrong and run snakemake again."
-            )
-        for name in columns:
-            values[name][version] = _array(table, name)
-    if layer is None or neuron is None:
-        raise ValueError("no neurons tables to read")
-    return Panel(layer=layer, neuron=neuron, values=values)
+    layer, neuron = neuron_keys(paths)
+    bounds = [0, *(np.flatnonzero(np.diff(layer)) + 1).tolist(), len(layer)]
+    start = 0
+    while start < len(layer):
+        fitting = [end for end in bounds if end > start and (end - start) * len(paths) <= at_once]
+        end = max(fitting, default=min(end for end in bounds if end > start))
+        values = {name: np.empty((len(paths), end - start)) for name in columns}
+        for version, path in enumerate(paths):
+            table = read_table(path, NEURONS, columns=list(columns))
+            for name in columns:
+                values[name][version] = table.column(name).to_numpy()[start:end]
+        yield Layers(layer[start:end], neuron[start:end], values)
+        start = end
 
 
-def _array(table: pa.Table, name: str) -> np.ndarray:
-    return table.column(name).to_numpy()
+def measure_columns(weight: str, activation: str) -> dict[str, str]:
+    """Give the neurons column of each measure.
+
+    Raises
+    ------
+    StudyError
+        If a choice is not known.
+    """
+    if weight not in WEIGHT_SUMMARIES:
+        raise StudyError(f"A neuron's weights are summed up by {' or '.join(WEIGHT_SUMMARIES)}, not by {weight!r}.")
+    if activation not in ACTIVATION_PLACES:
+        raise StudyError(
+            f"A neuron's activation is the output of {' or '.join(ACTIVATION_PLACES)}, not of {activation!r}."
+        )
+    return {"weight": f"weight_{weight}", "activation": f"activation_{activation}"}

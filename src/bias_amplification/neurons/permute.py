@@ -288,6 +288,8 @@ class Null:
     """[layers], neurons tested."""
     maximum: np.ndarray
     """[2, permutations], largest t squared of all neurons: bias, quality."""
+    observed: np.ndarray
+    """[2, neurons], t squared in fact; NaN where there is none."""
     exceeded: np.ndarray
     """[2, neurons], permutations in which the neuron's t squared is no smaller than in fact; the first is one."""
 
@@ -302,6 +304,7 @@ class Null:
             same_sign=np.zeros(shape, dtype=np.int32),
             tested=np.zeros(layers, dtype=np.int64),
             maximum=np.zeros((2, permutations)),
+            observed=np.full((2, neurons), np.nan),
             exceeded=np.zeros((2, neurons), dtype=np.int64),
         )
 
@@ -347,6 +350,8 @@ def fill_layer(
     # Of which neurons each outcome's own set and maximum are made: all that it can be tested on.
     seen = [np.flatnonzero(one.tested) + columns.start for one in statistics]
     first = [one.of(y[:1]) for one, y in zip(statistics, changes, strict=True)]
+    for index, (_, squared) in enumerate(first):
+        null.observed[index, seen[index]] = squared[0]
     observed = [squared[0] * (1 - 1e-9) for _, squared in first]
     sizes = [
         int((squared[0][mine] > limit).sum()) for (_, squared), mine, limit in zip(first, within, limits, strict=True)

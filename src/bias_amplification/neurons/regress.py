@@ -41,6 +41,11 @@ class Slopes:
     p_value: np.ndarray
     reason: np.ndarray
 
+    @classmethod
+    def join(cls, parts: "list[Slopes]") -> "Slopes":
+        """Put the neurons of several parts one after another."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
 
 def regress(
     neurons: np.ndarray,

@@ -24,20 +24,6 @@ def significant(p_values: np.ndarray, alpha: float) -> np.ndarray:
     return p_values < alpha
 
 
-def significant_after_correction(p_values: np.ndarray, alpha: float) -> np.ndarray:
-    """Tell which neurons remain when the false discovery rate is held at alpha (Benjamini and Hochberg, 1995).
-
-    Neurons without a p-value (NaN) are not among the tests counted.
-    """
-    from scipy.stats import false_discovery_control
-
-    tested = np.isfinite(p_values)
-    chosen = np.zeros(p_values.shape, dtype=bool)
-    if tested.any():
-        chosen[tested] = false_discovery_control(p_values[tested], method="bh") <= alpha
-    return chosen
-
-
 def overlap(first: np.ndarray, second: np.ndarray, population: np.ndarray) -> Overlap:
     """Compare two sets of neurons with what independent sets of their sizes would share.
 
@@ -67,7 +53,9 @@ def chance_overlap(population: int, first: int, second: int, both: int) -> Overl
     return Overlap(population, first, second, both, first * second / population, tail)
 
 
-CORRECTIONS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
+_SCIPY = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
+#: Ending of the counts' names, by correction.
+ENDINGS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by", "bonferroni": "bonferroni"}
 
 
 def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
@@ -94,10 +82,10 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
         return adjusted
     if method == "bonferroni":
         adjusted[tested] = np.minimum(p_values[tested] * tested.sum(), 1)
-    elif method in CORRECTIONS:
-        adjusted[tested] = false_discovery_control(p_values[tested], method=CORRECTIONS[method])
+    elif method in _SCIPY:
+        adjusted[tested] = false_discovery_control(p_values[tested], method=_SCIPY[method])
     else:
-        raise ValueError(f"method must be bonferroni or one of {', '.join(CORRECTIONS)}, not {method!r}")
+        raise ValueError(f"method must be bonferroni or one of {', '.join(_SCIPY)}, not {method!r}")
     return adjusted
 
 
@@ -165,3 +153,49 @@ def verdict(both: int, null: np.ndarray, *, level: float = 0.05) -> tuple[str, f
     if np.mean(null <= 0) > level / 2:
         return "too few neurons to tell", low, high
     return "no more distinct than chance", low, high
+
+
+def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str, int | float | None]:
+    """Count the neurons that go with bias, with quality and with both, by every criterion.
+
+    Parameters
+    ----------
+    bias, quality
+        [neurons], p-values, NaN where there is none.
+    alpha
+        Level of the tests; false discovery rate and family-wise error of the corrected counts.
+
+    Returns
+    -------
+    dict
+        The counts and estimates of a row of `NEURON_SETS`; None for what is not known.
+    """
+    tested = np.isfinite(bias) & np.isfinite(quality)
+    shared = overlap(significant(bias, alpha), significant(quality, alpha), tested)
+    counts = {
+        "neurons": len(bias),
+        "tested_bias": np.isfinite(bias).sum(),
+        "tested_quality": np.isfinite(quality).sum(),
+        "tested": shared.population,
+        "bias": significant(bias, alpha).sum(),
+        "quality": significant(quality, alpha).sum(),
+        "both": shared.both,
+    }
+    for method, ending in ENDINGS.items():
+        first, second = adjust(bias, method) <= alpha, adjust(quality, method) <= alpha
+        counts |= {f"bias_{ending}": first.sum(), f"quality_{ending}": second.sum()}
+        counts[f"both_{ending}"] = (first & second).sum()
+    odds, low, high = odds_ratio(shared.population, shared.first, shared.second, shared.both)
+    estimates = {
+        "expected_both": shared.expected_both,
+        "p_overlap": shared.p_overlap,
+        "odds_ratio": odds,
+        "odds_ratio_low": low,
+        "odds_ratio_high": high,
+        "true_nulls_bias": share_of_true_nulls(bias),
+        "true_nulls_quality": share_of_true_nulls(quality),
+    }
+    return {
+        **{name: int(value) for name, value in counts.items()},
+        **{name: value if np.isfinite(value) else None for name, value in estimates.items()},
+    }

@@ -334,10 +334,38 @@ def _lags(value: Any, check: Callable[[Any], int | str]) -> int | str:
     try:
         return check(value)
     except ValidationError:
-        raise ValueError(f"neurons.lags is {value!r}, but must be a whole number from 0 up, or plugin") from None
+        raise ValueError(
+            f"neurons.lags is {value!r}, but must be a whole number from 0 up, or plugin, newey_west or andrews"
+        ) from None
 
 
-Lags = Annotated[Annotated[int, Field(ge=0)] | Literal["plugin"], WrapValidator(_lags)]
+Lags = Annotated[Annotated[int, Field(ge=0)] | Literal["plugin", "newey_west", "andrews"], WrapValidator(_lags)]
+
+
+Moves = Annotated[list[Literal["shift", "flip", "exchange"]], Field(min_length=1)]
+
+
+class Permutations(Section):
+    """Null distributions of the neurons' counts and overlaps, by permuting the outcomes' changes over the rounds."""
+
+    number: int = Field(10_000, ge=19, description="Permutations; all that there are, where these are fewer.")
+    schemes: list[Moves] = Field(
+        [["shift", "flip", "exchange"], ["shift"], ["flip"], ["exchange"]],
+        min_length=1,
+        description="Moves of each null: `shift` a round's changes in a circle, `flip` the signs of a round's changes, "
+        "`exchange` whole rounds. The first gives the verdict.",
+    )
+    sensitivity: int = Field(500, ge=19, description="Permutations of each row of the table of choices.")
+
+
+class Calibration(Section):
+    """Simulated studies that show how often each test rejects, and what it finds."""
+
+    studies: int = Field(1000, ge=20, description="Simulated studies of each world.")
+    neurons: int = Field(50, ge=10, description="Neurons of each study.")
+    effects: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.3, 0.5], description="Correlations between the changes of a planted neuron and of the outcome."
+    )
 
 
 class Neurons(Section):
@@ -359,10 +387,17 @@ class Neurons(Section):
     difference: Literal["within", "across", "levels"] = Field(
         "within", description="First differences within rounds, across their borders, or no differences."
     )
-    lags: Lags = Field(1, description="Newey-West lags, or `plugin` for floor(4 (n/100)^(2/9)).")
+    lags: Lags = Field(
+        1,
+        description="Newey-West lags; `plugin` for floor(4 (n/100)^(2/9)); or chosen for each neuron by `newey_west` "
+        "(1994) or `andrews` (1991).",
+    )
+    fixed_effects: bool = Field(False, description="A constant for each round instead of one for all.")
     reference: Literal["t", "normal"] = Field("t", description="Reference distribution of the statistic.")
     small_sample: bool = Field(True, description="Multiply the covariance by n / (n - 2).")
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance threshold.")
+    permutations: Permutations = Permutations()
+    calibration: Calibration = Calibration()
 
 
 class Theory(Section):

@@ -15,7 +15,7 @@ from bias_amplification.artifacts.schemas import (
     metrics,
 )
 from bias_amplification.neurons.analyse import analyse_neurons
-from bias_amplification.neurons.panel import read_outcomes, read_panel
+from bias_amplification.neurons.panel import assemble_panel, read_outcomes, stream_layers
 
 LABELS = ["red", "blue"]
 TRACKED = {"first": "red", "second": "blue"}
@@ -63,9 +63,11 @@ def write_neurons(path, values, layers=LAYERS):
     write_table(pa.table(columns), path, NEURONS)
 
 
-def analyse(folder, versions, paths, **options):
+def analyse(folder, versions, paths, *, bias_label=None, alpha=0.05, choices=None, **test):
     out = [folder / "neurons" / f"{name}.parquet" for name in ("correlations", "regression", "sets")]
-    analyse_neurons(folder / "metrics.parquet", paths, versions, *out, labels=LABELS, **options)
+    panel = folder / "neurons" / "panel.parquet"
+    assemble_panel(folder / "metrics.parquet", panel, versions=versions, labels=LABELS, bias_label=bias_label)
+    analyse_neurons(panel, paths, *out, test=test, alpha=alpha, **(choices or {}))
     schemas = (NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS)
     return [read_table(path, schema).to_pandas() for path, schema in zip(out, schemas, strict=True)]
 
@@ -103,7 +105,7 @@ def test_tables_hold_what_one_regression_at_a_time_gives(tmp_path):
                 ]
                 expected = [fits[0].params[1], fits[0].bse[1], fits[0].tvalues[1], fits[0].pvalues[1]]
                 expected += [fits[1].bse[1], fits[1].pvalues[1]]
-                found = regression.loc[key, NEURON_REGRESSION.names[4:10]].to_numpy(dtype=float)
+                found = regression.loc[key, list(NEURON_REGRESSION.names[4:10])].to_numpy(dtype=float)
                 np.testing.assert_allclose(found, expected, rtol=1e-9)
                 assert correlations.loc[key, "pearson"] == pytest.approx(pearsonr(x, y).statistic, rel=1e-9)
     sets = sets.set_index("measure")
@@ -164,11 +166,8 @@ def test_other_columns_and_one_label_for_all_rounds(tmp_path):
         tmp_path,
         versions,
         paths,
-        weight="l2",
-        activation="block",
-        bias_measure="mean_probability",
         bias_label="blue",
-        quality_measure="text_quality_index_weighted",
+        choices={"weight": "l2", "activation": "block", "bias": "mean_probability", "quality": "weighted"},
     )
 
     outcomes = {"bias": "mean_probability_blue", "quality": "text_quality_index_weighted"}
@@ -188,10 +187,19 @@ def test_a_version_missing_from_the_metrics_is_named(tmp_path):
 
 
 def test_a_label_outside_the_set_is_named(tmp_path):
-    versions, _, _, _ = write_study(tmp_path)
+    versions, paths, _, _ = write_study(tmp_path)
 
     with pytest.raises(StudyError, match="label 'green': the labels are red, blue"):
-        read_outcomes(tmp_path / "metrics.parquet", versions, labels=LABELS, bias_label="green")
+        analyse(tmp_path, versions, paths, bias_label="green")
+
+
+def test_a_panel_of_another_study_is_named(tmp_path):
+    versions, paths, _, _ = write_study(tmp_path)
+    panel = tmp_path / "panel.parquet"
+    assemble_panel(tmp_path / "metrics.parquet", panel, versions=versions, labels=LABELS)
+
+    with pytest.raises(StudyError, match=r"panel\.parquet has 14 versions and the study 13"):
+        read_outcomes(panel, len(paths) - 1)
 
 
 def test_a_table_of_another_model_is_named(tmp_path):
@@ -199,7 +207,7 @@ def test_a_table_of_another_model_is_named(tmp_path):
     write_neurons(paths[3], values[3], layers=1)
 
     with pytest.raises(StudyError, match=r"first_3\.parquet has not the layers and neurons of .*first_0\.parquet"):
-        read_panel(paths, ["weight_mean"])
+        list(stream_layers(paths, ["weight_mean"]))
 
 
 def test_a_missing_table_is_named(tmp_path):
@@ -207,15 +215,34 @@ def test_a_missing_table_is_named(tmp_path):
     paths[2].unlink()
 
     with pytest.raises(StudyError, match=r"first_2\.parquet does not exist"):
-        read_panel(paths, ["weight_mean"])
+        list(stream_layers(paths, ["weight_mean"]))
 
 
-def test_the_panel_has_one_row_a_version_in_the_order_given(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 100, 10**6])
+def test_layers_come_whole_in_the_order_given(tmp_path, at_once):
     _, paths, _, values = write_study(tmp_path)
 
-    panel = read_panel(paths[::-1], ["weight_l2", "activation_block"])
+    parts = list(stream_layers(paths[::-1], ["weight_l2", "activation_block"], at_once))
 
-    np.testing.assert_array_equal(panel.values["weight_l2"], values[::-1, :, 1])
-    np.testing.assert_array_equal(panel.values["activation_block"], values[::-1, :, 3])
-    assert panel.layer.tolist() == [0] * WIDTH + [1] * WIDTH
-    assert panel.neuron.tolist() == [*range(WIDTH)] * 2
+    assert len(parts) == (1 if at_once == 10**6 else LAYERS)
+    found = np.concatenate([part.values["weight_l2"] for part in parts], axis=1)
+    np.testing.assert_array_equal(found, values[::-1, :, 1])
+    found = np.concatenate([part.values["activation_block"] for part in parts], axis=1)
+    np.testing.assert_array_equal(found, values[::-1, :, 3])
+    assert [number for part in parts for number, _ in part.each()] == [0, 1]
+    assert (
+        np.concatenate([part.neuron[place] for part in parts for _, place in part.each()]).tolist()
+        == [*range(WIDTH)] * 2
+    )
+
+
+def test_memory_for_few_layers_gives_the_same_bytes(tmp_path, monkeypatch):
+    versions, paths, _, _ = write_study(tmp_path)
+    files = [tmp_path / "neurons" / f"{name}.parquet" for name in ("correlations", "regression", "sets")]
+    analyse(tmp_path, versions, paths)
+    first = [file.read_bytes() for file in files]
+
+    monkeypatch.setattr(stream_layers, "__defaults__", (1,))
+    analyse(tmp_path, versions, paths)
+
+    assert [file.read_bytes() for file in files] == first

@@ -11,11 +11,11 @@ from statsmodels.stats.multitest import multipletests
 from bias_amplification.neurons.sets import (
     adjust,
     chance_overlap,
+    count_sets,
     odds_ratio,
     overlap,
     share_of_true_nulls,
     significant,
-    significant_after_correction,
     verdict,
 )
 
@@ -52,21 +52,6 @@ def test_no_population_has_no_expectation():
 
     assert found.population == 0
     assert np.isnan([found.expected_both, found.p_overlap]).all()
-
-
-@settings(max_examples=50)
-@given(st.lists(st.floats(0, 0.2) | st.just(float("nan")), min_size=1, max_size=60), st.sampled_from([0.01, 0.05, 0.1]))
-def test_benjamini_hochberg_is_that_of_statsmodels(values, alpha):
-    p_values = np.array(values)
-    tested = np.isfinite(p_values)
-
-    found = significant_after_correction(p_values, alpha)
-
-    assert not found[~tested].any()
-    if tested.any():
-        expected = multipletests(p_values[tested], alpha=alpha, method="fdr_bh")
-        clear = np.abs(expected[1] - alpha) > 1e-12  # at the border the two round differently
-        np.testing.assert_array_equal(found[tested][clear], expected[0][clear])
 
 
 def test_significant_is_strictly_below_alpha():
@@ -126,3 +111,24 @@ def test_the_verdict_goes_by_what_chance_gives(both, words):
 
 def test_no_verdict_on_what_could_not_be_distinct():
     assert verdict(0, np.array([0, 0, 1, 0, 2, 1]))[0] == "too few neurons to tell"
+
+
+def test_counts_by_every_criterion():
+    generator = np.random.default_rng(6)
+    bias, quality = generator.random((2, 400)) ** 3
+    bias[3] = np.nan
+
+    found = count_sets(bias, quality, 0.05)
+
+    kept = np.isfinite(bias)
+    assert (found["neurons"], found["tested_bias"], found["tested_quality"], found["tested"]) == (400, 399, 400, 399)
+    assert found["both"] == ((bias < 0.05) & (quality < 0.05)).sum()
+    for ending, method in (("bh", "fdr_bh"), ("by", "fdr_by"), ("bonferroni", "bonferroni")):
+        chosen = np.zeros(400, dtype=bool)
+        chosen[kept] = multipletests(bias[kept], 0.05, method)[0]
+        other = multipletests(quality, 0.05, method)[0]
+        assert found[f"bias_{ending}"] == chosen.sum()
+        assert found[f"quality_{ending}"] == other.sum() > 0
+        assert found[f"both_{ending}"] == (chosen & other).sum()
+    assert found["odds_ratio_low"] < found["odds_ratio"] < found["odds_ratio_high"]
+    assert 0 < found["true_nulls_bias"] < 1

@@ -28,7 +28,7 @@ def test_writing_makes_both_files(tmp_path: Path) -> None:
     [
         "| `learning_rate` | number > 0 | `5.0e-05` | Peak of a linear decay without warm-up, AdamW. |",
         "| `alpha` | number > 0, < 1 | `0.05` | Significance threshold. |",
-        "| `lags` | whole number ≥ 0 or `plugin` | `1` | Newey-West lags, or `plugin` for floor(4 (n/100)^(2/9)). |",
+        "| `fixed_effects` | `true`, `false` | `false` | A constant for each round instead of one for all. |",
         "| `size` | whole number > 0 | *required* | Articles in all; with one label, or as many as exist if fewer. |",
     ],
 )

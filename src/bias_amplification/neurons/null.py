@@ -1,0 +1,197 @@
+"""The sets of neurons against permuted outcomes, from files to files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bias_amplification.artifacts import write_table
+from bias_amplification.artifacts.schemas import NEURON_NULL, NEURON_OVERLAP, NEURON_PERMUTED
+from bias_amplification.neurons.analyse import OUTCOMES, nullable
+from bias_amplification.neurons.designs import RegressionSettings, make_rows
+from bias_amplification.neurons.panel import Outcomes, measure_columns, neuron_keys, read_outcomes, stream_layers
+from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcome
+from bias_amplification.neurons.sets import chance_overlap, verdict
+
+
+def permute_neurons(
+    panel: Path,
+    neurons: Sequence[Path],
+    null: Path,
+    overlap: Path,
+    permuted: Path,
+    *,
+    schemes: Sequence[Sequence[str]],
+    number: int,
+    seed: int,
+    test: Mapping[str, Any],
+    alpha: float = 0.05,
+    weight: str = "mean",
+    activation: str = "ffn",
+    bias: str = "share",
+    quality: str = "class",
+) -> None:
+    """Write what permuted outcomes give.
+
+    Parameters
+    ----------
+    panel, neurons
+        As for `analyse.analyse_neurons`.
+    null, overlap, permuted
+        The tables to write (schemas `NEURON_NULL`, `NEURON_OVERLAP`, `NEURON_PERMUTED`). The neurons' own p-values are
+        those of the first scheme.
+    schemes
+        Each the moves of one null distribution, see `permute`.
+    number
+        Permutations of each; fewer where there are no more.
+    seed
+        Fixes the draws.
+    test, alpha, weight, activation, bias, quality
+        As for `analyse.analyse_neurons`.
+
+    Raises
+    ------
+    StudyError
+        If versions or neurons are missing or do not belong together.
+    """
+    settings = RegressionSettings(**test)
+    columns = measure_columns(weight, activation)
+    outcomes = read_outcomes(panel, len(neurons))
+    rows = make_rows(outcomes.rounds, outcomes.generations, settings.difference)
+    layer, neuron = neuron_keys(neurons)
+    numbers = list(dict.fromkeys(layer.tolist()))
+    drawn = {"+".join(moves): permuted_pair(outcomes, bias, quality, moves, number, seed) for moves in schemes}
+    found = {
+        (scheme, measure): Null.empty(len(numbers), len(pair[0]), len(layer))
+        for scheme, (pair, _) in drawn.items()
+        for measure in columns
+    }
+    start = 0
+    for layers in stream_layers(neurons, list(columns.values())):
+        for number_of_layer, place in layers.each():
+            whole = slice(start + place.start, start + place.stop)
+            for (scheme, measure), into in found.items():
+                x = layers.values[columns[measure]][:, place]
+                fill_layer(into, numbers.index(number_of_layer), whole, x, drawn[scheme][0], rows, settings, alpha)
+        start += len(layers.layer)
+
+    null_tables, overlap_rows, neuron_tables = [], [], []
+    for (scheme, measure), one in found.items():
+        null_tables.append(_null_table(scheme, measure, one))
+        common = {"scheme": scheme, "measure": measure, "complete": drawn[scheme][1]}
+        overlap_rows += [common | summarise(one, place, numbers, alpha) for place in (None, *range(len(numbers)))]
+        if scheme == "+".join(schemes[0]):
+            # A neuron that has no statistic exceeds itself nowhere, else once at least: the unpermuted outcomes.
+            neuron_tables += [_neuron_table(layer, neuron, measure, one, index) for index in range(2)]
+    write_table(pa.concat_tables(null_tables), null, NEURON_NULL)
+    write_table(pa.Table.from_pylist(overlap_rows, schema=NEURON_OVERLAP), overlap, NEURON_OVERLAP)
+    write_table(pa.concat_tables(neuron_tables), permuted, NEURON_PERMUTED)
+
+
+def permuted_pair(
+    outcomes: Outcomes, bias: str, quality: str, moves: Sequence[str], number: int, seed: int
+) -> tuple[list[np.ndarray], bool]:
+    """Permute bias and quality together.
+
+    Returns
+    -------
+    pair : list of np.ndarray
+        Bias and quality, each [permutations, versions].
+    complete : bool
+        Whether these are all permutations there are.
+    """
+    drawn = [permute_outcome(y, outcomes.rounds, moves, number, seed) for y in outcomes.pair(bias, quality)]
+    # Gaps of one outcome alone leave it with other permutations, perhaps fewer: as many as both have.
+    many = min(len(permuted) for permuted, _ in drawn)
+    return [permuted[:many] for permuted, _ in drawn], all(complete for _, complete in drawn)
+
+
+def summarise(null: Null, place: int | None, numbers: Sequence[int], alpha: float) -> dict[str, Any]:
+    """Compare one layer's sets, or all layers', with their null distributions: a row of `NEURON_OVERLAP`."""
+    layers = slice(None) if place is None else slice(place, place + 1)
+    bias, quality, both = null.counts[:, layers].sum(axis=1)
+    matched = null.matched[layers].sum(axis=0)
+    tested = int(null.tested[layers].sum())
+    agreement, same = _mean_agreement(null, layers), null.same_sign[layers].sum(axis=0) / max(tested, 1)
+    words, _, _ = verdict(int(matched[0]), matched)
+    row: dict[str, Any] = {
+        "layer": None if place is None else numbers[place],
+        "permutations": len(bias),
+        "tested": tested,
+        "p_matched_fewer": float(np.mean(matched <= matched[0])),
+        "expected_both": chance_overlap(tested, int(bias[0]), int(quality[0]), int(both[0])).expected_both,
+        "verdict": words if tested else "too few neurons to tell",
+    }
+    for name, values in (("bias", bias), ("quality", quality), ("both", both), ("matched", matched)):
+        row |= _range(name, values.astype(np.float64)) | {f"p_{name}": permutation_p_value(values)}
+    for name, values in (("rank_agreement", agreement), ("same_sign", same)):
+        row |= _range(name, values)
+        apart = np.abs(values - np.mean(values))
+        row[f"p_{name}"] = float(np.mean(apart >= apart[0] * (1 - 1e-9)))
+    if place is None:
+        for index, outcome in enumerate(OUTCOMES):
+            threshold = float(np.quantile(null.maximum[index], 1 - alpha, method="higher"))
+            row[f"threshold_{outcome}"] = float(np.sqrt(threshold))
+            share = _familywise(null, index)
+            row[f"{outcome}_familywise"] = int((share <= alpha).sum())
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
+
+
+def _mean_agreement(null: Null, layers: slice) -> np.ndarray:
+    """Average the layers' rank agreement by their neurons: [permutations], NaN where no layer has one."""
+    values, weights = null.rank_agreement[layers], null.tested[layers].astype(np.float64)
+    known = np.isfinite(values).all(axis=1)
+    if not known.any():
+        return np.full(values.shape[1], np.nan)
+    return np.average(values[known], axis=0, weights=weights[known])
+
+
+def _range(name: str, values: np.ndarray) -> dict[str, float]:
+    """Give the value found and the 95% range under permutation."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def _familywise(null: Null, index: int) -> np.ndarray:
+    """Give each neuron's p-value by the largest statistic: [neurons], NaN where it has none."""
+    observed = null.observed[index]
+    maxima = np.sort(null.maximum[index])
+    larger = len(maxima) - np.searchsorted(maxima, observed * (1 - 1e-9))
+    return np.where(np.isfinite(observed), larger / len(maxima), np.nan)
+
+
+def _null_table(scheme: str, measure: str, null: Null) -> pa.Table:
+    bias, quality, both = null.counts.sum(axis=1)
+    many = len(bias)
+    return pa.table(
+        {
+            "scheme": pa.repeat(scheme, many),
+            "measure": pa.repeat(measure, many),
+            "permutation": pa.array(np.arange(many, dtype=np.int32)),
+            "bias": bias.astype(np.int32),
+            "quality": quality.astype(np.int32),
+            "both": both.astype(np.int32),
+            "matched": null.matched.sum(axis=0).astype(np.int32),
+            "rank_agreement": nullable(_mean_agreement(null, slice(None))),
+            "same_sign": null.same_sign.sum(axis=0).astype(np.int32),
+            "maximum_bias": np.sqrt(null.maximum[0]),
+            "maximum_quality": np.sqrt(null.maximum[1]),
+        }
+    )
+
+
+def _neuron_table(layer: np.ndarray, neuron: np.ndarray, measure: str, null: Null, index: int) -> pa.Table:
+    exceeded = null.exceeded[index].astype(np.float64)
+    own = np.where(exceeded > 0, exceeded / null.maximum.shape[1], np.nan)
+    return pa.table(
+        {
+            "layer": pa.array(layer),
+            "neuron": pa.array(neuron),
+            "measure": pa.repeat(measure, len(layer)),
+            "outcome": pa.repeat(OUTCOMES[index], len(layer)),
+            "p_value_permutation": nullable(own),
+            "p_value_familywise": nullable(_familywise(null, index)),
+        }
+    )
