@@ -1,0 +1,178 @@
+"""Time the neurons' statistics: regressions against statsmodels, permutations against the arithmetic, scale.
+
+Run it in the checkout: ``PYTHONPATH=src python benchmarks/neuron_statistics.py [--out FOLDER]``. It makes neurons
+tables of random walks, runs both sides in alternation and writes a Markdown table with medians and ranges. Nothing
+else should run on the machine meanwhile. Linux only: it reads the peak of memory from /proc.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bias_amplification.artifacts import write_table
+from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS
+from bias_amplification.neurons.designs import RegressionSettings, make_rows
+from bias_amplification.neurons.null import permute_neurons
+from bias_amplification.neurons.regress import regress
+
+WIDTH, GENERATIONS = 768, 11
+TEST = {"difference": "within", "lags": 1, "reference": "t", "small_sample": True, "fixed_effects": False}
+MOVES = ["shift", "flip", "exchange"]
+
+
+def simulate_tables(folder: Path, rounds: int, layers: int, width: int) -> tuple[Path, list[Path]]:
+    """Write a panel and one neurons table a version."""
+    generator = np.random.default_rng(1)
+    outcomes = generator.normal(size=(4, rounds, GENERATIONS)).cumsum(axis=2).reshape(4, -1)
+    columns = {"round": [f"r{i}" for i in range(rounds) for _ in range(GENERATIONS)]}
+    columns |= {"generation": [*range(GENERATIONS)] * rounds, "label": ["a"] * (rounds * GENERATIONS)}
+    columns |= dict(zip(NEURON_PANEL.names[3:], outcomes, strict=True))
+    write_table(pa.table(columns), folder / "panel.parquet", NEURON_PANEL)
+    keys = {"layer": np.repeat(np.arange(layers, dtype=np.int16), width)}
+    keys["neuron"] = np.tile(np.arange(width, dtype=np.int32), layers)
+    paths = []
+    for one in range(rounds):
+        walk = np.zeros((layers * width, 4))
+        for generation in range(GENERATIONS):
+            walk = walk + generator.normal(size=walk.shape)
+            path = folder / f"{one}_{generation}.parquet"
+            write_table(pa.table(keys | dict(zip(NEURONS.names[2:], walk.T, strict=True))), path, NEURONS)
+            paths.append(path)
+    return folder / "panel.parquet", paths
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def with_statsmodels(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Regress one neuron after another: [neurons] p-values."""
+    import statsmodels.api as sm
+
+    keywords = {"groups": groups, "maxlags": 1, "use_correction": "hac", "df_correction": False}
+    return np.array(
+        [
+            sm.OLS(y, sm.add_constant(column)).fit(cov_type="hac-panel", cov_kwds=keywords, use_t=True).pvalues[1]
+            for column in x.T
+        ]
+    )
+
+
+def compare_with_statsmodels(repeats: int) -> dict[str, float]:
+    """Time one analysis of 9,216 neurons both ways, in alternation."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(6, GENERATIONS, 12 * WIDTH)).cumsum(axis=1).reshape(66, -1)
+    y = generator.normal(size=(6, GENERATIONS)).cumsum(axis=1).ravel()
+    rows = make_rows([name for name in "abcdef" for _ in range(GENERATIONS)], [*range(GENERATIONS)] * 6, "within")
+    settings = RegressionSettings(**TEST)
+    groups = np.unique(rows.series, return_inverse=True)[1]
+    found: dict[str, np.ndarray] = {}
+    ours, theirs = [], []
+    regress(x, y, rows, settings)
+    for _ in range(repeats):
+        ours.append(seconds(lambda: found.update(ours=regress(x, y, rows, settings).p_value)))
+        theirs.append(seconds(lambda: found.update(theirs=with_statsmodels(rows.of(x), rows.of(y), groups))))
+    apart = float(np.max(np.abs(found["ours"] / found["theirs"] - 1)))
+    return {
+        "ours": statistics.median(ours),
+        "ours_range": [min(ours), max(ours)],
+        "statsmodels": statistics.median(theirs),
+        "statsmodels_range": [min(theirs), max(theirs)],
+        "largest_relative_difference_of_p": apart,
+    }
+
+
+def gemm_rate() -> float:
+    """Measure double-precision multiplications and additions a second on products of the study's shape."""
+    generator = np.random.default_rng(0)
+    left, right = generator.normal(size=(10_000, 114)), generator.normal(size=(114, 9216))
+    left[:100] @ right
+    times = [seconds(lambda: left @ right) for _ in range(5)]
+    return 2 * 10_000 * 114 * 9216 / min(times)
+
+
+def permute_here(folder: Path, rounds: int, layers: int, width: int, number: int) -> dict[str, float]:
+    """Permute in this process and say what it took."""
+    panel, paths = simulate_tables(folder, rounds, layers, width)
+    out = [folder / f"out_{name}.parquet" for name in ("null", "overlap", "permuted")]
+    took = seconds(lambda: permute_neurons(panel, paths, *out, schemes=[MOVES], number=number, seed=1, test=TEST))
+    # Not getrusage, whose peak a process inherits from the one that started it.
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return {"seconds": took, "peak_mib": peak / 1024}
+
+
+def permute_apart(rounds: int, layers: int, width: int, number: int) -> dict[str, float]:
+    """Permute in a process of its own, so that its peak of memory is its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--permute", folder, *map(str, (rounds, layers, width, number))]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    """Run all measurements and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--permute", nargs=5, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.permute:
+        folder, *sizes = arguments.permute
+        print(json.dumps(permute_here(Path(folder), *map(int, sizes))))
+        return
+    one = compare_with_statsmodels(arguments.repeats)
+    rate = gemm_rate()
+    full = [permute_apart(6, 12, WIDTH, 10_000) for _ in range(arguments.repeats)]
+    scale = {
+        (rounds, layers, width): permute_apart(rounds, layers, width, 1000)
+        for rounds, layers, width in ((6, 12, 768), (6, 24, 1024), (60, 12, 768), (60, 24, 1024))
+    }
+    # b, the mixed and the squared term: 60 + 60 rows and 114 pairs; two outcomes, two measures.
+    arithmetic = 2 * (60 + 60 + 114) * 9216 * 10_000 * 4
+    took = statistics.median(run["seconds"] for run in full)
+    lines = [
+        "| Measured | Result |",
+        "|---|---|",
+        f"| one analysis, 9,216 neurons x 66 versions, ours | {one['ours'] * 1000:.0f} ms "
+        f"({one['ours_range'][0] * 1000:.0f} to {one['ours_range'][1] * 1000:.0f}) |",
+        f"| the same, a loop over statsmodels | {one['statsmodels']:.1f} s "
+        f"({one['statsmodels_range'][0]:.1f} to {one['statsmodels_range'][1]:.1f}) |",
+        f"| ratio | {one['statsmodels'] / one['ours']:.0f} |",
+        f"| largest relative difference of a p-value | {one['largest_relative_difference_of_p']:.1e} |",
+        f"| 10,000 permutations of all four analyses, from files to files | {took:.1f} s "
+        f"({min(run['seconds'] for run in full):.1f} to {max(run['seconds'] for run in full):.1f}), "
+        f"{max(run['peak_mib'] for run in full):.0f} MiB |",
+        f"| their products of matrices alone, {arithmetic / 1e9:.0f} GFLOP at the measured {rate / 1e9:.0f} GFLOP/s | "
+        f"{arithmetic / rate:.1f} s |",
+        "",
+        "| Versions | Neurons | Seconds for 1,000 permutations | Versions x neurons, times the first | Seconds, times "
+        "the first | Peak memory, MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    first = scale[6, 12, 768]["seconds"]
+    for (rounds, layers, width), run in scale.items():
+        size = rounds * layers * width / (6 * 12 * 768)
+        lines.append(
+            f"| {rounds * GENERATIONS} | {layers * width:,} | {run['seconds']:.1f} | {size:.1f} | "
+            f"{run['seconds'] / first:.1f} | {run['peak_mib']:.0f} |"
+        )
+    text = "\n".join(lines) + "\n"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "neuron_statistics.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
