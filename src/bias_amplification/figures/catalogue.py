@@ -227,6 +227,9 @@ def _articles(plan: Plan) -> list[Entry]:
 def _neurons(plan: Plan) -> list[Entry]:
     group, versions = "Neurons", len(list(plan.versions()))
     alpha = plan.study.neurons.alpha
+    told = {"shift": "shifted", "flip": "flipped", "exchange": "exchanged"}
+    moves = ", ".join(told[move] for move in plan.study.neurons.permutations.schemes[0])
+    nulls = {"null_file": "neurons/null.parquet", "overlap_file": "neurons/overlap.parquet"}
     return [
         Entry(
             name="figure_4",
@@ -258,9 +261,11 @@ def _neurons(plan: Plan) -> list[Entry]:
             group=group,
             title="Counts of neurons (section 4.4)",
             caption="Neurons that go with bias, with text quality and with both, and in brackets their share of the "
-            "neurons tested, counted three ways: at the threshold of the test, at the same false discovery rate "
-            "(Benjamini-Hochberg), and with the plug-in rule's number of Newey-West lags. For the first, the overlap "
-            "to be expected of independent sets of these sizes and the probability of at least the overlap found.",
+            "neurons tested: at the threshold of the test, at the same false discovery rate (Benjamini-Hochberg; under "
+            "any dependence: Benjamini-Yekutieli), at the same family-wise error (Bonferroni), and with the plug-in "
+            "rule's number of Newey-West lags. For the first, the overlap to be expected of independent sets of these "
+            "sizes, the probability of at least the overlap found, its odds ratio (1: as independent) with a 95% "
+            "interval, and Storey's estimate of the share of neurons that do not go with the outcome.",
             function="figures.tables:write_neuron_table",
             inputs={"sets_file": "neurons/sets.parquet"},
         ),
@@ -274,6 +279,83 @@ def _neurons(plan: Plan) -> list[Entry]:
             function="figures.neurons:write_p_values",
             inputs={"regression_file": "neurons/regression.parquet"},
             arguments={"alpha": alpha},
+        ),
+        Entry(
+            name="p_value_quantiles",
+            group=group,
+            title="p-values against those of chance",
+            caption="Each point is a neuron, the smallest p-values on the right. Points above the line are smaller "
+            "than chance gives. The grey band is for independent neurons; neurons of one model are not, and together "
+            "stray further.",
+            function="figures.neuron_nulls:write_quantiles",
+            inputs={"regression_file": "neurons/regression.parquet"},
+        ),
+        Entry(
+            name="counts_against_chance",
+            group=group,
+            title="Counts of neurons against permuted outcomes",
+            caption=f"How many neurons have p < {alpha:g} when the outcomes' changes are {moves} between rounds and "
+            "generations at random, which leaves every neuron's values and the neurons' correlation alone. Line: the "
+            "count found. p: share of the permutations with as many or more.",
+            function="figures.neuron_nulls:write_counts",
+            inputs=nulls,
+        ),
+        Entry(
+            name="overlap_against_chance",
+            group=group,
+            title="Are the neurons of bias and of text quality distinct?",
+            caption="Left: how many neurons are among the strongest for bias and for text quality, as many in each "
+            "layer as were found, under permutations that move bias and quality together; dotted: what independent "
+            "sets would share. Middle: correlation of the ranks of |t| within layers. Right: neurons that go the same "
+            "way with both. In italics what the overlap supports.",
+            function="figures.neuron_nulls:write_overlaps",
+            inputs=nulls,
+        ),
+        Entry(
+            name="layer_map",
+            group=group,
+            title="Where the significant neurons are",
+            caption=f"Each line is a layer; marks are neurons with p < {alpha:g}. Bars: their number in the layer; "
+            "black lines: where 95% of the permutations lie.",
+            function="figures.neuron_nulls:write_layer_map",
+            inputs={"regression_file": "neurons/regression.parquet", "overlap_file": "neurons/overlap.parquet"},
+            arguments={"alpha": alpha},
+        ),
+        Entry(
+            name="neuron_overlap",
+            kind="table",
+            group=group,
+            title="Neurons found, beside what permuted outcomes give",
+            caption="Counts, overlap of sets of the sizes found, and agreement of the two rankings, each with the 95% "
+            "range under permutation in brackets. Moves: shift (changes go round within a round; fair if changes are "
+            "alike over generations), flip (signs of a round's changes; fair if up and down are equally likely), "
+            "exchange (whole rounds; keeps what all rounds do at the same generation). Family-wise: neurons above "
+            "what the largest of all reaches in a twentieth of the permutations.",
+            function="figures.tables:write_overlap_table",
+            inputs={"overlap_file": "neurons/overlap.parquet"},
+        ),
+        Entry(
+            name="neuron_sensitivity",
+            kind="table",
+            group=group,
+            title="Counts of neurons under every combination of choices",
+            caption="One row a combination of what is taken for a neuron's value, for bias and for quality, of "
+            "differences, and of the reference distribution; rows that are someone's choice come first. Brackets: 95% "
+            "of permutations of the overlap.",
+            function="figures.tables:write_sensitivity_table",
+            inputs={"sensitivity_file": "neurons/sensitivity.parquet"},
+        ),
+        Entry(
+            name="neuron_calibration",
+            kind="table",
+            group=group,
+            title="How often each test rejects in simulated studies",
+            caption=f"Simulated studies with this one's rounds and generations. Where nothing is planted, a sound test "
+            f"rejects {100 * alpha:g}%; ± is the Monte Carlo error. Random walks wander apart by chance, which is why "
+            "regressions of levels reject far more. Counts: the permutation test of the number of neurons. Planted: a "
+            "tenth of the neurons follow the outcome with the correlation given.",
+            function="figures.tables:write_calibration_table",
+            inputs={"calibration_file": "neurons/calibration.parquet"},
         ),
     ]
 

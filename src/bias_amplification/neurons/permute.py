@@ -340,37 +340,42 @@ def fill_layer(
         Statistics(neurons, rows.only(np.isfinite(rows.of(outcome[0]))), settings, len(rows.after))
         for outcome in outcomes
     ]
-    tested = statistics[0].tested & statistics[1].tested
     changes = [one.changes(outcome) for one, outcome in zip(statistics, outcomes, strict=True)]
+    # An outcome that never changes has no test, and takes from the other none but the comparison of the two.
+    live = [
+        bool(one.tested.any()) and bool(np.abs(y[0]).max() > ROUNDING * np.nanmax(np.abs(outcome[0])))
+        for one, y, outcome in zip(statistics, changes, outcomes, strict=True)
+    ]
+    tested = statistics[0].tested & statistics[1].tested if all(live) else np.zeros(neurons.shape[1], dtype=bool)
     limits = [one.threshold(alpha) for one in statistics]
-    null.tested[place] = tested.sum()
-    if not tested.any():
-        return
     within = [tested[one.tested] for one in statistics]
     # Of which neurons each outcome's own set and maximum are made: all that it can be tested on.
     seen = [np.flatnonzero(one.tested) + columns.start for one in statistics]
-    first = [one.of(y[:1]) for one, y in zip(statistics, changes, strict=True)]
-    for index, (_, squared) in enumerate(first):
-        null.observed[index, seen[index]] = squared[0]
-    observed = [squared[0] * (1 - 1e-9) for _, squared in first]
-    sizes = [
-        int((squared[0][mine] > limit).sum()) for (_, squared), mine, limit in zip(first, within, limits, strict=True)
-    ]
     many = int(tested.sum())
+    null.tested[place] = many
+    observed, sizes = [np.zeros(0)] * 2, [0, 0]
+    for index in np.flatnonzero(live):
+        squared = statistics[index].of(changes[index][:1])[1][0]
+        null.observed[index, seen[index]] = squared
+        observed[index] = squared * (1 - 1e-9)
+        sizes[index] = int((squared[within[index]] > limits[index]).sum())
 
-    def work(block: slice) -> list[np.ndarray]:
-        exceeded, ranks, chosen, signs = [], [], [], []
-        for index, (one, y) in enumerate(zip(statistics, changes, strict=True)):
-            slope, squared = one.of(y[block])
+    def work(block: slice) -> dict[int, np.ndarray]:
+        exceeded, ranks, chosen, signs = {}, [], [], []
+        for index in np.flatnonzero(live):
+            slope, squared = statistics[index].of(changes[index][block])
             below = squared > limits[index]
             null.counts[index, place, block] = below.sum(axis=1)
             np.maximum(null.maximum[index, block], squared.max(axis=1), out=null.maximum[index, block])
-            exceeded.append((squared >= observed[index]).sum(axis=0))
-            if not within[index].all():
+            exceeded[int(index)] = (squared >= observed[index]).sum(axis=0)
+            if many and not within[index].all():
                 slope, squared, below = slope[:, within[index]], squared[:, within[index]], below[:, within[index]]
-            chosen.append(below)
-            signs.append(slope > 0)
-            ranks.append(_ranks(squared))
+            if many:
+                chosen.append(below)
+                signs.append(slope > 0)
+                ranks.append(_ranks(squared))
+        if not many:
+            return exceeded
         null.counts[2, place, block] = (chosen[0] & chosen[1]).sum(axis=1)
         null.same_sign[place, block] = (signs[0] == signs[1]).sum(axis=1)
         strongest = [rank >= many - size for rank, size in zip(ranks, sizes, strict=True)]
@@ -380,14 +385,14 @@ def fill_layer(
             null.rank_agreement[place, block] = 1 - 6 * apart / (many * (many**2 - 1))
         return exceeded
 
-    length = max(1, BLOCK // many)
+    length = max(1, BLOCK // max(1, neurons.shape[1]))
     blocks = [slice(start, start + length) for start in range(0, len(outcomes[0]), length)]
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # Threads over blocks, each product on one: the passes between the products keep every core busy too.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         for exceeded in pool.map(work, blocks):
-            for index in range(2):
-                null.exceeded[index, seen[index]] += exceeded[index]
+            for index, count in exceeded.items():
+                null.exceeded[index, seen[index]] += count
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

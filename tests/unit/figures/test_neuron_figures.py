@@ -102,7 +102,7 @@ def test_text_beside_bars_stays_inside_the_figure(sets):
 
 def test_file_functions_draw_the_tables_in_the_files(tmp_path, neurons, sets, write):
     correlations_file = write(neurons.drop(columns="p_value"), "correlations.parquet", NEURON_CORRELATIONS)
-    columns = ["estimate", "standard_error", "statistic", "standard_error_plugin", "p_value_plugin", "reason"]
+    columns = [name for name in NEURON_REGRESSION.names if name not in neurons]
     regressed = neurons.drop(columns="pearson").assign(**dict.fromkeys(columns))
     regression_file = write(regressed, "regression.parquet", NEURON_REGRESSION)
 

@@ -128,12 +128,15 @@ def test_neuron_counts_come_with_their_share_of_the_tested(tmp_path, sets, write
     assert rows[0] == {
         "measure": "weight", "counted": "p < 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
         "quality": "1,033 (11.2%)", "both": "389 (4.2%)", "both expected by chance": "363.5",
-        "P of this overlap or more": "0.0419",
+        "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.13 [0.98, 1.29]",
+        "share of true nulls, bias": "0.6", "share of true nulls, quality": "0.9",
     }  # fmt: skip
     assert rows[1]["counted"] == "false discovery rate 0.05"
     assert (rows[1]["bias"], rows[1]["both expected by chance"]) == ("2,252 (24.4%)", "")
-    assert (rows[2]["counted"], rows[2]["quality"]) == ("p < 0.05, 3 lags", "1,100 (11.9%)")
-    assert [row["measure"] for row in rows] == ["weight"] * 3 + ["activation"] * 3
+    assert (rows[2]["counted"], rows[2]["quality"]) == ("the same under any dependence, 0.05", "1 (0.0%)")
+    assert (rows[3]["counted"], rows[3]["bias"]) == ("family-wise error 0.05", "635 (6.9%)")
+    assert (rows[4]["counted"], rows[4]["quality"]) == ("p < 0.05, 3 lags", "1,100 (11.9%)")
+    assert [row["measure"] for row in rows] == ["weight"] * 5 + ["activation"] * 5
 
 
 def test_the_index_shows_figures_and_tables_by_relative_links(tmp_path):

@@ -147,3 +147,31 @@ def test_counts_of_unrelated_walks_are_rejected_as_often_as_they_should_be():
         fill_layer(null, 0, slice(0, 10), x, outcomes, make_rows(names, numbers, "within"), RegressionSettings(), 0.05)
         rejected += permutation_p_value(null.maximum[0]) <= 0.1
     assert 14 <= rejected <= 46
+
+
+def test_an_outcome_that_never_changes_leaves_the_other_standing():
+    names, numbers, x, y = random_study()
+    rows, settings = make_rows(names, numbers, "within"), RegressionSettings()
+    moving = permute_outcome(y[0], names, ["shift"], 30, seed=2)[0]
+    still = permute_outcome(np.full(28, 0.1 + 0.2), names, ["shift"], 30, seed=2)[0]
+    null, both = Null.empty(1, 31, 12), Null.empty(1, 31, 12)
+
+    fill_layer(null, 0, slice(0, 12), x, [moving, still], rows, settings, 0.3)
+    fill_layer(both, 0, slice(0, 12), x, [moving, moving], rows, settings, 0.3)
+
+    np.testing.assert_array_equal(null.counts[0], both.counts[0])
+    np.testing.assert_array_equal(null.exceeded[0], both.exceeded[0])
+    assert null.counts[0].sum() > 0
+    assert null.tested[0] == 0
+    assert not null.counts[1:].any() and not null.matched.any() and not null.exceeded[1].any()
+    assert np.isnan(null.observed[1]).all() and np.isnan(null.rank_agreement).all()
+
+
+def test_nothing_is_tested_on_too_few_rows():
+    names, numbers, x, y = random_study(rounds=1, generations=2)
+    outcomes = [permute_outcome(one, names, ["shift"], 30, seed=2)[0] for one in y]
+    null = Null.empty(1, len(outcomes[0]), 12)
+
+    fill_layer(null, 0, slice(0, 12), x, outcomes, make_rows(names, numbers, "within"), RegressionSettings(), 0.05)
+
+    assert not null.counts.any() and not null.tested.any() and np.isnan(null.observed).all()
