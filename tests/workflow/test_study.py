@@ -73,9 +73,24 @@ def test_figures_tables_and_page(finished):
         name = f"figure_{number}"
         assert (finished.results / "figures" / f"{name}.png").stat().st_size > 5000
         assert f"figures/{name}.png" in page
-    for name in ("table_1", "metrics", "neuron_counts", "cleaning"):
+    for name in ("table_1", "metrics", "neuron_counts", "neuron_overlap", "neuron_calibration", "cleaning"):
         assert (finished.results / "tables" / f"{name}.csv").read_text().count("\n") >= 2
     assert "<script" not in (finished.results / "figures" / "article_page.html").read_text()
+
+
+def test_neurons_are_compared_with_chance(finished):
+    overlap = pq.read_table(finished.results / "neurons" / "overlap.parquet").to_pandas()
+    sets = pq.read_table(finished.results / "neurons" / "sets.parquet").to_pandas().set_index("measure")
+
+    assert set(overlap["scheme"]) == {"flip+exchange", "exchange", "flip", "shift", "shift+flip+exchange"}
+    whole = overlap[overlap["layer"].isna() & (overlap["scheme"] == "shift")].set_index("measure")
+    for measure in ("weight", "activation"):
+        assert whole.loc[measure, ["bias", "quality", "both"]].tolist() == [
+            sets.loc[measure, name] for name in ("bias", "quality", "both")
+        ]
+        assert whole.loc[measure, "tested"] == sets.loc[measure, "tested"]
+    for name in ("p_value_quantiles", "counts_against_chance", "overlap_against_chance", "layer_map"):
+        assert (finished.results / "figures" / f"{name}.png").stat().st_size > 5000
 
 
 def test_finished_study_has_nothing_to_do(finished):

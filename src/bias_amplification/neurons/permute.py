@@ -4,7 +4,8 @@ A permutation moves an outcome's changes from generation to generation. It keeps
 moves bias and quality together, and leaves the neurons alone, so the neurons' correlation with one another and the
 outcomes' correlation with each other stay what they are. Three moves can be combined:
 
-- "shift": the changes of each round go round in a circle. Fair if changes are alike over generations.
+- "shift": the changes of each round go round in a circle. Fair if changes are alike over generations; where steps
+  shrink, in outcome and neurons alike, it takes that for an effect.
 - "flip": the signs of all changes of a round. Fair if up and down are equally likely; keeps what happens when.
 - "exchange": whole rounds trade places. Fair if rounds are alike; keeps when things happen, common trends included.
 

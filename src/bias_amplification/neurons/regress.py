@@ -27,6 +27,9 @@ CONSTANT_OUTCOME = "constant outcome"
 PERFECT_FIT = "perfect fit"
 ZERO_STANDARD_ERROR = "zero standard error"
 
+#: Neurons regressed at a time, so that what is computed on the way stays in a core's cache.
+BLOCK = 1024
+
 #: Rounding noise of a sum or difference of numbers of magnitude 1, with a margin.
 ROUNDING = 32 * np.finfo(np.float64).eps
 
@@ -72,6 +75,11 @@ def regress(
     Slopes
         Arrays [neurons]; estimate and standard error in units of the outcome per unit of the neuron.
     """
+    if neurons.shape[1] > BLOCK:
+        blocks = [slice(start, start + BLOCK) for start in range(0, neurons.shape[1], BLOCK)]
+        own = outcome.ndim == 2
+        parts = [regress(neurons[:, b], outcome[:, b] if own else outcome, rows, settings) for b in blocks]
+        return Slopes.join(parts)
     lags = count_lags(settings.lags, len(rows.after))
     known = np.isfinite(rows.of(outcome))
     rows = rows.only(known if known.ndim == 1 else known.all(axis=1))
