@@ -328,7 +328,8 @@ def _neurons(plan: Plan) -> list[Entry]:
             title="Neurons found, beside what permuted outcomes give",
             caption="Counts, overlap of sets of the sizes found, and agreement of the two rankings, each with the 95% "
             "range under permutation in brackets. Moves: shift (changes go round within a round; fair if changes are "
-            "alike over generations, and far too ready to reject where they shrink), flip (signs of a round's changes; fair if up and down are equally likely), "
+            "alike over generations, and far too ready to reject where they shrink), flip (signs of a round's changes; "
+            "fair if up and down are equally likely), "
             "exchange (whole rounds; keeps what all rounds do at the same generation). Family-wise: neurons above "
             "what the largest of all reaches in a twentieth of the permutations.",
             function="figures.tables:write_overlap_table",
