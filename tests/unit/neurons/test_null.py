@@ -144,6 +144,14 @@ def test_sensitivity_has_a_row_for_every_combination(study, tmp_path):
         assert code.loc[measure, counts].tolist() == sets.loc[measure, counts].tolist()
 
 
+def test_rows_with_other_lags_are_not_called_published(study, tmp_path):
+    folder, paths = study
+    out = tmp_path / "sensitivity.parquet"
+    compare_choices(folder / "panel.parquet", paths, out, moves=["flip"], number=19, seed=1, test=TEST | {"lags": 2})
+
+    assert read_table(out, NEURON_SENSITIVITY).to_pandas()["named"].dropna().unique().tolist() == ["this study"]
+
+
 def test_calibration_says_how_often_each_test_rejects(study, tmp_path):
     folder, paths = study
     out = tmp_path / "calibration.parquet"
