@@ -192,7 +192,7 @@ class Statistics:
             self.tested &= False
         z = x[:, self.tested] / spread[self.tested]
         self.z = z / np.sqrt(np.square(z).sum(axis=0))
-        self.factor = len(rows.after) / self.freedom if settings.small_sample else 1.0
+        self.factor = len(rows.after) / max(1, self.freedom) if settings.small_sample else 1.0
         self.lags = count_lags(settings.lags, all_rows)
         self._prepare()
 

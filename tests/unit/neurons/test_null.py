@@ -29,15 +29,18 @@ ALL_MOVES = "shift+flip+exchange"
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Outcomes and neurons of four rounds; a third of layer 1's weights follow bias."""
-    folder = tmp_path_factory.mktemp("null")
+    return write_study(tmp_path_factory.mktemp("null"), ROUNDS, GENERATIONS)
+
+
+def write_study(folder, rounds, generations):
     generator = np.random.default_rng(2)
-    shape = (ROUNDS, GENERATIONS)
+    shape = (rounds, generations)
     outcomes = generator.normal(size=(4, *shape)).cumsum(axis=2).reshape(4, -1)
     walk = generator.normal(size=(*shape, LAYERS * WIDTH, 4)).cumsum(axis=1).reshape(-1, LAYERS * WIDTH, 4)
     walk[:, WIDTH : WIDTH + 10, 0] = outcomes[0][:, None] + 0.3 * walk[:, WIDTH : WIDTH + 10, 0]
     walk[:, 5] = 0.5
-    rows = {"round": [f"r{i}" for i in range(ROUNDS) for _ in range(GENERATIONS)]}
-    rows |= {"generation": [*range(GENERATIONS)] * ROUNDS, "label": ["red"] * len(walk)}
+    rows = {"round": [f"r{i}" for i in range(rounds) for _ in range(generations)]}
+    rows |= {"generation": [*range(generations)] * rounds, "label": ["red"] * len(walk)}
     rows |= dict(zip(NEURON_PANEL.names[3:], outcomes, strict=True))
     write_table(pa.table(rows), folder / "panel.parquet", NEURON_PANEL)
     paths = []
@@ -56,7 +59,7 @@ def permute(study, out, number=199, **options):
     files = [out / f"{name}.parquet" for name in schemas]
     schemes = [["shift", "flip", "exchange"], ["flip"]]
     permute_neurons(
-        folder / "panel.parquet", paths, *files, schemes=schemes, number=number, seed=1, test=TEST, **options
+        folder / "panel.parquet", paths, *files, schemes=schemes, number=number, seed=1, **({"test": TEST} | options)
     )
     return [read_table(file, schema).to_pandas() for file, schema in zip(files, schemas.values(), strict=True)]
 
@@ -142,6 +145,29 @@ def test_sensitivity_has_a_row_for_every_combination(study, tmp_path):
     code = named[(named["named"] == "published code") & (named["bias_measure"] == "share")].set_index("measure")
     for measure in ("weight", "activation"):
         assert code.loc[measure, counts].tolist() == sets.loc[measure, counts].tolist()
+
+
+@pytest.mark.parametrize(("rounds", "generations"), [(1, 1), (1, 2), (1, 3), (3, 1), (2, 2), (1, 4)])
+@pytest.mark.parametrize("lags", [1, "plugin", "newey_west", "andrews"])
+def test_studies_too_small_to_test_are_told_so_in_every_table(tmp_path, rounds, generations, lags):
+    study = write_study(tmp_path, rounds, generations)
+    test = TEST | {"lags": lags}
+
+    null, overlap, permuted = permute(study, tmp_path, test=test)
+    compare_choices(
+        study[0] / "panel.parquet", study[1], tmp_path / "s.parquet", moves=["flip"], number=20, seed=1, test=test
+    )
+    regression, _ = analyse(study, tmp_path, test=test)
+    sensitivity = read_table(tmp_path / "s.parquet", NEURON_SENSITIVITY).to_pandas()
+
+    within = sensitivity[sensitivity["difference"] == "within"]
+    transitions = rounds * (generations - 1)
+    if transitions < 3:
+        assert null["bias"].max() == overlap["tested"].max() == within["tested"].max() == 0
+        assert permuted["p_value_permutation"].isna().all() and regression["p_value"].isna().all()
+        assert regression["reason"].notna().all()
+    if transitions == 0:
+        assert set(overlap["verdict"]) == {"too few neurons to tell"}
 
 
 def test_rows_with_other_lags_are_not_called_published(study, tmp_path):
