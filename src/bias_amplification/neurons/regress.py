@@ -187,6 +187,8 @@ def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarra
     constants
         [rows], as `designs.Rows.constants` numbers them; None for one constant.
     """
+    if not len(values):
+        return values
     if constants is None or not constants.any():
         values = values - values.mean(axis=0)
         return values - values.mean(axis=0)
