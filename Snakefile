@@ -19,6 +19,8 @@ try:
     check_paths(study)
 except StudyError as fault:
     raise WorkflowError(fault) from None
+# Scripts read from here what changes speed and memory alone, which is no parameter: changing it reruns nothing.
+config["compute"] = study.compute.model_dump()
 plan = Plan(study)
 RESULTS = study.results
 if workflow.is_main_process and not workflow.dryrun:

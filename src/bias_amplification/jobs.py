@@ -20,6 +20,19 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+def saved_state(job: Any) -> dict[str, Any]:
+    """Tell where a job keeps the state of its unfinished work: arguments of `Checkpoint`.
+
+    The place goes by the job's log, so that every job has one of its own.
+    """
+    log = str(job.log[0])
+    root, name = log.split("/logs/", 1)
+    return {
+        "path": f"{root}/state/{name.removesuffix('.log')}.safetensors",
+        "seconds": job.config["compute"]["checkpoint_seconds"],
+    }
+
+
 def run_job(function: str, job: Any, **arguments: Any) -> None:
     """Call a function of the package for a rule, in a warm process if there is one, and exit with its status.
 

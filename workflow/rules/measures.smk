@@ -32,7 +32,6 @@ rule classify:
         labels=study.corpus.labels,
         text=study.classifier.text,
         max_tokens=study.classifier.training.max_tokens,
-        batch_tokens=study.compute.batch_tokens,
         device=study.compute.device,
         threads=study.compute.threads,
     message:
@@ -57,7 +56,6 @@ rule score_quality:
     params:
         splitter=study.quality.splitter,
         max_tokens=study.quality.training.max_tokens,
-        batch_tokens=study.compute.batch_tokens,
         device=study.compute.device,
         threads=study.compute.threads,
     message:
@@ -85,7 +83,6 @@ rule score_perplexity:
         gpu=gpus_per_job(study.compute.device),
     params:
         max_tokens=study.perplexity.max_tokens,
-        batch_tokens=study.compute.batch_tokens,
         device=study.compute.device,
         threads=study.compute.threads,
     message:
@@ -112,7 +109,6 @@ rule extract_neurons:
     params:
         architecture=study.neurons.architecture,
         max_tokens=study.neurons.max_tokens,
-        batch_tokens=study.compute.batch_tokens,
         device=study.compute.device,
         threads=study.compute.threads,
     message:

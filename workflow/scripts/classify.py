@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 run_job(
     "measures.leaning:classify_articles",
@@ -13,6 +13,7 @@ run_job(
     labels=snakemake.params.labels,
     text=snakemake.params.text,
     max_tokens=snakemake.params.max_tokens,
-    batch_tokens=snakemake.params.batch_tokens,
+    batch_tokens=snakemake.config["compute"]["batch_tokens"],
     device=snakemake.params.device,
+    state=saved_state(snakemake),
 )

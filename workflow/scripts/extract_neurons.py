@@ -12,7 +12,7 @@ run_job(
     probe_set=snakemake.input.probe_set,
     out=snakemake.output[0],
     max_tokens=snakemake.params.max_tokens,
-    batch_tokens=snakemake.params.batch_tokens,
+    batch_tokens=snakemake.config["compute"]["batch_tokens"],
     device=snakemake.params.device,
     architecture=snakemake.params.architecture,
 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 settings = snakemake.params.finetuning
 
@@ -21,4 +21,5 @@ run_job(
     seed=snakemake.params.seed,
     device=snakemake.params.device,
     precision=snakemake.params.precision,
+    state=saved_state(snakemake),
 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 run_job(
     "language_model.generate:generate_articles",
@@ -15,4 +15,5 @@ run_job(
     decoding=snakemake.params.decoding,
     seed=snakemake.params.seed,
     device=snakemake.params.device,
+    state=saved_state(snakemake),
 )

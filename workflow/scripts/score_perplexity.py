@@ -12,6 +12,6 @@ run_job(
     generating_model=str(Path(snakemake.input.generating_model[0]).parent),
     out=snakemake.output[0],
     max_tokens=snakemake.params.max_tokens,
-    batch_tokens=snakemake.params.batch_tokens,
+    batch_tokens=snakemake.config["compute"]["batch_tokens"],
     device=snakemake.params.device,
 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 run_job(
     "measures.quality:score_quality",
@@ -12,6 +12,7 @@ run_job(
     out=snakemake.output[0],
     splitter=snakemake.params.splitter,
     max_tokens=snakemake.params.max_tokens,
-    batch_tokens=snakemake.params.batch_tokens,
+    batch_tokens=snakemake.config["compute"]["batch_tokens"],
     device=snakemake.params.device,
+    state=saved_state(snakemake),
 )

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 candidate = snakemake.params.get("candidate")
 if candidate is None:
@@ -22,4 +22,5 @@ run_job(
     seed=snakemake.params.seed,
     device=snakemake.params.device,
     precision=snakemake.params.precision,
+    state=saved_state(snakemake),
 )

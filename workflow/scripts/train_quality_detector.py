@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.jobs import run_job, saved_state
 
 run_job(
     "measures.quality:train_quality_detector",
@@ -16,4 +16,5 @@ run_job(
     seed=snakemake.params.seed,
     device=snakemake.params.device,
     precision=snakemake.params.precision,
+    state=saved_state(snakemake),
 )

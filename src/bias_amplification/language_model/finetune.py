@@ -8,11 +8,15 @@ import pyarrow as pa
 
 from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
+from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
-from bias_amplification.language_model.training import Recipe, train
+from bias_amplification.language_model.training import train
+from bias_amplification.learning import Recipe
+from bias_amplification.processes import Group, together
 
 Texts = dict[str, tuple[str, str]]
 
@@ -52,6 +56,8 @@ def finetune_generation(
     seed: int,
     device: str,
     precision: str,
+    processes: int = 1,
+    state: Mapping[str, Any] | None = None,
 ) -> None:
     """Fine-tune a model and write model.safetensors, config.json, training_log.parquet and metadata.json.
 
@@ -80,12 +86,20 @@ def finetune_generation(
         Order of examples and dropout.
     device, precision
         As in the config's `compute`.
+    processes
+        Processes that share each batch, a GPU each; the batches are the same for any number.
+    state
+        Arguments of `Checkpoint`: where the state of the unfinished training is kept.
 
     Raises
     ------
     StudyError
         If a table lacks an article that the training set names, or a file is damaged.
     """
+    if processes > 1 and Group.here().size == 1:
+        same = {name: value for name, value in locals().items() if name != "processes"}
+        together(finetune_generation, same, processes, choose_device(device))
+        return
     model = load_model(initial_model)
     limit = getattr(model.config, "max_position_embeddings", None) or max_tokens
     if max_tokens > limit:
@@ -94,13 +108,26 @@ def finetune_generation(
     texts = _training_texts(training_set, sources, example)
     encoded = encode(load_tokenizer(tokenizer), texts, max_tokens - learn_end)
     examples = [tokens + [end] * learn_end for tokens in encoded]
-    log, figures = train(model, examples, Recipe(**recipe), pad=end, seed=seed, device=device, precision=precision)
+    checkpoint = Checkpoint(**(state or {}))
+    log, figures = train(
+        model,
+        examples,
+        Recipe(**recipe),
+        pad=end,
+        seed=seed,
+        device=device,
+        precision=precision,
+        checkpoint=checkpoint,
+    )
+    if Group.here().rank:
+        return
     out = Path(out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     write_metadata(
         out / "metadata.json", seed=seed, initial_model=str(initial_model), examples=len(examples), training=figures
     )
+    checkpoint.remove()
 
 
 def _training_texts(training_set: Path | str, sources: Mapping[str, Path | str], example: str) -> list[str]:

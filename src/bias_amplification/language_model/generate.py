@@ -1,7 +1,6 @@
 """Let a model write one synthetic article per real article (paper, section 3.3)."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
+from bias_amplification.batches import fill
 from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import article_prompts, encode
@@ -40,6 +41,7 @@ def continue_prompts(
     batch_prompts: int,
     end: int,
     seed: int,
+    checkpoint: Checkpoint | None = None,
 ) -> list[list[int]]:
     """Continue each prompt by at most `new_tokens` tokens, stopping at the end token.
 
@@ -59,6 +61,8 @@ def continue_prompts(
         End-of-text token; it is left out of the continuation.
     seed
         For nucleus sampling; each batch draws from a stream of its own.
+    checkpoint
+        Where what is done is kept, and found. The caller removes it.
 
     Returns
     -------
@@ -70,10 +74,11 @@ def continue_prompts(
         options["num_beams"] = decoding["beams"]
     elif decoding["method"] == "nucleus":
         options = {"do_sample": True, "top_p": decoding["top_p"], "top_k": 0, "temperature": decoding["temperature"]}
-    results: list[list[int]] = [[] for _ in prompts]
     batches = batches_of_prompts([len(prompt) for prompt in prompts], batch_prompts)
-    start, done = time.perf_counter(), 0
-    for number, batch in enumerate(batches):
+    written = 0
+
+    def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
+        nonlocal written
         longest = len(prompts[batch[0]])
         # Left padding: every row's last real token is where the continuation starts.
         tokens = torch.full((len(batch), longest), end)
@@ -82,7 +87,7 @@ def continue_prompts(
             tokens[row, longest - len(prompts[i]) :] = torch.tensor(prompts[i])
             mask[row, longest - len(prompts[i]) :] = 1
         torch.manual_seed(seed + number)
-        written = model.generate(
+        found = model.generate(
             tokens.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=new_tokens,
@@ -91,13 +96,22 @@ def continue_prompts(
             eos_token_id=end,
             pad_token_id=end,
             **options,
-        )[:, longest:].tolist()
-        for i, row in zip(batch, written, strict=True):
-            results[i] = row[: row.index(end)] if end in row else row
-        done += sum(len(results[i]) for i in batch)
-        rate = done / (time.perf_counter() - start)
-        print(f"batch {number + 1} of {len(batches)}, {done:,} tokens written, {rate:,.0f} tokens/s", flush=True)
-    return results
+        )[:, longest:]
+        written += int((found != end).sum())
+        # A batch in which every row has ended is shorter.
+        return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
+
+    weights = dict(model.named_parameters()) if checkpoint and checkpoint.path else {}
+    facts = {"decoding": dict(decoding), "end": end, "seed": seed, "device": str(model.device)}
+    rows = fill(
+        torch.full((len(prompts), new_tokens), end),
+        batches,
+        decode,
+        checkpoint=checkpoint,
+        key=(weights, list(prompts), facts, torch.get_num_threads()),
+        says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
+    ).tolist()
+    return [row[: row.index(end)] if end in row else row for row in rows]
 
 
 def write_articles(
@@ -153,6 +167,7 @@ def generate_articles(
     decoding: Mapping[str, Any],
     seed: int,
     device: str,
+    state: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a generation's articles.parquet.
 
@@ -168,6 +183,8 @@ def generate_articles(
         The config's `generation` section and the round's `decoding`.
     seed, device
         For nucleus sampling; where to compute.
+    state
+        Arguments of `Checkpoint`: where what is done is kept while it goes on.
 
     Raises
     ------
@@ -192,6 +209,7 @@ def generate_articles(
                 f"generation.new_tokens exceed the model's {context} positions: lower generation.new_tokens or mend "
                 "the article in the corpus."
             )
+    checkpoint = Checkpoint(**(state or {}))
     table = write_articles(
         language_model,
         words,
@@ -202,7 +220,9 @@ def generate_articles(
         decoding=decoding,
         end=end_token(language_model),
         seed=seed,
+        checkpoint=checkpoint,
     )
     if table.column("article_id").to_pylist() != articles.column("article_id").to_pylist():
         raise ValueError(f"{out}: the synthetic articles are not the seed set's, one for one")
     write_table(table, out, GENERATED_ARTICLES)
+    checkpoint.remove()

@@ -10,9 +10,10 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
+from bias_amplification.batches import by_length, pad
 from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
-from bias_amplification.language_model.texts import batches_by_length, encode
+from bias_amplification.language_model.texts import encode
 
 #: Logits held at once, as numbers: bounds memory to about 4 bytes x 2 copies x this.
 _LOGITS = 2**27
@@ -20,7 +21,7 @@ _LOGITS = 2**27
 
 @torch.no_grad()
 def perplexities(
-    model: PreTrainedModel, sequences: Sequence[list[int]], *, batch_tokens: int, pad: int
+    model: PreTrainedModel, sequences: Sequence[list[int]], *, batch_tokens: int, padding: int
 ) -> list[float | None]:
     """Compute exp of the mean negative log-likelihood of each sequence's tokens from the second on.
 
@@ -32,7 +33,7 @@ def perplexities(
         Token ids.
     batch_tokens
         Tokens a batch may hold, padding included.
-    pad
+    padding
         Token that pads; masked.
 
     Returns
@@ -43,14 +44,8 @@ def perplexities(
     results: list[float | None] = [None] * len(sequences)
     budget = max(1, min(batch_tokens, _LOGITS // model.config.vocab_size))
     usable = [len(sequence) if len(sequence) > 1 else 0 for sequence in sequences]
-    for batch in batches_by_length(usable, budget):
-        longest = usable[batch[0]]
-        tokens = torch.full((len(batch), longest), pad)
-        mask = torch.zeros((len(batch), longest), dtype=torch.long)
-        for row, i in enumerate(batch):
-            tokens[row, : usable[i]] = torch.tensor(sequences[i])
-            mask[row, : usable[i]] = 1
-        tokens, mask = tokens.to(model.device), mask.to(model.device)
+    for batch in by_length(usable, budget):
+        tokens, mask = (part.to(model.device) for part in pad([sequences[i] for i in batch], padding))
         logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, :-1]
         # One row a token, so that the softmax runs along memory.
         losses = torch.nn.functional.cross_entropy(
@@ -97,7 +92,7 @@ def score_perplexity(
         model = load_model(folder, chosen)
         limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
-        columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, pad=end_token(model))
+        columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
     write_table(
         pa.table(
             {

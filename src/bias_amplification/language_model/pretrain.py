@@ -10,11 +10,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_table
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
 from bias_amplification.language_model.load import load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
-from bias_amplification.language_model.training import Recipe, train
+from bias_amplification.language_model.training import train
+from bias_amplification.learning import Recipe
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -94,7 +96,14 @@ def pack(sequences: Sequence[list[int]], end: int, length: int) -> list[list[int
 
 
 def pretrain_base_model(
-    articles: Path | str, out: Path | str, *, settings: Mapping[str, Any], seed: int, device: str, precision: str
+    articles: Path | str,
+    out: Path | str,
+    *,
+    settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    precision: str,
+    state: Mapping[str, Any] | None = None,
 ) -> None:
     """Train tokenizer and model and write the base model's folder.
 
@@ -107,7 +116,7 @@ def pretrain_base_model(
         metadata.json.
     settings
         The config's `base_model.pretraining`.
-    seed, device, precision
+    seed, device, precision, state
         As for fine-tuning.
     """
     table = read_table(articles, ARTICLES, ["title", "body"])
@@ -132,9 +141,13 @@ def pretrain_base_model(
         **{key: settings[key] for key in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup")}
     )
     rows = pack(encode(tokenizer, texts), end, settings["context"])
-    log, figures = train(model, rows, recipe, pad=end, seed=seed, device=device, precision=precision)
+    checkpoint = Checkpoint(**(state or {}))
+    log, figures = train(
+        model, rows, recipe, pad=end, seed=seed, device=device, precision=precision, checkpoint=checkpoint
+    )
     out = Path(out)
     save_tokenizer(tokenizer, out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     write_metadata(out / "metadata.json", seed=seed, articles=len(texts), training=figures)
+    checkpoint.remove()

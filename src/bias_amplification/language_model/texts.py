@@ -1,4 +1,4 @@
-"""From articles to token sequences: training examples, prompts, batches."""
+"""From articles to token sequences: training examples and prompts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -48,28 +48,3 @@ def article_prompts(title: Sequence[int], body: Sequence[int], block: int) -> li
         Length of a body block, tokens.
     """
     return [list(title), *cut_blocks(body, block)] if title else cut_blocks(body, block)
-
-
-def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Group sequences of like length under a token budget, longest first.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of each sequence.
-    tokens
-        Budget of a batch, padding included. A longer sequence makes a batch of its own.
-
-    Returns
-    -------
-    list of list of int
-        Indices; each sequence of positive length stands in exactly one batch.
-    """
-    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
-    batches: list[list[int]] = []
-    for i in order:
-        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= tokens:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches

@@ -1,83 +1,83 @@
-"""Training of a causal language model with transformers' Trainer: what fine-tuning and pretraining share."""
+"""Training of a causal language model: what fine-tuning and pretraining share."""
 
 import math
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import torch
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.language_model.device import choose_device, use_bfloat16
+from bias_amplification.learning import Recipe, Step, learn
+from bias_amplification.processes import Group
+from bias_amplification.study.seeds import derive_seed
 
 #: Loss positions with this label are left out (PyTorch's cross_entropy default).
 IGNORED = -100
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained: AdamW, linear decay, gradients clipped at norm 1, as Trainer does by default.
+class NextToken:
+    """Predicting each token of an example from those before it (an `Objective`).
 
-    `warmup` is a share of the steps. Learning rate and weight decay are AdamW's; a batch counts sequences.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    warmup: float = 0.0
-
-
-class PadToLongest:
-    """Collate token sequences: right padding to the batch's longest, which counts for nothing.
-
-    The padding has no part in the loss, and no real token can attend to it, because it comes later and attention is
-    causal. So there is no attention mask, which would say nothing and cost a fifth of the time on a CPU.
+    Batches are padded on the right to their longest example. The padding has no part in the loss, and no real token
+    can attend to it, because it comes later and attention is causal. So there is no attention mask, which would say
+    nothing and cost a fifth of the time on a CPU.
 
     Parameters
     ----------
+    examples
+        Token ids, each at least two long.
     pad
         Token that pads. It is told by position, so the same token inside an example keeps its meaning.
+    seed
+        For the order.
     """
 
-    def __init__(self, pad: int) -> None:
+    def __init__(self, examples: Sequence[list[int]], pad: int, seed: int) -> None:
+        self.examples = examples
         self.pad = pad
+        self.seed = seed
 
-    def __call__(self, examples: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        """Return `input_ids` and `labels`, each [batch, longest]."""
-        longest = max(len(example["input_ids"]) for example in examples)
-        shape = (len(examples), longest)
-        tokens = torch.full(shape, self.pad)
-        labels = torch.full(shape, IGNORED)
-        for row, example in enumerate(examples):
-            length = len(example["input_ids"])
-            tokens[row, :length] = torch.tensor(example["input_ids"])
-            # Nothing predicts the first token; left in, it would count in the mean of some versions of Trainer.
-            labels[row, 1:length] = tokens[row, 1:length]
-        return {"input_ids": tokens, "labels": labels}
+    def __len__(self) -> int:
+        return len(self.examples)
 
+    def order(self, epoch: int) -> list[int]:
+        """Shuffle, each epoch anew."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
+        return torch.randperm(len(self.examples), generator=generator).tolist()
 
-class _Progress(TrainerCallback):
-    """Tell the log how far training is, about ten times."""
+    def terms(self, positions: Sequence[int]) -> int:
+        """Every token but the first of an example is predicted."""
+        return sum(len(self.examples[position]) - 1 for position in positions)
 
-    def __init__(self, tokens_per_epoch: int) -> None:
-        self.tokens_per_epoch = tokens_per_epoch
-        self.start = 0.0
+    def collate(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens, and for each place the token that follows or `IGNORED`; both [examples, longest - 1]."""
+        longest = max(len(self.examples[position]) for position in positions)
+        tokens = torch.full((len(positions), longest), self.pad)
+        following = torch.full((len(positions), longest), IGNORED)
+        for row, position in enumerate(positions):
+            example = torch.tensor(self.examples[position])
+            tokens[row, : len(example)] = example
+            following[row, : len(example) - 1] = example[1:]
+        # The last token predicts nothing.
+        return tokens[:, :-1].contiguous(), following[:, :-1].contiguous()
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.start = time.perf_counter()
+    def loss(self, model: torch.nn.Module, positions: Sequence[int]) -> torch.Tensor:
+        """Cross-entropy in float32, summed over the predicted tokens."""
+        device = next(model.parameters()).device
+        tokens, following = (part.to(device, non_blocking=True) for part in self.collate(positions))
+        logits = model(input_ids=tokens, use_cache=False).logits
+        return torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), following.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **kwargs: Any) -> None:
-        if logs and "loss" in logs and state.global_step % max(1, state.max_steps // 10) == 0:
-            rate = self.tokens_per_epoch * state.epoch / (time.perf_counter() - self.start)
-            print(
-                f"step {state.global_step} of {state.max_steps}, loss {float(logs['loss']):.3f}, {rate:,.0f} tokens/s",
-                flush=True,
-            )
+    def facts(self) -> Any:
+        """Examples, padding and order."""
+        return {"examples": self.examples, "pad": self.pad, "seed": self.seed}
 
 
 def train(
@@ -89,6 +89,7 @@ def train(
     seed: int,
     device: str = "auto",
     precision: str = "auto",
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Train a model in place on token sequences.
 
@@ -106,83 +107,57 @@ def train(
         Fixes the order of the examples and dropout.
     device, precision
         As in the config's `compute`.
+    checkpoint
+        Where the state of an unfinished training is kept, and found.
 
     Returns
     -------
     log : pa.Table
         Schema `TRAINING_LOG`, one row a step.
     figures : dict
-        For metadata.json: steps, tokens, device, precision, seconds.
+        For metadata.json: steps, tokens, device, precision, seconds of this process.
 
     Raises
     ------
     StudyError
-        If nothing is left to train on.
+        If nothing is left to train on, or training diverges.
     """
     examples = [tokens for tokens in examples if len(tokens) > 1]
     if not examples:
         raise StudyError("The training set has no example of two tokens or more: check the articles it names.")
-    # Said outright, because transformers guesses it from the class's name and warns where it cannot.
-    model.loss_type = "ForCausalLM"
     chosen = choose_device(device)
     bfloat16 = use_bfloat16(precision, chosen)
     tokens = sum(map(len, examples))
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            warmup_steps=recipe.warmup,
-            lr_scheduler_type="linear",
-            optim="adamw_torch_fused",
-            seed=seed,
-            data_seed=seed,
-            bf16=bfloat16,
-            use_cpu=chosen == "cpu",
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-        )
-        # One GPU: Trainer would spread a batch over all that it sees, and make it larger by their number.
-        arguments._n_gpu = min(arguments.n_gpu, 1)
-        start = time.perf_counter()
-        trainer = Trainer(
-            model,
-            arguments,
-            train_dataset=[{"input_ids": sequence} for sequence in examples],
-            data_collator=PadToLongest(pad),
-            callbacks=[_Progress(tokens)],
-        )
-        # The default callback prints every step's dictionary; ours tells the log what a reader wants.
-        from transformers.trainer_callback import PrinterCallback
-
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        seconds = time.perf_counter() - start
-    log = _training_log(trainer.state.log_history)
+    tokens_a_step = tokens / math.ceil(len(examples) / recipe.batch_size)
+    start = time.perf_counter()
+    steps = learn(
+        model.to(chosen),
+        NextToken(examples, pad, seed),
+        recipe,
+        seed=seed,
+        bfloat16=bfloat16,
+        checkpoint=checkpoint,
+        rate=lambda speed: f"{speed * tokens_a_step:,.0f} tokens/s",
+    )
+    seconds = time.perf_counter() - start
+    log = _training_log(steps)
     _check_finite(log, model, recipe)
     figures = {
-        "steps": trainer.state.global_step,
+        "steps": log.num_rows,
         "tokens": tokens * recipe.epochs,
-        "device": chosen,
+        "device": torch.cuda.get_device_name() if chosen == "cuda" else chosen,
+        "processes": Group.here().size,
         "precision": "bfloat16 autocast" if bfloat16 else "float32",
         "seconds": round(seconds, 3),
     }
-    print(f"trained {figures['steps']} steps, {figures['tokens'] / seconds:,.0f} tokens/s, {seconds:.1f} s", flush=True)
+    print(f"trained {figures['steps']} steps on {figures['device']} in {seconds:.1f} s", flush=True)
     return log, figures
 
 
-def _training_log(history: Sequence[dict[str, Any]]) -> pa.Table:
-    """Turn Trainer's history into schema `TRAINING_LOG`, one row a step."""
-    rows = [row for row in history if "loss" in row]
+def _training_log(steps: Sequence[Step]) -> pa.Table:
+    """Turn steps into schema `TRAINING_LOG`."""
     kinds = {"step": pa.int32(), "epoch": pa.float64(), "loss": pa.float64(), "learning_rate": pa.float64()}
-    return pa.table({name: pa.array([float(row[name]) for row in rows]).cast(kind) for name, kind in kinds.items()})
+    return pa.table({name: pa.array([getattr(s, name) for s in steps], kind) for name, kind in kinds.items()})
 
 
 def _check_finite(log: pa.Table, model: PreTrainedModel, recipe: Recipe) -> None:

@@ -1,20 +1,22 @@
 """Training of sequence classifiers (paper, appendix A), with the best epoch kept."""
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bias_amplification.measures.encoder_prediction import pad, predict_probabilities, tokenize
+from bias_amplification.measures.encoder_prediction import predict_probabilities, tokenize
 from bias_amplification.measures.scores import classification_scores
 from bias_amplification.study.sections import EncoderTraining
+from bias_amplification.study.seeds import derive_seed
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from bias_amplification.artifacts.checkpoint import Checkpoint
 
 
 PARTS = ("train", "validation", "test")
@@ -43,6 +45,68 @@ class BestEpoch:
             self.epoch, self.macro_f1, self.loss = epoch, macro_f1, loss
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
+    def state(self) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
+        """Return what to save of it while training goes on."""
+        return self.weights, {"epoch": self.epoch, "macro_f1": self.macro_f1, "loss": self.loss}
+
+    def restore(self, tensors: dict[str, "torch.Tensor"], facts: dict[str, Any]) -> None:
+        """Take back what was saved."""
+        self.weights = tensors
+        self.epoch, self.macro_f1, self.loss = (facts[name] for name in ("epoch", "macro_f1", "loss"))
+
+
+class Labels:
+    """Telling the label of a text (an `Objective`): texts drawn with replacement, each label equally often.
+
+    Parameters
+    ----------
+    examples
+        Token ids.
+    targets
+        Label ids, one an example.
+    padding
+        Token that pads.
+    seed
+        For the draws.
+    """
+
+    def __init__(self, examples: Sequence[list[int]], targets: np.ndarray, padding: int, seed: int) -> None:
+        self.examples = examples
+        self.targets = targets
+        self.padding = padding
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def order(self, epoch: int) -> list[int]:
+        """Draw as many texts as there are."""
+        import torch
+
+        weights = torch.from_numpy((1.0 / np.bincount(self.targets).clip(1))[self.targets])
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
+        return torch.multinomial(weights, len(self), replacement=True, generator=generator).tolist()
+
+    def terms(self, positions: Sequence[int]) -> int:
+        """One a text."""
+        return len(positions)
+
+    def loss(self, model: "torch.nn.Module", positions: Sequence[int]) -> "torch.Tensor":
+        """Cross-entropy in float32, summed over the texts."""
+        import torch
+
+        from bias_amplification.batches import pad
+
+        device = next(model.parameters()).device
+        input_ids, mask = pad([self.examples[position] for position in positions], self.padding)
+        logits = model(input_ids=input_ids.to(device), attention_mask=mask.to(device)).logits
+        targets = torch.from_numpy(self.targets[list(positions)]).to(device)
+        return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+
+    def facts(self) -> Any:
+        """Examples, labels, padding and order."""
+        return [self.examples, self.targets.tolist(), self.padding, self.seed]
+
 
 def train_encoder(
     model: "PreTrainedModel",
@@ -55,6 +119,7 @@ def train_encoder(
     batch_tokens: int = 4096,
     device: str = "auto",
     precision: str = "auto",
+    checkpoint: "Checkpoint | None" = None,
 ) -> tuple[dict, dict]:
     """Train a classifier in place and leave it at its best epoch.
 
@@ -79,6 +144,8 @@ def train_encoder(
         `auto`, `cpu` or `cuda`.
     precision
         `auto` (bfloat16 autocast on a GPU that has it), `float32` or `bfloat16`.
+    checkpoint
+        Where the state of an unfinished training is kept, and found.
 
     Returns
     -------
@@ -90,7 +157,8 @@ def train_encoder(
     """
     ids = {label: index for index, label in enumerate(labels)}
     targets = {part: np.array([ids[label] for label in parts[part].labels]) for part in PARTS}
-    from bias_amplification.language_model.device import choose_device
+    from bias_amplification.language_model.device import choose_device, use_bfloat16
+    from bias_amplification.learning import Recipe, learn
 
     device = choose_device(device)
 
@@ -115,13 +183,18 @@ def train_encoder(
         best.offer(epoch, scores["macro_f1"], scores["loss"], model)
 
     max_tokens = min(training.max_tokens, tokenizer.model_max_length)
-    token_ids = tokenize(tokenizer, parts["train"].texts, max_tokens)
-    examples = [{"ids": i, "label": int(t)} for i, t in zip(token_ids, targets["train"], strict=True)]
+    examples = tokenize(tokenizer, parts["train"].texts, max_tokens)
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = _make_trainer(model, tokenizer, examples, training, seed, device, precision, scratch)
-        trainer.add_callback(_epoch_callback(after_epoch))
-        trainer.train()
+    learn(
+        model.to(device),
+        Labels(examples, targets["train"], tokenizer.pad_token_id, seed),
+        Recipe(training.epochs, training.batch_size, training.learning_rate, training.weight_decay),
+        seed=seed,
+        bfloat16=use_bfloat16(precision, device),
+        checkpoint=checkpoint,
+        after_epoch=after_epoch,
+        memory=best,
+    )
     seconds = time.perf_counter() - started
     model.load_state_dict(best.weights)
     scores = {
@@ -137,71 +210,3 @@ def train_encoder(
         "samples_per_second": training.epochs * len(examples) / seconds,
     }
     return scores, timing
-
-
-def _make_trainer(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    examples: list[dict],
-    training: EncoderTraining,
-    seed: int,
-    device: str,
-    precision: str,
-    scratch: str,
-) -> "Trainer":
-    import torch
-    from torch.utils.data import WeightedRandomSampler
-    from transformers import PrinterCallback, Trainer, TrainingArguments
-
-    def collate(batch: list[dict]) -> dict[str, "torch.Tensor"]:
-        input_ids, mask = pad([example["ids"] for example in batch], tokenizer.pad_token_id)
-        return {
-            "input_ids": input_ids,
-            "attention_mask": mask,
-            "labels": torch.tensor([example["label"] for example in batch]),
-        }
-
-    counts = np.bincount([example["label"] for example in examples])
-    weights = [1.0 / counts[example["label"]] for example in examples]
-
-    class BalancedTrainer(Trainer):
-        def _get_train_sampler(self, train_dataset=None):
-            generator = torch.Generator().manual_seed(seed)
-            return WeightedRandomSampler(weights, len(weights), replacement=True, generator=generator)
-
-    from bias_amplification.language_model.device import use_bfloat16
-
-    on_gpu = device == "cuda"
-    arguments = TrainingArguments(
-        output_dir=scratch,
-        num_train_epochs=training.epochs,
-        per_device_train_batch_size=training.batch_size,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        lr_scheduler_type="linear",
-        optim="adamw_torch_fused",
-        seed=seed,
-        use_cpu=not on_gpu,
-        bf16=use_bfloat16(precision, device),
-        dataloader_pin_memory=on_gpu,
-        save_strategy="no",
-        logging_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-    )
-    # One GPU: Trainer would spread a batch over all that it sees, and make it larger by their number.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    trainer = BalancedTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate)
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-def _epoch_callback(after_epoch) -> "TrainerCallback":
-    from transformers import TrainerCallback
-
-    class AfterEpoch(TrainerCallback):
-        def on_epoch_end(self, args, state, control, **others):
-            after_epoch(round(state.epoch))
-
-    return AfterEpoch()

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_csv, write_table
 from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
 from bias_amplification.measures.encoders import MODEL_FILES, check_folder, load_encoder, obtain_encoder, save_encoder
 from bias_amplification.study.sections import Candidate, EncoderTraining
@@ -43,6 +44,7 @@ def train_leaning_classifier(
     batch_tokens: int = 4096,
     device: str = "auto",
     precision: str = "auto",
+    state: Mapping | None = None,
 ) -> None:
     """Train one candidate on one split and write its folder.
 
@@ -66,6 +68,8 @@ def train_leaning_classifier(
         Whether double quotes are taken out of the texts, as the published code does.
     batch_tokens, device, precision
         See `train_encoder`.
+    state
+        Arguments of `Checkpoint`: where the state of the unfinished training is kept.
 
     Raises
     ------
@@ -74,6 +78,7 @@ def train_leaning_classifier(
     """
     from bias_amplification.measures.encoder_training import train_encoder
 
+    checkpoint = Checkpoint(**(state or {}))
     candidate, training = Candidate.model_validate(dict(candidate)), EncoderTraining.model_validate(dict(training))
     parts = _read_parts(Path(articles), split, labels, remove_quotes)
     key = f"classifier.candidates {candidate.name}"
@@ -88,12 +93,14 @@ def train_leaning_classifier(
         batch_tokens=batch_tokens,
         device=device,
         precision=precision,
+        checkpoint=checkpoint,
     )
     name = {"candidate": candidate.name, "model": candidate.hub_id or candidate.name, "split": split}
     with new_folder(out) as folder:
         save_encoder(model, tokenizer, folder)
         write_json(name | scores, folder / "scores.json")
         write_json(timing, folder / "timing.json")
+    checkpoint.remove()
 
 
 def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bool) -> dict:
@@ -210,6 +217,7 @@ def classify_articles(
     aliases: Mapping[str, str] | None = None,
     batch_tokens: int = 4096,
     device: str = "auto",
+    state: Mapping | None = None,
 ) -> None:
     """Write label probabilities of one generation's articles.
 
@@ -233,6 +241,8 @@ def classify_articles(
         From the classifier's label names to the study's, where they differ.
     batch_tokens, device
         See `predict_probabilities`.
+    state
+        Arguments of `Checkpoint`: where what is done is kept while it goes on.
 
     Raises
     ------
@@ -246,10 +256,19 @@ def classify_articles(
 
     from bias_amplification.measures.encoder_prediction import predict_probabilities
 
+    checkpoint = Checkpoint(**(state or {}))
     probabilities = predict_probabilities(
-        model, tokenizer, texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
+        model,
+        tokenizer,
+        texts,
+        labels,
+        max_tokens=max_tokens,
+        batch_tokens=batch_tokens,
+        device=device,
+        checkpoint=checkpoint,
     )
     write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), out, predictions(labels))
+    checkpoint.remove()
 
 
 def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]) -> pa.Table:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, QUALITY
 from bias_amplification.measures.corruption import CLASSES, grade_sentences
 from bias_amplification.measures.encoders import load_encoder, obtain_encoder, save_encoder
@@ -40,6 +41,7 @@ def train_quality_detector(
     batch_tokens: int = 4096,
     device: str = "auto",
     precision: str = "auto",
+    state: Mapping | None = None,
 ) -> None:
     """Make the detector's folder: trained here on graded corruptions, or a published one with its labels by name.
 
@@ -63,6 +65,8 @@ def train_quality_detector(
         Fixes the corruptions, fresh weights and order.
     batch_tokens, device, precision
         See `train_encoder`.
+    state
+        Arguments of `Checkpoint`: where the state of the unfinished training is kept.
 
     Raises
     ------
@@ -71,6 +75,7 @@ def train_quality_detector(
     """
     from bias_amplification.measures.encoder_training import train_encoder
 
+    checkpoint = Checkpoint(**(state or {}))
     detector, training = Detector.model_validate(dict(detector)), EncoderTraining.model_validate(dict(training))
     table = read_table(articles, CLASSIFIER_ARTICLES, ["title", "body", "copy"])
     table = table.filter(pc.equal(table["copy"], 0))
@@ -89,6 +94,7 @@ def train_quality_detector(
             batch_tokens=batch_tokens,
             device=device,
             precision=precision,
+            checkpoint=checkpoint,
         )
     else:
         model, tokenizer = load_encoder(detector, CLASSES, _KEY, detector.labels)
@@ -97,6 +103,7 @@ def train_quality_detector(
         save_encoder(model, tokenizer, folder)
         write_json({"detector": detector.hub_id or detector.source} | scores, folder / "scores.json")
         write_json(timing, folder / "timing.json")
+    checkpoint.remove()
 
 
 def real_sentences(titles: Sequence[str], bodies: Sequence[str], splitter: str) -> list[str]:
@@ -175,6 +182,7 @@ def score_quality(
     max_tokens: int,
     batch_tokens: int = 4096,
     device: str = "auto",
+    state: Mapping | None = None,
 ) -> None:
     """Write the text quality of one generation's articles.
 
@@ -194,6 +202,8 @@ def score_quality(
         Tokens of a sentence at most.
     batch_tokens, device
         See `predict_probabilities`.
+    state
+        Arguments of `Checkpoint`: where what is done is kept while it goes on.
     """
     from bias_amplification.measures.encoder_prediction import predict_probabilities
 
@@ -201,6 +211,7 @@ def score_quality(
     sentences = [SPLITTERS[splitter](text) for text in table["text"].to_pylist()]
     position = {sentence: i for i, sentence in enumerate(dict.fromkeys(s for found in sentences for s in found))}
     model, tokenizer = load_encoder(Path(detector_folder), CLASSES, _KEY)
+    checkpoint = Checkpoint(**(state or {}))
     probabilities = predict_probabilities(
         model,
         tokenizer,
@@ -209,11 +220,13 @@ def score_quality(
         max_tokens=max_tokens,
         batch_tokens=batch_tokens,
         device=device,
+        checkpoint=checkpoint,
     )
     rows = [article_quality(probabilities[[position[s] for s in found]]) for found in sentences]
     ids = table["article_id"].to_pylist()
     rows = [{"article_id": article_id} | row for article_id, row in zip(ids, rows, strict=True)]
     write_table(pa.Table.from_pylist(rows, QUALITY), out, QUALITY)
+    checkpoint.remove()
 
 
 def article_quality(probabilities: np.ndarray) -> dict[str, float | int | None]:

@@ -62,8 +62,6 @@ def extract_neurons(
     articles = read_table(probe_set, ARTICLES, columns=["title", "body"])
     texts = [f"{row['title']}\n{row['body']}" for row in articles.to_pylist()]
     tokenizer = load_tokenizer(tokenizer_folder)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     model = load_model(model_folder, choose_device(device))
     limits = [n for n in (max_tokens, getattr(model.config, "max_position_embeddings", None)) if n]
     limit = min(limits, default=None)
@@ -181,6 +179,8 @@ def mean_activations(
     """
     import torch
 
+    from bias_amplification.batches import by_length, pad
+
     _check_tokens(model, token_lists)
     device = model.get_input_embeddings().weight.device
     ffn_sums: list[Any] = [0.0] * len(blocks)
@@ -200,43 +200,14 @@ def mean_activations(
     hooks += [(block.block, adder(block_sums, layer)) for layer, block in enumerate(blocks)]
     tokens = 0
     with _hooked(model, hooks), torch.inference_mode():
-        for ids, mask in padded_batches(token_lists, batch_tokens):
-            real = torch.from_numpy(mask.ravel().astype(bool)).to(device)
-            inputs, attention = torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+        for batch in by_length([len(ids) for ids in token_lists], batch_tokens):
+            inputs, attention = (part.to(device) for part in pad([token_lists[i] for i in batch], 0))
+            real = attention.flatten().bool()
             # The head is left out: nothing here needs the logits, the largest tensor of all.
             model.base_model(input_ids=inputs, attention_mask=attention, use_cache=False)
-            tokens += int(mask.sum())
+            tokens += int(attention.sum())
     ffn, block = (torch.stack(sums).cpu().numpy() / tokens for sums in (ffn_sums, block_sums))
     return ffn, block
-
-
-def padded_batches(token_lists: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut texts into batches of similar lengths, longest first, padded on the right with token 0.
-
-    Parameters
-    ----------
-    token_lists
-        The token ids of each text; empty ones are left out.
-    batch_tokens
-        Size of a batch, texts times longest text, at most; a longer text is a batch by itself.
-
-    Yields
-    ------
-    tuple of np.ndarray
-        Token ids and attention mask (1 real, 0 padding), each [texts, longest text], int64.
-    """
-    ordered = sorted((tokens for tokens in token_lists if len(tokens)), key=len, reverse=True)
-    start = 0
-    while start < len(ordered):
-        longest = len(ordered[start])
-        texts = ordered[start : start + max(1, batch_tokens // longest)]
-        ids = np.zeros((len(texts), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, tokens in enumerate(texts):
-            ids[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        yield ids, mask
-        start += len(texts)
 
 
 @contextmanager

@@ -428,6 +428,11 @@ class Compute(Section):
     threads: int = Field(1, ge=1, description="CPU threads of a chain's job. Part of what fixes the bytes.")
     training_threads: int = Field(2, ge=1, description="CPU threads of pretraining, which runs alone.")
     batch_tokens: int = Field(16384, ge=512, description="Tokens measured at once. Changes speed and memory alone.")
+    checkpoint_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="Time between two savings of an unfinished job's state, from which a killed one goes on.",
+    )
     warm: bool = Field(
         True, description="Local jobs fork from one process with the libraries loaded, instead of loading them each."
     )

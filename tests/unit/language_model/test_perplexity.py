@@ -39,7 +39,7 @@ def test_perplexities_equal_a_slow_loop(base: SimpleNamespace, batch_tokens: int
     model = load_model(base.folder)
     sequences = encoded(base, 40)
 
-    found = perplexities(model, sequences, batch_tokens=batch_tokens, pad=0)
+    found = perplexities(model, sequences, batch_tokens=batch_tokens, padding=0)
 
     assert [value is None for value in found] == [False, True, True, False, False]
     for value, tokens in zip(found, sequences, strict=True):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from bias_amplification.language_model.load import load_tokenizer
 from bias_amplification.language_model.texts import (
     article_prompts,
-    batches_by_length,
     cut_blocks,
     encode,
     training_texts,
@@ -59,19 +58,6 @@ def test_lines_hold_what_the_article_holds(title: str, body: str) -> None:
 
     assert "".join(lines).split() == "".join("".join(training_texts(title, body, "article")).splitlines()).split()
     assert all(line.strip() for line in lines)
-
-
-@given(lengths=st.lists(st.integers(0, 300), max_size=60), budget=st.integers(1, 1000))
-def test_batches_are_a_partition_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = batches_by_length(lengths, budget)
-
-    assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
-    for batch in batches:
-        longest = max(lengths[i] for i in batch)
-        assert lengths[batch[0]] == longest
-        assert len(batch) == 1 or longest * len(batch) <= budget
-    flat = [lengths[i] for batch in batches for i in batch]
-    assert flat == sorted(flat, reverse=True)
 
 
 def test_encode_keeps_the_first_tokens_and_adds_none(base: SimpleNamespace) -> None:

@@ -12,7 +12,8 @@ from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model.device import choose_device, use_bfloat16
 from bias_amplification.language_model.load import load_model, save_model
 from bias_amplification.language_model.pretrain import new_model
-from bias_amplification.language_model.training import IGNORED, PadToLongest, Recipe, train
+from bias_amplification.language_model.training import IGNORED, NextToken, train
+from bias_amplification.learning import Recipe
 
 #: Of different lengths, so that batches are padded; the end token, which pads, stands inside one as well.
 EXAMPLES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 0, 14, 15], [16, 17, 18]]
@@ -77,23 +78,81 @@ def test_the_log_follows_the_schedule() -> None:
 
 
 def test_collation_masks_padding_by_position() -> None:
-    batch = PadToLongest(0)([{"input_ids": [7, 0, 8, 0]}, {"input_ids": [9, 10]}])
+    tokens, following = NextToken([[7, 0, 8, 0], [9, 10]], 0, 1).collate([0, 1])
 
-    assert batch["input_ids"].tolist() == [[7, 0, 8, 0], [9, 10, 0, 0]]
-    # The end token inside an example is learned; padding with the same token and the first token are not.
-    assert batch["labels"].tolist() == [[IGNORED, 0, 8, 0], [IGNORED, 10, IGNORED, IGNORED]]
+    assert tokens.tolist() == [[7, 0, 8], [9, 10, 0]]
+    # The end token inside an example is learned; padding with the same token is not.
+    assert following.tolist() == [[0, 8, 0], [10, IGNORED, IGNORED]]
 
 
 def test_padding_does_not_change_the_loss() -> None:
     model = small_model().eval()
-    alone = PadToLongest(0)([{"input_ids": EXAMPLES[1]}])
-    beside = PadToLongest(0)([{"input_ids": EXAMPLES[1]}, {"input_ids": EXAMPLES[0]}])
+    objective = NextToken(EXAMPLES, 0, 1)
 
-    short = model(**alone).logits[0]
-    padded = model(input_ids=beside["input_ids"]).logits[0, :2]
+    apart = sum(objective.loss(model, [position]).item() for position in range(4))
 
-    assert torch.allclose(short, padded, atol=1e-6)
-    assert (beside["labels"][0] != IGNORED).sum() == (alone["labels"] != IGNORED).sum() == 1
+    assert objective.loss(model, [0, 1, 2, 3]).item() == pytest.approx(apart, rel=1e-6)
+    assert objective.terms([0, 1, 2, 3]) == sum(len(example) - 1 for example in EXAMPLES)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+def test_the_same_as_transformers_trainer(tmp_path: Path, warmup: float) -> None:
+    recipe = Recipe(epochs=3, batch_size=3, learning_rate=1e-3, weight_decay=0.1, warmup=warmup)
+    model = small_model()
+    reference = copy.deepcopy(model)
+    objective = NextToken(EXAMPLES, 0, 1)
+
+    log, _ = train(model, EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
+    history = trainer_history(reference, recipe, [objective.order(epoch) for epoch in range(3)], tmp_path)
+
+    assert log.column("loss").to_pylist() == pytest.approx([row["loss"] for row in history], rel=1e-5)
+    assert log.column("learning_rate").to_pylist() == pytest.approx([row["learning_rate"] for row in history])
+    for (name, weight), expected in zip(model.named_parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(weight, expected, atol=1e-5), name
+
+
+def trainer_history(model, recipe: Recipe, orders: list[list[int]], folder: Path) -> list[dict]:
+    """Train by Trainer, with our order of the examples, everything else left to its defaults."""
+    from transformers import Trainer, TrainingArguments
+
+    class Ordered(Trainer):
+        def _get_train_sampler(self, train_dataset=None):
+            left = iter(orders)
+
+            class Sampler(torch.utils.data.Sampler):
+                def __iter__(self):
+                    return iter(next(left))
+
+                def __len__(self):
+                    return len(EXAMPLES)
+
+            return Sampler()
+
+    def collate(rows):
+        longest = max(len(row["ids"]) for row in rows)
+        ids = torch.tensor([row["ids"] + [0] * (longest - len(row["ids"])) for row in rows])
+        labels = torch.tensor([row["ids"] + [-100] * (longest - len(row["ids"])) for row in rows])
+        labels[:, 0] = -100
+        return {"input_ids": ids, "labels": labels}
+
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=recipe.warmup,
+        use_cpu=True,
+        logging_steps=1,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+    )
+    model.loss_type = "ForCausalLM"
+    trainer = Ordered(model, arguments, train_dataset=[{"ids": example} for example in EXAMPLES], data_collator=collate)
+    trainer.train()
+    return [row for row in trainer.state.log_history if "loss" in row]
 
 
 def test_same_seed_same_bytes(base: SimpleNamespace, tmp_path: Path) -> None:

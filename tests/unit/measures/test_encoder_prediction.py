@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bias_amplification.measures.encoder_prediction import batches_by_length, pad, predict_probabilities
+from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoders import obtain_encoder
 from bias_amplification.study.sections import Encoder
 
@@ -42,16 +40,3 @@ def test_columns_follow_the_labels_asked_for(encoder):
 
 def test_no_text_gives_no_row(encoder):
     assert predict_probabilities(*encoder, [], LABELS, max_tokens=40, batch_tokens=64).shape == (0, 3)
-
-
-@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 200))
-def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
-    batches = list(batches_by_length(lengths, budget))
-    assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * max(lengths[p] for p in batch) <= budget for batch in batches)
-
-
-def test_padding_stands_at_the_end():
-    ids, mask = pad([[5, 6, 7], [8]], padding=1)
-    assert ids.tolist() == [[5, 6, 7], [8, 1, 1]]
-    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]

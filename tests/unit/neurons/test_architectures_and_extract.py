@@ -4,8 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -23,7 +21,7 @@ from transformers import (
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
 from bias_amplification.neurons.architectures import ARCHITECTURES
-from bias_amplification.neurons.extract import extract_neurons, neuron_table, padded_batches
+from bias_amplification.neurons.extract import extract_neurons, neuron_table
 
 LAYERS, WIDTH, INNER, VOCABULARY, POSITIONS = 2, 16, 24, 40, 32
 COMMON = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
@@ -174,25 +172,6 @@ def test_empty_texts_count_for_nothing_and_hooks_are_gone():
 
     assert table.equals(neuron_table(model, texts, batch_tokens=64))
     assert all(not module._forward_hooks for module in model.modules())
-
-
-@given(
-    lengths=st.lists(st.integers(0, 12), max_size=20),
-    batch_tokens=st.integers(1, 40),
-)
-def test_batches_hold_every_text_once(lengths, batch_tokens):
-    texts = [[10 * (index + 1) + position for position in range(length)] for index, length in enumerate(lengths)]
-
-    batches = list(padded_batches(texts, batch_tokens))
-
-    found = [row[keep == 1].tolist() for ids, mask in batches for row, keep in zip(ids, mask, strict=True)]
-    assert sorted(found) == sorted(text for text in texts if text)
-    for ids, mask in batches:
-        assert ids.shape == mask.shape
-        assert ids.size <= batch_tokens or len(ids) == 1
-        assert (np.diff(mask, axis=1) <= 0).all()  # padding on the right
-    longest = [ids.shape[1] for ids, _ in batches]
-    assert longest == sorted(longest, reverse=True)
 
 
 def test_unknown_architecture_is_refused_by_its_key():

@@ -1,0 +1,129 @@
+"""What an unfinished job has done so far, so that a killed one goes on instead of starting over."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bias_amplification.artifacts.atomic import new_file
+
+if TYPE_CHECKING:
+    import torch
+
+Saved = tuple[dict[str, "torch.Tensor"], dict[str, Any]]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash tensors, and whatever JSON can tell, into one key.
+
+    Parameters
+    ----------
+    parts
+        Mappings of names to tensors are hashed by their bytes, on whatever device they are; anything else by its
+        JSON form.
+    """
+    import torch
+
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, Mapping) and all(isinstance(value, torch.Tensor) for value in part.values()):
+            for name, tensor in part.items():
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The one file that keeps a job's state while it works.
+
+    Its key is a hash of everything that the result depends on: state of other inputs or parameters is never used. The
+    file appears whole, takes the place of the one before, and goes when the job is done, so that a job keeps one at
+    most.
+
+    Parameters
+    ----------
+    path
+        The safetensors file; None keeps nothing.
+    seconds
+        Least time between two savings.
+    """
+
+    def __init__(self, path: Path | str | None = None, seconds: float = 300.0) -> None:
+        self.path = None if path is None else Path(path)
+        self.seconds = seconds
+        self.key = ""
+        self.saved = time.monotonic()
+
+    def open(self, *parts: Any) -> Saved | None:
+        """Set the key from what the result depends on, and return what was saved under it.
+
+        Parameters
+        ----------
+        parts
+            For `fingerprint`; the versions that round differently are added.
+
+        Returns
+        -------
+        tuple or None
+            Tensors by name, on the CPU, and facts; None if nothing usable was saved.
+        """
+        if self.path is None:
+            return None
+        import torch
+        from safetensors import SafetensorError, safe_open
+
+        self.key = fingerprint(torch.__version__, *parts)
+        self.saved = time.monotonic()
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                about = file.metadata() or {}
+                if about.get("key") != self.key:
+                    print("Saved state belongs to other inputs or parameters: starting over.", flush=True)
+                    return None
+                return {name: file.get_tensor(name) for name in file.keys()}, json.loads(about["facts"])  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            print(f"Saved state cannot be read ({error}): starting over.", flush=True)
+            return None
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return self.path is not None and time.monotonic() - self.saved >= self.seconds
+
+    def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
+        """Save the state, whole or not at all.
+
+        Parameters
+        ----------
+        tensors
+            By name, on any device; none may share memory with another.
+        facts
+            JSON values; floating-point numbers come back exactly.
+        """
+        if self.path is None:
+            return
+        from safetensors.torch import save_file
+
+        about = {"key": self.key, "facts": json.dumps(facts)}
+        with new_file(self.path) as temporary:
+            save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, about)
+        self.saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the state of a job that is done, and folders that have become empty with it."""
+        if self.path is None:
+            return
+        self.path.unlink(missing_ok=True)
+        for folder in list(self.path.parents)[:4]:
+            # Up to the folder of all states; another job may just be making its own.
+            if folder.name == "state" or not folder.is_dir() or any(folder.iterdir()):
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break

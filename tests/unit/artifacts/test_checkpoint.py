@@ -1,0 +1,73 @@
+"""The state of unfinished jobs."""
+
+import pytest
+import torch
+
+from bias_amplification.artifacts.checkpoint import Checkpoint, fingerprint
+
+
+def test_comes_back_exactly_under_the_same_key(tmp_path):
+    path = tmp_path / "state" / "a" / "job.safetensors"
+    tensors = {"x": torch.rand(3, 4), "n": torch.arange(3)}
+    first = Checkpoint(path, seconds=0)
+    assert first.open({"w": torch.ones(2)}, {"rate": 0.1}) is None
+    first.save(tensors, {"losses": [0.1, 1 / 3, float("nan")]})
+
+    found, facts = Checkpoint(path).open({"w": torch.ones(2)}, {"rate": 0.1})
+
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+    assert facts["losses"][:2] == [0.1, 1 / 3]
+    assert [file.name for file in path.parent.iterdir()] == ["job.safetensors"]
+
+
+@pytest.mark.parametrize("parts", [[{"w": torch.zeros(2)}, {"rate": 0.1}], [{"w": torch.ones(2)}, {"rate": 0.2}]])
+def test_state_of_other_inputs_or_parameters_is_not_used(tmp_path, parts, capsys):
+    first = Checkpoint(tmp_path / "job.safetensors")
+    first.open({"w": torch.ones(2)}, {"rate": 0.1})
+    first.save({"x": torch.ones(1)}, {})
+
+    assert Checkpoint(tmp_path / "job.safetensors").open(*parts) is None
+    assert "belongs to other inputs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 5, 90])
+def test_a_damaged_state_is_as_good_as_none(tmp_path, size, capsys):
+    path = tmp_path / "job.safetensors"
+    first = Checkpoint(path)
+    first.open("key")
+    first.save({"x": torch.ones(100)}, {})
+    path.write_bytes(path.read_bytes()[:size])
+
+    assert Checkpoint(path).open("key") is None
+    assert "cannot be read" in capsys.readouterr().out
+
+
+def test_nothing_is_kept_without_a_path_and_nothing_left_after_removal(tmp_path):
+    nowhere = Checkpoint()
+    nowhere.save({"x": torch.ones(1)}, {})
+    nowhere.remove()
+    assert not nowhere.due()
+    kept = Checkpoint(tmp_path / "state" / "rounds" / "a" / "job.safetensors", seconds=0)
+    kept.open("key")
+    kept.save({"x": torch.ones(1)}, {})
+    assert kept.due() == (kept.seconds == 0)
+
+    kept.remove()
+
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_fingerprints_tell_bytes_shapes_names_and_facts_apart():
+    one = torch.arange(4.0)
+    prints = [
+        fingerprint({"a": one}),
+        fingerprint({"b": one}),
+        fingerprint({"a": one.reshape(2, 2)}),
+        fingerprint({"a": one.to(torch.float64)}),
+        fingerprint({"a": one + 1e-7}),
+        fingerprint({"a": one}, 1),
+        fingerprint({"a": one}, "1"),
+    ]
+
+    assert len(set(prints)) == len(prints)
+    assert fingerprint({"a": one}, [1, 2]) == fingerprint({"a": one.clone()}, (1, 2))

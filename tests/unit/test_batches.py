@@ -1,0 +1,64 @@
+"""Batches of like length, padding, and results that survive an interruption."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.batches import by_length, fill, pad
+
+
+@given(
+    lengths=st.lists(st.integers(0, 300), max_size=60),
+    budget=st.integers(1, 1000),
+    most=st.none() | st.integers(1, 9),
+)
+def test_batches_are_a_partition_within_the_budget(lengths: list[int], budget: int, most: int | None) -> None:
+    batches = by_length(lengths, budget, most)
+
+    assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert lengths[batch[0]] == longest
+        assert len(batch) == 1 or longest * len(batch) <= budget
+        assert most is None or len(batch) <= most
+    flat = [lengths[i] for batch in batches for i in batch]
+    assert flat == sorted(flat, reverse=True)
+
+
+def test_padding_stands_at_the_end():
+    ids, mask = pad([[5, 6, 7], [8]], padding=1)
+
+    assert ids.tolist() == [[5, 6, 7], [8, 1, 1]]
+    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
+def squares(computed: list[int], stop: int | None = None):
+    def compute(number, rows):
+        if number == stop:
+            raise KeyboardInterrupt
+        computed.append(number)
+        return torch.tensor(rows, dtype=torch.float64) ** 2
+
+    return compute
+
+
+def test_work_goes_on_after_the_last_batch_saved(tmp_path):
+    batches, computed = [[0, 3], [1], [2, 4]], []
+    checkpoint = Checkpoint(tmp_path / "state" / "job.safetensors", seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        fill(torch.empty(5, dtype=torch.float64), batches, squares(computed, 2), checkpoint=checkpoint, key=["a"])
+
+    found = fill(torch.empty(5, dtype=torch.float64), batches, squares(computed), checkpoint=checkpoint, key=["a"])
+
+    assert found.tolist() == [0, 1, 4, 9, 16]
+    assert computed == [0, 1, 2]
+
+
+def test_work_on_something_else_starts_over(tmp_path):
+    checkpoint, computed = Checkpoint(tmp_path / "job.safetensors", seconds=0), []
+    for key in ("a", "b"):
+        fill(torch.empty(2), [[0], [1]], squares(computed), checkpoint=checkpoint, key=[key])
+
+    assert computed == [0, 1, 0, 1]
