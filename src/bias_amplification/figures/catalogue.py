@@ -227,8 +227,12 @@ def _articles(plan: Plan) -> list[Entry]:
 def _neurons(plan: Plan) -> list[Entry]:
     group, versions = "Neurons", len(list(plan.versions()))
     alpha = plan.study.neurons.alpha
-    told = {"shift": "shifted", "flip": "flipped", "exchange": "exchanged"}
-    moves = ", ".join(told[move] for move in plan.study.neurons.permutations.schemes[0])
+    told = {
+        "shift": "each round's are shifted in a circle",
+        "flip": "the signs of whole rounds are flipped",
+        "exchange": "rounds are exchanged with one another",
+    }
+    moves = " and ".join(told[move] for move in plan.study.neurons.permutations.schemes[0])
     nulls = {"null_file": "neurons/null.parquet", "overlap_file": "neurons/overlap.parquet"}
     return [
         Entry(
@@ -294,9 +298,8 @@ def _neurons(plan: Plan) -> list[Entry]:
             name="counts_against_chance",
             group=group,
             title="Counts of neurons against permuted outcomes",
-            caption=f"How many neurons have p < {alpha:g} when the outcomes' changes are {moves} between rounds and "
-            "generations at random, which leaves every neuron's values and the neurons' correlation alone. Line: the "
-            "count found. p: share of the permutations with as many or more.",
+            caption=f"How many neurons have p < {alpha:g} when the outcomes' changes are permuted ({moves}, at random), "
+            "which leaves every neuron's values and the neurons' correlation alone. Line: the count found. p: share of the permutations with as many or more.",
             function="figures.neuron_nulls:write_counts",
             inputs=nulls,
         ),

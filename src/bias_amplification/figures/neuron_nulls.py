@@ -176,8 +176,10 @@ def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None) -> None:
     axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
     if whole:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    # On a ground of its own, because the line found may stand behind it.
+    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
     axes.annotate(
-        note, (0.97, 0.96), xycoords="axes fraction", ha="right", va="top", fontsize=8.5, color="#333333"
+        note, (0.97, 0.96), xycoords="axes fraction", ha="right", va="top", fontsize=8.5, color="#333333", bbox=ground
     )  # fmt: skip
 
 
