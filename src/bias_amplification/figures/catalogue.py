@@ -298,8 +298,9 @@ def _neurons(plan: Plan) -> list[Entry]:
             name="counts_against_chance",
             group=group,
             title="Counts of neurons against permuted outcomes",
-            caption=f"How many neurons have p < {alpha:g} when the outcomes' changes are permuted ({moves}, at random), "
-            "which leaves every neuron's values and the neurons' correlation alone. Line: the count found. p: share of the permutations with as many or more.",
+            caption=f"How many neurons have p < {alpha:g} when the outcomes' changes are permuted ({moves}, at "
+            "random), which leaves every neuron's values and the neurons' correlation alone. Line: the count found. "
+            "p: share of the permutations with as many or more.",
             function="figures.neuron_nulls:write_counts",
             inputs=nulls,
         ),
