@@ -1,6 +1,7 @@
 # The study: from labelled articles to tables and figures. Stages in the order of the work; what each takes and makes
 # stands at the head of its file.
 import os
+import shutil
 import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
@@ -8,7 +9,8 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from bias_amplification import terminal, warm
 from bias_amplification.artifacts import StudyError
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
-from bias_amplification.study import Plan, check_paths, derive_seed, gpus_per_job, read_study
+from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
+from bias_amplification.study.needs import Needs, check_space
 
 
 configfile: "config/config.yaml"
@@ -22,9 +24,10 @@ except StudyError as fault:
 # Scripts read from here what changes speed and memory alone, which is no parameter: changing it reruns nothing.
 config["compute"] = study.compute.model_dump()
 plan = Plan(study)
+needs = Needs(study)
 RESULTS = study.results
 if workflow.is_main_process and not workflow.dryrun:
-    terminal.show_progress()
+    terminal.show_progress(study.generations)
     if study.compute.warm and workflow.local_exec:
         warm.announce(os.getpid())
 
@@ -52,3 +55,15 @@ rule all:
         rules.measures.input,
         rules.neurons.input,
         rules.figures.input,
+
+
+onstart:
+    try:
+        print(check_space(plan), file=sys.stderr)
+    except StudyError as fault:
+        raise WorkflowError(fault) from None
+
+
+onsuccess:
+    # State of jobs that were killed and are no part of the study any more.
+    shutil.rmtree(f"{RESULTS}/state", ignore_errors=True)

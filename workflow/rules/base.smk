@@ -36,7 +36,7 @@ if study.base_model.source == "pretrain":
             "../../envs/study.yaml"
         threads: study.compute.training_threads
         resources:
-            gpu=gpus_per_job(study.compute.device),
+            **needs("train", gpus=1),
         params:
             settings=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
             seed=derive_seed(study.seed, "pretraining"),
@@ -62,6 +62,8 @@ else:
             f"{RESULTS}/logs/base/obtain.log",
         conda:
             "../../envs/study.yaml"
+        resources:
+            **needs("prepare"),
         params:
             source=study.base_model.model_dump(include={"source", "hub_id", "revision", "path"}),
         message:
@@ -84,7 +86,7 @@ rule generate_base:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("generate", gpus=1),
     params:
         generation=study.generation.model_dump(),
         decoding={"method": "greedy"},

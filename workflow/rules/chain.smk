@@ -16,11 +16,21 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
+# Generations by what becomes of their weights; a pattern without a generation matches nothing.
+KEPT = {
+    kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "none"
+    for kept in (True, False)
+}
 
 
 rule chain:
     input:
-        [f"{RESULTS}/{version.folder}/{file}" for version in plan.versions() for file in CHAIN_FILES],
+        [
+            f"{RESULTS}/{version.folder}/{file}"
+            for version in plan.versions()
+            for file in CHAIN_FILES
+            if file != "model.safetensors" or plan.keeps_weights(version)
+        ],
 
 
 rule compose_training_set:
@@ -32,6 +42,8 @@ rule compose_training_set:
         f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/training_set.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         strategy=lambda wildcards: plan.rounds[wildcards.round].strategy,
         options=lambda wildcards: plan.strategy_options(plan.version(wildcards)),
@@ -57,12 +69,14 @@ rule finetune:
         model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
     log:
         f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/finetune.log",
+    wildcard_constraints:
+        generation=KEPT[True],
     priority: 50
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("train", gpus=study.compute.gpus),
     params:
         origins=lambda wildcards: list(plan.training_sources(plan.version(wildcards))),
         finetuning=lambda wildcards: plan.finetuning(wildcards.round).model_dump(exclude={"initialisation"}),
@@ -70,10 +84,22 @@ rule finetune:
         device=study.compute.device,
         precision=study.compute.precision,
         threads=study.compute.threads,
+        processes=study.compute.gpus if gpus_per_job(study.compute.device) else 1,
     message:
         "{wildcards.round}, generation {wildcards.generation}: fine-tuning"
     script:
         "../scripts/finetune.py"
+
+
+# The same for weights that go once all is made of them (storage.weights).
+use rule finetune as finetune_passing with:
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_log.parquet",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
+        model=temp(f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors"),
+    wildcard_constraints:
+        generation=KEPT[False],
 
 
 rule generate:
@@ -91,7 +117,7 @@ rule generate:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("generate", gpus=1),
     params:
         generation=study.generation.model_dump(),
         decoding=lambda wildcards: plan.rounds[wildcards.round].decoding.model_dump(),

@@ -21,7 +21,7 @@ rule train_classifier:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("train", gpus=1),
     params:
         candidate=lambda wildcards: plan.candidates[wildcards.candidate].model_dump(),
         split="random",
@@ -47,6 +47,8 @@ rule select_classifier:
         f"{RESULTS}/logs/classifier/select.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         candidates=[f"{RESULTS}/classifier/{name}" for name in plan.candidates],
     message:
@@ -70,7 +72,7 @@ rule test_split:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("train", gpus=1),
     params:
         candidates={name: candidate.model_dump() for name, candidate in plan.candidates.items()},
         split=lambda wildcards: wildcards.split,
@@ -100,7 +102,7 @@ rule train_quality_detector:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("train", gpus=1),
     params:
         detector=study.quality.detector.model_dump(),
         training=study.quality.training.model_dump(),

@@ -24,6 +24,8 @@ rule build_corpus:
     priority: 100
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("prepare"),
     params:
         corpus=study.corpus.model_dump(),
         seed=derive_seed(study.seed, "corpus"),
@@ -43,6 +45,8 @@ rule draw_seed_sets:
     priority: 100
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         seed_sets={s.name: s.model_dump() for s in study.seed_sets},
         seed=derive_seed(study.seed, "seed_sets"),
@@ -63,6 +67,8 @@ rule split_classifier_articles:
     priority: 100
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("prepare"),
     params:
         labels=study.corpus.labels,
         resample=study.classifier.resample,
@@ -84,6 +90,8 @@ rule draw_pretraining_articles:
     priority: 100
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("prepare"),
     params:
         label_mix=study.base_model.pretraining.label_mix,
         articles=study.base_model.pretraining.articles,

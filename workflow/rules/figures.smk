@@ -31,6 +31,8 @@ rule draw_figure:
         name="|".join(KINDS["figure"]),
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         function=lambda wildcards: CATALOGUE[wildcards.name].function,
         arguments=lambda wildcards: CATALOGUE[wildcards.name].arguments,
@@ -59,6 +61,8 @@ rule write_table:
         name="|".join(KINDS["table"]),
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         function=lambda wildcards: CATALOGUE[wildcards.name].function,
         arguments=lambda wildcards: CATALOGUE[wildcards.name].arguments,
@@ -84,6 +88,8 @@ rule write_article_page:
         f"{RESULTS}/logs/figures/article_page.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         arguments=CATALOGUE["article_evolution"].arguments,
         round=plan.example_round,
@@ -105,6 +111,8 @@ rule write_index:
         f"{RESULTS}/logs/index.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         entries=[
             {

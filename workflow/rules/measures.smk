@@ -27,7 +27,7 @@ rule classify:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("measure", gpus=1),
     params:
         labels=study.corpus.labels,
         text=study.classifier.text,
@@ -52,7 +52,7 @@ rule score_quality:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("measure", gpus=1),
     params:
         splitter=study.quality.splitter,
         max_tokens=study.quality.training.max_tokens,
@@ -80,7 +80,7 @@ rule score_perplexity:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("measure", gpus=1),
     params:
         max_tokens=study.perplexity.max_tokens,
         device=study.compute.device,
@@ -105,7 +105,7 @@ rule extract_neurons:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        gpu=gpus_per_job(study.compute.device),
+        **needs("measure", gpus=1),
     params:
         architecture=study.neurons.architecture,
         max_tokens=study.neurons.max_tokens,
@@ -131,6 +131,8 @@ rule collect_metrics:
         f"{RESULTS}/logs/metrics.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         versions=plan.measured(),
         labels=study.corpus.labels,

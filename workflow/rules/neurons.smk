@@ -32,6 +32,8 @@ rule assemble_panel:
         f"{RESULTS}/logs/neurons/panel.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         versions=[(version.round, version.generation) for version in plan.versions()],
         labels=study.corpus.labels,
@@ -54,6 +56,8 @@ rule analyse_neurons:
         f"{RESULTS}/logs/neurons/analyse.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
     params:
         choices=NEURON_CHOICES,
     message:
@@ -74,6 +78,8 @@ rule permute_neurons:
         f"{RESULTS}/logs/neurons/permute.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
     params:
         choices=NEURON_CHOICES,
         schemes=study.neurons.permutations.schemes,
@@ -95,6 +101,8 @@ rule calibrate_neurons:
         f"{RESULTS}/logs/neurons/calibrate.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
     params:
         test=NEURON_CHOICES["test"],
         alpha=study.neurons.alpha,
@@ -120,6 +128,8 @@ rule compare_choices:
         f"{RESULTS}/logs/neurons/sensitivity.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
     params:
         choices=NEURON_CHOICES,
         moves=study.neurons.permutations.schemes[0],

@@ -8,6 +8,7 @@ if plan.sharing:
         share_generation
         > compose_training_set
         > finetune
+        > finetune_passing
         > generate
         > classify
         > score_quality
@@ -23,10 +24,27 @@ if plan.sharing:
             f"{RESULTS}/logs/rounds/{{sharer}}/generation_00/share_{{file}}.log",
         wildcard_constraints:
             sharer="|".join(plan.sharing),
-            file="|".join(CHAIN_FILES + MEASURE_FILES).replace(".", "[.]"),
+            file="|".join(
+                file
+                for file in CHAIN_FILES + MEASURE_FILES
+                if file != "model.safetensors" or plan.keeps_weights(Version("", 0))
+            ).replace(".", "[.]"),
         conda:
             "../../envs/study.yaml"
+        resources:
+            **needs("light"),
         message:
             "{wildcards.sharer}, generation 00: {wildcards.file} is another round's too"
         script:
             "../scripts/share_generation.py"
+
+    if not plan.keeps_weights(Version("", 0)):
+
+        ruleorder: share_weights > finetune_passing
+
+        use rule share_generation as share_weights with:
+            output:
+                temp(f"{RESULTS}/rounds/{{sharer}}/generation_00/{{file}}"),
+            wildcard_constraints:
+                sharer="|".join(plan.sharing),
+                file="model[.]safetensors",

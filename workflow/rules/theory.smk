@@ -9,6 +9,8 @@ rule simulate_theory:
         f"{RESULTS}/logs/theory.log",
     conda:
         "../../envs/study.yaml"
+    resources:
+        **needs("light"),
     params:
         samples=study.theory.samples,
         generations=study.theory.generations,

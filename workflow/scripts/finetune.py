@@ -21,5 +21,6 @@ run_job(
     seed=snakemake.params.seed,
     device=snakemake.params.device,
     precision=snakemake.params.precision,
+    processes=snakemake.params.processes,
     state=saved_state(snakemake),
 )

@@ -7,12 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bias_amplification.artifacts.atomic import StudyError, new_file
+from bias_amplification.artifacts.identity import check_identity, identity
+
+_MADE_AS = "made_as"
 
 
 def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     """Write a table whole or not at all, after checking it against its declared schema.
 
-    The bytes depend on the table and the library's version alone: no times, no pandas metadata.
+    The bytes depend on the table, its place among the like and the library's version alone: no times, no pandas
+    metadata.
 
     Parameters
     ----------
@@ -41,7 +45,9 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         if not field.nullable and table.column(field.name).null_count:
             raise ValueError(f"{path}: column {field.name} holds a null")
     with new_file(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+        place = identity(path)
+        named = table.replace_schema_metadata({_MADE_AS: place} if place else None)
+        pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
@@ -64,7 +70,7 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
     Raises
     ------
     StudyError
-        If the file is missing, cut short or has another schema. The message names it and the remedy.
+        If the file is missing, damaged, of another schema or another one's file. The message names it and the remedy.
     """
     path = Path(path)
     if not path.exists():
@@ -79,8 +85,11 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
             f"{path} has other columns than its kind of table (differing: {', '.join(differing) or 'nullability'}): "
             "delete it and run snakemake again."
         )
+    check_identity(path, (found.metadata or {}).get(_MADE_AS.encode(), b"").decode() or None)
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+        return pq.read_table(
+            path, columns=None if columns is None else list(columns), page_checksum_verification=True
+        ).replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
         raise StudyError(f"{path} is damaged ({error}): delete it and run snakemake again.") from error
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.artifacts.provenance import write_metadata
+from bias_amplification.artifacts.provenance import checksum, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
 from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
@@ -125,7 +125,12 @@ def finetune_generation(
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     write_metadata(
-        out / "metadata.json", seed=seed, initial_model=str(initial_model), examples=len(examples), training=figures
+        out / "metadata.json",
+        seed=seed,
+        initial_model=str(initial_model),
+        examples=len(examples),
+        training=figures,
+        checksums={"model.safetensors": checksum(out / "model.safetensors")},
     )
     checkpoint.remove()
 

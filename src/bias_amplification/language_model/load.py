@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder
 from bias_amplification.artifacts.models import check_model_folder
+from bias_amplification.artifacts.provenance import check_made_here
 
 
 def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
@@ -29,6 +30,7 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
         If the folder lacks something or a file is cut short.
     """
     folder = check_model_folder(folder)
+    check_made_here(folder)
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,

@@ -11,7 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.artifacts.provenance import write_metadata
+from bias_amplification.artifacts.provenance import checksum, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
 from bias_amplification.language_model.load import load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
@@ -149,5 +149,11 @@ def pretrain_base_model(
     save_tokenizer(tokenizer, out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    write_metadata(out / "metadata.json", seed=seed, articles=len(texts), training=figures)
+    write_metadata(
+        out / "metadata.json",
+        seed=seed,
+        articles=len(texts),
+        training=figures,
+        checksums={"model.safetensors": checksum(out / "model.safetensors")},
+    )
     checkpoint.remove()

@@ -93,6 +93,11 @@ class Plan:
         """Read a version off anything with a `round` and a `generation`, such as a rule's wildcards."""
         return Version(wildcards.round, int(wildcards.generation))
 
+    def keeps_weights(self, version: Version) -> bool:
+        """Tell whether a version's weights stay after all that is made of them."""
+        kept = self.study.storage.weights
+        return kept == "all" or (kept != "none" and version.generation % kept == 0)
+
     def finetuning(self, name: str) -> Finetuning:
         """Fine-tuning settings of a round, its own epochs and weight decay put in."""
         r = self.rounds[name]

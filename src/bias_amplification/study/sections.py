@@ -418,12 +418,25 @@ class Example(Section):
     round: Name | None = Field(None, description="The round shown; null: the first.")
 
 
+class Storage(Section):
+    """What a study leaves on disk."""
+
+    weights: Literal["all", "none"] | Annotated[int, Field(ge=1)] = Field(
+        "all",
+        description="Model weights that stay: `all`, `none`, or those of every k-th generation. The others are removed "
+        "once their articles, perplexities and neurons are there and the next generation is trained.",
+    )
+
+
 class Compute(Section):
     """Device and precision. `auto` takes what is there."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: CUDA if there, else CPU.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Autocast in training: bfloat16 where the GPU supports it natively, else float32."
+    )
+    gpus: int = Field(
+        1, ge=1, description="GPUs of a fine-tuning job, which share each batch. Ignored on a CPU. Changes last bits."
     )
     threads: int = Field(1, ge=1, description="CPU threads of a chain's job. Part of what fixes the bytes.")
     training_threads: int = Field(2, ge=1, description="CPU threads of pretraining, which runs alone.")

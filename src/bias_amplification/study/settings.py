@@ -20,6 +20,7 @@ from bias_amplification.study.sections import (
     Round,
     Section,
     SeedSet,
+    Storage,
     Strategies,
     Theory,
 )
@@ -45,6 +46,7 @@ class Study(Section):
     neurons: Neurons = Neurons()
     theory: Theory = Theory()
     example: Example = Example()
+    storage: Storage = Storage()
     compute: Compute = Compute()
 
     @model_validator(mode="after")

@@ -1,0 +1,158 @@
+"""What jobs ask a cluster for, and what a study takes on disk."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.study.machine import gpus_per_job
+from bias_amplification.study.plan import Plan
+from bias_amplification.study.settings import Study
+
+_MB = 1_000_000
+_GB = 1_000_000_000
+
+#: Weights of a hub's model whose size is not known before it is here: GPT-2's.
+_UNKNOWN_MODEL = 500 * _MB
+
+#: Tables, logs and figures of a model version, roughly.
+_TABLES = 10 * _MB
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Memory besides the model (MB), memory in sizes of the model, and minutes, of one kind of job."""
+
+    memory: int
+    models: float
+    minutes: int
+
+
+#: Memory: Python with its libraries and the batches' activations; training keeps weights, gradients, two moments and
+#: a saved state. Minutes are for GPT-2 124M on one GPU; an attempt that failed doubles them.
+_NEEDS = {
+    "train": _Need(4000, 6, 120),
+    "generate": _Need(3000, 2, 60),
+    "measure": _Need(4000, 2, 60),
+    "analyse": _Need(2000, 0, 60),
+    "prepare": _Need(3000, 1, 60),
+    "light": _Need(700, 0, 10),
+}
+
+
+def model_bytes(study: Study) -> int | None:
+    """Size of a model version's weights in float32; None if only the hub knows.
+
+    Parameters
+    ----------
+    study
+        The study: for a model from a folder its file is looked at, for one pretrained by the run its size is counted.
+    """
+    base = study.base_model
+    made = Path(study.results) / "base" / "model.safetensors"
+    if base.source == "pretrain":
+        size = base.pretraining
+        block = 12 * size.width**2 + 13 * size.width
+        return 4 * (size.layers * block + (size.vocabulary + size.context + 2) * size.width)
+    if base.source == "folder":
+        return sum(file.stat().st_size for file in Path(base.path).glob("*.safetensors"))
+    return made.stat().st_size if made.exists() else None
+
+
+class Needs:
+    """What each kind of job asks for; an attempt after a failure asks for more.
+
+    Parameters
+    ----------
+    study
+        The study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.model = model_bytes(study) or _UNKNOWN_MODEL
+
+    def __call__(self, kind: str, gpus: int | None = None) -> dict[str, int | Callable[..., int]]:
+        """Return a rule's resources.
+
+        Parameters
+        ----------
+        kind
+            train, generate, measure, analyse, prepare or light.
+        gpus
+            GPUs where one is used; None for a job that computes on the CPU alone.
+        """
+        need = _NEEDS[kind]
+        memory = round(need.memory + need.models * self.model / _MB)
+
+        def mem_mb(wildcards: Any, attempt: int) -> int:
+            return round(memory * 1.5 ** (attempt - 1))
+
+        def runtime(wildcards: Any, attempt: int) -> int:
+            return need.minutes * 2 ** (attempt - 1)
+
+        resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
+        if gpus is not None:
+            resources["gpu"] = gpus * gpus_per_job(self.study.compute.device)
+        return resources
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a study takes on disk, in bytes: in the end, at most on the way, and what is still to be written."""
+
+    model: int | None
+    versions: int
+    kept: int
+    total: int
+    left: int
+    free: int
+
+    def __str__(self) -> str:
+        """Tell it in one line."""
+        size = "of unknown size until the base model is here" if self.model is None else f"of {_size(self.model)}"
+        return (
+            f"Disk: {self.versions} model versions {size}, {self.kept} kept: about {_size(self.total)} in the end, "
+            f"{_size(self.left)} of it still to write; {_size(self.free)} free."
+        )
+
+
+def space(plan: Plan) -> Space:
+    """Compute what a study takes on disk, and what of it is not there yet."""
+    study = plan.study
+    model = model_bytes(study)
+    each = model or _UNKNOWN_MODEL
+    results = Path(study.results)
+    versions = list(plan.versions())
+    kept = [version for version in versions if plan.keeps_weights(version)]
+    total = (len(kept) + 1) * each + len(versions) * _TABLES
+    there = sum((results / version.folder / "model.safetensors").exists() for version in kept)
+    # Saved states and the weights that a chain passes on are there besides, a few at a time.
+    passing = 4 * each
+    left = max(0, total - there * each) + (passing if there < len(kept) or len(kept) < len(versions) else 0)
+    nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
+    return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
+
+
+def check_space(plan: Plan) -> Space:
+    """Refuse to start a study that cannot end for want of space.
+
+    Raises
+    ------
+    StudyError
+        Telling what is needed, what is free, and what to do.
+    """
+    found = space(plan)
+    if found.left > found.free and not (Path(plan.study.results) / "index.html").exists():
+        raise StudyError(
+            f"The study will write about {_size(found.left)} into {plan.study.results}, where {_size(found.free)} are "
+            "free: make room, name another folder in results, or set storage.weights to none or to a number "
+            "(README, Space)."
+        )
+    return found
+
+
+def _size(count: float) -> str:
+    return f"{count / _GB:.1f} GB" if count >= _GB else f"{count / _MB:.0f} MB"

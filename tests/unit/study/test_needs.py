@@ -1,0 +1,67 @@
+"""What jobs ask for and what a study takes on disk."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.study import Plan, read_study
+from bias_amplification.study.needs import Needs, check_space, model_bytes, space
+from bias_amplification.study.plan import Version
+
+ROOT = Path(__file__).parents[3]
+
+
+def make_study(tmp_path, **changes):
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    return read_study(config | {"results": str(tmp_path / "results")} | changes)
+
+
+def test_a_pretrained_model_has_the_size_that_is_told(tmp_path):
+    study = make_study(tmp_path)
+    size = study.base_model.pretraining
+    sizes = {name: getattr(size, name) for name in ("layers", "width", "heads", "context")}
+    model = new_model(**sizes, vocabulary=size.vocabulary, end=0, seed=0)
+
+    assert model_bytes(study) == 4 * sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_requests_grow_with_the_attempt_and_gpus_are_asked_for_where_used(tmp_path):
+    needs = Needs(make_study(tmp_path, compute={"device": "cuda"}))
+
+    asked = needs("train", gpus=2)
+
+    assert asked["gpu"] == 2
+    memory = [asked["mem_mb"](None, attempt=n) for n in (1, 2, 3)]
+    assert memory == sorted(set(memory))
+    assert [asked["runtime"](None, attempt=n) for n in (1, 2, 3)] == [120, 240, 480]
+    assert "gpu" not in needs("light")
+    assert Needs(make_study(tmp_path, compute={"device": "cpu"}))("train", gpus=1)["gpu"] == 0
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
+def test_space_follows_from_the_weights_that_stay(tmp_path, weights, kept):
+    plan = Plan(make_study(tmp_path, storage={"weights": weights}))
+
+    found = space(plan)
+
+    assert (found.versions, found.kept) == (66, kept)
+    assert found.total == (kept + 1) * found.model + 66 * 10_000_000
+    assert str(found).startswith("Disk: 66 model versions of ")
+    assert plan.keeps_weights(Version("balanced_synthetic", 10)) == (weights in ("all", 5, 10, 1))
+
+
+def test_too_little_space_is_told_before_anything_runs(tmp_path, monkeypatch):
+    plan = Plan(make_study(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+
+    with pytest.raises(StudyError, match=r"will write about .* where 1 MB are free: make room, .* storage.weights"):
+        check_space(plan)
+
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "index.html").touch()
+    assert check_space(plan).free == 1_000_000
