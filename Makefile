@@ -1,10 +1,10 @@
-# Four verbs: study, test, format, docs. Each makes the environment that it needs.
+# Verbs: study, unlock, test, test-slurm, format, docs. Each makes the environment that it needs.
 PYTHON ?= python3
 ENVIRONMENT ?= .venv
 BIN = $(ENVIRONMENT)/bin
 CORES ?= all
 
-.PHONY: study test lint format docs lock environment
+.PHONY: study unlock test test-slurm lint format docs lock environment
 .DELETE_ON_ERROR:
 
 study: environment  ## run the embedded study: every table and figure, from nothing
@@ -12,8 +12,19 @@ study: environment  ## run the embedded study: every table and figure, from noth
 	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
 
+unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs, wait for their end, free the folder
+	@if command -v squeue >/dev/null; then \
+		jobs() { squeue --noheader --user "$$(id -un)" --format '%i %Z' | awk -v here="$(CURDIR)" '$$2 == here {print $$1}'; }; \
+		jobs | xargs -r scancel; \
+		while [ -n "$$(jobs)" ]; do sleep 1; done; \
+	fi
+	$(BIN)/snakemake --unlock $(ARGUMENTS)
+
 test: environment lint  ## lint, unit tests and small studies
 	$(BIN)/python -m pytest $(ARGUMENTS)
+
+test-slurm: environment  ## a small study on a real SLURM cluster of one node, which this starts and stops (Debian, Ubuntu)
+	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)
 
 lint: environment
 	$(BIN)/ruff check .

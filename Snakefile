@@ -46,6 +46,27 @@ include: "workflow/rules/theory.smk"
 include: "workflow/rules/figures.smk"
 
 
+# Done where Snakemake runs, not as jobs of a cluster: they take a second or so and need no model.
+localrules:
+    all,
+    corpus,
+    base,
+    chain,
+    measures,
+    neurons,
+    figures,
+    draw_seed_sets,
+    compose_training_set,
+    select_classifier,
+    share_generation,
+    collect_metrics,
+    assemble_panel,
+    draw_figure,
+    write_table,
+    write_article_page,
+    write_index,
+
+
 rule all:
     default_target: True
     input:

@@ -6,6 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Rules that only list what is wanted; Snakemake counts them as jobs.
+_LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "neurons", "figures"})
+
 
 @dataclass
 class _Job:
@@ -47,7 +50,7 @@ class StudyProgress(logging.Filter):
             self.ended.append(record.job_id)
             return False
         if event == "RUN_INFO":
-            self.planned = Counter({rule: n for rule, n in record.stats.items() if rule not in ("total", "all")})
+            self.planned = Counter({rule: n for rule, n in record.stats.items() if rule not in _LISTS | {"total"}})
             self.start = time.time()
             return True
         if event == "PROGRESS":
@@ -55,7 +58,7 @@ class StudyProgress(logging.Filter):
         return not record.getMessage().startswith(("Select jobs to execute", "Execute "))
 
     def _start(self, record: logging.LogRecord) -> bool:
-        if record.rule_name == "all":
+        if record.rule_name in _LISTS:
             return False
         self.jobs[record.jobid] = _Job(
             record.rule_msg or record.rule_name,
@@ -71,8 +74,7 @@ class StudyProgress(logging.Filter):
         ended, self.ended = [self.jobs.pop(i) for i in self.ended if i in self.jobs], []
         if not ended:
             return False
-        # The rule that only lists what is wanted is counted by Snakemake, and is no work.
-        count = f"{record.done}/{record.total - 1}".rjust(9)
+        count = f"{record.done}/{self.planned.total() or record.total}".rjust(9)
         lines = [
             f"{time.strftime('%H:%M:%S')}  {count}  {job.says}: {time.time() - job.started:.0f} s{_result(job.log)}"
             for job in ended
