@@ -1,16 +1,18 @@
-# Verbs: study, unlock, test, test-slurm, format, docs. Each makes the environment that it needs.
+# Verbs: study, resume, unlock, test, test-slurm, format, docs. Each makes the environment that it needs.
 PYTHON ?= python3
 ENVIRONMENT ?= .venv
 BIN = $(ENVIRONMENT)/bin
 CORES ?= all
 
-.PHONY: study unlock test test-slurm lint format docs lock environment
+.PHONY: study resume unlock test test-slurm lint format docs lock environment
 .DELETE_ON_ERROR:
 
 study: environment  ## run the embedded study: every table and figure, from nothing
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
 	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
+
+resume: unlock study  ## go on with a study whose Snakemake was killed
 
 unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs, wait for their end, free the folder
 	@if command -v squeue >/dev/null; then \

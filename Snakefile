@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from bias_amplification import terminal, warm
+from bias_amplification import interrupts, terminal, warm
 from bias_amplification.artifacts import StudyError
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
 from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
@@ -79,6 +79,7 @@ rule all:
 
 
 onstart:
+    interrupts.end_jobs_with_the_head()
     try:
         print(check_space(plan), file=sys.stderr)
     except StudyError as fault:

@@ -1,5 +1,6 @@
 """A call of one function of the package that can be made in another process, and how it is made."""
 
+import errno
 import importlib
 import os
 import sys
@@ -35,6 +36,10 @@ QUIET = {
 }
 
 
+#: What a disk can refuse.
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+
+
 def run_here(task: Task) -> int:
     """Make the call in this process, its output in the log.
 
@@ -64,6 +69,17 @@ def run_here(task: Task) -> int:
         call(**task.arguments)
     except StudyError as fault:
         print(fault, file=sys.stderr, flush=True)
+        return 1
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            traceback.print_exc()
+            return 1
+        print(
+            f"{error.filename or task.log}: {os.strerror(error.errno)}: mend that and run snakemake again, nothing "
+            "finished is lost.",
+            file=sys.stderr,
+            flush=True,
+        )
         return 1
     except Exception:
         traceback.print_exc()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slurm
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CONFIGS = [str(ROOT / "tests" / "workflow" / "tiny.yaml"), str(HERE / "tiny.yaml")]
+CONFIGS = [str(ROOT / "tests" / "workflow" / "tiny.yaml"), str(ROOT / "tests" / "workflow" / "short.yaml")]
 GPU_RULES = ("pretrain_base_model", "finetune", "generate")
 ARTICLES = "results/rounds/balanced_synthetic/generation_01/articles.parquet"
 MODEL = "results/rounds/balanced_synthetic/generation_01/model.safetensors"

@@ -17,8 +17,8 @@ _GB = 1_000_000_000
 #: Weights of a hub's model whose size is not known before it is here: GPT-2's.
 _UNKNOWN_MODEL = 500 * _MB
 
-#: Tables, logs and figures of a model version, roughly.
-_TABLES = 10 * _MB
+#: Tables and logs of a model version, roughly: a share of its weights, and a least size.
+_TABLES = (0.02, 500_000)
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,11 @@ def space(plan: Plan) -> Space:
     study = plan.study
     model = model_bytes(study)
     each = model or _UNKNOWN_MODEL
+    tables = max(round(_TABLES[0] * each), _TABLES[1])
     results = Path(study.results)
     versions = list(plan.versions())
     kept = [version for version in versions if plan.keeps_weights(version)]
-    total = (len(kept) + 1) * each + len(versions) * _TABLES
+    total = (len(kept) + 1) * each + len(versions) * tables
     there = sum((results / version.folder / "model.safetensors").exists() for version in kept)
     # Saved states and the weights that a chain passes on are there besides, a few at a time.
     passing = 4 * each

@@ -50,7 +50,7 @@ def test_space_follows_from_the_weights_that_stay(tmp_path, weights, kept):
     found = space(plan)
 
     assert (found.versions, found.kept) == (66, kept)
-    assert found.total == (kept + 1) * found.model + 66 * 10_000_000
+    assert found.total == (kept + 1) * found.model + 66 * 500_000
     assert str(found).startswith("Disk: 66 model versions of ")
     assert plan.keeps_weights(Version("balanced_synthetic", 10)) == (weights in ("all", 5, 10, 1))
 
