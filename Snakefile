@@ -58,7 +58,6 @@ localrules:
     draw_seed_sets,
     compose_training_set,
     select_classifier,
-    share_generation,
     collect_metrics,
     assemble_panel,
     draw_figure,

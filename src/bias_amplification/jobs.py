@@ -4,11 +4,18 @@ Every script of the workflow ends in a call of `run_job`. The job's output goes 
 mend is one sentence there, anything else a traceback.
 """
 
+import os
+import shutil
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from bias_amplification import warm
-from bias_amplification.tasks import Task, run_here
+from bias_amplification.tasks import DISK_FAULTS, Task, run_here
+
+#: Where Snakemake shows what a job says; the job's own output goes to its log.
+_terminal = os.fdopen(os.dup(2), "w")
 
 
 def plain(value: Any) -> Any:
@@ -46,7 +53,35 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
         Keyword arguments of the function.
     """
     task = Task(function, plain(arguments), str(job.log[0]), int(getattr(job.params, "threads", 1)))
-    status = warm.run(task)
-    if status is None:
-        status = run_here(task)
+    _date_inputs(job)
+    try:
+        status = warm.run(task)
+        if status is None:
+            status = run_here(task)
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        status = 1
+    if status:
+        _tell_a_full_disk(Path(task.log))
     sys.exit(status)
+
+
+def _tell_a_full_disk(log: Path) -> None:
+    """Tell it in the terminal, because the log may be on the disk that is full."""
+    free = shutil.disk_usage(next(folder for folder in log.absolute().parents if folder.exists())).free
+    if free < 1_000_000:
+        print(
+            f"No space left for {log.parent} and what belongs to it: make room and run snakemake again, nothing "
+            "finished is lost.",
+            file=_terminal,
+            flush=True,
+        )
+
+
+def _date_inputs(job: Any) -> None:
+    """Date inputs from the future, which a clock that was set back leaves, to now: outputs would seem older."""
+    now = time.time()
+    for path in job.input:
+        if os.path.exists(path) and os.stat(path).st_mtime > now and os.access(path, os.W_OK):
+            os.utime(path)

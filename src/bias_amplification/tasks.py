@@ -37,7 +37,7 @@ QUIET = {
 
 
 #: What a disk can refuse.
-_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
 def run_here(task: Task) -> int:
@@ -71,7 +71,7 @@ def run_here(task: Task) -> int:
         print(fault, file=sys.stderr, flush=True)
         return 1
     except OSError as error:
-        if error.errno not in _DISK_FAULTS:
+        if error.errno not in DISK_FAULTS:
             traceback.print_exc()
             return 1
         print(

@@ -16,42 +16,63 @@ from conftest import ROOT, TINY, Study, make_study
 
 pytestmark = pytest.mark.slow
 
+SHORT = TINY.with_name("short.yaml")
 MIDDLE = "rounds/balanced_synthetic/generation_01"
-#: State is saved after every step and batch, so that every kill falls between two savings.
-EAGER = "compute: {checkpoint_seconds: 0}\n"
 
 
-def final(study: Study) -> dict[str, str]:
-    """Checksums of everything that must be the same in every run; times and drawings are not."""
-    return {**study.checksums(), **study.checksums("**/*.safetensors"), **study.checksums("neurons/*")}
+class Short(Study):
+    """A study of two rounds of two generations, up to the table of all measures; state is saved after every step."""
+
+    @property
+    def configs(self) -> list[Path]:
+        return [TINY, SHORT, *self.folder.glob("*.yaml")]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.snakemake("chain", "measures", *arguments, configs=self.configs)
+
+    def complete(self, *arguments: str) -> str:
+        return self.finish("chain", "measures", *arguments, configs=self.configs)
+
+    def resume(self) -> None:
+        """What the README tells to do after a kill of Snakemake."""
+        self.finish("--unlock", configs=self.configs)
+        self.complete()
+
+    def final(self) -> dict[str, str]:
+        """Checksums of everything that must be the same in every run; metadata tell times."""
+        return {**self.checksums(), **self.checksums("**/*.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Short:
+    study = Short(make_study(tmp_path_factory.mktemp("faults") / "undisturbed").folder)
+    study.complete()
+    return study
 
 
 @pytest.fixture
-def clone(finished: Study) -> Iterator[Study]:
+def clone(undisturbed: Short) -> Iterator[Short]:
     """A finished study of one's own, with Snakemake's memory of it."""
-    folder = finished.folder.with_name("clone")
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    yield Study(folder)
+    folder = undisturbed.folder.with_name("clone")
+    shutil.copytree(undisturbed.folder, folder, symlinks=True)
+    yield Short(folder)
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def eager(finished: Study) -> Iterator[Study]:
-    """A study that has not run, beside the finished one."""
-    study = make_study(finished.folder.with_name("eager"))
-    (study.folder / "eager.yaml").write_text(EAGER, encoding="utf-8")
-    yield study
-    shutil.rmtree(study.folder)
+def begun(undisturbed: Short) -> Iterator[Short]:
+    """A study of which nothing has run, beside the finished one."""
+    yield Short(make_study(undisturbed.folder.with_name("begun")).folder)
+    shutil.rmtree(undisturbed.folder.with_name("begun"))
 
 
 @contextmanager
-def head(study: Study, *arguments: str, cores: int = 2) -> Iterator[subprocess.Popen]:
+def head(study: Short) -> Iterator[subprocess.Popen]:
     """Snakemake in a process group of its own."""
-    configs = [str(TINY), *map(str, study.folder.glob("*.yaml"))]
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--resources", "gpu=1"]
+    command = [sys.executable, "-m", "snakemake", "chain", "measures", "--cores", "2", "--resources", "gpu=1"]
     with (study.folder / "head.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--configfile", *configs, *arguments],
+            [*command, "--configfile", *map(str, study.configs)],
             cwd=study.folder, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
@@ -62,85 +83,75 @@ def head(study: Study, *arguments: str, cores: int = 2) -> Iterator[subprocess.P
                 process.wait()
 
 
-def wait_for(study: Study, words: str, process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_for(study: Short, words: str, process: subprocess.Popen, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while words not in (study.folder / "head.log").read_text():
         assert process.poll() is None and time.monotonic() < deadline, (study.folder / "head.log").read_text()[-3000:]
         time.sleep(0.05)
 
 
-def resume(study: Study) -> None:
-    """What the README tells to do after a kill of Snakemake."""
-    study.finish("--unlock", configs=[TINY, *study.folder.glob("*.yaml")])
-    study.finish(configs=[TINY, *study.folder.glob("*.yaml")])
-
-
-def test_killed_at_random_moments(finished, eager):
+def test_killed_at_random_moments(undisturbed, begun):
     moments = random.Random(5)
-    kills = 0
-    while kills < 20:
-        with head(eager) as process:
-            # Late enough for some work to be done in each: what was begun before is then found half done.
+    for kill in range(20):
+        with head(begun) as process:
+            # Late enough for some work to be done each time: what was begun before is then found half done.
             try:
-                process.wait(moments.uniform(3, 12))
+                assert process.wait(moments.uniform(3, 9)) == 0, (begun.folder / "head.log").read_text()[-3000:]
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                kills += 1
-            else:
-                assert process.returncode == 0, (eager.folder / "head.log").read_text()[-3000:]
-                # Done before all kills: what was made of the last generations is made again under fire.
-                for version in ("balanced_accumulation", "center_preservation"):
-                    shutil.rmtree(eager.results / f"rounds/{version}/generation_02")
-        eager.snakemake("--unlock", configs=[TINY])
+        begun.finish("--unlock", configs=begun.configs)
+        if kill % 7 == 6:
+            # So that the last generations, too, are made under fire.
+            shutil.rmtree(begun.results / "rounds/center_preservation/generation_01", ignore_errors=True)
 
-    resume(eager)
+    begun.complete()
 
-    assert final(eager) == final(finished)
-    assert not list(eager.results.rglob(".*")), "temporary files are left"
-    assert not (eager.results / "state").exists()
+    assert begun.final() == undisturbed.final()
+    assert not list(begun.results.rglob(".*")), "temporary files are left"
+    assert not (begun.results / "state").exists()
 
 
 @pytest.mark.parametrize(("sent", "group"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)])
-def test_an_interrupted_study_goes_on_without_further_ado(finished, eager, sent, group):
-    with head(eager) as process:
-        wait_for(eager, "generation 01: fine-tuning", process)
+def test_an_interrupted_study_goes_on_without_further_ado(undisturbed, begun, sent, group):
+    with head(begun) as process:
+        wait_for(begun, "generation 01: fine-tuning", process)
         # A terminal sends it to all processes, a scheduler to one.
         (os.killpg if group else os.kill)(process.pid, sent)
         assert process.wait(20) != 0
-    before = eager.times()
+    before = begun.times()
 
-    eager.finish(configs=[TINY, eager.folder / "eager.yaml"])
+    begun.complete()
 
-    assert final(eager) == final(finished)
-    after = eager.times()
+    assert begun.final() == undisturbed.final()
+    after = begun.times()
     models = [name for name in before if name.endswith("articles.parquet")]
     assert models
     assert all(before[name] == after[name] for name in models)
 
 
-def test_a_job_that_outlives_its_killed_head_damages_nothing(finished, eager):
-    (eager.folder / "plain.yaml").write_text("compute: {warm: false}\n", encoding="utf-8")
-    with head(eager, "chain") as process:
-        wait_for(eager, "generation 00: fine-tuning", process)
+def test_a_job_that_outlives_its_killed_head_damages_nothing(undisturbed, begun):
+    (begun.folder / "plain.yaml").write_text("compute: {warm: false}\n", encoding="utf-8")
+    with head(begun) as process:
+        wait_for(begun, "generation 00: fine-tuning", process)
         time.sleep(1)
         process.kill()  # the head alone: its jobs live on
         process.wait()
-    (eager.folder / "plain.yaml").unlink()
+    (begun.folder / "plain.yaml").unlink()
 
-    resume(eager)
+    begun.resume()
 
-    assert final(eager) == final(finished)
+    assert begun.final() == undisturbed.final()
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(finished, eager):
-    eager.results.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", eager.results]).returncode:
+def test_a_full_disk_is_told_and_nothing_is_lost(undisturbed, begun):
+    begun.results.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", begun.results]).returncode:
         pytest.skip("a small disk can be mounted by root alone")
     try:
-        with head(eager) as process:
-            wait_for(eager, "generation 00: writing articles", process)
-            with (eager.results / "filler").open("wb") as filler:
+        with head(begun) as process:
+            wait_for(begun, "generation 00: writing articles", process)
+            with (begun.results / "filler").open("wb") as filler:
                 while True:
                     try:
                         filler.write(bytes(1 << 20))
@@ -148,20 +159,20 @@ def test_a_full_disk_is_told_and_nothing_is_lost(finished, eager):
                     except OSError:
                         break
             assert process.wait(120) != 0
-        said = (eager.folder / "head.log").read_text()
-        (eager.results / "filler").unlink()
-        done = eager.times()
+        said = (begun.folder / "head.log").read_text()
+        (begun.results / "filler").unlink()
+        done = begun.times()
 
-        eager.finish(configs=[TINY, eager.folder / "eager.yaml"])
+        begun.complete()
 
-        assert "No space left on device: mend that and run snakemake again, nothing finished is lost." in said
-        assert final(eager) == final(finished)
-        after = eager.times()
+        assert "make room and run snakemake again, nothing finished is lost." in said, said
+        assert begun.final() == undisturbed.final()
+        after = begun.times()
         whole = [name for name in done if name.startswith(("base/", "corpus/"))]
         assert whole
         assert all(done[name] == after[name] for name in whole)
     finally:
-        subprocess.run(["umount", eager.results], check=True)
+        subprocess.run(["umount", begun.results], check=True)
 
 
 def cut(path: Path) -> None:
@@ -179,74 +190,74 @@ def flip(path: Path) -> None:
 
 
 def swap(path: Path) -> None:
-    shutil.copyfile(path.parents[2] / "balanced_accumulation" / path.parent.name / path.name, path)
+    shutil.copyfile(path.parents[2] / "center_preservation" / path.parent.name / path.name, path)
 
 
 @pytest.mark.parametrize("name", ["articles.parquet", "model.safetensors", "predictions.parquet"])
 @pytest.mark.parametrize("damage", [cut, empty, flip, swap])
-def test_a_damaged_file_is_named_and_deleting_it_mends_all(finished, clone, name, damage):
+def test_a_damaged_file_is_named_and_deleting_it_mends_all(undisturbed, clone, name, damage):
     damaged = clone.results / MIDDLE / name
     damage(damaged)
 
-    refused = clone.snakemake()
+    refused = clone.run()
 
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert f"results/{MIDDLE}/{name}" in said
     assert "delete it and run snakemake again" in said
     damaged.unlink()
-    clone.finish()
-    assert final(clone) == final(finished)
+    clone.complete()
+    assert clone.final() == undisturbed.final()
 
 
 def test_without_snakemakes_memory_nothing_is_made_again(clone):
     shutil.rmtree(clone.folder / ".snakemake")
 
-    assert "Nothing to be done" in clone.finish("--dry-run")
+    assert "Nothing to be done" in clone.complete("--dry-run")
 
 
-def test_a_second_snakemake_is_refused_and_the_first_ends_well(finished, clone):
+def test_a_second_snakemake_is_refused_and_the_first_ends_well(undisturbed, clone):
     (clone.results / MIDDLE / "model.safetensors").unlink()
     with head(clone) as process:
         wait_for(clone, "fine-tuning", process)
-        second = clone.snakemake()
+        second = clone.run()
         assert second.returncode != 0
         assert "cannot be locked" in second.stdout + second.stderr
         assert process.wait(240) == 0
-    assert final(clone) == final(finished)
+    assert clone.final() == undisturbed.final()
 
 
-def test_results_that_cannot_be_written_are_told(finished, clone):
+def test_results_that_cannot_be_written_are_told(undisturbed, clone):
     if os.geteuid() or subprocess.run(["mount", "--bind", clone.results, clone.results]).returncode:
         pytest.skip("a read-only folder needs root here")
     try:
         (clone.results / MIDDLE / "predictions.parquet").unlink()
         subprocess.run(["mount", "-o", "remount,ro,bind", clone.results], check=True)
-        refused = clone.snakemake()
+        refused = clone.run()
         assert refused.returncode != 0
-        assert "Read-only file system" in refused.stdout + refused.stderr
+        assert "Write-protected output files" in refused.stdout + refused.stderr
     finally:
         subprocess.run(["umount", clone.results], check=True)
-    clone.finish()
-    assert final(clone) == final(finished)
+    clone.complete()
+    assert clone.final() == undisturbed.final()
 
 
-def test_a_clock_that_moves_makes_nothing_anew(finished, clone):
+def test_a_clock_that_moves_makes_nothing_anew(undisturbed, clone):
     for shift in (3600, -7200):
         for path in clone.results.rglob("*"):
             if path.is_file():
                 found = path.stat()
                 os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + shift * 10**9))
-        assert "Nothing to be done" in clone.finish("--dry-run")
+        assert "Nothing to be done" in clone.complete("--dry-run")
     # Inputs from the future: what is made of them now looks older than they are.
     for path in (clone.results / MIDDLE).iterdir():
         os.utime(path, (time.time() + 3600, time.time() + 3600))
     (clone.results / MIDDLE / "predictions.parquet").unlink()
 
-    clone.finish()
+    clone.complete()
 
-    assert "Nothing to be done" in clone.finish("--dry-run")
-    assert final(clone) == final(finished)
+    assert "Nothing to be done" in clone.complete("--dry-run")
+    assert clone.final() == undisturbed.final()
 
 
 def test_a_checkout_that_touches_every_file_makes_nothing_anew(clone):
@@ -256,4 +267,4 @@ def test_a_checkout_that_touches_every_file_makes_nothing_anew(clone):
             if path.is_file():
                 os.utime(path)
 
-    assert "Nothing to be done" in clone.finish("--dry-run")
+    assert "Nothing to be done" in clone.complete("--dry-run")

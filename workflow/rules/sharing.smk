@@ -4,6 +4,9 @@
 
 if plan.sharing:
 
+    localrules:
+        share_generation,
+
     ruleorder:
         share_generation
         > compose_training_set
@@ -39,6 +42,9 @@ if plan.sharing:
             "../scripts/share_generation.py"
 
     if not plan.keeps_weights(Version("", 0)):
+
+        localrules:
+            share_weights,
 
         ruleorder: share_weights > finetune_passing
 
