@@ -52,7 +52,8 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
     arguments
         Keyword arguments of the function.
     """
-    task = Task(function, plain(arguments), str(job.log[0]), int(getattr(job.params, "threads", 1)))
+    heavy = f"bias_amplification.{function.split(':')[0]}" in warm.PRELOAD
+    task = Task(function, plain(arguments), str(job.log[0]), int(getattr(job.params, "threads", 1)), heavy)
     _date_inputs(job)
     try:
         status = warm.run(task)

@@ -1,15 +1,19 @@
-"""What a generation is trained on: pure functions of article ids.
+"""What a generation is trained on: functions of article ids.
 
 A training set names texts by origin and id instead of holding them, so that accumulation, which trains generation
 i on i + 1 earlier sets, copies nothing. A new strategy is one function and one entry of `STRATEGIES`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+
+from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_SET
 
 SEED_SET = "seed_set"
 
@@ -102,3 +106,24 @@ def origins(strategy: str, generation: int, options: Options) -> list[str]:
     ids = [str(k) for k in range(4)]
     rows = training_rows(strategy, ids, generation, replace(options, preserved_share=0.5), seed=0)
     return sorted(set(rows.column("origin").to_pylist()), key=lambda origin: (origin != SEED_SET, origin))
+
+
+def compose_training_set(
+    seed_set: Path | str, out: Path | str, *, strategy: str, generation: int, options: Mapping[str, Any], seed: int
+) -> None:
+    """Write which texts a generation is trained on.
+
+    Parameters
+    ----------
+    seed_set
+        The round's seed set (schema `ARTICLES`).
+    out
+        The table to make (schema `TRAINING_SET`).
+    strategy, generation, seed
+        See `training_rows`.
+    options
+        Fields of `Options`.
+    """
+    ids = read_table(seed_set, ARTICLES, ["article_id"]).column("article_id").to_pylist()
+    rows = training_rows(strategy, ids, generation, Options(**options), seed)
+    write_table(rows, out, TRAINING_SET)

@@ -16,13 +16,15 @@ class Task:
     """A call: everything in it can be pickled, so that another process can make it.
 
     `function` is "module:name"; `threads` the CPU threads of numerical libraries, which is part of what fixes the
-    last bits of results.
+    last bits of results. `heavy` says that it needs the libraries that a warm process has loaded: what does not
+    would wait for them longer than for its own.
     """
 
     function: str
     arguments: dict[str, Any]
     log: str
     threads: int = 1
+    heavy: bool = True
     folder: str = field(default_factory=os.getcwd)
 
 

@@ -33,7 +33,7 @@ VARIABLE = "BIAS_AMPLIFICATION_WARM"
 _PATIENCE = 120
 
 #: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU.
-_PRELOAD = (
+PRELOAD = (
     "numpy",
     "pyarrow.parquet",
     "torch",
@@ -71,7 +71,9 @@ def run(task: Task) -> int | None:
     if not folder:
         return None
     try:
-        connection = _connect(Path(folder))
+        connection = _connect(Path(folder), start=task.heavy)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         print(f"No warm process ({error}): the job loads its libraries itself.", file=sys.stderr)
         return None
@@ -89,8 +91,18 @@ def run(task: Task) -> int | None:
     return 1
 
 
-def _connect(folder: Path) -> socket.socket:
-    """Connect to the warm process, starting it if this is the first job."""
+def _connect(folder: Path, *, start: bool) -> socket.socket:
+    """Connect to the warm process, starting it if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none and it is not to be started.
+    OSError
+        If it cannot be reached.
+    """
+    if not start:
+        return _dial(folder)
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
@@ -101,7 +113,7 @@ def _connect(folder: Path) -> socket.socket:
             return _dial(folder)
         log = (folder / "log").open("w")
         server = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, ",".join(_PRELOAD), *sys.path],
+            [sys.executable, "-c", _COMMAND, ",".join(PRELOAD), *sys.path],
             env={**os.environ, **QUIET},
             stdin=subprocess.DEVNULL,
             stdout=log,

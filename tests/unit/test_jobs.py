@@ -105,7 +105,7 @@ def test_other_faults_have_a_traceback(tmp_path: Path, function: str, last: str)
 
 def test_run_job_unpacks_snakemakes_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(threads=3))
+    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(threads=3), input=[])
 
     status = in_fork(lambda: run_job("probe:tell_threads", job))
 
@@ -119,7 +119,7 @@ def test_run_job_exits_with_the_warm_process_status(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(jobs, "run_here", lambda task: pytest.fail("the job ran twice"))
 
     with pytest.raises(SystemExit) as end:
-        run_job("probe:succeed", SimpleNamespace(log=["a.log"], params=SimpleNamespace()), word="x")
+        run_job("probe:succeed", SimpleNamespace(log=["a.log"], params=SimpleNamespace(), input=[]), word="x")
 
     assert end.value.code == 7
     assert seen == [Task("probe:succeed", {"word": "x"}, "a.log", threads=1, folder=os.getcwd())]
@@ -139,3 +139,28 @@ def test_plain_values() -> None:
     assert found == {"files": ["a", "b"], "share": 0.5, "none": None, "yes": True, "pair": [1, "c"]}
     assert type(found["files"]) is list
     assert {type(item) for item in [*found["files"], found["pair"][1]]} == {str}
+
+
+def test_inputs_from_the_future_are_dated_now(tmp_path, monkeypatch):
+    monkeypatch.setattr(warm, "run", lambda task: 0)
+    late, early = tmp_path / "late", tmp_path / "early"
+    for path, shift in ((late, 3600), (early, -3600)):
+        path.touch()
+        os.utime(path, (time.time() + shift,) * 2)
+    before = early.stat().st_mtime_ns
+
+    with pytest.raises(SystemExit):
+        run_job(
+            "probe:succeed", SimpleNamespace(log=["a.log"], params=SimpleNamespace(), input=[str(late), str(early)])
+        )
+
+    assert late.stat().st_mtime <= time.time()
+    assert early.stat().st_mtime_ns == before
+
+
+def test_state_lies_beside_the_logs_under_the_job_s_name():
+    job = SimpleNamespace(
+        log=["results/logs/rounds/a/generation_01/finetune.log"], config={"compute": {"checkpoint_seconds": 5}}
+    )
+
+    assert saved_state(job) == {"path": "results/state/rounds/a/generation_01/finetune.safetensors", "seconds": 5}

@@ -70,7 +70,7 @@ def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess
         (tmp_path / "warm_probe.py").write_text(PROBE)
         monkeypatch.setattr(tempfile, "tempdir", short)
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr(warm, "_PRELOAD", ("warm_probe",))
+        monkeypatch.setattr(warm, "PRELOAD", ("warm_probe",))
         monkeypatch.setenv(warm.VARIABLE, "to be set")
         warm.announce(process.pid)
         yield process
@@ -207,7 +207,7 @@ def test_a_folder_of_another_user_is_refused(
 def test_libraries_that_do_not_load_leave_the_job_to_itself(
     head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(warm, "_PRELOAD", ("no_such_library",))
+    monkeypatch.setattr(warm, "PRELOAD", ("no_such_library",))
 
     assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log"))) is None
     assert "No module named 'no_such_library'" in capfd.readouterr().err

@@ -3,7 +3,7 @@
 from bias_amplification.jobs import run_job
 
 run_job(
-    "language_model.finetune:compose_training_set",
+    "strategies:compose_training_set",
     snakemake,
     seed_set=snakemake.input.seed_set,
     out=snakemake.output[0],

@@ -21,27 +21,6 @@ from bias_amplification.processes import Group, together
 Texts = dict[str, tuple[str, str]]
 
 
-def compose_training_set(
-    seed_set: Path | str, out: Path | str, *, strategy: str, generation: int, options: Mapping[str, Any], seed: int
-) -> None:
-    """Write which texts a generation is trained on.
-
-    Parameters
-    ----------
-    seed_set
-        The round's seed set (schema `ARTICLES`).
-    out
-        The table to make (schema `TRAINING_SET`).
-    strategy, generation, seed
-        See `strategies.training_rows`.
-    options
-        Fields of `strategies.Options`.
-    """
-    ids = read_table(seed_set, ARTICLES, ["article_id"]).column("article_id").to_pylist()
-    rows = strategies.training_rows(strategy, ids, generation, strategies.Options(**options), seed)
-    write_table(rows, out, TRAINING_SET)
-
-
 def finetune_generation(
     training_set: Path | str,
     sources: Mapping[str, Path | str],

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
 from bias_amplification.language_model import finetune
@@ -33,7 +34,7 @@ def sources(base: SimpleNamespace, tmp_path: Path) -> dict[str, Path]:
 
 
 def compose(base: SimpleNamespace, out: Path, strategy: str, generation: int) -> Path:
-    finetune.compose_training_set(
+    strategies.compose_training_set(
         base.seed_set, out, strategy=strategy, generation=generation, options={"preserved_share": 0.34}, seed=1
     )
     return out
