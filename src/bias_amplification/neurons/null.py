@@ -12,7 +12,7 @@ from bias_amplification.artifacts.schemas import NEURON_NULL, NEURON_OVERLAP, NE
 from bias_amplification.neurons.analyse import OUTCOMES, nullable
 from bias_amplification.neurons.designs import RegressionSettings, make_rows
 from bias_amplification.neurons.panel import Outcomes, measure_columns, neuron_keys, read_outcomes, stream_layers
-from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcome
+from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcomes
 from bias_amplification.neurons.sets import chance_overlap, verdict
 
 
@@ -93,7 +93,7 @@ def permute_neurons(
 def permuted_pair(
     outcomes: Outcomes, bias: str, quality: str, moves: Sequence[str], number: int, seed: int
 ) -> tuple[list[np.ndarray], bool]:
-    """Permute bias and quality together.
+    """Permute bias and quality by the same moves.
 
     Returns
     -------
@@ -102,10 +102,8 @@ def permuted_pair(
     complete : bool
         Whether these are all permutations there are.
     """
-    drawn = [permute_outcome(y, outcomes.rounds, moves, number, seed) for y in outcomes.pair(bias, quality)]
-    # Gaps of one outcome alone leave it with other permutations, perhaps fewer: as many as both have.
-    many = min(len(permuted) for permuted, _ in drawn)
-    return [permuted[:many] for permuted, _ in drawn], all(complete for _, complete in drawn)
+    pair = outcomes.pair(bias, quality)
+    return permute_outcomes(pair, outcomes.rounds, outcomes.generations, moves, number, seed)
 
 
 def summarise(null: Null, place: int | None, numbers: Sequence[int], alpha: float) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What chance gives: outcomes permuted over the rounds, and every neuron tested again on each.
 
 A permutation moves an outcome's changes from generation to generation. It keeps the serial dependence inside a round,
-moves bias and quality together, and leaves the neurons alone, so the neurons' correlation with one another and the
-outcomes' correlation with each other stay what they are. Three moves can be combined:
+moves bias and quality by the same moves, and leaves the neurons alone, so the neurons' correlation with one another and
+the outcomes' correlation with each other stay what they are. Three moves can be combined:
 
 - "shift": the changes of each round go round in a circle. Fair if changes are alike over generations; where steps
   shrink, in outcome and neurons alike, it takes that for an effect.
@@ -21,7 +21,7 @@ cost three products [permutations, rows or pairs] x [rows or pairs, neurons] and
 import math
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import permutations as orders
@@ -58,19 +58,23 @@ class Permutations:
     """Whether these are all that there are, each once."""
 
 
-def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int, seed: int) -> Permutations:
+def draw_permutations(
+    lengths: Sequence[int], moves: Sequence[str], number: int, seed: int, kinds: Sequence[Hashable] | None = None
+) -> Permutations:
     """Draw permutations, or list all if there are no more than asked for.
 
     Parameters
     ----------
     lengths
-        How many changes each round has; only rounds with equally many trade places.
+        How many changes of each round can go round.
     moves
         Of `MOVES`.
     number
         How many besides the one that changes nothing.
     seed
         Fixes the draws.
+    kinds
+        [rounds], only rounds of one kind trade places; by default those with equally many changes.
 
     Raises
     ------
@@ -82,8 +86,8 @@ def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int,
         raise ValueError(f"moves must be of {', '.join(MOVES)}, not {unknown[0]!r}")
     rounds = len(lengths)
     alike = defaultdict(list)
-    for place, length in enumerate(lengths):
-        alike[length].append(place)
+    for place, kind in enumerate(lengths if kinds is None else kinds):
+        alike[kind].append(place)
     shifts = [range(max(1, length)) if "shift" in moves else range(1) for length in lengths]
     signs = [(1, -1) if "flip" in moves else (1,)] * rounds
     classes = list(alike.values())
@@ -119,45 +123,71 @@ def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int,
     )
 
 
-def permute_outcome(
-    outcome: np.ndarray, rounds: Sequence[str], moves: Sequence[str], number: int, seed: int
-) -> tuple[np.ndarray, bool]:
-    """Permute an outcome's changes over the rounds.
+def permute_outcomes(
+    outcomes: Sequence[np.ndarray],
+    rounds: Sequence[str],
+    generations: Sequence[int],
+    moves: Sequence[str],
+    number: int,
+    seed: int,
+) -> tuple[list[np.ndarray], bool]:
+    """Permute the changes of several outcomes over the rounds, each outcome by the same moves.
 
     Parameters
     ----------
-    outcome
-        [versions], NaN where there is none: the change over a gap counts as one change.
-    rounds
+    outcomes
+        Each [versions], NaN where there is none: the change over a gap counts as one change.
+    rounds, generations
         [versions], a round's versions together.
     moves, number, seed
-        As for `draw_permutations`; the same seed moves every outcome with the same gaps alike.
+        As for `draw_permutations`.
 
     Returns
     -------
-    permuted : np.ndarray
-        [permutations, versions], the outcome itself first. A round that trades places takes its first level along.
+    permuted : list of np.ndarray
+        Each [permutations, versions], the outcome itself first. A round that trades places takes its first level along.
     complete : bool
         Whether these are all permutations there are.
+
+    Notes
+    -----
+    Rounds trade places only if they have the same generations and every outcome the same gaps in both. A round in which
+    two outcomes with changes have different gaps does not go round, because no circle would keep them in step.
     """
-    names = np.asarray(rounds)
-    known = [np.flatnonzero((names == name) & np.isfinite(outcome)) for name in dict.fromkeys(rounds)]
-    known = [versions for versions in known if len(versions)]
-    lengths = [len(versions) - 1 for versions in known]
-    drawn = draw_permutations(lengths, moves, number, seed)
+    names, numbers = np.asarray(rounds), np.asarray(generations)
+    known = [
+        [np.flatnonzero((names == name) & np.isfinite(outcome)) for outcome in outcomes]
+        for name in dict.fromkeys(rounds)
+    ]  # [rounds][outcomes], versions
+    known = [versions for versions in known if any(map(len, versions))]
+    kinds = [tuple(tuple(numbers[one].tolist()) for one in versions) for versions in known]
+    # An outcome of one version has no change that could fall out of step.
+    circles = [{kind for kind in round_kinds if len(kind) > 1} for round_kinds in kinds]
+    lengths = [len(next(iter(circle))) - 1 if len(circle) == 1 else 0 for circle in circles]
+    drawn = draw_permutations(lengths, moves, number, seed, kinds)
+    return [
+        _move(outcome, [versions[index] for versions in known], drawn) for index, outcome in enumerate(outcomes)
+    ], drawn.complete
+
+
+def _move(outcome: np.ndarray, known: Sequence[np.ndarray], drawn: Permutations) -> np.ndarray:
+    """Apply the moves to one outcome, of which each round has the versions `known`: [permutations, versions]."""
+    lengths = [max(0, len(versions) - 1) for versions in known]
     changes = np.zeros((len(known), max(lengths, default=0)))
-    starts = np.array([outcome[versions[0]] for versions in known])
+    starts = np.array([outcome[versions[0]] if len(versions) else np.nan for versions in known])
     for place, versions in enumerate(known):
         changes[place, : lengths[place]] = np.diff(outcome[versions])
     permuted = np.tile(outcome, (len(drawn.source), 1))
     for place, versions in enumerate(known):
+        if not len(versions):
+            continue
         source = drawn.source[:, place]
         index = (np.arange(lengths[place]) - drawn.shift[:, place, None]) % max(1, lengths[place])
         moved = changes[source[:, None], index] * drawn.sign[:, place, None]
         permuted[:, versions[0]] = starts[source]
         permuted[:, versions[1:]] = starts[source][:, None] + np.cumsum(moved, axis=1)
     permuted[0] = outcome  # not even rounded
-    return permuted, drawn.complete
+    return permuted
 
 
 class Statistics:
