@@ -192,7 +192,8 @@ NEURON_REGRESSION = pa.schema(
 )
 
 #: One row a measure: sets of neurons with p below `alpha` for each outcome and for both (paper, section 4.4).
-#: `column` is the neurons column that was read, `rows` the regression's rows. `tested` could be in both sets;
+#: `column` is the neurons column that was read; `rows`, `lags` and `lags_plugin` are those of the regressions on bias
+#: (text quality may be known of fewer versions: `NEURON_OVERLAP` has both). `tested` could be in both sets;
 #: `expected_both` and `p_overlap` (hypergeometric, `both` or more) are for independent sets among these. `_bh`
 #: counts hold the false discovery rate at `alpha`, `_by` counts under any dependence; `_bonferroni` counts hold the
 #: family-wise error; `_plugin` counts use the plug-in rule's lags. `true_nulls_*`: Storey's estimate of the share

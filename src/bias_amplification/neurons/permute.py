@@ -36,7 +36,7 @@ from bias_amplification.neurons.designs import (
     count_lags,
     data_driven_bandwidth,
 )
-from bias_amplification.neurons.regress import ROUNDING, centre
+from bias_amplification.neurons.regress import ROUNDING, centre, regress
 
 MOVES = ("shift", "flip", "exchange")
 
@@ -201,29 +201,20 @@ class Statistics:
         Of the regression, those without an outcome left out.
     settings
         How the slope is tested.
-    all_rows
-        How many rows there are with those left out, which the plug-in rule counts.
-
-    Attributes
-    ----------
     tested
-        [all neurons], which of them change at all and are finite; only these have statistics.
+        [all neurons], which to prepare; the others have no statistics. They must change and be finite.
     """
 
-    def __init__(self, neurons: np.ndarray, rows: Rows, settings: RegressionSettings, all_rows: int) -> None:
+    def __init__(self, neurons: np.ndarray, rows: Rows, settings: RegressionSettings, tested: np.ndarray) -> None:
         self.rows, self.settings = rows, settings
         self.constants = rows.constants(settings.fixed_effects)
         self.freedom = len(rows.after) - 2 - int(self.constants.max(initial=0))
-        finite = np.isfinite(neurons).all(axis=0)
-        x = centre(rows.of(np.where(finite, neurons, 0.0)), self.constants) if len(rows.after) else neurons[:0]
-        spread = np.abs(x).max(axis=0, initial=0.0)
-        self.tested = finite & (spread > ROUNDING * np.abs(np.where(finite, neurons, 0.0)).max(axis=0))
-        if self.freedom < 1:
-            self.tested &= False
-        z = x[:, self.tested] / spread[self.tested]
+        self.tested = tested
+        x = centre(rows.of(neurons[:, tested]), self.constants)
+        z = x / np.abs(x).max(axis=0, initial=0.0)
         self.z = z / np.sqrt(np.square(z).sum(axis=0))
         self.factor = len(rows.after) / max(1, self.freedom) if settings.small_sample else 1.0
-        self.lags = count_lags(settings.lags, all_rows)
+        self.lags = count_lags(settings.lags, len(rows.after))
         self._prepare()
 
     def _prepare(self) -> None:
@@ -316,7 +307,7 @@ class Null:
     same_sign: np.ndarray
     """[layers, permutations], neurons whose slopes for bias and quality have one sign."""
     tested: np.ndarray
-    """[layers], neurons tested."""
+    """[layers], neurons tested on both outcomes: those that the unpermuted regressions give no reason against."""
     maximum: np.ndarray
     """[2, permutations], largest t squared of all neurons: bias, quality."""
     observed: np.ndarray
@@ -368,16 +359,18 @@ def fill_layer(
     from threadpoolctl import threadpool_limits
 
     statistics = [
-        Statistics(neurons, rows.only(np.isfinite(rows.of(outcome[0]))), settings, len(rows.after))
+        Statistics(
+            neurons,
+            rows.only(np.isfinite(rows.of(outcome[0]))),
+            settings,
+            regress(neurons, outcome[0], rows, settings).reason == "",
+        )
         for outcome in outcomes
     ]
     changes = [one.changes(outcome) for one, outcome in zip(statistics, outcomes, strict=True)]
-    # An outcome that never changes has no test, and takes from the other none but the comparison of the two.
-    live = [
-        bool(one.tested.any()) and bool(np.abs(y[0]).max() > ROUNDING * np.nanmax(np.abs(outcome[0])))
-        for one, y, outcome in zip(statistics, changes, outcomes, strict=True)
-    ]
-    tested = statistics[0].tested & statistics[1].tested if all(live) else np.zeros(neurons.shape[1], dtype=bool)
+    # An outcome that has no test takes from the other none but the comparison of the two.
+    live = [bool(one.tested.any()) for one in statistics]
+    tested = statistics[0].tested & statistics[1].tested
     limits = [one.threshold(alpha) for one in statistics]
     within = [tested[one.tested] for one in statistics]
     # Of which neurons each outcome's own set and maximum are made: all that it can be tested on.

@@ -41,13 +41,13 @@ def test_statistics_are_those_of_one_regression_at_a_time(lags, difference, fixe
     permuted = permute_alone(y[0], names, numbers, ["shift", "flip", "exchange"], 20, seed=3)
 
     kept = rows.only(np.isfinite(rows.of(y[0])))
-    statistics = Statistics(x, kept, settings, len(rows.after))
+    tested = np.arange(12) != 4
+    statistics = Statistics(x, kept, settings, tested)
     slope, squared = statistics.of(statistics.changes(permuted))
 
-    assert statistics.tested.tolist() == [True] * 4 + [False] + [True] * 7
     for permutation, outcome in enumerate(permuted):
         expected = regress(x, outcome, rows, settings)
-        tested = expected.reason == ""
+        assert ((expected.reason == "") == tested).all()
         np.testing.assert_allclose(squared[permutation], expected.statistic[tested] ** 2, rtol=1e-9)
         np.testing.assert_array_equal(np.sign(slope[permutation]), np.sign(expected.estimate[tested]))
 
@@ -58,7 +58,7 @@ def test_the_threshold_is_where_p_is_alpha():
     for reference in ("t", "normal"):
         settings = RegressionSettings(reference=reference)
         found = regress(x, y[0], rows, settings)
-        limit = Statistics(x, rows, settings, len(rows.after)).threshold(0.3)
+        limit = Statistics(x, rows, settings, np.full(12, True)).threshold(0.3)
         assert ((found.statistic**2 > limit) == (found.p_value < 0.3)).all()
         assert 0 < (found.p_value < 0.3).sum() < 12
 
@@ -209,6 +209,25 @@ def test_an_outcome_that_never_changes_leaves_the_other_standing():
     assert null.tested[0] == 0
     assert not null.counts[1:].any() and not null.matched.any() and not null.exceeded[1].any()
     assert np.isnan(null.observed[1]).all() and np.isnan(null.rank_agreement).all()
+
+
+def test_what_the_regression_refuses_is_tested_nowhere():
+    names, numbers, x, y = random_study()
+    x[:, 0] = 3 * y[0] + 1  # a perfect fit
+    x[:, 1] = np.where(np.arange(28) < 7, y[0], 0)  # no change where the other rounds are, and
+    x[:, 2], x[5, 2] = 0, 1  # one spike
+    y[1, 7:] = 0.5
+    rows, settings = make_rows(names, numbers, "within"), RegressionSettings(lags=0)
+    outcomes = permute_outcomes(y, names, numbers, ["flip"], 15, seed=2)[0]
+    null = Null.empty(1, 16, 12)
+
+    fill_layer(null, 0, slice(0, 12), x, outcomes, rows, settings, 0.3)
+
+    reasons = [regress(x, one, rows, settings).reason for one in y]
+    assert "perfect fit" in reasons[0]
+    np.testing.assert_array_equal(np.isnan(null.observed), [one != "" for one in reasons])
+    np.testing.assert_array_equal(null.exceeded == 0, [one != "" for one in reasons])
+    assert null.tested[0] == ((reasons[0] == "") & (reasons[1] == "")).sum() < 12
 
 
 def test_nothing_is_tested_on_too_few_rows():
