@@ -40,6 +40,9 @@ from bias_amplification.neurons.regress import ROUNDING, centre, regress
 
 MOVES = ("shift", "flip", "exchange")
 
+#: The comparisons of the two outcomes are permuted in three ways: both outcomes move, or one of them alone.
+MOVED = ("both", "bias", "quality")
+
 #: Numbers of one block of permutations x neurons: its temporaries stay in a core's cache.
 BLOCK = 2**17
 
@@ -301,11 +304,17 @@ class Null:
     counts: np.ndarray
     """[3, layers, permutations], neurons below alpha: bias, quality, both."""
     matched: np.ndarray
-    """[layers, permutations], overlap of sets as large as those found, made of each layer's strongest neurons."""
+    """[3, layers, permutations], as `MOVED` says: overlap of sets as large as those found, made of each layer's
+    strongest neurons."""
     rank_agreement: np.ndarray
-    """[layers, permutations], Spearman's correlation of |t| for bias with |t| for quality; NaN for under 2 neurons."""
+    """[3, layers, permutations]: Spearman's correlation of |t| for bias with |t| for quality; NaN for under 2
+    neurons."""
     same_sign: np.ndarray
-    """[layers, permutations], neurons whose slopes for bias and quality have one sign."""
+    """[3, layers, permutations]: neurons whose slopes for bias and quality have one sign."""
+    tested_alone: np.ndarray
+    """[2, layers], neurons tested on bias, on quality."""
+    sizes: np.ndarray
+    """[2, layers], how many of the neurons tested on both are below alpha in fact."""
     tested: np.ndarray
     """[layers], neurons tested on both outcomes: those that the unpermuted regressions give no reason against."""
     maximum: np.ndarray
@@ -321,9 +330,11 @@ class Null:
         shape = (layers, permutations)
         return cls(
             counts=np.zeros((3, *shape), dtype=np.int32),
-            matched=np.zeros(shape, dtype=np.int32),
-            rank_agreement=np.full(shape, np.nan),
-            same_sign=np.zeros(shape, dtype=np.int32),
+            matched=np.zeros((3, *shape), dtype=np.int32),
+            rank_agreement=np.full((3, *shape), np.nan),
+            same_sign=np.zeros((3, *shape), dtype=np.int32),
+            tested_alone=np.zeros((2, layers), dtype=np.int64),
+            sizes=np.zeros((2, layers), dtype=np.int64),
             tested=np.zeros(layers, dtype=np.int64),
             maximum=np.zeros((2, permutations)),
             observed=np.full((2, neurons), np.nan),
@@ -377,12 +388,18 @@ def fill_layer(
     seen = [np.flatnonzero(one.tested) + columns.start for one in statistics]
     many = int(tested.sum())
     null.tested[place] = many
-    observed, sizes = [np.zeros(0)] * 2, [0, 0]
+    null.tested_alone[:, place] = [one.tested.sum() for one in statistics]
+    observed = [np.zeros(0)] * 2
+    found: list[tuple[np.ndarray, ...]] = []
     for index in np.flatnonzero(live):
-        squared = statistics[index].of(changes[index][:1])[1][0]
+        slope, squared = (values[0] for values in statistics[index].of(changes[index][:1]))
         null.observed[index, seen[index]] = squared
         observed[index] = squared * (1 - 1e-9)
-        sizes[index] = int((squared[within[index]] > limits[index]).sum())
+        squared, slope = squared[within[index]], slope[within[index]]
+        null.sizes[index, place] = (squared > limits[index]).sum()
+        rank = _ranks(squared[None])[0]
+        found.append((rank, rank >= many - null.sizes[index, place], slope > 0))
+    sizes = null.sizes[:, place]
 
     def work(block: slice) -> dict[int, np.ndarray]:
         exceeded, ranks, chosen, signs = {}, [], [], []
@@ -401,12 +418,13 @@ def fill_layer(
         if not many:
             return exceeded
         null.counts[2, place, block] = (chosen[0] & chosen[1]).sum(axis=1)
-        null.same_sign[place, block] = (signs[0] == signs[1]).sum(axis=1)
         strongest = [rank >= many - size for rank, size in zip(ranks, sizes, strict=True)]
-        null.matched[place, block] = (strongest[0] & strongest[1]).sum(axis=1)
-        if many > 1:
-            apart = np.square(ranks[0] - ranks[1], dtype=np.float64).sum(axis=1)
-            null.rank_agreement[place, block] = 1 - 6 * apart / (many * (many**2 - 1))
+        moved = list(zip(ranks, strongest, signs, strict=True))
+        for way, (first, second) in enumerate((moved, (moved[0], found[1]), (found[0], moved[1]))):
+            null.matched[way, place, block] = (first[1] & second[1]).sum(axis=1)
+            null.same_sign[way, place, block] = (first[2] == second[2]).sum(axis=1)
+            if many > 1:
+                null.rank_agreement[way, place, block] = _spearman(first[0], second[0])
         return exceeded
 
     length = max(1, BLOCK // max(1, neurons.shape[1]))
@@ -417,14 +435,25 @@ def fill_layer(
         for exceeded in pool.map(work, blocks):
             for index, count in exceeded.items():
                 null.exceeded[index, seen[index]] += count
+    # Unmoved, the three are one; not even rounding may tell them apart.
+    for values in (null.matched, null.same_sign, null.rank_agreement):
+        values[1:, place, 0] = values[0, place, 0]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Rank each line of [lines, neurons], smallest 0."""
     order = np.argsort(values, axis=1)
-    ranks = np.empty(values.shape, dtype=np.int32)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape), axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(values.shape[1], dtype=np.float64), values.shape), axis=1)
     return ranks
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlate ranks without ties, 0 and up, of which one may be the same for all lines: [lines]."""
+    many = first.shape[-1]
+    products = np.einsum("...j,...j->...", first, second)
+    middle = (many - 1) / 2
+    return 12 * (products / many - middle**2) / (many**2 - 1)
 
 
 def permutation_p_value(values: np.ndarray) -> float:

@@ -164,17 +164,24 @@ def test_a_layer_is_counted_as_one_regression_after_another_would():
     np.testing.assert_array_equal(null.exceeded[:, 10:][:, tested], expected)
     assert not null.exceeded[:, :10].any() and not null.exceeded[:, 17].any()
     same = [np.sign(a.estimate) == np.sign(b.estimate) for a, b in zip(*fits, strict=True)]
-    np.testing.assert_array_equal(null.same_sign[1], np.sum(same, axis=1))
-    ranked = [spearmanr(a, b).statistic for a, b in zip(*squared, strict=True)]
-    np.testing.assert_allclose(null.rank_agreement[1], ranked, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(null.same_sign[0, 1], np.sum(same, axis=1))
     sizes = below[:, 0].sum(axis=1)
     top = [
         [set(np.argsort(line)[len(line) - size :]) for line in lines]
         for lines, size in zip(squared, sizes, strict=True)
     ]
-    np.testing.assert_array_equal(null.matched[1], [len(a & b) for a, b in zip(*top, strict=True)])
+    slopes = np.array([[fit.estimate > 0 for fit in line] for line in fits])
+    # Both outcomes moved, bias alone, quality alone.
+    for way, (bias, quality) in enumerate([(range(61), range(61)), (range(61), [0] * 61), ([0] * 61, range(61))]):
+        lines = list(zip(bias, quality, strict=True))
+        ranked = [spearmanr(squared[0, a], squared[1, b]).statistic for a, b in lines]
+        np.testing.assert_allclose(null.rank_agreement[way, 1], ranked, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(null.matched[way, 1], [len(top[0][a] & top[1][b]) for a, b in lines])
+        np.testing.assert_array_equal(null.same_sign[way, 1], [(slopes[0, a] == slopes[1, b]).sum() for a, b in lines])
+    assert null.sizes[:, 1].tolist() == sizes.tolist()
+    assert null.tested_alone.tolist() == [[0, 39], [0, 39]]
     assert null.tested.tolist() == [0, 39]
-    assert null.matched[1, 0] == null.counts[2, 1, 0] > 0
+    assert null.matched[0, 1, 0] == null.counts[2, 1, 0] > 0
 
 
 def test_the_p_value_counts_what_is_no_smaller_than_in_fact():
