@@ -36,12 +36,15 @@ from bias_amplification.neurons.designs import (
     count_lags,
     data_driven_bandwidth,
 )
-from bias_amplification.neurons.regress import ROUNDING, centre, regress
+from bias_amplification.neurons.regress import ROUNDING, centre, long_run_sums, regress
 
 MOVES = ("shift", "flip", "exchange")
 
 #: The comparisons of the two outcomes are permuted in three ways: both outcomes move, or one of them alone.
 MOVED = ("both", "bias", "quality")
+
+#: A sum of terms that leave less than this share of the largest has lost the digits that a p-value needs.
+CANCELLED = 1e-5
 
 #: Numbers of one block of permutations x neurons: its temporaries stay in a core's cache.
 BLOCK = 2**17
@@ -271,23 +274,38 @@ class Statistics:
             meat += total
             scale = total
         else:
+            totals = [(y[:, here] * y[:, there]) @ products for here, there, products, _, _ in self.by_lag]
+            scale = totals[0]
             sums = np.stack(
                 [
-                    (y[:, here] * y[:, there]) @ products - slope * (y @ cubic) + np.square(slope) * quartic
-                    for here, there, products, cubic, quartic in self.by_lag
+                    total - slope * (y @ cubic) + np.square(slope) * quartic
+                    for total, (*_, cubic, quartic) in zip(totals, self.by_lag, strict=True)
                 ]
             )
             bandwidth = data_driven_bandwidth(sums, y.shape[1], str(self.settings.lags))
             meat = sums[0].copy()
             for lag in range(1, len(sums)):
                 meat += 2 * np.clip(1 - lag / bandwidth, 0, None) * sums[lag]
-            scale = sums[0]
         squared = np.square(slope)
-        known = meat > ROUNDING * np.abs(scale)
-        np.divide(squared, meat, out=squared, where=known)
+        cancelled = meat <= CANCELLED * np.abs(scale)
+        np.divide(squared, meat, out=squared, where=~cancelled)
+        if cancelled.any():
+            lines, columns = np.nonzero(cancelled)
+            squared[lines, columns] = self._plainly(y[lines].T, self.z[:, columns], slope[lines, columns])
         squared /= self.factor
-        squared *= known
         return slope, squared
+
+    def _plainly(self, y: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Give slope^2 over its variance from the residuals, where the polynomial's terms cancel: [tests].
+
+        `y` and `z` are [rows, tests]; 0 where the error cannot be told from 0.
+        """
+        residual = y - slope * z
+        score = z * residual
+        meat = long_run_sums(score, self.rows, self.lags if self.lags is not None else str(self.settings.lags))
+        known = np.abs(residual).max(axis=0) > ROUNDING * np.abs(y).max(axis=0)
+        known &= meat > ROUNDING * np.square(score).sum(axis=0)
+        return np.divide(np.square(slope), meat, out=np.zeros_like(slope), where=known)
 
     def threshold(self, alpha: float) -> float:
         """Give the t squared above which p is below alpha."""

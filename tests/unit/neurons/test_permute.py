@@ -237,6 +237,24 @@ def test_what_the_regression_refuses_is_tested_nowhere():
     assert null.tested[0] == ((reasons[0] == "") & (reasons[1] == "")).sum() < 12
 
 
+@pytest.mark.parametrize("lags", [1, "newey_west"])
+def test_a_nearly_perfect_fit_keeps_its_statistic(lags):
+    names, numbers, x, y = random_study()
+    x[:, 0] = y[0] + 1e-8 * x[:, 1]
+    x[:, 2] = y[0] + 1e-4 * x[:, 1]
+    rows, settings = make_rows(names, numbers, "within"), RegressionSettings(lags=lags)
+    outcomes = permute_outcomes(y, names, numbers, ["flip"], 16, seed=2)[0]
+    null = Null.empty(1, 16, 12)
+
+    fill_layer(null, 0, slice(0, 12), x, outcomes, rows, settings, 0.3)
+
+    expected = regress(x, y[0], rows, settings)
+    assert expected.statistic[0] > 1e6
+    np.testing.assert_allclose(null.observed[0], expected.statistic**2, rtol=1e-7)
+    assert null.counts[0, 0, 0] == (expected.p_value < 0.3).sum()
+    assert null.exceeded[0, 2] == 2  # itself and all signs flipped
+
+
 def test_nothing_is_tested_on_too_few_rows():
     names, numbers, x, y = random_study(rounds=1, generations=2)
     outcomes = permute_outcomes(y, names, numbers, ["shift"], 30, seed=2)[0]
