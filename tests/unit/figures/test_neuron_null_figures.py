@@ -1,11 +1,14 @@
 """Figures and tables of the neurons' tests beside chance."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta
 
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP
+from bias_amplification.figures.catalogue import _neurons
 from bias_amplification.figures.neuron_nulls import counts, layer_map, overlaps, quantiles
 from bias_amplification.figures.tables import calibration_table, overlap_table, sensitivity_table
 
@@ -140,6 +143,16 @@ def test_wide_layers_take_several_lines_and_lose_no_mark():
     assert image[:2].ravel()[:1001].tolist() == [1 + neuron % 2 for neuron in range(1001)]
     assert image[:2].ravel()[1001:].tolist() == [-1]
     assert axes.get_ylim() == (1.5, -0.5)
+
+
+def test_the_caption_of_family_wise_counts_has_the_studys_level():
+    permutations = SimpleNamespace(schemes=[["flip"]])
+    neurons = SimpleNamespace(alpha=0.1, permutations=permutations)
+
+    entries = _neurons(SimpleNamespace(study=SimpleNamespace(neurons=neurons), versions=lambda: range(66)))
+
+    caption = next(entry.caption for entry in entries if entry.name == "neuron_overlap")
+    assert "what the largest of all reaches in 10% of the permutations" in caption
 
 
 def test_the_overlap_table_has_one_row_a_measure_and_scheme():
