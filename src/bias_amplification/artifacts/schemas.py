@@ -192,7 +192,8 @@ NEURON_REGRESSION = pa.schema(
 )
 
 #: One row a measure: sets of neurons with p below `alpha` for each outcome and for both (paper, section 4.4).
-#: `column` is the neurons column that was read, `rows` the regression's rows. `tested` could be in both sets;
+#: `column` is the neurons column that was read; `rows`, `lags` and `lags_plugin` are those of the regressions on bias
+#: (text quality may be known of fewer versions: `NEURON_OVERLAP` has both). `tested` could be in both sets;
 #: `expected_both` and `p_overlap` (hypergeometric, `both` or more) are for independent sets among these. `_bh`
 #: counts hold the false discovery rate at `alpha`, `_by` counts under any dependence; `_bonferroni` counts hold the
 #: family-wise error; `_plugin` counts use the plug-in rule's lags. `true_nulls_*`: Storey's estimate of the share
@@ -224,16 +225,18 @@ NEURON_SETS = pa.schema(
 #: What each permutation of the outcomes gives; permutation 0 is none. `scheme` names the moves. Counts of neurons
 #: with p below alpha; `matched`: overlap of the strongest neurons, as many in each layer as the sets found have;
 #: mean over layers of Spearman's correlation between |t| for bias and for quality; neurons whose two slopes have
-#: one sign; largest |t|.
+#: one sign; largest |t|. `_bias_moved` and `_quality_moved`: the other outcome is left as it is. Null where nothing is
+#: tested.
 NEURON_NULL = pa.schema(
     [
         _required("scheme", TEXT),
         _required("measure", TEXT),
         _required("permutation", COUNT),
-        *(_required(name, COUNT) for name in ("bias", "quality", "both", "matched")),
-        pa.field("rank_agreement", REAL),
-        _required("same_sign", COUNT),
-        *(_required(name, REAL) for name in ("maximum_bias", "maximum_quality")),
+        *(_required(name, COUNT) for name in ("bias", "quality", "both")),
+        *(_required(f"matched{moved}", COUNT) for moved in ("", "_bias_moved", "_quality_moved")),
+        *(pa.field(f"rank_agreement{moved}", REAL) for moved in ("", "_bias_moved", "_quality_moved")),
+        *(pa.field(f"same_sign{moved}", COUNT) for moved in ("", "_bias_moved", "_quality_moved")),
+        *(pa.field(name, REAL) for name in ("maximum_bias", "maximum_quality")),
     ]
 )
 
@@ -253,9 +256,13 @@ NEURON_PERMUTED = pa.schema(
 #: The sets against what permutations give, one row a scheme, measure and layer, and one for all layers (`layer`
 #: null). `_low` and `_high` are ends of the 95% range under permutation, `p_*` the share of permutations (none
 #: included) whose value is no smaller, for `p_matched_fewer` no larger, than in fact; `p_rank_agreement` and
-#: `p_same_sign` are two-sided. `*_familywise`: neurons whose |t| is above `threshold_*`, the (1 - alpha) quantile
-#: of the largest. `complete`: whether all permutations that there are were used. `verdict` puts `matched` into
-#: words.
+#: `p_same_sign` are two-sided. These two and `matched` compare the outcomes and are permuted in three ways: both
+#: outcomes moved, bias alone, quality alone; the p-value is the largest, and `*_null` ("both", "bias", "quality") says
+#: which way's range stands here, the one that the value found sits in best. `expected_both`: the overlap of independent
+#: sets of these sizes among all neurons; `expected_by_layer`: of sets as large in each layer. `*_familywise`: neurons
+#: whose |t| is above `threshold_*`, the (1 - alpha) quantile of the largest. `complete`: whether all permutations that
+#: there are were used. `rows_*` and `lags_*` of the regressions; lags are null where a rule chooses them for each
+#: neuron. `verdict` puts `matched` into words. Null where nothing is tested.
 NEURON_OVERLAP = pa.schema(
     [
         _required("scheme", TEXT),
@@ -263,14 +270,20 @@ NEURON_OVERLAP = pa.schema(
         pa.field("layer", pa.int16()),
         _required("permutations", COUNT),
         _required("complete", pa.bool_()),
+        *(_required(name, COUNT) for name in ("rows_bias", "rows_quality")),
+        *(pa.field(name, COUNT) for name in ("lags_bias", "lags_quality")),
         _required("tested", COUNT),
         *(field for name in ("bias", "quality", "both", "matched") for field in _interval(name, required=True)),
-        *(_required(f"p_{name}", REAL) for name in ("bias", "quality", "both", "matched", "matched_fewer")),
+        *(pa.field(f"p_{name}", REAL) for name in ("bias", "quality", "both", "matched", "matched_fewer")),
+        _required("matched_null", TEXT),
         pa.field("expected_both", REAL),
+        pa.field("expected_by_layer", REAL),
         *_interval("rank_agreement"),
         pa.field("p_rank_agreement", REAL),
+        pa.field("rank_agreement_null", TEXT),
         *_interval("same_sign"),
         pa.field("p_same_sign", REAL),
+        pa.field("same_sign_null", TEXT),
         *(pa.field(name, REAL) for name in ("threshold_bias", "threshold_quality")),
         *(pa.field(name, COUNT) for name in ("bias_familywise", "quality_familywise")),
         _required("verdict", TEXT),
@@ -311,9 +324,11 @@ NEURON_SENSITIVITY = pa.schema(
         _required("quality_measure", TEXT),
         _required("difference", TEXT),
         _required("reference", TEXT),
+        _required("small_sample", pa.bool_()),
         *(_required(name, COUNT) for name in ("tested", "bias", "quality", "both")),
         pa.field("expected_both", REAL),
-        *(_required(name, REAL) for name in ("both_low", "both_high", "p_bias", "p_quality")),
+        *(_required(name, REAL) for name in ("both_low", "both_high")),
+        *(pa.field(name, REAL) for name in ("p_bias", "p_quality")),
         _required("verdict", TEXT),
     ]
 )

@@ -309,9 +309,11 @@ def _neurons(plan: Plan) -> list[Entry]:
             group=group,
             title="Are the neurons of bias and of text quality distinct?",
             caption="Left: how many neurons are among the strongest for bias and for text quality, as many in each "
-            "layer as were found, under permutations that move bias and quality together; dotted: what independent "
-            "sets would share. Middle: correlation of the ranks of |t| within layers. Right: neurons that go the same "
-            "way with both. In italics what the overlap supports.",
+            "layer as were found, under permutations; dotted: what sets independent in each layer would share. Middle: "
+            "correlation of the ranks of |t| within layers. Right: neurons that go the same way with both. The "
+            "outcomes are permuted by the same moves, and each alone while the other stays as it is; drawn is the one "
+            "of the three that the value found sits in best, and p is the largest. In italics what the overlap "
+            "supports.",
             function="figures.neuron_nulls:write_overlaps",
             inputs=nulls,
         ),
@@ -335,7 +337,7 @@ def _neurons(plan: Plan) -> list[Entry]:
             "alike over generations, and far too ready to reject where they shrink), flip (signs of a round's changes; "
             "fair if up and down are equally likely), "
             "exchange (whole rounds; keeps what all rounds do at the same generation). Family-wise: neurons above "
-            "what the largest of all reaches in a twentieth of the permutations.",
+            f"what the largest of all reaches in {100 * alpha:g}% of the permutations.",
             function="figures.tables:write_overlap_table",
             inputs={"overlap_file": "neurons/overlap.parquet"},
         ),
@@ -345,7 +347,8 @@ def _neurons(plan: Plan) -> list[Entry]:
             group=group,
             title="Counts of neurons under every combination of choices",
             caption="One row a combination of what is taken for a neuron's value, for bias and for quality, of "
-            "differences, and of the reference distribution; rows that are someone's choice come first. Brackets: 95% "
+            "differences, and of the reference distribution with its small-sample correction; rows that are someone's "
+            "choice come first. Brackets: 95% "
             "of permutations of the overlap.",
             function="figures.tables:write_sensitivity_table",
             inputs={"sensitivity_file": "neurons/sensitivity.parquet"},

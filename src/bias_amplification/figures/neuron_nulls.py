@@ -14,15 +14,19 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_NULL, NEURON_OVERLAP, NEURON_REGRESSION
 from bias_amplification.figures import style
 from bias_amplification.figures.neurons import words
+from bias_amplification.neurons.null import null_column
 
 #: Points drawn of a quantile plot's bulk; the smallest p-values are all drawn.
 POINTS, ALL_OF_SMALLEST = 400, 100
-#: Columns of a layer map; wider layers are drawn with several neurons a column.
+#: Neurons in one line of a layer map; wider layers take several lines, so that no mark is lost.
 COLUMNS = 768
 NULL_COLOUR, RANGE_COLOUR = "#9fb3c8", "#dde5ee"
 #: Neither, bias, text quality, both.
 KINDS = ("neither", "bias", "text quality", "both")
 KIND_COLOURS = ("#eef1f4", style.PALETTE[0], style.PALETTE[4], style.PALETTE[6])
+
+
+MOVED_WORDS = {"both": "both moved", "bias": "bias moved", "quality": "quality moved"}
 
 
 @style.styled
@@ -115,7 +119,8 @@ def overlaps(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
     -------
     Figure
         One row of panels a measure: the overlap of the two sets, each as large as found; the correlation of the ranks
-        of |t|; the neurons whose slopes have one sign. The verdict on the overlap stands above each row.
+        of |t|; the neurons whose slopes have one sign. Of the three ways to permute, that which the value found sits
+        in best is drawn, and named below the p-value. The verdict on the overlap stands below each row.
     """
     figure = _null_panels(
         null,
@@ -127,8 +132,8 @@ def overlaps(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
         ],
     )
     for axes, (_, row) in zip(np.reshape(figure.axes, (-1, 3))[:, 0], _whole(overlap).iterrows(), strict=True):
-        if pd.notna(row["expected_both"]):
-            axes.axvline(row["expected_both"], color=style.PALETTE[2], linestyle=":", label="independent sets")
+        if pd.notna(row["expected_by_layer"]):
+            axes.axvline(row["expected_by_layer"], color=style.PALETTE[2], linestyle=":", label="independent sets")
         axes.set_xlabel(row["verdict"], fontstyle="italic")
     style.legend_below(figure, *figure.axes)
     return figure
@@ -148,18 +153,20 @@ def _null_panels(null: pd.DataFrame, overlap: pd.DataFrame, columns: Sequence[tu
     for line, (_, row) in zip(panels, rows.iterrows(), strict=True):
         mine = null[null["measure"] == row["measure"]].sort_values("permutation")
         for place, (axes, (name, title, p_name)) in enumerate(zip(line, columns, strict=True)):
-            values = mine[name].to_numpy(dtype=float)
+            moved = row.get(f"{name}_null")
+            column = null_column(name, moved) if isinstance(moved, str) else name
+            values = mine[column].to_numpy(dtype=float)
             lead = f"{words(row['measure'])}: " if place == 0 else ""
             axes.set_title(f"{lead}{title}")
-            _null_panel(axes, values, row[p_name])
+            _null_panel(axes, values, row[p_name], MOVED_WORDS.get(moved, "") if isinstance(moved, str) else "")
             axes.tick_params(axis="y", labelleft=False, length=0)
             axes.grid(False)
         line[0].set_ylabel("Permutations")
     return figure
 
 
-def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None) -> None:
-    """Draw one distribution, its 95% range and the value found (the first)."""
+def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None, moved: str) -> None:
+    """Draw one distribution, its 95% range and the value found (the first), and say what was moved."""
     if not np.isfinite(values).all():
         axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.QUIET)
         return
@@ -173,7 +180,8 @@ def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None) -> None:
     axes.axvline(values[0], color=style.PALETTE[1], linewidth=2, label="found")
     number = f"{values[0]:,.0f}" if whole else f"{values[0]:.3f}"
     note = f"{number}\np = {p_value:.3g}" if p_value is not None and np.isfinite(p_value) else number
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.35)
+    note += f"\n{moved}" if moved else ""
+    axes.set_ylim(0, axes.get_ylim()[1] * (1.55 if moved else 1.35))
     if whole:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     # On a ground of its own, because the line found may stand behind it.
@@ -208,16 +216,18 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float = 0.
     ticks = list(range(0, len(layers), 1 if len(layers) <= 12 else 4))
     for place, (measure, (image_axes, bar_axes)) in enumerate(zip(measures, panels, strict=True)):
         rows = regression[regression["measure"] == measure]
+        image = _kinds(rows, layers, alpha)
         image_axes.imshow(
-            _kinds(rows, layers, alpha), aspect="auto", interpolation="nearest", vmin=0, vmax=3,
-            cmap=ListedColormap(list(KIND_COLOURS)),
+            image, aspect="auto", interpolation="nearest", vmin=0, vmax=3, cmap=ListedColormap(list(KIND_COLOURS)),
+            extent=(-0.5, image.shape[1] - 0.5, len(layers) - 0.5, -0.5),
         )  # fmt: skip
         image_axes.grid(False)
         image_axes.set_title(f"{style.letter(place, len(measures))}{words(measure)}")
         image_axes.set_yticks(ticks, [str(layers[tick]) for tick in ticks])
         image_axes.set_ylabel("Layer")
         _layer_bars(bar_axes, overlap[overlap["measure"] == measure], layers)
-    panels[-1, 0].set_xlabel("Neuron of the layer")
+    lines = len(image) // len(layers)
+    panels[-1, 0].set_xlabel("Neuron of the layer" + (f", {lines} lines a layer" if lines > 1 else ""))
     panels[-1, 1].set_xlabel("Neurons")
     for kind, colour in zip(KINDS[1:], KIND_COLOURS[1:], strict=True):
         panels[0, 0].plot([], [], "s", color=colour, label=f"{kind}, p < {alpha:g}")
@@ -226,17 +236,17 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float = 0.
 
 
 def _kinds(rows: pd.DataFrame, layers: Sequence[int], alpha: float) -> np.ndarray:
-    """Number each neuron's kind, [layers, columns]: the strongest kind where a column holds several neurons."""
+    """Number each neuron's kind, [layers x lines, columns], NaN where the last line of a layer is not full."""
     wide = rows.pivot(index=["layer", "neuron"], columns="outcome", values="p_value").astype(float) < alpha
     kind = (wide["bias"] * 1 + wide["quality"] * 2).sort_index()
     width = max(len(kind.loc[layer]) for layer in layers)
-    each = -(-width // COLUMNS)
-    image = np.zeros((len(layers), -(-width // each)))
+    lines = -(-width // COLUMNS)
+    columns = -(-width // lines)
+    image = np.full((len(layers), lines * columns), np.nan)
     for place, layer in enumerate(layers):
         values = kind.loc[layer].to_numpy()
-        values = np.pad(values, (0, image.shape[1] * each - len(values)))
-        image[place] = values.reshape(-1, each).max(axis=1)
-    return image
+        image[place, : len(values)] = values
+    return image.reshape(len(layers) * lines, columns)
 
 
 def _layer_bars(axes: Axes, overlap: pd.DataFrame, layers: Sequence[int]) -> None:

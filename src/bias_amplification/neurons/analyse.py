@@ -12,7 +12,7 @@ from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
 from bias_amplification.neurons.designs import RegressionSettings, count_lags, make_rows
 from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_layers
-from bias_amplification.neurons.regress import Slopes, correlate, regress
+from bias_amplification.neurons.regress import Slopes, correlate, known_rows, regress
 from bias_amplification.neurons.sets import adjust, count_sets
 
 OUTCOMES = ("bias", "quality")
@@ -92,15 +92,16 @@ def analyse_neurons(
         p_values[measure, outcome], p_plugin[measure, outcome] = slopes.p_value, slopes_plugin.p_value
 
     set_rows = []
+    known = int(known_rows(outcomes.pair(bias, quality)[0], rows).sum())
     for measure, column in columns.items():
         described = {
             "measure": measure,
             "column": column,
             "difference": settings.difference,
             "reference": settings.reference,
-            "rows": len(rows.after),
-            "lags": count_lags(settings.lags, len(rows.after)),
-            "lags_plugin": count_lags("plugin", len(rows.after)),
+            "rows": known,
+            "lags": count_lags(settings.lags, known),
+            "lags_plugin": count_lags("plugin", known),
             "alpha": alpha,
         }
         first, second = (p_values[measure, outcome] for outcome in OUTCOMES)

@@ -23,7 +23,7 @@ from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
 from bias_amplification.neurons.designs import RegressionSettings, make_rows
 from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_layers
-from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcome
+from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcomes
 from bias_amplification.neurons.regress import ROUNDING, regress
 from bias_amplification.neurons.sets import adjust
 
@@ -220,7 +220,7 @@ def _counts_row(
     rows, number = make_rows(*shape, settings.difference), x.shape[2]
     rejected = []
     for study in range(min(300, x.shape[1])):
-        permuted, _ = permute_outcome(y[:, study], shape[0], moves, 199, seed + study)
+        (permuted,), _ = permute_outcomes([y[:, study]], *shape, moves, 199, seed + study)
         null = Null.empty(1, len(permuted), number)
         fill_layer(null, 0, slice(0, number), x[:, study], [permuted, permuted], rows, settings, alpha)
         rejected.append(permutation_p_value(null.counts[0, 0]) <= alpha)

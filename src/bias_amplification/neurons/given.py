@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.neurons.sets import count_sets, verdict
+from bias_amplification.neurons.sets import count_sets, independent_overlap, verdict
 
 COLUMNS = ("layer", "neuron", "p")
 
@@ -22,15 +21,16 @@ def read_p_values(path: Path | str) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Index layer and neuron, column p, NaN where the file has none.
+        Index layer and neuron, column p, NaN where the file has none; in the file's order.
 
     Raises
     ------
     StudyError
-        If the file is missing, has not the columns, names a neuron twice, or holds a p outside 0 to 1.
+        If the file is missing, has not the columns, has a row without layer or neuron, names a neuron twice, or
+        holds a p that is no number from 0 to 1.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={"p": str}, low_memory=False)
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be read as a CSV ({error}): name a CSV with {', '.join(COLUMNS)}.") from error
     missing = [name for name in COLUMNS if name not in table.columns]
@@ -44,6 +44,10 @@ def read_p_values(path: Path | str) -> pd.DataFrame:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise StudyError(f"{path}: row {row + 2} has the p-value {table['p'].iloc[row]}: mend it or leave it empty.")
+    for name in COLUMNS[:2]:
+        if table[name].isna().any():
+            row = int(np.flatnonzero(table[name].isna())[0])
+            raise StudyError(f"{path}: row {row + 2} has no {name}: fill it in or leave the row out.")
     twice = table.duplicated(["layer", "neuron"])
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
@@ -65,10 +69,11 @@ def compare_p_values(bias: Path | str, quality: Path | str, alpha: float = 0.05)
     Returns
     -------
     pd.DataFrame
-        One row for all layers (layer "all") and one a layer: counts by every criterion, the overlap that independent
-        sets would have and its 95% range, the probability of as many or more, the odds ratio with its exact interval,
-        and a verdict. These p-values say nothing of how neurons depend on each other, so chance means independence
-        here; a permutation test needs the neurons' values.
+        One row for all layers (layer "all") and one a layer, numbered layers ascending, others in the first file's
+        order: counts by every criterion, the overlap that independent sets would have, the probability of as many or
+        more, the odds ratio with its exact interval; the overlap of sets that are independent within each layer, its
+        95% range, and the verdict on these. These p-values say nothing of how neurons depend on each other, so chance
+        means independence here; a permutation test needs the neurons' values.
 
     Raises
     ------
@@ -77,25 +82,27 @@ def compare_p_values(bias: Path | str, quality: Path | str, alpha: float = 0.05)
     """
     first, second = read_p_values(bias), read_p_values(quality)
     if set(first.index) != set(second.index):
-        layer, neuron = min(set(first.index) ^ set(second.index))
+        layer, neuron = min(set(first.index) ^ set(second.index), key=str)
         raise StudyError(
             f"{bias} and {quality} differ in neuron {neuron} of layer {layer}: give both the same neurons."
         )
-    both = first.add_suffix("_bias").join(second.add_suffix("_quality")).sort_index()
-    groups = [("all", both), *both.groupby(level="layer")]
+    both = first.add_suffix("_bias").join(second.add_suffix("_quality"))
+    numbered = pd.api.types.is_numeric_dtype(both.index.get_level_values("layer"))
+    groups = [("all", both), *both.groupby(level="layer", sort=numbered)]
     return pd.DataFrame([{"layer": name} | _count(table, alpha) for name, table in groups])
 
 
 def _count(table: pd.DataFrame, alpha: float) -> dict[str, object]:
     counts = count_sets(table["p_bias"].to_numpy(), table["p_quality"].to_numpy(), alpha)
     tested = table.dropna()
-    first, second = int((tested["p_bias"] < alpha).sum()), int((tested["p_quality"] < alpha).sum())
+    below = (tested < alpha).assign(tested=1).groupby(level="layer", sort=False).sum()
+    chances = independent_overlap(*(below[name].to_numpy() for name in ("tested", "p_bias", "p_quality")))
     # The distribution itself, as draws at evenly spaced probabilities.
-    overlaps = np.arange(min(first, second) + 1)
-    chances = hypergeom.cdf(overlaps, len(tested), first, second) if len(tested) else np.ones(1)
-    draws = overlaps[np.searchsorted(chances[:-1], (np.arange(20_000) + 0.5) / 20_000)]
-    words, low, high = verdict(int(counts["both"] or 0), draws)
-    return counts | {"both_low": low, "both_high": high, "verdict": words}
+    draws = np.searchsorted(np.cumsum(chances)[:-1], (np.arange(20_000) + 0.5) / 20_000)
+    words, _ = verdict(int(counts["both"] or 0), draws[None], chances)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    expected = float(chances @ np.arange(len(chances))) if len(tested) else None
+    return counts | {"expected_by_layer": expected, "both_low": low, "both_high": high, "verdict": words}
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ import pyarrow as pa
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_NULL, NEURON_OVERLAP, NEURON_PERMUTED
 from bias_amplification.neurons.analyse import OUTCOMES, nullable
-from bias_amplification.neurons.designs import RegressionSettings, make_rows
+from bias_amplification.neurons.designs import RegressionSettings, count_lags, make_rows
 from bias_amplification.neurons.panel import Outcomes, measure_columns, neuron_keys, read_outcomes, stream_layers
-from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcome
-from bias_amplification.neurons.sets import chance_overlap, verdict
+from bias_amplification.neurons.permute import MOVED, Null, fill_layer, permutation_p_value, permute_outcomes
+from bias_amplification.neurons.regress import known_rows
+from bias_amplification.neurons.sets import chance_overlap, independent_overlap, tails, verdict
 
 
 def permute_neurons(
@@ -81,6 +82,9 @@ def permute_neurons(
     for (scheme, measure), one in found.items():
         null_tables.append(_null_table(scheme, measure, one))
         common = {"scheme": scheme, "measure": measure, "complete": drawn[scheme][1]}
+        for outcome, y in zip(OUTCOMES, outcomes.pair(bias, quality), strict=True):
+            known = int(known_rows(y, rows).sum())
+            common |= {f"rows_{outcome}": known, f"lags_{outcome}": count_lags(settings.lags, known)}
         overlap_rows += [common | summarise(one, place, numbers, alpha) for place in (None, *range(len(numbers)))]
         if scheme == "+".join(schemes[0]):
             # A neuron that has no statistic exceeds itself nowhere, else once at least: the unpermuted outcomes.
@@ -93,7 +97,7 @@ def permute_neurons(
 def permuted_pair(
     outcomes: Outcomes, bias: str, quality: str, moves: Sequence[str], number: int, seed: int
 ) -> tuple[list[np.ndarray], bool]:
-    """Permute bias and quality together.
+    """Permute bias and quality by the same moves.
 
     Returns
     -------
@@ -102,50 +106,65 @@ def permuted_pair(
     complete : bool
         Whether these are all permutations there are.
     """
-    drawn = [permute_outcome(y, outcomes.rounds, moves, number, seed) for y in outcomes.pair(bias, quality)]
-    # Gaps of one outcome alone leave it with other permutations, perhaps fewer: as many as both have.
-    many = min(len(permuted) for permuted, _ in drawn)
-    return [permuted[:many] for permuted, _ in drawn], all(complete for _, complete in drawn)
+    pair = outcomes.pair(bias, quality)
+    return permute_outcomes(pair, outcomes.rounds, outcomes.generations, moves, number, seed)
 
 
 def summarise(null: Null, place: int | None, numbers: Sequence[int], alpha: float) -> dict[str, Any]:
     """Compare one layer's sets, or all layers', with their null distributions: a row of `NEURON_OVERLAP`."""
     layers = slice(None) if place is None else slice(place, place + 1)
-    bias, quality, both = null.counts[:, layers].sum(axis=1)
-    matched = null.matched[layers].sum(axis=0)
-    tested = int(null.tested[layers].sum())
-    agreement, same = _mean_agreement(null, layers), null.same_sign[layers].sum(axis=0) / max(tested, 1)
-    words, _, _ = verdict(int(matched[0]), matched)
+    counts = dict(zip((*OUTCOMES, "both"), null.counts[:, layers].sum(axis=1), strict=True))
+    matched = null.matched[:, layers].sum(axis=1)  # [3, permutations]
+    tested, sizes = null.tested[layers], null.sizes[:, layers]
+    alone = null.tested_alone[:, layers].sum(axis=1)
+    # Permutations that change nothing but the sign of an outcome leave every statistic what it is.
+    unchanged = np.isclose(null.maximum, null.maximum[:, :1], rtol=1e-9, atol=0)
+    independent = independent_overlap(tested, *sizes)
+    words, which = verdict(
+        int(matched[0, 0]), matched, independent, smallest=float(unchanged.mean(axis=1).max()), level=0.05
+    )
+    upper, lower = tails(matched, matched[0, 0])
+    found = tested > 0
     row: dict[str, Any] = {
         "layer": None if place is None else numbers[place],
-        "permutations": len(bias),
-        "tested": tested,
-        "p_matched_fewer": float(np.mean(matched <= matched[0])),
-        "expected_both": chance_overlap(tested, int(bias[0]), int(quality[0]), int(both[0])).expected_both,
-        "verdict": words if tested else "too few neurons to tell",
+        "permutations": matched.shape[1],
+        "tested": int(tested.sum()),
+        "expected_both": chance_overlap(int(tested.sum()), *map(int, sizes.sum(axis=1)), 0).expected_both,
+        "expected_by_layer": float((sizes[0] * sizes[1])[found] @ (1 / tested[found])) if found.any() else np.nan,
+        "matched_null": MOVED[which],
+        "p_matched": float(upper.max()) if found.any() else np.nan,
+        "p_matched_fewer": float(lower.max()) if found.any() else np.nan,
+        "verdict": words,
     }
-    for name, values in (("bias", bias), ("quality", quality), ("both", both), ("matched", matched)):
-        row |= _range(name, values.astype(np.float64)) | {f"p_{name}": permutation_p_value(values)}
-    for name, values in (("rank_agreement", agreement), ("same_sign", same)):
-        row |= _range(name, values)
-        apart = np.abs(values - np.mean(values))
-        row[f"p_{name}"] = float(np.mean(apart >= apart[0] * (1 - 1e-9)))
+    row |= _range("matched", matched[which].astype(np.float64))
+    for (name, values), known in zip(counts.items(), (*alone, tested.sum()), strict=True):
+        row |= _range(name, values.astype(np.float64))
+        row[f"p_{name}"] = permutation_p_value(values) if known else np.nan
+    share = null.same_sign[:, layers].sum(axis=1) / (tested.sum() or np.nan)
+    for name, values in (("rank_agreement", _mean_agreement(null, layers)), ("same_sign", share)):
+        if np.isnan(values).any():
+            row |= dict.fromkeys((name, f"{name}_low", f"{name}_high", f"p_{name}", f"{name}_null"))
+            continue
+        apart = np.abs(values - values.mean(axis=1, keepdims=True))
+        p_values = np.mean(apart >= apart[:, :1] * (1 - 1e-9), axis=1)
+        row |= _range(name, values[p_values.argmax()])
+        row |= {f"p_{name}": float(p_values.max()), f"{name}_null": MOVED[p_values.argmax()]}
     if place is None:
         for index, outcome in enumerate(OUTCOMES):
-            threshold = float(np.quantile(null.maximum[index], 1 - alpha, method="higher"))
-            row[f"threshold_{outcome}"] = float(np.sqrt(threshold))
-            share = _familywise(null, index)
-            row[f"{outcome}_familywise"] = int((share <= alpha).sum())
+            if alone[index]:
+                threshold = float(np.quantile(null.maximum[index], 1 - alpha, method="higher"))
+                row[f"threshold_{outcome}"] = float(np.sqrt(threshold))
+                row[f"{outcome}_familywise"] = int((_familywise(null, index) <= alpha).sum())
     return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
 
 
 def _mean_agreement(null: Null, layers: slice) -> np.ndarray:
-    """Average the layers' rank agreement by their neurons: [permutations], NaN where no layer has one."""
-    values, weights = null.rank_agreement[layers], null.tested[layers].astype(np.float64)
-    known = np.isfinite(values).all(axis=1)
+    """Average the layers' rank agreement by their neurons: [3, permutations], NaN where no layer has one."""
+    values, weights = null.rank_agreement[:, layers], null.tested[layers].astype(np.float64)
+    known = np.isfinite(values).all(axis=(0, 2))
     if not known.any():
-        return np.full(values.shape[1], np.nan)
-    return np.average(values[known], axis=0, weights=weights[known])
+        return np.full((values.shape[0], values.shape[2]), np.nan)
+    return np.average(values[:, known], axis=1, weights=weights[known])
 
 
 def _range(name: str, values: np.ndarray) -> dict[str, float]:
@@ -163,23 +182,28 @@ def _familywise(null: Null, index: int) -> np.ndarray:
 
 
 def _null_table(scheme: str, measure: str, null: Null) -> pa.Table:
-    bias, quality, both = null.counts.sum(axis=1)
-    many = len(bias)
-    return pa.table(
-        {
-            "scheme": pa.repeat(scheme, many),
-            "measure": pa.repeat(measure, many),
-            "permutation": pa.array(np.arange(many, dtype=np.int32)),
-            "bias": bias.astype(np.int32),
-            "quality": quality.astype(np.int32),
-            "both": both.astype(np.int32),
-            "matched": null.matched.sum(axis=0).astype(np.int32),
-            "rank_agreement": nullable(_mean_agreement(null, slice(None))),
-            "same_sign": null.same_sign.sum(axis=0).astype(np.int32),
-            "maximum_bias": np.sqrt(null.maximum[0]),
-            "maximum_quality": np.sqrt(null.maximum[1]),
-        }
-    )
+    many = null.counts.shape[2]
+    columns: dict[str, Any] = {
+        "scheme": pa.repeat(scheme, many),
+        "measure": pa.repeat(measure, many),
+        "permutation": pa.array(np.arange(many, dtype=np.int32)),
+    }
+    for name, values in zip((*OUTCOMES, "both"), null.counts.sum(axis=1), strict=True):
+        columns[name] = values.astype(np.int32)
+    agreement, untested = _mean_agreement(null, slice(None)), np.full(many, not null.tested.any())
+    for way, moved in enumerate(MOVED):
+        columns[null_column("matched", moved)] = null.matched[way].sum(axis=0).astype(np.int32)
+        columns[null_column("rank_agreement", moved)] = nullable(agreement[way])
+        same = null.same_sign[way].sum(axis=0)
+        columns[null_column("same_sign", moved)] = pa.array(same, mask=untested, type=pa.int32())
+    for outcome, maximum, alone in zip(OUTCOMES, null.maximum, null.tested_alone, strict=True):
+        columns[f"maximum_{outcome}"] = nullable(np.sqrt(maximum) if alone.any() else np.full(many, np.nan))
+    return pa.table(columns)
+
+
+def null_column(statistic: str, moved: str) -> str:
+    """Name the column of `NEURON_NULL` that has a comparison of the outcomes when one of `permute.MOVED` moves."""
+    return statistic if moved == "both" else f"{statistic}_{moved}_moved"
 
 
 def _neuron_table(layer: np.ndarray, neuron: np.ndarray, measure: str, null: Null, index: int) -> pa.Table:

@@ -1,8 +1,8 @@
 """What chance gives: outcomes permuted over the rounds, and every neuron tested again on each.
 
 A permutation moves an outcome's changes from generation to generation. It keeps the serial dependence inside a round,
-moves bias and quality together, and leaves the neurons alone, so the neurons' correlation with one another and the
-outcomes' correlation with each other stay what they are. Three moves can be combined:
+moves bias and quality by the same moves, and leaves the neurons alone, so the neurons' correlation with one another and
+the outcomes' correlation with each other stay what they are. Three moves can be combined:
 
 - "shift": the changes of each round go round in a circle. Fair if changes are alike over generations; where steps
   shrink, in outcome and neurons alike, it takes that for an effect.
@@ -21,7 +21,7 @@ cost three products [permutations, rows or pairs] x [rows or pairs, neurons] and
 import math
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import permutations as orders
@@ -36,9 +36,15 @@ from bias_amplification.neurons.designs import (
     count_lags,
     data_driven_bandwidth,
 )
-from bias_amplification.neurons.regress import ROUNDING, centre
+from bias_amplification.neurons.regress import ROUNDING, centre, long_run_sums, regress
 
 MOVES = ("shift", "flip", "exchange")
+
+#: The comparisons of the two outcomes are permuted in three ways: both outcomes move, or one of them alone.
+MOVED = ("both", "bias", "quality")
+
+#: A sum of terms that leave less than this share of the largest has lost the digits that a p-value needs.
+CANCELLED = 1e-5
 
 #: Numbers of one block of permutations x neurons: its temporaries stay in a core's cache.
 BLOCK = 2**17
@@ -58,19 +64,23 @@ class Permutations:
     """Whether these are all that there are, each once."""
 
 
-def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int, seed: int) -> Permutations:
+def draw_permutations(
+    lengths: Sequence[int], moves: Sequence[str], number: int, seed: int, kinds: Sequence[Hashable] | None = None
+) -> Permutations:
     """Draw permutations, or list all if there are no more than asked for.
 
     Parameters
     ----------
     lengths
-        How many changes each round has; only rounds with equally many trade places.
+        How many changes of each round can go round.
     moves
         Of `MOVES`.
     number
         How many besides the one that changes nothing.
     seed
         Fixes the draws.
+    kinds
+        [rounds], only rounds of one kind trade places; by default those with equally many changes.
 
     Raises
     ------
@@ -82,8 +92,8 @@ def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int,
         raise ValueError(f"moves must be of {', '.join(MOVES)}, not {unknown[0]!r}")
     rounds = len(lengths)
     alike = defaultdict(list)
-    for place, length in enumerate(lengths):
-        alike[length].append(place)
+    for place, kind in enumerate(lengths if kinds is None else kinds):
+        alike[kind].append(place)
     shifts = [range(max(1, length)) if "shift" in moves else range(1) for length in lengths]
     signs = [(1, -1) if "flip" in moves else (1,)] * rounds
     classes = list(alike.values())
@@ -119,45 +129,71 @@ def draw_permutations(lengths: Sequence[int], moves: Sequence[str], number: int,
     )
 
 
-def permute_outcome(
-    outcome: np.ndarray, rounds: Sequence[str], moves: Sequence[str], number: int, seed: int
-) -> tuple[np.ndarray, bool]:
-    """Permute an outcome's changes over the rounds.
+def permute_outcomes(
+    outcomes: Sequence[np.ndarray],
+    rounds: Sequence[str],
+    generations: Sequence[int],
+    moves: Sequence[str],
+    number: int,
+    seed: int,
+) -> tuple[list[np.ndarray], bool]:
+    """Permute the changes of several outcomes over the rounds, each outcome by the same moves.
 
     Parameters
     ----------
-    outcome
-        [versions], NaN where there is none: the change over a gap counts as one change.
-    rounds
+    outcomes
+        Each [versions], NaN where there is none: the change over a gap counts as one change.
+    rounds, generations
         [versions], a round's versions together.
     moves, number, seed
-        As for `draw_permutations`; the same seed moves every outcome with the same gaps alike.
+        As for `draw_permutations`.
 
     Returns
     -------
-    permuted : np.ndarray
-        [permutations, versions], the outcome itself first. A round that trades places takes its first level along.
+    permuted : list of np.ndarray
+        Each [permutations, versions], the outcome itself first. A round that trades places takes its first level along.
     complete : bool
         Whether these are all permutations there are.
+
+    Notes
+    -----
+    Rounds trade places only if they have the same generations and every outcome the same gaps in both. A round in which
+    two outcomes with changes have different gaps does not go round, because no circle would keep them in step.
     """
-    names = np.asarray(rounds)
-    known = [np.flatnonzero((names == name) & np.isfinite(outcome)) for name in dict.fromkeys(rounds)]
-    known = [versions for versions in known if len(versions)]
-    lengths = [len(versions) - 1 for versions in known]
-    drawn = draw_permutations(lengths, moves, number, seed)
+    names, numbers = np.asarray(rounds), np.asarray(generations)
+    known = [
+        [np.flatnonzero((names == name) & np.isfinite(outcome)) for outcome in outcomes]
+        for name in dict.fromkeys(rounds)
+    ]  # [rounds][outcomes], versions
+    known = [versions for versions in known if any(map(len, versions))]
+    kinds = [tuple(tuple(numbers[one].tolist()) for one in versions) for versions in known]
+    # An outcome of one version has no change that could fall out of step.
+    circles = [{kind for kind in round_kinds if len(kind) > 1} for round_kinds in kinds]
+    lengths = [len(next(iter(circle))) - 1 if len(circle) == 1 else 0 for circle in circles]
+    drawn = draw_permutations(lengths, moves, number, seed, kinds)
+    return [
+        _move(outcome, [versions[index] for versions in known], drawn) for index, outcome in enumerate(outcomes)
+    ], drawn.complete
+
+
+def _move(outcome: np.ndarray, known: Sequence[np.ndarray], drawn: Permutations) -> np.ndarray:
+    """Apply the moves to one outcome, of which each round has the versions `known`: [permutations, versions]."""
+    lengths = [max(0, len(versions) - 1) for versions in known]
     changes = np.zeros((len(known), max(lengths, default=0)))
-    starts = np.array([outcome[versions[0]] for versions in known])
+    starts = np.array([outcome[versions[0]] if len(versions) else np.nan for versions in known])
     for place, versions in enumerate(known):
         changes[place, : lengths[place]] = np.diff(outcome[versions])
     permuted = np.tile(outcome, (len(drawn.source), 1))
     for place, versions in enumerate(known):
+        if not len(versions):
+            continue
         source = drawn.source[:, place]
         index = (np.arange(lengths[place]) - drawn.shift[:, place, None]) % max(1, lengths[place])
         moved = changes[source[:, None], index] * drawn.sign[:, place, None]
         permuted[:, versions[0]] = starts[source]
         permuted[:, versions[1:]] = starts[source][:, None] + np.cumsum(moved, axis=1)
     permuted[0] = outcome  # not even rounded
-    return permuted, drawn.complete
+    return permuted
 
 
 class Statistics:
@@ -171,29 +207,20 @@ class Statistics:
         Of the regression, those without an outcome left out.
     settings
         How the slope is tested.
-    all_rows
-        How many rows there are with those left out, which the plug-in rule counts.
-
-    Attributes
-    ----------
     tested
-        [all neurons], which of them change at all and are finite; only these have statistics.
+        [all neurons], which to prepare; the others have no statistics. They must change and be finite.
     """
 
-    def __init__(self, neurons: np.ndarray, rows: Rows, settings: RegressionSettings, all_rows: int) -> None:
+    def __init__(self, neurons: np.ndarray, rows: Rows, settings: RegressionSettings, tested: np.ndarray) -> None:
         self.rows, self.settings = rows, settings
         self.constants = rows.constants(settings.fixed_effects)
         self.freedom = len(rows.after) - 2 - int(self.constants.max(initial=0))
-        finite = np.isfinite(neurons).all(axis=0)
-        x = centre(rows.of(np.where(finite, neurons, 0.0)), self.constants) if len(rows.after) else neurons[:0]
-        spread = np.abs(x).max(axis=0, initial=0.0)
-        self.tested = finite & (spread > ROUNDING * np.abs(np.where(finite, neurons, 0.0)).max(axis=0))
-        if self.freedom < 1:
-            self.tested &= False
-        z = x[:, self.tested] / spread[self.tested]
+        self.tested = tested
+        x = centre(rows.of(neurons[:, tested]), self.constants)
+        z = x / np.abs(x).max(axis=0, initial=0.0)
         self.z = z / np.sqrt(np.square(z).sum(axis=0))
         self.factor = len(rows.after) / max(1, self.freedom) if settings.small_sample else 1.0
-        self.lags = count_lags(settings.lags, all_rows)
+        self.lags = count_lags(settings.lags, len(rows.after))
         self._prepare()
 
     def _prepare(self) -> None:
@@ -247,23 +274,38 @@ class Statistics:
             meat += total
             scale = total
         else:
+            totals = [(y[:, here] * y[:, there]) @ products for here, there, products, _, _ in self.by_lag]
+            scale = totals[0]
             sums = np.stack(
                 [
-                    (y[:, here] * y[:, there]) @ products - slope * (y @ cubic) + np.square(slope) * quartic
-                    for here, there, products, cubic, quartic in self.by_lag
+                    total - slope * (y @ cubic) + np.square(slope) * quartic
+                    for total, (*_, cubic, quartic) in zip(totals, self.by_lag, strict=True)
                 ]
             )
             bandwidth = data_driven_bandwidth(sums, y.shape[1], str(self.settings.lags))
             meat = sums[0].copy()
             for lag in range(1, len(sums)):
                 meat += 2 * np.clip(1 - lag / bandwidth, 0, None) * sums[lag]
-            scale = sums[0]
         squared = np.square(slope)
-        known = meat > ROUNDING * np.abs(scale)
-        np.divide(squared, meat, out=squared, where=known)
+        cancelled = meat <= CANCELLED * np.abs(scale)
+        np.divide(squared, meat, out=squared, where=~cancelled)
+        if cancelled.any():
+            lines, columns = np.nonzero(cancelled)
+            squared[lines, columns] = self._plainly(y[lines].T, self.z[:, columns], slope[lines, columns])
         squared /= self.factor
-        squared *= known
         return slope, squared
+
+    def _plainly(self, y: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Give slope^2 over its variance from the residuals, where the polynomial's terms cancel: [tests].
+
+        `y` and `z` are [rows, tests]; 0 where the error cannot be told from 0.
+        """
+        residual = y - slope * z
+        score = z * residual
+        meat = long_run_sums(score, self.rows, self.lags if self.lags is not None else str(self.settings.lags))
+        known = np.abs(residual).max(axis=0) > ROUNDING * np.abs(y).max(axis=0)
+        known &= meat > ROUNDING * np.square(score).sum(axis=0)
+        return np.divide(np.square(slope), meat, out=np.zeros_like(slope), where=known)
 
     def threshold(self, alpha: float) -> float:
         """Give the t squared above which p is below alpha."""
@@ -280,13 +322,19 @@ class Null:
     counts: np.ndarray
     """[3, layers, permutations], neurons below alpha: bias, quality, both."""
     matched: np.ndarray
-    """[layers, permutations], overlap of sets as large as those found, made of each layer's strongest neurons."""
+    """[3, layers, permutations], as `MOVED` says: overlap of sets as large as those found, made of each layer's
+    strongest neurons."""
     rank_agreement: np.ndarray
-    """[layers, permutations], Spearman's correlation of |t| for bias with |t| for quality; NaN for under 2 neurons."""
+    """[3, layers, permutations]: Spearman's correlation of |t| for bias with |t| for quality; NaN for under 2
+    neurons."""
     same_sign: np.ndarray
-    """[layers, permutations], neurons whose slopes for bias and quality have one sign."""
+    """[3, layers, permutations]: neurons whose slopes for bias and quality have one sign."""
+    tested_alone: np.ndarray
+    """[2, layers], neurons tested on bias, on quality."""
+    sizes: np.ndarray
+    """[2, layers], how many of the neurons tested on both are below alpha in fact."""
     tested: np.ndarray
-    """[layers], neurons tested."""
+    """[layers], neurons tested on both outcomes: those that the unpermuted regressions give no reason against."""
     maximum: np.ndarray
     """[2, permutations], largest t squared of all neurons: bias, quality."""
     observed: np.ndarray
@@ -300,9 +348,11 @@ class Null:
         shape = (layers, permutations)
         return cls(
             counts=np.zeros((3, *shape), dtype=np.int32),
-            matched=np.zeros(shape, dtype=np.int32),
-            rank_agreement=np.full(shape, np.nan),
-            same_sign=np.zeros(shape, dtype=np.int32),
+            matched=np.zeros((3, *shape), dtype=np.int32),
+            rank_agreement=np.full((3, *shape), np.nan),
+            same_sign=np.zeros((3, *shape), dtype=np.int32),
+            tested_alone=np.zeros((2, layers), dtype=np.int64),
+            sizes=np.zeros((2, layers), dtype=np.int64),
             tested=np.zeros(layers, dtype=np.int64),
             maximum=np.zeros((2, permutations)),
             observed=np.full((2, neurons), np.nan),
@@ -338,28 +388,36 @@ def fill_layer(
     from threadpoolctl import threadpool_limits
 
     statistics = [
-        Statistics(neurons, rows.only(np.isfinite(rows.of(outcome[0]))), settings, len(rows.after))
+        Statistics(
+            neurons,
+            rows.only(np.isfinite(rows.of(outcome[0]))),
+            settings,
+            regress(neurons, outcome[0], rows, settings).reason == "",
+        )
         for outcome in outcomes
     ]
     changes = [one.changes(outcome) for one, outcome in zip(statistics, outcomes, strict=True)]
-    # An outcome that never changes has no test, and takes from the other none but the comparison of the two.
-    live = [
-        bool(one.tested.any()) and bool(np.abs(y[0]).max() > ROUNDING * np.nanmax(np.abs(outcome[0])))
-        for one, y, outcome in zip(statistics, changes, outcomes, strict=True)
-    ]
-    tested = statistics[0].tested & statistics[1].tested if all(live) else np.zeros(neurons.shape[1], dtype=bool)
+    # An outcome that has no test takes from the other none but the comparison of the two.
+    live = [bool(one.tested.any()) for one in statistics]
+    tested = statistics[0].tested & statistics[1].tested
     limits = [one.threshold(alpha) for one in statistics]
     within = [tested[one.tested] for one in statistics]
     # Of which neurons each outcome's own set and maximum are made: all that it can be tested on.
     seen = [np.flatnonzero(one.tested) + columns.start for one in statistics]
     many = int(tested.sum())
     null.tested[place] = many
-    observed, sizes = [np.zeros(0)] * 2, [0, 0]
+    null.tested_alone[:, place] = [one.tested.sum() for one in statistics]
+    observed = [np.zeros(0)] * 2
+    found: list[tuple[np.ndarray, ...]] = []
     for index in np.flatnonzero(live):
-        squared = statistics[index].of(changes[index][:1])[1][0]
+        slope, squared = (values[0] for values in statistics[index].of(changes[index][:1]))
         null.observed[index, seen[index]] = squared
         observed[index] = squared * (1 - 1e-9)
-        sizes[index] = int((squared[within[index]] > limits[index]).sum())
+        squared, slope = squared[within[index]], slope[within[index]]
+        null.sizes[index, place] = (squared > limits[index]).sum()
+        rank = _ranks(squared[None])[0]
+        found.append((rank, rank >= many - null.sizes[index, place], slope > 0))
+    sizes = null.sizes[:, place]
 
     def work(block: slice) -> dict[int, np.ndarray]:
         exceeded, ranks, chosen, signs = {}, [], [], []
@@ -378,12 +436,13 @@ def fill_layer(
         if not many:
             return exceeded
         null.counts[2, place, block] = (chosen[0] & chosen[1]).sum(axis=1)
-        null.same_sign[place, block] = (signs[0] == signs[1]).sum(axis=1)
         strongest = [rank >= many - size for rank, size in zip(ranks, sizes, strict=True)]
-        null.matched[place, block] = (strongest[0] & strongest[1]).sum(axis=1)
-        if many > 1:
-            apart = np.square(ranks[0] - ranks[1], dtype=np.float64).sum(axis=1)
-            null.rank_agreement[place, block] = 1 - 6 * apart / (many * (many**2 - 1))
+        moved = list(zip(ranks, strongest, signs, strict=True))
+        for way, (first, second) in enumerate((moved, (moved[0], found[1]), (found[0], moved[1]))):
+            null.matched[way, place, block] = (first[1] & second[1]).sum(axis=1)
+            null.same_sign[way, place, block] = (first[2] == second[2]).sum(axis=1)
+            if many > 1:
+                null.rank_agreement[way, place, block] = _spearman(first[0], second[0])
         return exceeded
 
     length = max(1, BLOCK // max(1, neurons.shape[1]))
@@ -394,14 +453,25 @@ def fill_layer(
         for exceeded in pool.map(work, blocks):
             for index, count in exceeded.items():
                 null.exceeded[index, seen[index]] += count
+    # Unmoved, the three are one; not even rounding may tell them apart.
+    for values in (null.matched, null.same_sign, null.rank_agreement):
+        values[1:, place, 0] = values[0, place, 0]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Rank each line of [lines, neurons], smallest 0."""
     order = np.argsort(values, axis=1)
-    ranks = np.empty(values.shape, dtype=np.int32)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape), axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(values.shape[1], dtype=np.float64), values.shape), axis=1)
     return ranks
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlate ranks without ties, 0 and up, of which one may be the same for all lines: [lines]."""
+    many = first.shape[-1]
+    products = np.einsum("...j,...j->...", first, second)
+    middle = (many - 1) / 2
+    return 12 * (products / many - middle**2) / (many**2 - 1)
 
 
 def permutation_p_value(values: np.ndarray) -> float:

@@ -80,9 +80,8 @@ def regress(
         own = outcome.ndim == 2
         parts = [regress(neurons[:, b], outcome[:, b] if own else outcome, rows, settings) for b in blocks]
         return Slopes.join(parts)
+    rows = rows.only(known_rows(outcome, rows))
     lags = count_lags(settings.lags, len(rows.after))
-    known = np.isfinite(rows.of(outcome))
-    rows = rows.only(known if known.ndim == 1 else known.all(axis=1))
     constants = rows.constants(settings.fixed_effects)
     freedom = len(rows.after) - 1 - (constants.max(initial=0) + 1)
     finite = np.isfinite(neurons).all(axis=0)
@@ -117,6 +116,12 @@ def regress(
         default="",
     )
     return _test(estimate, error, reason, reference=settings.reference, freedom=freedom)
+
+
+def known_rows(outcome: np.ndarray, rows: Rows) -> np.ndarray:
+    """Tell which rows of [versions] or [versions, neurons] outcomes are known, of all neurons: [rows]."""
+    known = np.isfinite(rows.of(outcome))
+    return known if known.ndim == 1 else known.all(axis=1)
 
 
 def long_run_sums(score: np.ndarray, rows: Rows, lags: int | str) -> np.ndarray:

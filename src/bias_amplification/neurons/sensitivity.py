@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
@@ -18,6 +17,7 @@ from bias_amplification.neurons.panel import (
     BIAS_MEASURES,
     QUALITY_MEASURES,
     WEIGHT_SUMMARIES,
+    measure_columns,
     neuron_keys,
     read_outcomes,
     stream_layers,
@@ -65,15 +65,24 @@ def compare_choices(
     moves, number, seed
         The permutations that each combination is compared with.
     test, alpha, weight, activation, bias, quality
-        As for `analyse.analyse_neurons`: the run's own choices, whose row is named so; lags and small-sample correction
-        hold for all rows but the published code's kind, the normal reference, which goes without the correction.
+        As for `analyse.analyse_neurons`: the run's own choices, whose rows are named so. Lags and fixed effects are
+        theirs in all rows. Rows with a normal reference go without the small-sample correction, as the published code
+        does; if the run's own does not, its own rows are added.
     """
     own = RegressionSettings(**test)
     outcomes = read_outcomes(panel, len(neurons))
     layer, _ = neuron_keys(neurons)
     numbers = list(dict.fromkeys(layer.tolist()))
     columns = [*(f"weight_{name}" for name in WEIGHT_SUMMARIES), *(f"activation_{name}" for name in ACTIVATION_PLACES)]
-    combinations = list(product(columns, BIAS_MEASURES, QUALITY_MEASURES, DIFFERENCES, REFERENCES))
+    kinds = [(reference, own.small_sample and reference == "t") for reference in REFERENCES]
+    combinations = [
+        (*one, *kind) for *one, kind in product(columns, BIAS_MEASURES, QUALITY_MEASURES, DIFFERENCES, kinds)
+    ]
+    choices = [
+        (column, bias, quality, own.difference, own.reference, own.small_sample)
+        for column in measure_columns(weight, activation).values()
+    ]
+    combinations += [one for one in choices if one not in combinations]
     pairs = {
         measures: permuted_pair(outcomes, *measures, moves, number, seed)[0]
         for measures in product(BIAS_MEASURES, QUALITY_MEASURES)
@@ -85,23 +94,20 @@ def compare_choices(
         for number_of_layer, place in layers.each():
             whole = slice(start + place.start, start + place.stop)
             for one, null in found.items():
-                column, bias_measure, quality_measure, difference, reference = one
-                settings = replace(
-                    own, difference=difference, reference=reference, small_sample=own.small_sample and reference == "t"
-                )
+                column, bias_measure, quality_measure, difference, reference, small_sample = one
+                settings = replace(own, difference=difference, reference=reference, small_sample=small_sample)
                 rows = make_rows(outcomes.rounds, outcomes.generations, difference)
                 pair = pairs[bias_measure, quality_measure]
                 x = layers.values[column][:, place]
                 fill_layer(null, numbers.index(number_of_layer), whole, x, pair, rows, settings, alpha)
         start += len(layers.layer)
-    choices = {(f"weight_{weight}", bias, quality), (f"activation_{activation}", bias, quality)}
     table = [
         _row(
             one,
             null,
             numbers,
             alpha,
-            is_own=one[:3] in choices and one[3:] == (own.difference, own.reference),
+            is_own=one in choices,
             as_published=own.lags == 1 and not own.fixed_effects,
         )
         for one, null in found.items()
@@ -111,14 +117,14 @@ def compare_choices(
 
 
 def _row(
-    one: tuple[str, ...], null: Null, numbers: Sequence[int], alpha: float, *, is_own: bool, as_published: bool
+    one: tuple[Any, ...], null: Null, numbers: Sequence[int], alpha: float, *, is_own: bool, as_published: bool
 ) -> dict[str, Any]:
-    column, bias_measure, quality_measure, difference, reference = one
+    column, bias_measure, quality_measure, difference, reference, small_sample = one
     summary = summarise(null, None, numbers, alpha)
-    names = [NAMED.get((column, quality_measure, difference, reference)) if as_published else None]
+    published = as_published and not small_sample
+    names = [NAMED.get((column, quality_measure, difference, reference)) if published else None]
     names = [name for name in (["this study"] if is_own else []) + names if name]
     kept = ("tested", "expected_both", "p_bias", "p_quality", "verdict")
-    low, high = np.quantile(null.matched.sum(axis=0), [0.025, 0.975])
     return {
         "named": ", ".join(names) or None,
         "measure": column.split("_")[0],
@@ -127,8 +133,9 @@ def _row(
         "quality_measure": quality_measure,
         "difference": difference,
         "reference": reference,
+        "small_sample": small_sample,
         **{name: int(summary[name]) for name in ("bias", "quality", "both")},
-        "both_low": float(low),
-        "both_high": float(high),
+        "both_low": summary["matched_low"],
+        "both_high": summary["matched_high"],
         **{name: summary[name] for name in kept},
     }

@@ -125,34 +125,78 @@ def odds_ratio(population: int, first: int, second: int, both: int) -> tuple[flo
     return float(found.statistic), float(interval.low), float(interval.high)
 
 
-def verdict(both: int, null: np.ndarray, *, level: float = 0.05) -> tuple[str, float, float]:
+def independent_overlap(populations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Give the distribution of the overlap of two sets that are drawn independently in each layer.
+
+    Parameters
+    ----------
+    populations, first, second
+        [layers], neurons of the layer and sizes of its two sets.
+
+    Returns
+    -------
+    np.ndarray
+        [overlaps], probabilities of 0, 1, ... in both: the sum of the layers' hypergeometric numbers.
+    """
+    from scipy.stats import hypergeom
+
+    total = np.ones(1)
+    for population, one, other in zip(populations, first, second, strict=True):
+        if population:
+            layer = hypergeom.pmf(np.arange(min(one, other) + 1), population, one, other)
+            total = np.convolve(total, layer)
+    return total / total.sum()
+
+
+def tails(values: np.ndarray, found: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give the share of [nulls, draws] that are no smaller, and that are no larger, than what was found: [nulls]."""
+    return np.mean(values >= found, axis=1), np.mean(values <= found, axis=1)
+
+
+def verdict(
+    both: int, nulls: np.ndarray, independent: np.ndarray, *, smallest: float = 0.0, level: float = 0.05
+) -> tuple[str, int]:
     """Put into words whether two sets are more distinct, or more alike, than chance makes them.
 
     Parameters
     ----------
     both
         Neurons in both sets.
-    null
-        [draws], overlaps that chance gives.
+    nulls
+        [nulls, draws], overlaps that chance gives; where there are several nulls, each must be rejected.
+    independent
+        Distribution of the overlap of independent sets of these sizes, as `independent_overlap` gives it.
+    smallest
+        The smallest one-sided p-value that the draws can give, whatever the overlap.
     level
         Two-sided.
 
     Returns
     -------
     words : str
-        "more distinct than chance", "more alike than chance", "no more distinct than chance", or "too few neurons to
-        tell" where not even an empty overlap would be rare.
-    low, high : float
-        Ends of the overlaps that chance gives with a probability of 1 - `level`.
+        "more distinct than chance", "more alike than chance" or "no more distinct than chance"; "too few permutations
+        to tell" where no overlap could be rare enough; "too few neurons to tell" where independent sets of these sizes
+        would often share as few as they can; "cannot be told apart from chance" where such sets would not, and yet the
+        nulls are so wide that they often do.
+    null : int
+        Place of the null that rejects least: the one whose range is to be told.
     """
-    low, high = (float(end) for end in np.quantile(null, [level / 2, 1 - level / 2]))
-    if np.mean(null >= both) <= level / 2:
-        return "more alike than chance", low, high
-    if np.mean(null <= both) <= level / 2:
-        return "more distinct than chance", low, high
-    if np.mean(null <= 0) > level / 2:
-        return "too few neurons to tell", low, high
-    return "no more distinct than chance", low, high
+    upper, lower = tails(nulls, both)
+    place = int(np.argmax(np.minimum(upper, lower)))
+    least = int(np.argmax(independent > 0))
+    if independent[least] >= 1 - 1e-12:
+        return "too few neurons to tell", place
+    if smallest > level / 2:
+        return "too few permutations to tell", place
+    if (upper <= level / 2).all():
+        return "more alike than chance", place
+    if (lower <= level / 2).all():
+        return "more distinct than chance", place
+    if independent[least] > level / 2:
+        return "too few neurons to tell", place
+    if (tails(nulls, least)[1] > level / 2).any():
+        return "cannot be told apart from chance", place
+    return "no more distinct than chance", place
 
 
 def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str, int | float | None]:

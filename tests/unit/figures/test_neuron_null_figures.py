@@ -1,11 +1,14 @@
 """Figures and tables of the neurons' tests beside chance."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta
 
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP
+from bias_amplification.figures.catalogue import _neurons
 from bias_amplification.figures.neuron_nulls import counts, layer_map, overlaps, quantiles
 from bias_amplification.figures.tables import calibration_table, overlap_table, sensitivity_table
 
@@ -31,10 +34,12 @@ def null_tables(permutations=200, layers=2):
                 whole = {name: int(generator.integers(0, 30)) for name in ("bias", "quality", "both", "matched")}
                 null.append({"scheme": scheme, "measure": measure, "permutation": permutation, **whole})
                 null[-1] |= {"rank_agreement": generator.normal() / 9, "same_sign": int(generator.integers(3, 9))}
+                null[-1]["matched_quality_moved"] = 100 + permutation
             for layer in (None, *range(layers)):
                 row = dict.fromkeys(NEURON_OVERLAP.names, 0.25)
                 row |= {"scheme": scheme, "measure": measure, "layer": layer, "permutations": permutations}
-                row |= {"complete": scheme == "flip", "verdict": f"verdict of {measure}", "expected_both": 7.5}
+                row |= {"complete": scheme == "flip", "verdict": f"verdict of {measure}", "expected_by_layer": 7.5}
+                row |= dict.fromkeys(("matched_null", "rank_agreement_null", "same_sign_null"), "both")
                 row |= {"bias": 3 + (layer or 0), "bias_low": 1, "bias_high": 6}
                 overlap.append(row)
     return pd.DataFrame(null), pd.DataFrame(overlap)
@@ -91,6 +96,15 @@ def test_overlaps_say_the_verdict_and_what_independent_sets_share():
     assert len(figure.legends) == 1
 
 
+def test_overlaps_are_drawn_beside_the_null_that_the_p_value_is_of():
+    null, overlap = null_tables()
+    overlap["matched_null"] = "quality"
+
+    axes = panel(overlaps(null, overlap), "weights: overlap")
+
+    assert axes.texts[0].get_text() == "100\np = 0.25\nquality moved"
+
+
 def test_an_agreement_that_is_not_known_says_so():
     null, overlap = null_tables(permutations=1)
     null["rank_agreement"] = np.nan
@@ -117,14 +131,28 @@ def test_the_layer_map_marks_each_neuron_by_its_kind():
     assert [bar.get_width() for bar in bars][:2] == [3, 4]
 
 
-def test_wide_layers_are_drawn_with_several_neurons_a_column():
-    table = regression(width=1000)
-    table["p_value"] = np.where(table["neuron"] == 3, 0.001, 0.5)
+def test_wide_layers_take_several_lines_and_lose_no_mark():
+    table = regression(width=1001)
+    bias = table["outcome"] == "bias"
+    table["p_value"] = np.where(bias == (table["neuron"] % 2 == 0), 0.001, 0.5)
 
-    image = panel(layer_map(table, null_tables()[1]), "(a) weights").images[0].get_array()
+    axes = panel(layer_map(table, null_tables()[1]), "(a) weights")
 
-    assert image.shape == (2, 500)
-    assert np.argwhere(image == 3).tolist() == [[0, 1], [1, 1]]
+    image = axes.images[0].get_array().filled(-1)
+    assert image.shape == (4, 501)
+    assert image[:2].ravel()[:1001].tolist() == [1 + neuron % 2 for neuron in range(1001)]
+    assert image[:2].ravel()[1001:].tolist() == [-1]
+    assert axes.get_ylim() == (1.5, -0.5)
+
+
+def test_the_caption_of_family_wise_counts_has_the_studys_level():
+    permutations = SimpleNamespace(schemes=[["flip"]])
+    neurons = SimpleNamespace(alpha=0.1, permutations=permutations)
+
+    entries = _neurons(SimpleNamespace(study=SimpleNamespace(neurons=neurons), versions=lambda: range(66)))
+
+    caption = next(entry.caption for entry in entries if entry.name == "neuron_overlap")
+    assert "what the largest of all reaches in 10% of the permutations" in caption
 
 
 def test_the_overlap_table_has_one_row_a_measure_and_scheme():

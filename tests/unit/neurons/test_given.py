@@ -66,6 +66,9 @@ def test_the_command_prints_the_counts(tmp_path):
         ("layer,neuron,p\n0,0,0.1\n0,0,0.2\n", "row 3 has neuron 0 of layer 0 for the second time"),
         ("", "cannot be read as a CSV"),
         ("layer,neuron,p\n0,7,0.1\n", "differ in neuron"),
+        ("layer,neuron,p\nh.0,7,0.1\n", "differ in neuron"),
+        ("layer,neuron,p\n0,0,True\n0,1,False\n", "row 2 has the p-value True"),
+        ("layer,neuron,p\n0,0,0.1\n,1,0.2\n", "row 3 has no layer"),
     ],
 )
 def test_a_fault_is_named(tmp_path, text, fault):
@@ -84,3 +87,36 @@ def test_what_has_no_p_value_is_not_tested(tmp_path):
     row = compare_p_values(*files).iloc[0]
 
     assert (row["tested_bias"], row["tested"], row["quality"], row["both"]) == (2, 2, 2, 1)
+
+
+def test_named_layers_keep_the_files_order(tmp_path):
+    names = [f"h.{number}" for number in range(12)]
+    text = "layer,neuron,p\n" + "".join(f"{name},0,0.5\n" for name in names)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(text)
+
+    assert compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv")["layer"].tolist() == ["all", *names]
+
+
+def test_sets_in_the_same_layer_are_compared_within_it(tmp_path):
+    # Both sets stand in the first of ten layers, and are independent there: 50 x 50 of 100.
+    layer, neuron = np.divmod(np.arange(1000), 100)
+    for name, below in (("a.csv", neuron < 50), ("b.csv", (neuron >= 25) & (neuron < 75))):
+        p = np.where((layer == 0) & below, 0.01, 0.5)
+        pd.DataFrame({"layer": layer, "neuron": neuron, "p": p}).to_csv(tmp_path / name, index=False)
+
+    whole = compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv").iloc[0]
+
+    assert (whole["both"], whole["expected_both"], whole["expected_by_layer"]) == (25, 2.5, pytest.approx(25))
+    assert whole["verdict"] == "no more distinct than chance"
+    assert whole["both_low"] < 25 < whole["both_high"]
+
+
+def test_sets_that_cannot_but_overlap_get_no_verdict(tmp_path):
+    text = "layer,neuron,p\n" + "".join(f"0,{neuron},0.01\n" for neuron in range(50))
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(text)
+
+    assert (
+        compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv")["verdict"].tolist() == ["too few neurons to tell"] * 2
+    )

@@ -18,7 +18,9 @@ from bias_amplification.artifacts.schemas import (
 )
 from bias_amplification.neurons.analyse import analyse_neurons
 from bias_amplification.neurons.calibrate import calibrate
-from bias_amplification.neurons.null import permute_neurons
+from bias_amplification.neurons.designs import RegressionSettings, make_rows
+from bias_amplification.neurons.null import permute_neurons, summarise
+from bias_amplification.neurons.permute import Null, fill_layer, permute_outcomes
 from bias_amplification.neurons.sensitivity import compare_choices
 
 ROUNDS, GENERATIONS, LAYERS, WIDTH = 4, 7, 2, 30
@@ -178,6 +180,119 @@ def test_rows_with_other_lags_are_not_called_published(study, tmp_path):
     assert read_table(out, NEURON_SENSITIVITY).to_pandas()["named"].dropna().unique().tolist() == ["this study"]
 
 
+@pytest.mark.parametrize("measure", ["weight", "activation"])
+def test_this_studys_row_is_the_study_itself(study, tmp_path, measure):
+    folder, paths = study
+    test = TEST | {"reference": "normal"}
+    out = tmp_path / "sensitivity.parquet"
+    compare_choices(
+        folder / "panel.parquet", paths, out, moves=["flip"], number=19, seed=1, test=test, alpha=0.2
+    )  # fmt: skip
+
+    table = read_table(out, NEURON_SENSITIVITY).to_pandas()
+
+    _, sets = analyse(study, tmp_path, test, alpha=0.2)
+    own = table[(table["named"] == "this study") & (table["measure"] == measure)]
+    same = ["reference", "tested", "bias", "quality", "both", "expected_both"]
+    assert own[same].to_numpy().tolist() == [sets.loc[measure, same].tolist()]
+    assert own["small_sample"].tolist() == [True]
+    paper = table[(table["named"] == "paper") & (table["measure"] == measure)]
+    assert set(paper["small_sample"]) == {False}
+    _, plain = analyse(study, tmp_path, test | {"small_sample": False}, alpha=0.2)
+    assert paper.iloc[0][same].tolist() == plain.loc[measure, same].tolist()
+    assert sets["bias"].sum() != plain["bias"].sum()
+
+
+def edit_quality(study, folder, values):
+    """The same study with other values of both measures of quality, NaN for none."""
+    table = read_table(study[0] / "panel.parquet", NEURON_PANEL).to_pandas()
+    for name in ("quality_class", "quality_weighted"):
+        table[name] = values(table[name].to_numpy().copy())
+    write_table(pa.Table.from_pandas(table, schema=NEURON_PANEL), folder / "panel.parquet", NEURON_PANEL)
+    return folder, study[1]
+
+
+def test_what_is_not_tested_has_no_statistic(study, tmp_path):
+    still = edit_quality(study, tmp_path, lambda quality: np.full_like(quality, 2.5))
+
+    null, overlap, _ = permute(still, tmp_path, number=99)
+
+    whole = overlap[overlap["layer"].isna()]
+    compared = [f"{name}{end}" for name in ("rank_agreement", "same_sign") for end in ("", "_low", "_high", "_null")]
+    compared += ["p_rank_agreement", "p_same_sign", "p_quality", "p_both", "p_matched", "p_matched_fewer"]
+    compared += ["threshold_quality", "quality_familywise", "expected_both", "expected_by_layer"]
+    assert whole[compared].isna().all(axis=None)
+    assert overlap[compared[:12]].isna().all(axis=None)
+    assert overlap[["p_bias"]].notna().all(axis=None)
+    assert whole[["threshold_bias", "bias_familywise"]].notna().all(axis=None)
+    assert set(overlap["verdict"]) == {"too few neurons to tell"}
+    assert null[["rank_agreement", "same_sign", "maximum_quality"]].isna().all(axis=None)
+    assert null["maximum_bias"].gt(0).all()
+
+
+def test_rows_and_lags_are_those_of_the_outcome(study, tmp_path):
+    def forget(quality):
+        quality[:14] = np.nan
+        return quality
+
+    gappy = edit_quality(study, tmp_path, forget)
+    test = TEST | {"lags": "plugin"}
+
+    _, overlap, _ = permute(gappy, tmp_path, number=99, test=test)
+    _, sets = analyse(gappy, tmp_path, test)
+
+    assert overlap[["rows_bias", "rows_quality"]].drop_duplicates().to_numpy().tolist() == [[24, 12]]
+    assert overlap[["lags_bias", "lags_quality"]].drop_duplicates().to_numpy().tolist() == [[2, 2]]
+    assert sets[["rows", "lags", "lags_plugin"]].to_numpy().tolist() == [[24, 2, 2]] * 2
+    whole = overlap[overlap["layer"].isna() & (overlap["scheme"] == ALL_MOVES)].set_index("measure")
+    for name in ("bias", "quality", "both", "tested", "expected_both"):
+        assert whole[name].to_dict() == sets[name].to_dict()
+
+
+def test_few_permutations_give_no_verdict(study, tmp_path):
+    _, overlap, _ = permute(study, tmp_path, number=999, alpha=0.5)
+
+    said = overlap[overlap["layer"].isna()].groupby("scheme")["verdict"].agg(set).to_dict()
+    # Flips of four rounds are 16, and a flip of all changes no statistic.
+    assert said["flip"] == {"too few permutations to tell"}
+    assert not said[ALL_MOVES] & {"too few permutations to tell", "too few neurons to tell"}
+
+
+def walk(generator, *many):
+    """Random walks in six rounds of eleven generations: [versions, ...]."""
+    return generator.normal(size=(6, 11, *many)).cumsum(axis=1).reshape(66, *many)
+
+
+@pytest.mark.parametrize(
+    ("planted", "at_most", "at_least"),
+    [("nothing", 0.12, 0), ("bias", 0.12, 0), ("the same", 1, 0.5), ("others", 1, 0.5)],
+)
+def test_verdicts_on_simulated_studies(planted, at_most, at_least):
+    # 100 studies of the paper's shape; a rate of 5% has a standard deviation of 2.2%.
+    number, shape = 200, ([name for name in "abcdef" for _ in range(11)], [*range(11)] * 6)
+    rows, alike, distinct, ranks = make_rows(*shape, "within"), 0, 0, 0
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        bias, quality, x = walk(generator), walk(generator), walk(generator, number)
+        load = np.where(np.arange(number) < number // 2, generator.uniform(0.5, 4, number), 0)
+        if planted != "nothing":
+            x += bias[:, None] * load
+        if planted in ("the same", "others"):
+            x += quality[:, None] * (load if planted == "the same" else load[::-1])
+        pair, _ = permute_outcomes([bias, quality], *shape, ["flip", "exchange"], 199, seed)
+        null = Null.empty(1, 200, number)
+        fill_layer(null, 0, slice(0, number), x, pair, rows, RegressionSettings(), 0.05)
+        row = summarise(null, None, [0], 0.05)
+        alike += row["verdict"] == "more alike than chance"
+        distinct += row["verdict"] == "more distinct than chance"
+        ranks += row["p_rank_agreement"] <= 0.05
+    assert at_least <= max(alike, distinct) / 100 <= at_most
+    if planted in ("nothing", "bias"):
+        assert ranks / 100 <= at_most
+    else:
+        assert (alike > distinct) == (planted == "the same")
+
+
 def test_calibration_says_how_often_each_test_rejects(study, tmp_path):
     folder, paths = study
     out = tmp_path / "calibration.parquet"
@@ -205,7 +320,6 @@ def test_calibration_of_the_papers_shape_has_the_known_rates(tmp_path):
     # Six rounds of eleven generations; rates of independent random walks at 5%, normal reference without correction in
     # levels 40%, across 16%, within 7.7%, and within with a t reference 6.9%; each known to about one per cent.
     from bias_amplification.neurons.calibrate import options, simulate
-    from bias_amplification.neurons.designs import RegressionSettings, make_rows
     from bias_amplification.neurons.regress import regress
 
     shape = ([name for name in "abcdef" for _ in range(11)], [*range(11)] * 6)

@@ -155,6 +155,17 @@ def test_versions_out_of_order_are_refused(names, numbers):
         make_rows(names, numbers, "within")
 
 
+def test_the_plugin_rule_counts_the_rows_that_are_known():
+    names, numbers, x, y = random_study(5, 4, 11)
+    rows = make_rows(names, numbers, "within")
+    assert (count_lags("plugin", 40), count_lags("plugin", 20)) == (3, 2)
+    y[:22] = np.nan
+
+    found = regress(x, y, rows, RegressionSettings(lags="plugin"))
+
+    np.testing.assert_array_equal(found.p_value, regress(x, y, rows, RegressionSettings(lags=2)).p_value)
+
+
 def test_lags_by_the_plugin_rule():
     # 4 (60 / 100)^(2/9) = 3.57; 4 (100 / 100)^(2/9) = 4; 4 (1000 / 100)^(2/9) = 6.67.
     assert [count_lags("plugin", rows) for rows in (60, 100, 1000)] == [3, 4, 6]

@@ -12,6 +12,7 @@ from bias_amplification.neurons.sets import (
     adjust,
     chance_overlap,
     count_sets,
+    independent_overlap,
     odds_ratio,
     overlap,
     share_of_true_nulls,
@@ -96,21 +97,60 @@ def test_the_published_odds_ratio_has_one_within_or_near_its_interval():
     assert np.isnan(odds_ratio(10, 0, 5, 0)).all()
 
 
+#: Sets of 300 among 3,000: 30 in both by independence, and none hardly ever.
+PLENTY = independent_overlap([3000], [300], [300])
+
+
+def draw(mean, spread, number=4000):
+    return np.round(np.random.default_rng(2).normal(mean, spread, number)).clip(0)
+
+
 @pytest.mark.parametrize(
     ("both", "words"),
     [(30, "no more distinct than chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
 )
 def test_the_verdict_goes_by_what_chance_gives(both, words):
-    null = np.random.default_rng(0).binomial(300, 0.1, size=5000)
-
-    said, low, high = verdict(both, null)
-
-    assert said == words
-    assert 15 <= low < 30 < high <= 45
+    assert verdict(both, draw(30, 5)[None], PLENTY)[0] == words
 
 
-def test_no_verdict_on_what_could_not_be_distinct():
-    assert verdict(0, np.array([0, 0, 1, 0, 2, 1]))[0] == "too few neurons to tell"
+@pytest.mark.parametrize(("both", "words"), [(50, "more alike than chance"), (5, "more distinct than chance")])
+def test_each_null_must_be_rejected(both, words):
+    narrow, wide = draw(30, 5), draw(30, 14)
+
+    assert verdict(both, np.array([narrow, narrow]), PLENTY) == (words, 0)
+    assert verdict(both, np.array([narrow, wide]), PLENTY) == ("no more distinct than chance", 1)
+
+
+def test_a_wide_null_is_not_a_want_of_neurons():
+    assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "cannot be told apart from chance"
+    few = independent_overlap([100], [10], [10])
+    assert verdict(1, draw(1, 1)[None], few)[0] == "too few neurons to tell"
+
+
+def test_no_verdict_on_what_could_not_be_otherwise():
+    # All neurons of one set: the overlap is the other set whatever it is.
+    assert verdict(7, np.full((1, 100), 7), independent_overlap([20], [20], [7]))[0] == "too few neurons to tell"
+    assert verdict(0, np.zeros((1, 100)), independent_overlap([20], [0], [7]))[0] == "too few neurons to tell"
+
+
+def test_no_verdict_from_a_handful_of_permutations():
+    null = draw(30, 5, 20)[None]
+
+    assert verdict(90, null, PLENTY, smallest=1 / 20)[0] == "too few permutations to tell"
+    assert verdict(90, null, PLENTY, smallest=1 / 40)[0] == "more alike than chance"
+
+
+def test_sets_of_several_layers_are_independent_in_each():
+    layers = np.array([[7, 4, 3], [5, 0, 2], [0, 0, 0], [6, 2, 5]])
+    drawn = np.zeros(20_000)
+    generator = np.random.default_rng(1)
+    for population, first, second in layers:
+        drawn += generator.hypergeometric(first, population - first, second, len(drawn)) if population else 0
+
+    found = independent_overlap(*layers.T)
+
+    assert found @ np.arange(len(found)) == pytest.approx(4 * 3 / 7 + 2 * 5 / 6, rel=1e-12)
+    np.testing.assert_allclose(found, np.bincount(drawn.astype(int), minlength=len(found)) / 20_000, atol=0.015)
 
 
 def test_counts_by_every_criterion():
