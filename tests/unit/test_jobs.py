@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import traceback
 import types
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bias_amplification import jobs, warm
 from bias_amplification.artifacts import StudyError
-from bias_amplification.jobs import plain, run_job
+from bias_amplification.jobs import plain, run_job, saved_state
 from bias_amplification.tasks import Task, run_here
 
 
@@ -122,7 +123,7 @@ def test_run_job_exits_with_the_warm_process_status(monkeypatch: pytest.MonkeyPa
         run_job("probe:succeed", SimpleNamespace(log=["a.log"], params=SimpleNamespace(), input=[]), word="x")
 
     assert end.value.code == 7
-    assert seen == [Task("probe:succeed", {"word": "x"}, "a.log", threads=1, folder=os.getcwd())]
+    assert seen == [Task("probe:succeed", {"word": "x"}, "a.log", threads=1, heavy=False, folder=os.getcwd())]
 
 
 def test_plain_values() -> None:

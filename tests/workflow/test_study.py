@@ -1,6 +1,7 @@
 """A tiny study from nothing to its report, and what a rerun does after a file is gone."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -163,3 +164,24 @@ def test_second_run_from_nothing_has_the_same_bytes(finished, fresh):
     assert len(again) > 20
     assert again == {name: first[name] for name in again}
     shutil.rmtree(fresh.results)
+
+
+def keys_of_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+    table = text.split("| Key | Rules |\n|---|---|\n")[1].split("\n\n")[0]
+    return [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in table.splitlines()]
+
+
+@pytest.mark.parametrize(("change", "rules"), keys_of_the_docs())
+def test_a_changed_key_touches_what_the_docs_say(finished, change, rules):
+    overlay = finished.folder / "change.yaml"
+    overlay.write_text(change + "\n", encoding="utf-8")
+
+    said = finished.finish("--dry-run", "--quiet", "rules", configs=[TINY, overlay])
+
+    reasons = re.findall(r"(?:params have|set of input files has) changed since last execution:\n +(.+)", said)
+    assert sorted(rule for line in reasons for rule in line.split(", ")) == (
+        [] if rules == "none" else sorted(rules.split(", "))
+    )
+    if rules == "none":
+        assert "Nothing to be done" in said
