@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Study, make_study
+from studies import ROOT, TINY, Study, make_study
 
 pytestmark = pytest.mark.slow
 

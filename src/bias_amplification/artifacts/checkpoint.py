@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ def fingerprint(*parts: Any) -> str:
 class Checkpoint:
     """The one file that keeps a job's state while it works.
 
+    Between `open` and `remove` a request to terminate, as a cluster sends before it kills, waits for the next saving
+    and then ends the process: `due` says at once that it is time.
+
     Its key is a hash of everything that the result depends on: state of other inputs or parameters is never used. The
     file appears whole, takes the place of the one before, and goes when the job is done, so that a job keeps one at
     most.
@@ -57,6 +61,8 @@ class Checkpoint:
         self.seconds = seconds
         self.key = ""
         self.saved = time.monotonic()
+        self.ending = False
+        self.before: Callable | int | None = None
 
     def open(self, *parts: Any) -> Saved | None:
         """Set the key from what the result depends on, and return what was saved under it.
@@ -78,6 +84,7 @@ class Checkpoint:
 
         self.key = fingerprint(torch.__version__, *parts)
         self.saved = time.monotonic()
+        self._listen()
         if not self.path.exists():
             return None
         try:
@@ -91,9 +98,19 @@ class Checkpoint:
             print(f"Saved state cannot be read ({error}): starting over.", flush=True)
             return None
 
+    def _listen(self) -> None:
+        def end(number: int, frame: Any) -> None:
+            self.ending = True
+
+        if self.before is None:
+            try:
+                self.before = signal.signal(signal.SIGTERM, end)
+            except ValueError:  # not the main thread, where signals arrive
+                return
+
     def due(self) -> bool:
         """Whether it is time to save again."""
-        return self.path is not None and time.monotonic() - self.saved >= self.seconds
+        return self.path is not None and (self.ending or time.monotonic() - self.saved >= self.seconds)
 
     def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
         """Save the state, whole or not at all.
@@ -113,12 +130,18 @@ class Checkpoint:
         with new_file(self.path) as temporary:
             save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, about)
         self.saved = time.monotonic()
+        if self.ending:
+            print("Asked to end: state is saved, the next run goes on from here.", flush=True)
+            raise SystemExit(128 + signal.SIGTERM)
 
     def remove(self) -> None:
         """Remove the state of a job that is done, and folders that have become empty with it."""
         if self.path is None:
             return
         self.path.unlink(missing_ok=True)
+        if self.before is not None:
+            signal.signal(signal.SIGTERM, self.before)
+            self.before = None
         for folder in list(self.path.parents)[:4]:
             # Up to the folder of all states; another job may just be making its own.
             if folder.name == "state" or not folder.is_dir() or any(folder.iterdir()):

@@ -1,5 +1,8 @@
 """The state of unfinished jobs."""
 
+import os
+import signal
+
 import pytest
 import torch
 
@@ -71,3 +74,32 @@ def test_fingerprints_tell_bytes_shapes_names_and_facts_apart():
 
     assert len(set(prints)) == len(prints)
     assert fingerprint({"a": one}, [1, 2]) == fingerprint({"a": one.clone()}, (1, 2))
+
+
+def test_a_request_to_end_waits_for_the_state_to_be_saved(tmp_path, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
+    checkpoint.open("key")
+    assert not checkpoint.due()
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert checkpoint.due()
+    with pytest.raises(SystemExit) as end:
+        checkpoint.save({"x": torch.ones(1)}, {"done": 3})
+    assert end.value.code == 143
+    checkpoint.before, kept = None, checkpoint.before
+    assert Checkpoint(tmp_path / "job.safetensors").open("key")[1] == {"done": 3}
+    signal.signal(signal.SIGTERM, kept)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_after_the_work_a_request_to_end_means_what_it_meant(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    checkpoint = Checkpoint(tmp_path / "job.safetensors")
+    checkpoint.open("key")
+    assert signal.getsignal(signal.SIGTERM) != before
+
+    checkpoint.remove()
+
+    assert signal.getsignal(signal.SIGTERM) == before
