@@ -176,9 +176,10 @@ def test_a_requeued_job_is_waited_for(cluster):
     with cluster.head("chain") as process:
         job = cluster.running("generate")
         cluster.call("scontrol", "requeue", job)
-        # A requeued job waits for two minutes, lest its node be at fault.
+        # A requeued job waits for two minutes, lest its node be at fault. Some seconds must stay: the node refuses
+        # a job that it is asked to start within the second in which it killed it.
         wait_for(lambda: "PENDING" in cluster.call("squeue", "-h", "-j", job, "-o", "%T"))
-        cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+        cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
         said = cluster.finish(process)
 
     assert "Trying to restart job" not in said
