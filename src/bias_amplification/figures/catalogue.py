@@ -310,7 +310,7 @@ def _neurons(plan: Plan) -> list[Entry]:
             title="Are the neurons of bias and of text quality distinct?",
             caption="Left: how many neurons are among the strongest for bias and for text quality, as many in each "
             "layer as were found, under permutations; dotted: what sets independent in each layer would share. Middle: "
-            "correlation of the ranks of |t| within layers. Right: neurons that go the same way with both. The "
+            "correlation of the ranks of absolute t within layers. Right: neurons that go the same way with both. The "
             "outcomes are permuted by the same moves, and each alone while the other stays as it is; drawn is the one "
             "of the three that the value found sits in best, and p is the largest. In italics what the overlap "
             "supports.",
