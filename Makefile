@@ -15,6 +15,11 @@ study: environment  ## run the embedded study: every table and figure, from noth
 resume: unlock study  ## go on with a study whose Snakemake was killed
 
 unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs, wait for their end, free the folder
+	@for head in $$(pgrep -f '^[^ ]*python[^ ]* (-m |[^ ]*bin/)snakemake ' 2>/dev/null); do \
+		if [ "$$(readlink /proc/$$head/cwd)" = "$(CURDIR)" ] && ! tr '\0' ' ' < /proc/$$head/cmdline | grep -q -e '--mode '; then \
+			echo "Snakemake still runs here: end process $$head first (Ctrl-C, or kill $$head)."; exit 1; \
+		fi; \
+	done
 	@if command -v squeue >/dev/null; then \
 		jobs() { squeue --noheader --user "$$(id -un)" --format '%i %Z' | awk -v here="$(CURDIR)" '$$2 == here {print $$1}'; }; \
 		jobs | xargs -r scancel; \

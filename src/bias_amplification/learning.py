@@ -58,6 +58,9 @@ class Objective(Protocol):
 class Memory(Protocol):
     """What a caller gathers between epochs, and wants back after an interruption."""
 
+    def facts(self) -> Any:
+        """Everything that it depends on besides the training itself, as JSON can tell it."""
+
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Tensors and facts to save."""
 
@@ -186,7 +189,7 @@ def learn(
     about = {"recipe": asdict(recipe), "seed": seed, "bfloat16": bfloat16, "device": str(device.type)}
     if checkpoint.path is not None:
         about |= {"threads": torch.get_num_threads(), "processes": group.size}
-        if found := checkpoint.open(training.parameters, about, objective.facts()):
+        if found := checkpoint.open(model, about, objective.facts(), memory.facts() if memory else None):
             training.restore(*found)
             print(f"going on after step {len(training.losses)} of {steps}", flush=True)
     shared = group.share(model)

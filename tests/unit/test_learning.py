@@ -36,11 +36,11 @@ class _KilledAfter(Checkpoint):
             raise _Killed
 
 
-def dropping_model():
-    model = new_model(layers=2, width=16, heads=2, context=32, vocabulary=40, end=0, seed=0)
+def dropping_model(heads: int = 2, dropout: float = 0.2):
+    model = new_model(layers=2, width=16, heads=heads, context=32, vocabulary=40, end=0, seed=0)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
-            module.p = 0.2
+            module.p = dropout
     return model
 
 
@@ -71,6 +71,8 @@ def test_state_of_another_recipe_order_or_model_is_not_used(tmp_path, capsys):
         other.transformer.wte.weight[3] += 1e-6
     for model, objective, seed in (
         (other, NextToken(EXAMPLES, 0, 5), 7),
+        (dropping_model(heads=4), NextToken(EXAMPLES, 0, 5), 7),
+        (dropping_model(dropout=0.1), NextToken(EXAMPLES, 0, 5), 7),
         (dropping_model(), NextToken(EXAMPLES[:-1], 0, 5), 7),
         (dropping_model(), NextToken(EXAMPLES, 0, 6), 7),
         (dropping_model(), NextToken(EXAMPLES, 0, 5), 8),
@@ -145,3 +147,13 @@ def test_two_processes_learn_what_one_learns(tmp_path, batch_size):
     for name, values in weights.items():
         # AdamW turns rounding into steps of the learning rate where a gradient is about nothing.
         assert np.allclose(other_weights[name], values, atol=2e-5), name
+
+
+def test_a_best_epoch_judged_on_other_texts_is_not_used(tmp_path, capsys):
+    path, arguments = tmp_path / "job.safetensors", (NextToken(EXAMPLES, 0, 5), RECIPE)
+    with pytest.raises(_Killed):
+        learn(dropping_model(), *arguments, seed=7, checkpoint=_KilledAfter(path, 6), memory=BestEpoch(["one"]))
+
+    learn(dropping_model(), *arguments, seed=7, checkpoint=Checkpoint(path), memory=BestEpoch(["another"]))
+
+    assert "belongs to other inputs" in capsys.readouterr().out

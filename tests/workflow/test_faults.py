@@ -223,6 +223,11 @@ def test_a_second_snakemake_is_refused_and_the_first_ends_well(undisturbed, clon
         second = clone.run()
         assert second.returncode != 0
         assert "cannot be locked" in second.stdout + second.stderr
+        # The tests' own environment serves; -o keeps make from building another.
+        command = ["make", "-f", str(ROOT / "Makefile"), "-o", "environment", "unlock", f"BIN={sys.prefix}/bin"]
+        freed = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True)
+        assert freed.returncode != 0
+        assert "Snakemake still runs here" in freed.stdout
         assert process.wait(240) == 0
     assert clone.final() == undisturbed.final()
 

@@ -17,24 +17,27 @@ Saved = tuple[dict[str, "torch.Tensor"], dict[str, Any]]
 
 
 def fingerprint(*parts: Any) -> str:
-    """Hash tensors, and whatever JSON can tell, into one key.
+    """Hash models, and whatever JSON can tell, into one key.
 
     Parameters
     ----------
     parts
-        Mappings of names to tensors are hashed by their bytes, on whatever device they are; anything else by its
-        JSON form.
+        A model is hashed by its configuration (weights of the same shapes may be split into other heads), its modules
+        (which tell the dropout) and the bytes of its tensors, on whatever device they are; anything else by its JSON
+        form.
     """
     import torch
 
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
-        if isinstance(part, Mapping) and all(isinstance(value, torch.Tensor) for value in part.values()):
-            for name, tensor in part.items():
+        plain = part
+        if isinstance(part, torch.nn.Module):
+            config = getattr(part, "config", None)
+            plain = [repr(part), config.to_dict() if hasattr(config, "to_dict") else None]
+            for name, tensor in part.state_dict().items():
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        else:
-            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+        digest.update(json.dumps(plain, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 

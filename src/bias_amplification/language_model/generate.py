@@ -101,14 +101,13 @@ def continue_prompts(
         # A batch in which every row has ended is shorter.
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
 
-    weights = dict(model.named_parameters()) if checkpoint and checkpoint.path else {}
     facts = {"decoding": dict(decoding), "end": end, "seed": seed, "device": str(model.device)}
     rows = fill(
         torch.full((len(prompts), new_tokens), end),
         batches,
         decode,
         checkpoint=checkpoint,
-        key=(weights, list(prompts), facts, torch.get_num_threads()),
+        key=(model, list(prompts), facts, torch.get_num_threads()),
         says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
     ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]

@@ -73,14 +73,13 @@ def predict_probabilities(
         logits = model(input_ids=input_ids.to(device), **attention).logits
         return torch.softmax(logits.double(), dim=-1)[:, order]
 
-    weights = dict(model.named_parameters()) if checkpoint and checkpoint.path else {}
     with torch.inference_mode():
         probabilities = fill(
             torch.empty(len(texts), len(labels), dtype=torch.float64),
             by_length([len(ids) for ids in token_ids], batch_tokens),
             compute,
             checkpoint=checkpoint,
-            key=(weights, token_ids, order, device),
+            key=(model, token_ids, order, device),
         )
     model.train(was_training)
     return probabilities.numpy()

@@ -32,8 +32,12 @@ class LabelledTexts:
 
 @dataclass
 class BestEpoch:
-    """The epoch with the highest validation macro F1 so far; of two alike, the one with the lower loss."""
+    """The epoch with the highest validation macro F1 so far; of two alike, the one with the lower loss.
 
+    `judged_on` is what the scores come from, as JSON can tell it.
+    """
+
+    judged_on: Any = None
     epoch: int | None = None
     macro_f1: float = -1.0
     loss: float = float("inf")
@@ -44,6 +48,10 @@ class BestEpoch:
         if (macro_f1, -loss) > (self.macro_f1, -self.loss):
             self.epoch, self.macro_f1, self.loss = epoch, macro_f1, loss
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+    def facts(self) -> Any:
+        """Return what the choice depends on besides the training."""
+        return self.judged_on
 
     def state(self) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
         """Return what to save of it while training goes on."""
@@ -174,7 +182,7 @@ def train_encoder(
         )
         return classification_scores(probabilities, targets[part], labels)
 
-    best = BestEpoch()
+    best = BestEpoch([list(parts["validation"].texts), list(parts["validation"].labels)])
 
     def after_epoch(epoch: int) -> None:
         scores = score("validation")

@@ -129,10 +129,12 @@ def space(plan: Plan) -> Space:
     versions = list(plan.versions())
     kept = [version for version in versions if plan.keeps_weights(version)]
     total = (len(kept) + 1) * each + len(versions) * tables
-    there = sum((results / version.folder / "model.safetensors").exists() for version in kept)
+    weights = [results / "base", *(results / version.folder for version in kept)]
+    missing = sum(not (folder / "model.safetensors").exists() for folder in weights)
+    unwritten = sum(not (results / version.folder / "articles.parquet").exists() for version in versions)
     # Saved states and the weights that a chain passes on are there besides, a few at a time.
-    passing = 4 * each
-    left = max(0, total - there * each) + (passing if there < len(kept) or len(kept) < len(versions) else 0)
+    passing = min(4, max(missing, unwritten))
+    left = (missing + passing) * each + unwritten * tables
     nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
 

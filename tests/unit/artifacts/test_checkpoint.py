@@ -9,24 +9,30 @@ import torch
 from bias_amplification.artifacts.checkpoint import Checkpoint, fingerprint
 
 
+def layer(weight: float) -> torch.nn.Module:
+    made = torch.nn.Linear(2, 2, bias=False)
+    torch.nn.init.constant_(made.weight, weight)
+    return made
+
+
 def test_comes_back_exactly_under_the_same_key(tmp_path):
     path = tmp_path / "state" / "a" / "job.safetensors"
     tensors = {"x": torch.rand(3, 4), "n": torch.arange(3)}
     first = Checkpoint(path, seconds=0)
-    assert first.open({"w": torch.ones(2)}, {"rate": 0.1}) is None
+    assert first.open(layer(1), {"rate": 0.1}) is None
     first.save(tensors, {"losses": [0.1, 1 / 3, float("nan")]})
 
-    found, facts = Checkpoint(path).open({"w": torch.ones(2)}, {"rate": 0.1})
+    found, facts = Checkpoint(path).open(layer(1), {"rate": 0.1})
 
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
     assert facts["losses"][:2] == [0.1, 1 / 3]
     assert [file.name for file in path.parent.iterdir()] == ["job.safetensors"]
 
 
-@pytest.mark.parametrize("parts", [[{"w": torch.zeros(2)}, {"rate": 0.1}], [{"w": torch.ones(2)}, {"rate": 0.2}]])
+@pytest.mark.parametrize("parts", [[layer(0), {"rate": 0.1}], [layer(1), {"rate": 0.2}]])
 def test_state_of_other_inputs_or_parameters_is_not_used(tmp_path, parts, capsys):
     first = Checkpoint(tmp_path / "job.safetensors")
-    first.open({"w": torch.ones(2)}, {"rate": 0.1})
+    first.open(layer(1), {"rate": 0.1})
     first.save({"x": torch.ones(1)}, {})
 
     assert Checkpoint(tmp_path / "job.safetensors").open(*parts) is None

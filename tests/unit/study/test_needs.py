@@ -65,3 +65,20 @@ def test_too_little_space_is_told_before_anything_runs(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "index.html").touch()
     assert check_space(plan).free == 1_000_000
+
+
+def test_a_study_with_one_version_missing_needs_little_more(tmp_path):
+    plan = Plan(make_study(tmp_path))
+    folders = [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]
+    for folder in folders[:-1]:
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").touch()
+        (folder / "articles.parquet").touch()
+
+    found = space(plan)
+
+    assert found.left == 2 * found.model + 500_000
+    (folders[-1]).mkdir()
+    for name in ("model.safetensors", "articles.parquet"):
+        (folders[-1] / name).touch()
+    assert space(plan).left == 0
