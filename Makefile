@@ -21,9 +21,10 @@ unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs,
 		fi; \
 	done
 	@if command -v squeue >/dev/null; then \
-		jobs() { squeue --noheader --user "$$(id -un)" --format '%i %Z' | awk -v here="$(CURDIR)" '$$2 == here {print $$1}'; }; \
-		jobs | xargs -r scancel; \
-		while [ -n "$$(jobs)" ]; do sleep 1; done; \
+		while listed=$$(squeue --noheader --user "$$(id -un)" --format '%i|%Z') || { echo "squeue does not answer: try again when it does."; exit 1; }; \
+			jobs=$$(echo "$$listed" | awk -F'|' -v here="$(CURDIR)" '$$2 == here {print $$1}'); [ -n "$$jobs" ]; do \
+			scancel $$jobs 2>/dev/null; sleep 1; \
+		done; \
 	fi
 	$(BIN)/snakemake --unlock $(ARGUMENTS)
 

@@ -1,8 +1,9 @@
 # The study: from labelled articles to tables and figures. Stages in the order of the work; what each takes and makes
 # stands at the head of its file.
 import os
-import shutil
 import sys
+import time
+from contextlib import suppress
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
@@ -86,5 +87,12 @@ onstart:
 
 
 onsuccess:
-    # State of jobs that were killed and are no part of the study any more.
-    shutil.rmtree(f"{RESULTS}/state", ignore_errors=True)
+    # State of jobs that were killed and that nobody has come back to.
+    month = time.time() - 30 * 24 * 3600
+    states = Path(RESULTS, "state")
+    for place in sorted([states, *states.rglob("*")], reverse=True):
+        with suppress(OSError):
+            if place.is_dir():
+                place.rmdir()
+            elif place.stat().st_mtime < month:
+                place.unlink()

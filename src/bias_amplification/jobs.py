@@ -33,7 +33,7 @@ def saved_state(job: Any) -> dict[str, Any]:
     The place goes by the job's log, so that every job has one of its own.
     """
     log = str(job.log[0])
-    root, name = log.split("/logs/", 1)
+    root, name = log.rsplit("/logs/", 1)
     return {
         "path": f"{root}/state/{name.removesuffix('.log')}.safetensors",
         "seconds": job.config["compute"]["checkpoint_seconds"],

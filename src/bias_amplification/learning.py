@@ -112,8 +112,9 @@ class _Training:
     def save(self, checkpoint: Checkpoint) -> None:
         tensors = {f"weight {name}": p for name, p in self.parameters.items()}
         for name, parameter in self.parameters.items():
-            moments = self.optimizer.state[parameter]
-            tensors |= {f"{moment} {name}": moments[moment] for moment in ("exp_avg", "exp_avg_sq")}
+            # A parameter that no loss depends on has no moments.
+            if moments := self.optimizer.state.get(parameter):
+                tensors |= {f"{moment} {name}": moments[moment] for moment in ("exp_avg", "exp_avg_sq")}
         facts: dict[str, Any] = {"losses": self.floats()}
         if self.memory:
             kept, facts["memory"] = self.memory.state()
@@ -125,6 +126,8 @@ class _Training:
         self.losses = list(facts["losses"])
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight {name}"])
+            if f"exp_avg {name}" not in tensors:
+                continue
             self.optimizer.state[parameter] = {
                 "step": torch.tensor(float(len(self.losses)), device=parameter.device),
                 **{m: tensors[f"{m} {name}"].to(parameter.device) for m in ("exp_avg", "exp_avg_sq")},

@@ -6,6 +6,7 @@ those of the whole.
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,9 +66,16 @@ def together(function: Callable[..., None], arguments: Mapping[str, Any], proces
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    torch.multiprocessing.spawn(
-        _join, (function, dict(arguments), processes, device, port, torch.get_num_threads()), nprocs=processes
-    )
+    main = vars(sys.modules["__main__"])
+    # A new process would run the main program's file again, which for a job is the workflow's script.
+    place = main.pop("__file__", None)
+    try:
+        torch.multiprocessing.spawn(
+            _join, (function, dict(arguments), processes, device, port, torch.get_num_threads()), nprocs=processes
+        )
+    finally:
+        if place is not None:
+            main["__file__"] = place
 
 
 def _join(

@@ -32,6 +32,9 @@ VARIABLE = "BIAS_AMPLIFICATION_WARM"
 #: Seconds to wait for the process to load its libraries before a job goes its own way.
 _PATIENCE = 120
 
+#: Between the request to end and the end of a job whose Snakemake is gone.
+_SECONDS_TO_SAVE = 10
+
 #: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU.
 PRELOAD = (
     "numpy",
@@ -208,9 +211,11 @@ def _work(connection: socket.socket) -> None:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this job when the one that asked for it is gone."""
+    """End this job when the one that asked for it is gone; a job that keeps its state has time to save it."""
     with contextlib.suppress(ConnectionError):
         connection.recv(1)
+    os.killpg(os.getpid(), signal.SIGTERM)
+    time.sleep(_SECONDS_TO_SAVE)
     os.killpg(os.getpid(), signal.SIGKILL)
 
 

@@ -2,6 +2,10 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +161,36 @@ def test_a_best_epoch_judged_on_other_texts_is_not_used(tmp_path, capsys):
     learn(dropping_model(), *arguments, seed=7, checkpoint=Checkpoint(path), memory=BestEpoch(["another"]))
 
     assert "belongs to other inputs" in capsys.readouterr().out
+
+
+def test_weights_that_no_loss_depends_on_are_no_hindrance(tmp_path):
+    def model():
+        made = dropping_model()
+        made.unused = torch.nn.Linear(2, 2)
+        torch.nn.init.ones_(made.unused.weight)
+        torch.nn.init.ones_(made.unused.bias)
+        return made
+
+    path, arguments = tmp_path / "job.safetensors", (NextToken(EXAMPLES, 0, 5), RECIPE)
+    expected = learn(model(), *arguments, seed=7)
+    with pytest.raises(_Killed):
+        learn(model(), *arguments, seed=7, checkpoint=_KilledAfter(path, 6))
+
+    assert learn(model(), *arguments, seed=7, checkpoint=Checkpoint(path)) == expected
+
+
+def test_processes_do_not_run_the_main_program_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\n"
+        "assert __name__ == '__main__', 'run again'\n"
+        "from bias_amplification.processes import together\n"
+        f"together(os.makedirs, {{'name': {str(tmp_path / 'made')!r}, 'exist_ok': True}}, 2, 'cpu')\n"
+    )
+    source = Path(__file__).parents[2] / "src"
+    run = subprocess.run(
+        [sys.executable, script], env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True, text=True
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "made").is_dir()
