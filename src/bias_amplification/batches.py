@@ -67,7 +67,7 @@ def fill(
     checkpoint
         Where what is done is kept.
     key
-        Everything that the results depend on (see `fingerprint`).
+        Everything that the results depend on besides their shape and the batches (see `fingerprint`).
     says
         Called with the batches done by this process and its seconds, about ten times; returns the log's words.
 
@@ -78,7 +78,8 @@ def fill(
     """
     checkpoint = checkpoint or Checkpoint()
     first = 0
-    if checkpoint.path is not None and (found := checkpoint.open(*key, [list(batch) for batch in batches])):
+    place = [list(results.shape), str(results.dtype), [list(batch) for batch in batches]]
+    if checkpoint.path is not None and (found := checkpoint.open(*key, place)):
         results.copy_(found[0]["results"])
         first = found[1]["done"]
         print(f"going on after batch {first} of {len(batches)}", flush=True)

@@ -62,3 +62,17 @@ def test_work_on_something_else_starts_over(tmp_path):
         fill(torch.empty(2), [[0], [1]], squares(computed), checkpoint=checkpoint, key=[key])
 
     assert computed == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("other", [torch.empty(2, 3), torch.empty(2, 2, dtype=torch.float64)])
+def test_work_of_another_shape_or_kind_starts_over(tmp_path, other):
+    checkpoint, computed = Checkpoint(tmp_path / "job.safetensors", seconds=0), []
+
+    def compute(number, rows):
+        computed.append(number)
+        return torch.ones(len(rows), other.shape[1])
+
+    fill(torch.empty(2, 2), [[0], [1]], lambda number, rows: torch.zeros(1, 2), checkpoint=checkpoint, key=["a"])
+
+    assert fill(other, [[0], [1]], compute, checkpoint=checkpoint, key=["a"]).eq(1).all()
+    assert computed == [0, 1]

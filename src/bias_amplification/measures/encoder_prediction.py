@@ -79,7 +79,7 @@ def predict_probabilities(
             by_length([len(ids) for ids in token_ids], batch_tokens),
             compute,
             checkpoint=checkpoint,
-            key=(model, token_ids, order, device),
+            key=(model, token_ids, order, device, torch.get_num_threads()),
         )
     model.train(was_training)
     return probabilities.numpy()

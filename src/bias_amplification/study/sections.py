@@ -418,10 +418,21 @@ class Example(Section):
     round: Name | None = Field(None, description="The round shown; null: the first.")
 
 
+def _weights(value: Any, check: Callable[[Any], int | str]) -> int | str:
+    """Say in one sentence what a union of types would say in two."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError(f"storage.weights is {value!r}, but must be all, none, or a whole number from 1 up") from None
+
+
+Weights = Annotated[Literal["all", "none"] | Annotated[int, Field(ge=1)], WrapValidator(_weights)]
+
+
 class Storage(Section):
     """What a study leaves on disk."""
 
-    weights: Literal["all", "none"] | Annotated[int, Field(ge=1)] = Field(
+    weights: Weights = Field(
         "all",
         description="Model weights that stay: `all`, `none`, or those of every k-th generation. The others are removed "
         "once their articles, perplexities and neurons are there and the next generation is trained.",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoders import obtain_encoder
 from bias_amplification.study.sections import Encoder
@@ -36,6 +37,23 @@ def test_columns_follow_the_labels_asked_for(encoder):
     forward = predict_probabilities(model, tokenizer, TEXTS, LABELS, max_tokens=40, batch_tokens=64)
     backward = predict_probabilities(model, tokenizer, TEXTS, LABELS[::-1], max_tokens=40, batch_tokens=64)
     assert np.array_equal(forward, backward[:, ::-1])
+
+
+def test_state_of_another_number_of_threads_is_not_used(encoder, tmp_path, capsys):
+    options = {"max_tokens": 40, "batch_tokens": 64, "checkpoint": Checkpoint(tmp_path / "job.safetensors", seconds=0)}
+    threads = torch.get_num_threads()
+    said = []
+    try:
+        for number in (1, 1, 2):
+            torch.set_num_threads(number)
+            predict_probabilities(*encoder, TEXTS, LABELS, **options)
+            said.append(capsys.readouterr().out)
+    finally:
+        torch.set_num_threads(threads)
+
+    assert said[0] == ""
+    assert said[1].startswith("going on after batch")
+    assert "belongs to other inputs" in said[2]
 
 
 def test_no_text_gives_no_row(encoder):
