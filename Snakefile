@@ -9,6 +9,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from bias_amplification import interrupts, terminal, warm
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import remove_leftovers
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
 from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
 from bias_amplification.study.needs import Needs, check_space
@@ -80,6 +81,7 @@ rule all:
 
 onstart:
     interrupts.end_jobs_with_the_head()
+    remove_leftovers(RESULTS)
     try:
         print(check_space(plan), file=sys.stderr)
     except StudyError as fault:

@@ -1,28 +1,53 @@
 """What ends a run from outside: Ctrl-C and a request to terminate mean the same, and reach the running jobs."""
 
 import signal
+import threading
+import time
+from collections.abc import Sequence
 from types import FrameType
 
 import psutil
+
+#: Between the request to end and the end of a job that is still saving its state.
+_SECONDS_TO_SAVE = 10
 
 
 def end_jobs_with_the_head() -> None:
     """End the running local jobs when Snakemake is interrupted or asked to terminate, and then Snakemake.
 
     Snakemake alone would wait for its jobs, which may take hours, and after a request to terminate it may wait
-    forever, because its handler takes a lock that the interrupted code can be holding. Jobs on a cluster are
-    cancelled by Snakemake's own handling of Ctrl-C.
+    forever, because its handler takes a lock that the interrupted code can be holding. Jobs have some seconds to save
+    their state; a second Ctrl-C ends them at once. Jobs on a cluster are cancelled by Snakemake's own handling of
+    Ctrl-C.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # Once: ending takes a moment, and the terminal has sent the signal to the jobs as well.
-    signal.signal(number, signal.SIG_IGN)
-    for child in psutil.Process().children(recursive=True):
+    jobs = psutil.Process().children(recursive=True)
+    asked = time.monotonic()
+
+    def end_at_once(number: int, frame: FrameType | None) -> None:
+        # Within a second it is the same request, sent to the process and to its group.
+        if time.monotonic() - asked > 1:
+            _send(signal.SIGKILL, jobs)
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, end_at_once)
+    _send(signal.SIGTERM, jobs)
+    threading.Thread(target=_wait_and_kill, args=(jobs,), daemon=True).start()
+    raise KeyboardInterrupt
+
+
+def _wait_and_kill(jobs: Sequence[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(jobs, timeout=_SECONDS_TO_SAVE)
+    _send(signal.SIGKILL, alive)
+
+
+def _send(number: int, jobs: Sequence[psutil.Process]) -> None:
+    for job in jobs:
         try:
-            child.terminate()
+            job.send_signal(number)
         except psutil.NoSuchProcess:
             continue
-    raise KeyboardInterrupt

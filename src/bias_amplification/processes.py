@@ -5,6 +5,7 @@ those of the whole.
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -70,12 +71,40 @@ def together(function: Callable[..., None], arguments: Mapping[str, Any], proces
     # A new process would run the main program's file again, which for a job is the workflow's script.
     place = main.pop("__file__", None)
     try:
-        torch.multiprocessing.spawn(
-            _join, (function, dict(arguments), processes, device, port, torch.get_num_threads()), nprocs=processes
+        started = torch.multiprocessing.spawn(
+            _join,
+            (function, dict(arguments), processes, device, port, torch.get_num_threads()),
+            nprocs=processes,
+            join=False,
         )
     finally:
         if place is not None:
             main["__file__"] = place
+    _wait_for(started)
+
+
+def _wait_for(started: Any) -> None:
+    """Wait for processes; one that is asked to end asks them, and lives on until they have saved their state."""
+    asked = 0
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = number
+        for process in started.processes:
+            process.terminate()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not started.join():
+            pass
+    except (torch.multiprocessing.ProcessExitedException, torch.multiprocessing.ProcessRaisedException):
+        # One that has saved ends, and the others fail for want of it.
+        if not asked:
+            raise
+        raise SystemExit(128 + asked) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _join(

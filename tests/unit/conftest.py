@@ -1,5 +1,7 @@
 """What unit tests share: a small config, a few articles, a small trained model. Heavy imports wait for their users."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +28,15 @@ STORIES = [
     ("Council meets", "The council meets in the harbour. The mayor speaks on the bridge and the vote."),
     ("Spring comes", "Spring comes to the harbour. The bridge opens, the budget falls, and the mayor speaks."),
 ]
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Give back what signals meant: jobs that keep their state listen to them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

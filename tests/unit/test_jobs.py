@@ -1,6 +1,7 @@
 """One function of the package as one job: its status, its log."""
 
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -30,6 +31,13 @@ def fail_otherwise() -> None:
     raise ZeroDivisionError("a fault of the program")
 
 
+def write_weights(folder: str) -> None:
+    from bias_amplification.language_model.load import save_model
+    from bias_amplification.language_model.pretrain import new_model
+
+    save_model(new_model(layers=1, width=64, heads=2, context=64, vocabulary=400, end=0, seed=0), f"{folder}/base")
+
+
 def tell_threads() -> None:
     print(f"threads {os.environ['OMP_NUM_THREADS']} parallel {os.environ['TOKENIZERS_PARALLELISM']}")
 
@@ -38,7 +46,7 @@ def tell_threads() -> None:
 def module(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this file's functions reachable as a room of the package."""
     room = types.ModuleType("bias_amplification.probe")
-    for function in (succeed, fail_for_the_user, fail_otherwise, tell_threads):
+    for function in (succeed, fail_for_the_user, fail_otherwise, tell_threads, write_weights):
         setattr(room, function.__name__, function)
     monkeypatch.setitem(sys.modules, "bias_amplification.probe", room)
     monkeypatch.delenv(warm.VARIABLE, raising=False)
@@ -84,6 +92,24 @@ def test_a_users_fault_is_one_sentence(tmp_path: Path) -> None:
 
     assert status == 1
     assert log.read_text() == "corpus.csv has no row 7: add it.\n"
+
+
+def test_a_full_disk_while_weights_are_written_is_one_sentence(tmp_path: Path) -> None:
+    disk, log = tmp_path / "disk", tmp_path / "job.log"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk]).returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    try:
+        status = in_fork(run_here, Task("probe:write_weights", {"folder": str(disk)}, str(log)))
+        left = list(disk.rglob("*.safetensors"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+    assert status == 1
+    assert left == []
+    assert log.read_text() == (
+        f"{disk}/base: No space left on device: mend that and run snakemake again, nothing finished is lost.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
-from bias_amplification.artifacts.atomic import new_file, new_folder
+from bias_amplification.artifacts.atomic import new_file, new_folder, remove_leftovers
 from bias_amplification.artifacts.copies import copy_file
 
 WRITER = """
@@ -64,7 +67,48 @@ def test_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> No
     assert left.name.startswith(".model.")
     with new_file(target) as temporary:
         temporary.write_text("whole")
+        assert remove_leftovers(tmp_path) == [left]
     assert target.read_text() == "whole"
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_leftovers_of_another_machine_go_when_nothing_of_them_has_changed_for_a_day(tmp_path: Path) -> None:
+    folder = tmp_path / ".new.0123abcd-77-xyz"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("half")
+    file = tmp_path / "deep" / ".articles.0123abcd-77-xyz.parquet"
+    file.parent.mkdir()
+    file.write_text("half")
+    for name in (".hidden", ".articles.parquet", "articles.0123abcd-77-xyz.parquet"):
+        (tmp_path / name).write_text("someone else's")
+    others = set(tmp_path.iterdir()) - {folder}
+    old = (time.time() - 25 * 3600,) * 2
+
+    assert remove_leftovers(tmp_path) == []
+    for path in (folder, file, *others):
+        os.utime(path, old)
+    assert remove_leftovers(tmp_path) == [file]
+    os.utime(folder / "model.safetensors", old)
+    assert remove_leftovers(tmp_path) == [folder]
+    assert set(tmp_path.iterdir()) == others
+
+
+def test_a_living_writers_folder_is_left_alone(tmp_path: Path) -> None:
+    with new_folder(tmp_path) as temporary:
+        (temporary / "config.json").write_text("whole")
+        os.utime(temporary, (0, 0))
+        assert remove_leftovers(tmp_path) == []
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
+@pytest.mark.parametrize("kind", [new_file, new_folder])
+def test_a_full_disk_is_the_systems_fault_whoever_tells_it(tmp_path: Path, kind) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, kind(tmp_path / "base"):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "base"))
+    with pytest.raises(SafetensorError, match="other"), kind(tmp_path / "base"):
+        raise SafetensorError("other")
 
 
 def test_two_writers_each_write_whole_files(tmp_path: Path) -> None:

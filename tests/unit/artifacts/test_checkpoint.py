@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 import torch
@@ -82,30 +83,98 @@ def test_fingerprints_tell_bytes_shapes_names_and_facts_apart():
     assert fingerprint({"a": one}, [1, 2]) == fingerprint({"a": one.clone()}, (1, 2))
 
 
-def test_a_request_to_end_waits_for_the_state_to_be_saved(tmp_path, capsys):
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_waits_for_the_state_to_be_saved(tmp_path, capsys, number):
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
     assert not checkpoint.due()
 
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
 
     assert checkpoint.due()
     with pytest.raises(SystemExit) as end:
         checkpoint.save({"x": torch.ones(1)}, {"done": 3})
-    assert end.value.code == 143
-    checkpoint.before, kept = None, checkpoint.before
+    assert end.value.code == 128 + number
+    assert "Asked to end: state is saved" in capsys.readouterr().out
     assert Checkpoint(tmp_path / "job.safetensors").open("key")[1] == {"done": 3}
-    signal.signal(signal.SIGTERM, kept)
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_after_the_work_a_request_to_end_means_what_it_meant(tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
+    checkpoint.open("key")
+    os.kill(os.getpid(), signal.SIGINT)
+    # The terminal's and the parent's are one request.
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    checkpoint.asked -= 2
+
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_that_is_ignored_stays_so(tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
+    checkpoint.open("key")
+
+    os.kill(os.getpid(), signal.SIGINT)
+
+    assert not checkpoint.due()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_after_the_work_a_request_to_end_means_what_it_meant(tmp_path, number):
+    before = signal.getsignal(number)
     checkpoint = Checkpoint(tmp_path / "job.safetensors")
     checkpoint.open("key")
-    assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(number) != before
 
     checkpoint.remove()
 
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
+
+
+def test_state_with_a_flipped_bit_is_as_good_as_none(tmp_path, capsys):
+    path = tmp_path / "job.safetensors"
+    first = Checkpoint(path)
+    first.open("key")
+    first.save({"x": torch.ones(100)}, {})
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+
+    assert Checkpoint(path).open("key") is None
+    assert "its bytes are not those that were saved" in capsys.readouterr().out
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk too small for the state of these tests."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]).returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_does_not_end_the_work(full_disk, capsys):
+    checkpoint = Checkpoint(full_disk / "job.safetensors", seconds=0)
+    checkpoint.open("key")
+    checkpoint.save({"x": torch.ones(10)}, {"done": 1})
+
+    checkpoint.save({"x": torch.ones(100_000)}, {"done": 2})
+
+    said = capsys.readouterr().out
+    assert said == (
+        f"State cannot be saved ({full_disk}/job.safetensors: No space left on device): the work goes on and will try "
+        "again; make room.\n"
+    )
+    assert checkpoint.due()
+    assert [path.name for path in full_disk.iterdir()] == ["job.safetensors"]
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        checkpoint.save({"x": torch.ones(100_000)}, {"done": 3})
+    said = capsys.readouterr().out
+    assert said.startswith("Asked to end: state cannot be saved") and said.count("\n") == 1
+    assert Checkpoint(full_disk / "job.safetensors").open("key")[1] == {"done": 1}
