@@ -54,6 +54,7 @@ else:
         input:
             plan.source_files(study.base_model),
         output:
+            f"{RESULTS}/base/metadata.json",
             f"{RESULTS}/base/tokenizer_config.json",
             model=f"{RESULTS}/base/model.safetensors",
             config=f"{RESULTS}/base/config.json",

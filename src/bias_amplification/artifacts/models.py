@@ -1,48 +1,73 @@
 """Model folders in Hugging Face format, checked without loading them."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 from bias_amplification.artifacts.atomic import StudyError
 
 
-def check_model_folder(folder: Path | str, key: str = "base_model.path") -> Path:
+def check_model_folder(folder: Path | str, key: str | None = "base_model.path") -> Path:
     """Check that a folder holds a model in Hugging Face format, before hours are spent.
+
+    Parameters
+    ----------
+    folder
+        With config.json and weights in safetensors.
+    key
+        The config key that names the folder; None for one that the run has made.
 
     Raises
     ------
     StudyError
-        Naming the folder, what it lacks and the config key.
+        Naming the folder, what it lacks and the remedy.
     """
     folder = Path(folder)
+    remedy = f"give {key} a model in Hugging Face format" if key else "run snakemake again to make it"
     if not folder.is_dir():
-        raise StudyError(f"{folder} is no folder: give {key} a model in Hugging Face format.")
+        raise StudyError(f"{folder} is no folder: {remedy}.")
     if not (folder / "config.json").exists():
-        raise StudyError(f"{folder} has no config.json: give {key} a model in Hugging Face format.")
+        raise StudyError(f"{folder} has no config.json: {remedy}.")
     weights = list(folder.glob("*.safetensors"))
     if not weights:
-        raise StudyError(
-            f"{folder} has no weights in safetensors (model.safetensors): convert them (pickled weights are never "
-            f"loaded) or correct {key}."
-        )
+        convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
+        raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
     for file in weights:
-        _check_safetensors(file)
+        try:
+            _read_header(file)
+        except _FAULTS as error:
+            remedy = f"fetch it anew, or correct {key}" if key else "delete it and run snakemake again"
+            raise StudyError(f"{file} is not a whole safetensors file ({error}): {remedy}.") from error
     return folder
 
 
-def _check_safetensors(file: Path) -> None:
-    """Compare the file's size with what its header announces."""
+def count_parameters(folder: Path | str) -> int:
+    """Count the numbers in a folder's safetensors files, whatever their precision.
+
+    Raises
+    ------
+    StudyError
+        If a file is not whole.
+    """
+    tensors = [entry for file in check_model_folder(folder).glob("*.safetensors") for entry in _read_header(file)]
+    return sum(math.prod(entry["shape"]) for entry in tensors)
+
+
+#: What a header that is not whole, or is none, can lead to.
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError)
+
+
+def _read_header(file: Path) -> list[dict[str, Any]]:
+    """Return what a file's header says of its tensors, after comparing the file's size with what it announces."""
     size = file.stat().st_size
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 0 < length <= min(size, 100_000_000):
-                raise ValueError("its header is not whole")
-            header = json.loads(stream.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        if size != 8 + length + end:
-            raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise StudyError(
-            f"{file} is not a whole safetensors file ({error}): delete it and run snakemake again, or fetch it anew."
-        ) from error
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= min(size, 100_000_000):
+            raise ValueError("its header is not whole")
+        header = json.loads(stream.read(length))
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+    if size != 8 + length + end:
+        raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
+    return tensors

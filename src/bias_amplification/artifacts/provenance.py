@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,45 @@ def checksum(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_made_here(folder: Path | str, name: str = "model.safetensors") -> None:
-    """Check a model against the metadata.json beside it, if there is one: its checksum, and that both belong here.
+def checksums(folder: Path | str, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files in a folder, by name."""
+    return {name: checksum(Path(folder) / name) for name in names}
+
+
+def check_checksums(folder: Path | str, wanted: Mapping[str, str], told: Path) -> None:
+    """Check files that the run has made against the checksums that it kept.
+
+    Parameters
+    ----------
+    folder
+        Where the files are.
+    wanted
+        SHA-256 by file name.
+    told
+        The file that keeps them, for messages.
+
+    Raises
+    ------
+    StudyError
+        Naming the file and the remedy.
+    """
+    for name, digest in wanted.items():
+        file = Path(folder) / name
+        if not file.exists():
+            raise StudyError(f"{file} does not exist: run snakemake again to make it.")
+        if checksum(file) != digest:
+            raise StudyError(f"{file} is not the file that {told} tells of: delete it and run snakemake again.")
+
+
+def check_made_here(folder: Path | str, names: Sequence[str] = ("model.safetensors", "config.json")) -> None:
+    """Check files against the metadata.json beside them, if there is one: checksums, and that all belong here.
+
+    Parameters
+    ----------
+    folder
+        Of a model that the run has made.
+    names
+        Files that are about to be read; those that metadata.json does not tell of are not checked.
 
     Raises
     ------
@@ -55,14 +93,11 @@ def check_made_here(folder: Path | str, name: str = "model.safetensors") -> None
         return
     try:
         facts = json.loads(told.read_text(encoding="utf-8"))
-        wanted = facts["checksums"][name]
+        known = dict(facts["checksums"])
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{told} is damaged ({error!r}): delete it and run snakemake again.") from error
     check_identity(told, facts.get("made_as"))
-    if checksum(Path(folder) / name) != wanted:
-        raise StudyError(
-            f"{Path(folder) / name} is not the file that {told} tells of: delete it and run snakemake again."
-        )
+    check_checksums(folder, {name: known[name] for name in names if name in known}, told)
 
 
 def _peak_memory() -> int:

@@ -9,10 +9,10 @@ import pyarrow as pa
 from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.artifacts.provenance import checksum, write_metadata
+from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
 from bias_amplification.language_model.device import choose_device
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
+from bias_amplification.language_model.load import MODEL_FILES, end_token, load_model, load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
 from bias_amplification.language_model.training import train
 from bias_amplification.learning import Recipe
@@ -109,7 +109,7 @@ def finetune_generation(
         initial_model=str(initial_model),
         examples=len(examples),
         training=figures,
-        checksums={"model.safetensors": checksum(out / "model.safetensors")},
+        checksums=checksums(out, MODEL_FILES),
     )
     checkpoint.remove()
 

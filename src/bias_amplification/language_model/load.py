@@ -11,16 +11,20 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder
 from bias_amplification.artifacts.models import check_model_folder
-from bias_amplification.artifacts.provenance import check_made_here
+from bias_amplification.artifacts.provenance import check_made_here, checksums, write_metadata
+
+#: What the base model's folder holds; a generation has the first two of its own.
+BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+MODEL_FILES = BASE_FILES[:2]
 
 
 def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
-    """Load a causal language model in float32, ready to read with (`eval`).
+    """Load a causal language model that the run has made, in float32, ready to read with (`eval`).
 
     Parameters
     ----------
     folder
-        config.json and model.safetensors.
+        config.json, model.safetensors and, if there is one, the metadata.json that tells their checksums.
     device
         Where to put it.
 
@@ -29,8 +33,8 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
     StudyError
         If the folder lacks something or a file is cut short.
     """
-    folder = check_model_folder(folder)
-    check_made_here(folder)
+    folder = check_model_folder(folder, None)
+    check_made_here(folder, MODEL_FILES)
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -42,16 +46,17 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise StudyError(
-            f"{folder} holds no causal language model ({_first_line(error)}): give a folder that does."
+            f"{folder} holds no causal language model ({_first_line(error)}): delete its model.safetensors and "
+            "config.json and run snakemake again."
         ) from error
-    _check_complete(found, folder)
+    _check_complete(found, folder, "delete its model.safetensors and run snakemake again")
     return model.to(device).eval()
 
 
-def _check_complete(found: dict[str, Any], name: Path | str) -> None:
+def _check_complete(found: dict[str, Any], name: Path | str, remedy: str = "fetch it anew") -> None:
     """Refuse weights that leave a part of the model at random: transformers only warns of it."""
     if missing := sorted(found["missing_keys"]):
-        raise StudyError(f"{name} lacks weights that its config.json announces, {missing[0]} first: fetch it anew.")
+        raise StudyError(f"{name} lacks weights that its config.json announces, {missing[0]} first: {remedy}.")
 
 
 def save_model(model: PreTrainedModel, folder: Path | str) -> None:
@@ -76,6 +81,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     file = Path(folder) / "tokenizer.json"
     if not file.exists():
         raise StudyError(f"{file} does not exist: give a folder with a fast tokenizer's tokenizer.json.")
+    check_made_here(folder, ["tokenizer.json"])
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
@@ -110,7 +116,8 @@ def obtain_base_model(
     Parameters
     ----------
     out
-        The run's folder of the base model: model.safetensors, config.json, tokenizer.json, tokenizer_config.json.
+        The run's folder of the base model: model.safetensors, config.json, tokenizer.json, tokenizer_config.json,
+        metadata.json.
     source
         "hub" or "folder".
     hub_id, revision
@@ -159,6 +166,11 @@ def obtain_base_model(
             if file.name not in ("tokenizer.json", "tokenizer_config.json"):
                 file.unlink()
     save_model(model, out)
+    write_metadata(
+        Path(out) / "metadata.json",
+        source={"folder": path} if source == "folder" else {"hub_id": hub_id, "revision": revision},
+        checksums=checksums(out, BASE_FILES),
+    )
 
 
 def _first_line(error: Exception) -> str:

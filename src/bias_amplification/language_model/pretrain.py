@@ -11,9 +11,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.artifacts.provenance import checksum, write_metadata
+from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
-from bias_amplification.language_model.load import load_tokenizer, save_model
+from bias_amplification.language_model.load import BASE_FILES, load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
 from bias_amplification.language_model.training import train
 from bias_amplification.learning import Recipe
@@ -154,6 +154,6 @@ def pretrain_base_model(
         seed=seed,
         articles=len(texts),
         training=figures,
-        checksums={"model.safetensors": checksum(out / "model.safetensors")},
+        checksums=checksums(out, BASE_FILES),
     )
     checkpoint.remove()

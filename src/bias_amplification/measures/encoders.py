@@ -5,11 +5,14 @@ head, pretrained elsewhere or made here. On disk it is a folder in Hugging Face 
 labels are read by name, never by number.
 """
 
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.provenance import check_checksums
 from bias_amplification.study.sections import Encoder
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 #: What an encoder's folder holds besides its scores, whatever its architecture.
 MODEL_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+
+#: What to do about a folder that the run has made.
+_ANEW = "delete the folder and run snakemake again"
 
 #: Special tokens of an encoder's own BPE, in the order of their ids.
 _SPECIAL_TOKENS = {
@@ -194,11 +200,12 @@ def load_encoder(
     Parameters
     ----------
     source
-        A folder, or a description of a folder or a hub model.
+        A folder, in which scores.json tells the checksums if the run has made it; or a description of a folder or a
+        hub model.
     labels
         The label set that it must have, in any order and in any case.
     key
-        The config key that names the model, for messages.
+        The config key that names or describes the model, for messages.
     aliases
         From the model's label names to the study's, where they differ.
 
@@ -212,7 +219,11 @@ def load_encoder(
     StudyError
         If weights or config are missing or the label set is another one.
     """
+    remedy = "name a model with these labels, or map its label names to them in the config"
     if isinstance(source, Path):
+        if (source / "scores.json").exists():
+            check_encoder(source)
+            key, remedy = None, _ANEW
         source = Encoder(source="folder", path=str(source))
     model, tokenizer = _from_pretrained(source, key)
     found = [model.config.id2label[index] for index in range(model.config.num_labels)]
@@ -221,8 +232,8 @@ def load_encoder(
     names = [known.get(_plain(named.get(_plain(name), name))) for name in found]
     if None in names or sorted(names) != sorted(labels):
         raise StudyError(
-            f"{_where(source)} classifies into {', '.join(found)}, but the study needs {', '.join(labels)} ({key}): "
-            "name a model with these labels, or map its label names to them in the config."
+            f"{_where(source)} classifies into {', '.join(found)}, but the study needs {', '.join(labels)}"
+            f"{f' ({key})' if key else ''}: {remedy}."
         )
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: index for index, name in enumerate(names)}
@@ -247,7 +258,32 @@ def save_encoder(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase",
             file.unlink()
 
 
-def _from_pretrained(source: Encoder, key: str, **options) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+def read_scores(folder: Path | str) -> dict:
+    """Read `scores.json` of a folder that the run has made."""
+    path = Path(folder) / "scores.json"
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        assert math.isfinite(scores["validation"]["macro_f1"])
+        return scores
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise StudyError(f"{path} is missing or damaged: delete the folder and run snakemake again.") from error
+
+
+def check_encoder(folder: Path | str) -> None:
+    """Check a classifier that the run has made against the checksums in its `scores.json`.
+
+    Raises
+    ------
+    StudyError
+        Naming the file and the remedy.
+    """
+    check_folder(Path(folder), None)
+    check_checksums(folder, read_scores(folder).get("checksums", {}), Path(folder) / "scores.json")
+
+
+def _from_pretrained(
+    source: Encoder, key: str | None, **options
+) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
@@ -265,25 +301,24 @@ def _from_pretrained(source: Encoder, key: str, **options) -> tuple["PreTrainedM
     except Exception as error:  # transformers raises OSError, ValueError, SafetensorError and more
         raise StudyError(
             f"{_where(source)} cannot be loaded as a text classifier with its tokenizer "
-            f"({' '.join(str(error).split())[:200]}): check {key}."
+            f"({' '.join(str(error).split())[:200]}): {f'check {key}' if key else _ANEW}."
         ) from error
     if tokenizer.pad_token_id is None:
-        raise StudyError(f"{_where(source)} has a tokenizer without a padding token: choose an encoder for {key}.")
+        remedy = f"choose an encoder for {key}" if key else _ANEW
+        raise StudyError(f"{_where(source)} has a tokenizer without a padding token: {remedy}.")
     return model, tokenizer
 
 
-def check_folder(folder: Path, key: str) -> None:
-    """Raise a StudyError that names the folder and the config key unless config, weights and tokenizer are there."""
+def check_folder(folder: Path, key: str | None) -> None:
+    """Raise a StudyError with a remedy unless config, weights and tokenizer are there; no key: the run has made it."""
+    remedy = f"name a whole folder in Hugging Face format with safetensors in {key}" if key else _ANEW
     for what, names in (
         ("config", ["config.json"]),
         ("weights", ["model.safetensors", "model.safetensors.index.json"]),
         ("tokenizer", ["tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"]),
     ):
         if not any((folder / name).is_file() for name in names):
-            raise StudyError(
-                f"The model folder {folder} has no {what} ({names[0]}): name a whole folder in Hugging Face format "
-                f"with safetensors in {key}."
-            )
+            raise StudyError(f"The model folder {folder} has no {what} ({names[0]}): {remedy}.")
 
 
 def _where(source: Encoder) -> str:

@@ -1,7 +1,6 @@
 """The leaning classifier: trained, compared, chosen, and put to the models' articles (paper, section 3.4)."""
 
 import json
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,16 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_csv, write_table
 from bias_amplification.artifacts.atomic import new_folder
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.artifacts.provenance import checksums
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
-from bias_amplification.measures.encoders import MODEL_FILES, check_folder, load_encoder, obtain_encoder, save_encoder
+from bias_amplification.measures.encoders import (
+    MODEL_FILES,
+    check_encoder,
+    load_encoder,
+    obtain_encoder,
+    read_scores,
+    save_encoder,
+)
 from bias_amplification.study.sections import Candidate, EncoderTraining
 
 #: Macro F1 on the test articles that the paper's Table 1 gives, by the model's name.
@@ -98,7 +105,7 @@ def train_leaning_classifier(
     name = {"candidate": candidate.name, "model": candidate.hub_id or candidate.name, "split": split}
     with new_folder(out) as folder:
         save_encoder(model, tokenizer, folder)
-        write_json(name | scores, folder / "scores.json")
+        write_json(name | scores | {"checksums": checksums(folder, MODEL_FILES)}, folder / "scores.json")
         write_json(timing, folder / "timing.json")
     checkpoint.remove()
 
@@ -146,7 +153,7 @@ def select_classifier(candidates: Sequence[Path | str], out: Path | str) -> None
     scores = [read_scores(folder) for folder in candidates]
     best = _best(scores)
     chosen = Path(candidates[best])
-    check_folder(chosen, f"classifier.candidates {scores[best]['candidate']}")
+    check_encoder(chosen)
     with new_folder(out) as folder:
         # Copies, no links: a link would share its time with the original, and be older than what it is made from.
         for name in (*MODEL_FILES, "scores.json"):
@@ -286,17 +293,6 @@ def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labe
     predicted = [labels[index] for index in probabilities.argmax(axis=1)]
     columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(labels)}
     return pa.table({"article_id": list(article_ids), "predicted": pa.array(predicted, pa.string()), **columns})
-
-
-def read_scores(folder: Path | str) -> dict:
-    """Read `scores.json` of a trained classifier's folder."""
-    path = Path(folder) / "scores.json"
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-        assert math.isfinite(scores["validation"]["macro_f1"])
-        return scores
-    except (OSError, ValueError, KeyError, AssertionError) as error:
-        raise StudyError(f"{path} is missing or damaged: delete the folder and run snakemake again.") from error
 
 
 def write_json(content: Mapping, path: Path) -> None:

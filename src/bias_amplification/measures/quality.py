@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.atomic import new_folder
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.artifacts.provenance import checksums
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, QUALITY
 from bias_amplification.measures.corruption import CLASSES, grade_sentences
-from bias_amplification.measures.encoders import load_encoder, obtain_encoder, save_encoder
+from bias_amplification.measures.encoders import MODEL_FILES, load_encoder, obtain_encoder, save_encoder
 from bias_amplification.measures.leaning import write_json
 from bias_amplification.measures.sentences import SPLITTERS
 from bias_amplification.study.sections import Detector, EncoderTraining
@@ -101,7 +102,8 @@ def train_quality_detector(
         scores, timing = _test_detector(model, tokenizer, parts, training.max_tokens, batch_tokens, device), {}
     with new_folder(out) as folder:
         save_encoder(model, tokenizer, folder)
-        write_json({"detector": detector.hub_id or detector.source} | scores, folder / "scores.json")
+        kept = {"checksums": checksums(folder, MODEL_FILES)}
+        write_json({"detector": detector.hub_id or detector.source} | scores | kept, folder / "scores.json")
         write_json(timing, folder / "timing.json")
     checkpoint.remove()
 

@@ -17,8 +17,8 @@ from bias_amplification.language_model.load import end_token, load_model, load_t
 
 @pytest.fixture
 def copy(base: SimpleNamespace, tmp_path: Path) -> Path:
-    """A copy of the base model's folder, to be spoiled."""
-    return Path(shutil.copytree(base.folder, tmp_path / "copy"))
+    """A copy of the base model's files, without what tells their checksums, to be spoiled."""
+    return Path(shutil.copytree(base.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("metadata.json")))
 
 
 def fault(call, *arguments: object, **options: object) -> str:
@@ -68,7 +68,6 @@ def test_weights_that_lack_a_part_are_not_made_up(copy: Path) -> None:
     weights = load_file(copy / "model.safetensors")
     del weights["transformer.h.1.mlp.c_proj.weight"]
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    (copy / "metadata.json").unlink()
 
     assert "transformer.h.1.mlp.c_proj.weight" in fault(load_model, copy)
 
@@ -134,6 +133,7 @@ def test_a_folder_of_transformers_becomes_the_base_model(foreign: Path, tmp_path
     assert {weight.dtype for weight in load_file(tmp_path / "base" / "model.safetensors").values()} == {torch.float32}
     assert sorted(file.name for file in (tmp_path / "base").iterdir()) == [
         "config.json",
+        "metadata.json",
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -164,3 +164,29 @@ def test_a_hub_model_needs_a_pinned_revision(tmp_path: Path, revision: str | Non
 
     assert "base_model.revision" in message
     assert "40 hex digits" in message
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_files_of_a_foreign_model_are_checked_once_they_are_the_runs(foreign: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "results" / "base"
+    obtain(out, foreign)
+    load_model(out)
+    load_tokenizer(out)
+    told = json.loads((out / "metadata.json").read_text())
+    assert told["source"] == {"folder": str(foreign)}
+    content = bytearray((out / name).read_bytes())
+    content[-3] ^= 4
+    (out / name).write_bytes(content)
+
+    message = fault(load_tokenizer if name == "tokenizer.json" else load_model, out)
+
+    assert message == (
+        f"{out / name} is not the file that {out / 'metadata.json'} tells of: delete it and run snakemake again."
+    )
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_that_the_run_lacks_is_made_by_running_again(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+
+    assert fault(load_model, copy).endswith(": run snakemake again to make it.")

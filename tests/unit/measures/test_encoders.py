@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.provenance import checksums
 from bias_amplification.measures.encoders import (
     MODEL_FILES,
     label_positions,
     load_encoder,
     obtain_encoder,
+    read_scores,
     save_encoder,
     train_tokenizer,
 )
@@ -112,3 +114,37 @@ def test_heads_must_divide_the_width():
 
 def test_a_saved_config_names_no_folder(folder):
     assert str(folder) not in json.dumps([(folder / name).read_text() for name in MODEL_FILES if "json" in name])
+
+
+@pytest.fixture
+def made_here(folder):
+    """The same folder as the run leaves it: with scores, which tell the checksums."""
+    kept = {"validation": {"macro_f1": 0.5}, "checksums": checksums(folder, MODEL_FILES)}
+    (folder / "scores.json").write_text(json.dumps(kept))
+    load_encoder(folder, ["up", "side ways"], "k")
+    return folder
+
+
+@pytest.mark.parametrize("file", MODEL_FILES)
+def test_a_flipped_bit_in_an_encoder_of_the_run_is_noticed(made_here, file):
+    content = bytearray((made_here / file).read_bytes())
+    content[-3] ^= 4
+    (made_here / file).write_bytes(content)
+
+    with pytest.raises(StudyError) as caught:
+        load_encoder(made_here, ["up", "side ways"], "k")
+
+    assert str(caught.value) == (
+        f"{made_here / file} is not the file that {made_here}/scores.json tells of: delete it and run snakemake again."
+    )
+
+
+def test_what_is_wrong_with_an_encoder_of_the_run_has_the_runs_remedy(made_here):
+    with pytest.raises(StudyError, match=r"classifies into .*right: delete the folder and run snakemake again\.$"):
+        load_encoder(made_here, ["left", "right"], "some.key")
+    (made_here / "config.json").unlink()
+    with pytest.raises(StudyError, match=r"has no config \(config.json\): delete the folder and run snakemake again"):
+        load_encoder(made_here, ["up", "side ways"], "some.key")
+    (made_here / "scores.json").write_text("{")
+    with pytest.raises(StudyError, match=r"scores.json is missing or damaged: delete the folder"):
+        read_scores(made_here)

@@ -130,7 +130,7 @@ def test_the_best_candidate_is_copied_whole(tmp_path):
 def test_a_candidate_without_weights_is_refused(tmp_path):
     folder = fake_candidate(tmp_path / "a", "a", 0.7)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(StudyError, match=r"classifier.candidates a"):
+    with pytest.raises(StudyError, match=r"has no weights .*: delete the folder and run snakemake again"):
         select_classifier([folder], tmp_path / "selected")
     (folder / "scores.json").write_text("{")
     with pytest.raises(StudyError, match=r"scores.json is missing or damaged"):
