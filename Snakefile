@@ -23,8 +23,12 @@ try:
     check_paths(study)
 except StudyError as fault:
     raise WorkflowError(fault) from None
-# Scripts read from here what changes speed and memory alone, which is no parameter: changing it reruns nothing.
-config["compute"] = study.compute.model_dump()
+# Scripts read from here what changes speed, memory and last bits alone, which is no parameter: a study that moves to
+# another machine goes on instead of starting over.
+config["compute"] = {
+    **study.compute.model_dump(),
+    "processes": study.compute.gpus if gpus_per_job(study.compute.device) else 1,
+}
 plan = Plan(study)
 needs = Needs(study)
 RESULTS = study.results
@@ -79,11 +83,21 @@ rule all:
         rules.figures.input,
 
 
+def trainings_at_once():
+    """Fine-tunings that may run side by side: on a cluster one a round, else as many as cores and GPUs are for."""
+    if not workflow.local_exec:
+        return len(plan.rounds)
+    budget = workflow.global_resources.get("gpu")
+    if budget is not None and gpus_per_job(study.compute.device):
+        return max(1, budget.value // study.compute.gpus)
+    return max(1, workflow.cores // study.compute.threads)
+
+
 onstart:
     interrupts.end_jobs_with_the_head()
     remove_leftovers(RESULTS)
     try:
-        print(check_space(plan), file=sys.stderr)
+        print(check_space(plan, trainings_at_once()), file=sys.stderr)
     except StudyError as fault:
         raise WorkflowError(fault) from None
 

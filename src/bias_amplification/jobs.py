@@ -40,7 +40,7 @@ def saved_state(job: Any) -> dict[str, Any]:
     }
 
 
-def run_job(function: str, job: Any, **arguments: Any) -> None:
+def run_job(function: str, job: Any, *, threads: int = 1, **arguments: Any) -> None:
     """Call a function of the package for a rule, in a warm process if there is one, and exit with its status.
 
     Parameters
@@ -48,12 +48,15 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
     function
         "module:name" below `bias_amplification`, which is imported where the call is made.
     job
-        Snakemake's object: `log[0]` names the log, `params.threads` the threads (1 if absent).
+        Snakemake's object: `log[0]` names the log.
+    threads
+        CPU threads of numerical libraries: the config's, not Snakemake's, which fall with the cores that there are and
+        would change last bits.
     arguments
         Keyword arguments of the function.
     """
     heavy = f"bias_amplification.{function.split(':')[0]}" in warm.PRELOAD
-    task = Task(function, plain(arguments), str(job.log[0]), int(getattr(job.params, "threads", 1)), heavy)
+    task = Task(function, plain(arguments), str(job.log[0]), threads, heavy)
     _date_inputs(job)
     try:
         status = warm.run(task)

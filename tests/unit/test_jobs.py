@@ -132,9 +132,9 @@ def test_other_faults_have_a_traceback(tmp_path: Path, function: str, last: str)
 
 def test_run_job_unpacks_snakemakes_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(threads=3), input=[])
+    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(), input=[])
 
-    status = in_fork(lambda: run_job("probe:tell_threads", job))
+    status = in_fork(lambda: run_job("probe:tell_threads", job, threads=3))
 
     assert status == 0
     assert (tmp_path / "job.log").read_text().startswith("threads 3 parallel false\n")

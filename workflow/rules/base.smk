@@ -40,9 +40,7 @@ if study.base_model.source == "pretrain":
         params:
             settings=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
             seed=derive_seed(study.seed, "pretraining"),
-            device=study.compute.device,
             precision=study.compute.precision,
-            threads=study.compute.training_threads,
         message:
             "Base model: pretraining"
         script:
@@ -92,8 +90,6 @@ rule generate_base:
         generation=study.generation.model_dump(),
         decoding={"method": "greedy"},
         seed=lambda wildcards: derive_seed(study.seed, "generate_base", wildcards.seed_set),
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "Base model: writing articles for seed set {wildcards.seed_set}"
     script:

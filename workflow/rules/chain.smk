@@ -81,10 +81,7 @@ rule finetune:
         origins=lambda wildcards: list(plan.training_sources(plan.version(wildcards))),
         finetuning=lambda wildcards: plan.finetuning(wildcards.round).model_dump(exclude={"initialisation"}),
         seed=lambda wildcards: plan.seed("finetune", plan.version(wildcards)),
-        device=study.compute.device,
         precision=study.compute.precision,
-        threads=study.compute.threads,
-        processes=study.compute.gpus if gpus_per_job(study.compute.device) else 1,
     message:
         "{wildcards.round}, generation {wildcards.generation}: fine-tuning"
     script:
@@ -122,8 +119,6 @@ rule generate:
         generation=study.generation.model_dump(),
         decoding=lambda wildcards: plan.rounds[wildcards.round].decoding.model_dump(),
         seed=lambda wildcards: plan.seed("generate", plan.version(wildcards)),
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "{wildcards.round}, generation {wildcards.generation}: writing articles"
     script:

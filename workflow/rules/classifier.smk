@@ -28,9 +28,7 @@ rule train_classifier:
         training=study.classifier.training.model_dump(),
         labels=study.corpus.labels,
         seed=lambda wildcards: derive_seed(study.seed, "classifier", wildcards.candidate),
-        device=study.compute.device,
         precision=study.compute.precision,
-        threads=study.compute.threads,
     message:
         "Classifier: training candidate {wildcards.candidate}"
     script:
@@ -79,9 +77,7 @@ rule test_split:
         training=study.classifier.training.model_dump(),
         labels=study.corpus.labels,
         seed=lambda wildcards: derive_seed(study.seed, "classifier_split", wildcards.split),
-        device=study.compute.device,
         precision=study.compute.precision,
-        threads=study.compute.threads,
     message:
         "Classifier: training and testing the selected candidate on the split by {wildcards.split}"
     script:
@@ -109,9 +105,7 @@ rule train_quality_detector:
         sentences=study.quality.sentences,
         splitter=study.quality.splitter,
         seed=derive_seed(study.seed, "quality_detector"),
-        device=study.compute.device,
         precision=study.compute.precision,
-        threads=study.compute.threads,
     message:
         "Quality detector: training"
     script:

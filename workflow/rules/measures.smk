@@ -32,8 +32,6 @@ rule classify:
         labels=study.corpus.labels,
         text=study.classifier.text,
         max_tokens=study.classifier.training.max_tokens,
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "{wildcards.version}: classifying"
     script:
@@ -56,8 +54,6 @@ rule score_quality:
     params:
         splitter=study.quality.splitter,
         max_tokens=study.quality.training.max_tokens,
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "{wildcards.version}: scoring text quality"
     script:
@@ -83,8 +79,6 @@ rule score_perplexity:
         **needs("measure", gpus=1),
     params:
         max_tokens=study.perplexity.max_tokens,
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "{wildcards.version}: scoring perplexity"
     script:
@@ -109,8 +103,6 @@ rule extract_neurons:
     params:
         architecture=study.neurons.architecture,
         max_tokens=study.neurons.max_tokens,
-        device=study.compute.device,
-        threads=study.compute.threads,
     message:
         "{wildcards.round}, generation {wildcards.generation}: extracting its neurons"
     script:

@@ -4,16 +4,19 @@ from pathlib import Path
 
 from bias_amplification.jobs import run_job, saved_state
 
+compute = snakemake.config["compute"]
+
 run_job(
     "measures.leaning:classify_articles",
     snakemake,
+    threads=compute["threads"],
     model_folder=str(Path(snakemake.input.classifier[0]).parent),
     articles=snakemake.input.articles,
     out=snakemake.output[0],
     labels=snakemake.params.labels,
     text=snakemake.params.text,
     max_tokens=snakemake.params.max_tokens,
-    batch_tokens=snakemake.config["compute"]["batch_tokens"],
-    device=snakemake.params.device,
+    batch_tokens=compute["batch_tokens"],
+    device=compute["device"],
     state=saved_state(snakemake),
 )

@@ -6,9 +6,12 @@ from bias_amplification.jobs import run_job, saved_state
 
 settings = snakemake.params.finetuning
 
+compute = snakemake.config["compute"]
+
 run_job(
     "language_model.finetune:finetune_generation",
     snakemake,
+    threads=compute["threads"],
     training_set=snakemake.input.training_set,
     sources=dict(zip(snakemake.params.origins, snakemake.input.sources, strict=True)),
     initial_model=str(Path(snakemake.input.initial_model[0]).parent),
@@ -19,8 +22,8 @@ run_job(
     example=settings["example"],
     learn_end=settings["learn_end"],
     seed=snakemake.params.seed,
-    device=snakemake.params.device,
+    device=compute["device"],
     precision=snakemake.params.precision,
-    processes=snakemake.params.processes,
+    processes=compute["processes"],
     state=saved_state(snakemake),
 )

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from bias_amplification.jobs import run_job, saved_state
 
+compute = snakemake.config["compute"]
+
 run_job(
     "language_model.generate:generate_articles",
     snakemake,
+    threads=compute["threads"],
     model=str(Path(snakemake.input.model).parent),
     tokenizer=str(Path(snakemake.input.tokenizer).parent),
     seed_set=snakemake.input.seed_set,
@@ -14,6 +17,6 @@ run_job(
     generation=snakemake.params.generation,
     decoding=snakemake.params.decoding,
     seed=snakemake.params.seed,
-    device=snakemake.params.device,
+    device=compute["device"],
     state=saved_state(snakemake),
 )

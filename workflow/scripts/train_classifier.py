@@ -10,9 +10,12 @@ if candidate is None:
     selected = json.loads(Path(snakemake.input.selected).read_text())["selected"]
     candidate = snakemake.params.candidates[selected]
 
+compute = snakemake.config["compute"]
+
 run_job(
     "measures.leaning:train_leaning_classifier",
     snakemake,
+    threads=compute["threads"],
     articles=snakemake.input.articles,
     out=str(Path(snakemake.output.timing).parent),
     candidate=candidate,
@@ -20,7 +23,7 @@ run_job(
     labels=snakemake.params.labels,
     training=snakemake.params.training,
     seed=snakemake.params.seed,
-    device=snakemake.params.device,
+    device=compute["device"],
     precision=snakemake.params.precision,
     state=saved_state(snakemake),
 )

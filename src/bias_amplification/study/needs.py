@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.models import count_parameters
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
 from bias_amplification.study.settings import Study
@@ -19,6 +20,15 @@ _UNKNOWN_MODEL = 500 * _MB
 
 #: Tables and logs of a model version, roughly: a share of its weights, and a least size.
 _TABLES = (0.02, 500_000)
+
+#: What a version must have for its weights to be of no more use.
+_MADE_OF_WEIGHTS = ("articles.parquet", "perplexity.parquet", "neurons.parquet")
+
+#: A training's saved state in sizes of the model: weights and two moments, twice while one replaces the other.
+_STATE = 6
+
+#: Weights that a chain passes on and does not keep: those of a generation and of the one trained from it.
+_PASSING = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,8 @@ def model_bytes(study: Study) -> int | None:
     Parameters
     ----------
     study
-        The study: for a model from a folder its file is looked at, for one pretrained by the run its size is counted.
+        The study: for a model from a folder its parameters are counted, whatever precision they have there; for one
+        pretrained by the run they follow from its size.
     """
     base = study.base_model
     made = Path(study.results) / "base" / "model.safetensors"
@@ -57,7 +68,7 @@ def model_bytes(study: Study) -> int | None:
         block = 12 * size.width**2 + 13 * size.width
         return 4 * (size.layers * block + (size.vocabulary + size.context + 2) * size.width)
     if base.source == "folder":
-        return sum(file.stat().st_size for file in Path(base.path).glob("*.safetensors"))
+        return 4 * count_parameters(base.path)
     return made.stat().st_size if made.exists() else None
 
 
@@ -101,7 +112,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Space:
-    """What a study takes on disk, in bytes: in the end, at most on the way, and what is still to be written."""
+    """What a study takes on disk, in bytes: in the end, and what is still to be written on the way there."""
 
     model: int | None
     versions: int
@@ -115,12 +126,20 @@ class Space:
         size = "of unknown size until the base model is here" if self.model is None else f"of {_size(self.model)}"
         return (
             f"Disk: {self.versions} model versions {size}, {self.kept} kept: about {_size(self.total)} in the end, "
-            f"{_size(self.left)} of it still to write; {_size(self.free)} free."
+            f"{_size(self.left)} still to write, states of unfinished trainings included; {_size(self.free)} free."
         )
 
 
-def space(plan: Plan) -> Space:
-    """Compute what a study takes on disk, and what of it is not there yet."""
+def space(plan: Plan, trainings: int = 1) -> Space:
+    """Compute what a study takes on disk, and what of it is not there yet.
+
+    Parameters
+    ----------
+    plan
+        The study's versions.
+    trainings
+        How many fine-tunings run at once at most; never more than rounds that are not done.
+    """
     study = plan.study
     model = model_bytes(study)
     each = model or _UNKNOWN_MODEL
@@ -131,24 +150,31 @@ def space(plan: Plan) -> Space:
     total = (len(kept) + 1) * each + len(versions) * tables
     weights = [results / "base", *(results / version.folder for version in kept)]
     missing = sum(not (folder / "model.safetensors").exists() for folder in weights)
-    unwritten = sum(not (results / version.folder / "articles.parquet").exists() for version in versions)
-    # Saved states and the weights that a chain passes on are there besides, a few at a time.
-    passing = min(4, max(missing, unwritten))
-    left = (missing + passing) * each + unwritten * tables
+    unfinished = [v for v in versions if not all((results / v.folder / name).exists() for name in _MADE_OF_WEIGHTS)]
+    at_once = min(trainings, max(len({version.round for version in unfinished}), missing > 0))
+    running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
+    # State that is there already goes when its training is done, and is replaced until then.
+    running = max(0, running - sum(file.stat().st_size for file in (results / "state").rglob("*.safetensors")))
+    left = missing * each + running + len(unfinished) * tables
     nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
 
 
-def check_space(plan: Plan) -> Space:
+def check_space(plan: Plan, trainings: int = 1) -> Space:
     """Refuse to start a study that cannot end for want of space.
+
+    Parameters
+    ----------
+    plan, trainings
+        As for `space`.
 
     Raises
     ------
     StudyError
         Telling what is needed, what is free, and what to do.
     """
-    found = space(plan)
-    if found.left > found.free and not (Path(plan.study.results) / "index.html").exists():
+    found = space(plan, trainings)
+    if found.left > found.free:
         raise StudyError(
             f"The study will write about {_size(found.left)} into {plan.study.results}, where {_size(found.free)} are "
             "free: make room, name another folder in results, or set storage.weights to none or to a number "

@@ -440,17 +440,19 @@ class Storage(Section):
 
 
 class Compute(Section):
-    """Device and precision. `auto` takes what is there."""
+    """Device and precision. `auto` takes what is there. Only a change of precision makes anything again."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: CUDA if there, else CPU.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Autocast in training: bfloat16 where the GPU supports it natively, else float32."
+        "auto",
+        description="Autocast in training: bfloat16 where the GPU supports it natively, else float32. A study that "
+        "moves between a CPU and a GPU keeps one precision only if it is named.",
     )
     gpus: int = Field(
         1, ge=1, description="GPUs of a fine-tuning job, which share each batch. Ignored on a CPU. Changes last bits."
     )
-    threads: int = Field(1, ge=1, description="CPU threads of a chain's job. Part of what fixes the bytes.")
-    training_threads: int = Field(2, ge=1, description="CPU threads of pretraining, which runs alone.")
+    threads: int = Field(1, ge=1, description="CPU threads of a chain's job. Changes last bits.")
+    training_threads: int = Field(2, ge=1, description="CPU threads of pretraining. Changes last bits.")
     batch_tokens: int = Field(16384, ge=512, description="Tokens measured at once. Changes speed and memory alone.")
     checkpoint_seconds: float = Field(
         300.0,

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 
 from bias_amplification.artifacts import StudyError
@@ -61,24 +62,64 @@ def test_too_little_space_is_told_before_anything_runs(tmp_path, monkeypatch):
 
     with pytest.raises(StudyError, match=r"will write about .* where 1 MB are free: make room, .* storage.weights"):
         check_space(plan)
-
+    # A page from before says nothing of what is missing now.
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "index.html").touch()
-    assert check_space(plan).free == 1_000_000
+    with pytest.raises(StudyError, match="will write about"):
+        check_space(plan)
 
 
-def test_a_study_with_one_version_missing_needs_little_more(tmp_path):
+def finish(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.safetensors", "articles.parquet", "perplexity.parquet", "neurons.parquet"):
+        (folder / name).touch()
+
+
+def test_a_study_with_one_version_missing_needs_little_more(tmp_path, monkeypatch):
     plan = Plan(make_study(tmp_path))
     folders = [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]
     for folder in folders[:-1]:
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").touch()
-        (folder / "articles.parquet").touch()
+        finish(folder)
 
-    found = space(plan)
+    found = space(plan, trainings=6)
 
-    assert found.left == 2 * found.model + 500_000
-    (folders[-1]).mkdir()
-    for name in ("model.safetensors", "articles.parquet"):
-        (folders[-1] / name).touch()
-    assert space(plan).left == 0
+    # Its weights, its tables, and the state of its training while a new one replaces it.
+    assert found.left == (1 + 6) * found.model + 500_000
+    finish(folders[-1])
+    assert space(plan, trainings=6).left == 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert check_space(plan).free == 0
+
+
+@pytest.mark.parametrize(("weights", "each"), [("all", 6), ("none", 6 + 2), (5, 6 + 2)])
+def test_every_round_that_runs_has_a_state_and_passes_weights_on(tmp_path, weights, each):
+    plan = Plan(make_study(tmp_path, storage={"weights": weights}))
+    kept = sum(map(plan.keeps_weights, plan.versions()))
+
+    found = space(plan, trainings=100)
+
+    assert found.left == (kept + 1 + 6 * each) * found.model + 66 * 500_000
+    assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + 66 * 500_000
+    state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(bytes(1000))
+    assert space(plan, trainings=100).left == found.left - 1000
+
+
+def test_weights_that_are_gone_are_not_missed(tmp_path):
+    plan = Plan(make_study(tmp_path, storage={"weights": "none"}))
+    for folder in [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]:
+        finish(folder)
+    for version in plan.versions():
+        (tmp_path / "results" / version.folder / "model.safetensors").unlink()
+
+    assert space(plan, trainings=6).left == 0
+
+
+def test_a_model_in_half_precision_is_counted_as_it_will_be_written(tmp_path):
+    folder = tmp_path / "half"
+    model = new_model(layers=1, width=16, heads=2, context=32, vocabulary=300, end=0, seed=0)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    model.to(torch.float16).save_pretrained(folder)
+
+    assert model_bytes(make_study(tmp_path, base_model={"source": "folder", "path": str(folder)})) == 4 * count
