@@ -103,6 +103,7 @@ onstart:
 
 
 onsuccess:
+    remove_leftovers(RESULTS)
     # State of jobs that were killed and that nobody has come back to.
     month = time.time() - 30 * 24 * 3600
     states = Path(RESULTS, "state")

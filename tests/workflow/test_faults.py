@@ -1,5 +1,6 @@
 """Faults: whatever happens to processes and files, a rerun ends with the bytes of an undisturbed run."""
 
+import json
 import os
 import random
 import shutil
@@ -7,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load_file, save_file
 from studies import ROOT, TINY, Study, make_study
 
 pytestmark = pytest.mark.slow
@@ -67,9 +71,10 @@ def begun(undisturbed: Short) -> Iterator[Short]:
 
 
 @contextmanager
-def head(study: Short) -> Iterator[subprocess.Popen]:
+def head(study: Short, *arguments: str) -> Iterator[subprocess.Popen]:
     """Snakemake in a process group of its own."""
-    command = [sys.executable, "-m", "snakemake", "chain", "measures", "--cores", "2", "--resources", "gpu=1"]
+    command = [sys.executable, "-m", "snakemake", *(arguments or ("chain", "measures"))]
+    command += ["--cores", "2", "--resources", "gpu=1"]
     with (study.folder / "head.log").open("w") as log:
         process = subprocess.Popen(
             [*command, "--configfile", *map(str, study.configs)],
@@ -81,6 +86,13 @@ def head(study: Short) -> Iterator[subprocess.Popen]:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def until(look: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert (process is None or process.poll() is None) and time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def wait_for(study: Short, words: str, process: subprocess.Popen, seconds: float = 120) -> None:
@@ -130,18 +142,116 @@ def test_an_interrupted_study_goes_on_without_further_ado(undisturbed, begun, se
     assert all(before[name] == after[name] for name in models)
 
 
-def test_a_job_that_outlives_its_killed_head_damages_nothing(undisturbed, begun):
-    (begun.folder / "plain.yaml").write_text("compute: {warm: false}\n", encoding="utf-8")
-    with head(begun) as process:
-        wait_for(begun, "generation 00: fine-tuning", process)
-        time.sleep(1)
+def test_a_job_that_outlives_its_killed_head_damages_nothing(undisturbed, clone):
+    (clone.folder / "plain.yaml").write_text("compute: {warm: false}\n", encoding="utf-8")
+    (clone.results / "rounds" / "center_preservation" / "generation_00" / "model.safetensors").unlink()
+    with head(clone) as process:
+        wait_for(clone, "generation 00: fine-tuning", process)
+        until(lambda: bool(psutil.Process(process.pid).children(recursive=True)), process)
+        jobs = psutil.Process(process.pid).children(recursive=True)
         process.kill()  # the head alone: its jobs live on
         process.wait()
-    (begun.folder / "plain.yaml").unlink()
+        assert any(alive(job) for job in jobs)
+    (clone.folder / "plain.yaml").unlink()
 
-    begun.resume()
+    clone.resume()
 
-    assert begun.final() == undisturbed.final()
+    assert clone.final() == undisturbed.final()
+
+
+def alive(job: psutil.Process) -> bool:
+    try:
+        return job.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+LONG = "rounds/center_preservation/generation_00"
+#: A fine-tuning long enough to be ended in its middle.
+LONG_STUDY = "finetuning: {epochs: 150}\n"
+TRAINED = ("results", LONG, "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def long_undisturbed(undisturbed: Short) -> Iterator[str]:
+    """Checksum of the weights that a long fine-tuning ends with."""
+    folder = undisturbed.folder.with_name("long")
+    shutil.copytree(undisturbed.folder, folder, symlinks=True)
+    study = Short(folder)
+    (folder / "long.yaml").write_text(LONG_STUDY, encoding="utf-8")
+    study.finish("/".join(TRAINED), configs=study.configs)
+    yield study.checksums(f"{LONG}/model.safetensors")
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("sent", "group", "compute"),
+    [
+        # A killed job has what was saved on time, one that is asked to end what it saves then.
+        (signal.SIGKILL, True, "warm: true, checkpoint_seconds: 0"),
+        (signal.SIGKILL, True, "warm: false, checkpoint_seconds: 0"),
+        (signal.SIGINT, True, "warm: true, checkpoint_seconds: 300"),
+        (signal.SIGINT, True, "warm: false, checkpoint_seconds: 300"),
+        (signal.SIGINT, False, "warm: false, checkpoint_seconds: 300"),
+        (signal.SIGTERM, False, "warm: false, checkpoint_seconds: 300"),
+    ],
+)
+def test_a_training_that_was_ended_goes_on_from_its_saved_state(clone, long_undisturbed, sent, group, compute):
+    (clone.folder / "long.yaml").write_text(LONG_STUDY + f"compute: {{{compute}}}\n", encoding="utf-8")
+    log = clone.results / "logs" / LONG / "finetune.log"
+    log.unlink()
+    with head(clone, "/".join(TRAINED)) as process:
+        until(lambda: log.exists() and "step " in log.read_text(), process)
+        (os.killpg if group else os.kill)(process.pid, sent)
+        began = time.monotonic()
+        assert process.wait(20) != 0
+        took = time.monotonic() - began
+    state = clone.results / "state" / LONG / "finetune.safetensors"
+    until(state.exists)
+    assert took < 12
+    if sent == signal.SIGKILL:
+        clone.finish("--unlock", configs=clone.configs)
+
+    clone.finish("/".join(TRAINED), configs=clone.configs)
+
+    assert "going on after step " in log.read_text()
+    assert clone.checksums(f"{LONG}/model.safetensors") == long_undisturbed
+    assert not state.exists()
+
+
+TWO = """import sys
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+import bias_amplification.study
+
+bias_amplification.study.gpus_per_job = lambda device: 1
+include: "Snakefile"
+"""
+
+
+def test_two_processes_share_a_training_of_a_study(clone, long_undisturbed):
+    # A machine's GPUs are made up; that jobs compute on the CPU makes them talk by gloo.
+    (clone.folder / "two.smk").write_text(TWO, encoding="utf-8")
+    (clone.folder / "long.yaml").write_text(LONG_STUDY + "compute: {gpus: 2, warm: false}\n", encoding="utf-8")
+    log = clone.results / "logs" / LONG / "finetune.log"
+    log.unlink()
+    arguments = ("/".join(TRAINED), "--snakefile", "two.smk")
+    with head(clone, *arguments) as process:
+        until(lambda: log.exists() and "step " in log.read_text(), process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) != 0
+    assert "Asked to end: state is saved" in log.read_text()
+
+    clone.finish(*arguments, configs=clone.configs)
+
+    assert "going on after step " in log.read_text()
+    told = json.loads((clone.results / LONG / "metadata.json").read_text())
+    assert told["training"]["processes"] == 2
+    # One process's weights but for the order in which gradients are added.
+    assert clone.checksums(f"{LONG}/model.safetensors") != long_undisturbed
+    losses = pq.read_table(clone.results / LONG / "training_log.parquet")["loss"].to_pylist()
+    alone = pq.read_table(clone.folder.with_name("long") / "results" / LONG / "training_log.parquet")["loss"]
+    assert losses == pytest.approx(alone.to_pylist(), rel=1e-3)
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(undisturbed, begun):
@@ -208,6 +318,40 @@ def test_a_damaged_file_is_named_and_deleting_it_mends_all(undisturbed, clone, n
     damaged.unlink()
     clone.complete()
     assert clone.final() == undisturbed.final()
+
+
+def test_a_damaged_encoder_is_named_and_deleting_it_mends_all(undisturbed, clone):
+    damaged = clone.results / "classifier" / "selected" / "model.safetensors"
+    flip(damaged)
+    # Snakemake compares what a file is made from by checksum, and would take the damage for news.
+    (clone.results / MIDDLE / "predictions.parquet").unlink()
+
+    refused = clone.run()
+
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "results/classifier/selected/model.safetensors is not the file that" in said
+    assert "delete it and run snakemake again" in said
+    damaged.unlink()
+    clone.complete()
+    assert clone.final() == undisturbed.final()
+
+
+def test_a_base_model_of_another_source_takes_the_place_of_the_first(clone):
+    weights = load_file(clone.results / "base" / "model.safetensors")
+    shutil.copytree(
+        clone.results / "base", clone.folder / "model", ignore=shutil.ignore_patterns("generated", "*.parquet")
+    )
+    name = "transformer.wpe.weight"
+    save_file(weights | {name: weights[name] + 0.01}, clone.folder / "model" / "model.safetensors", {"format": "pt"})
+    (clone.folder / "model" / "metadata.json").unlink()
+    (clone.folder / "folder.yaml").write_text("base_model: {source: folder, path: model}\n", encoding="utf-8")
+
+    clone.finish("results/base/generated/center/articles.parquet", configs=clone.configs)
+
+    told = json.loads((clone.results / "base" / "metadata.json").read_text())
+    assert told["source"] == {"folder": "model"}
+    assert set(told["checksums"]) == {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
 
 
 def test_without_snakemakes_memory_nothing_is_made_again(clone):
