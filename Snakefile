@@ -12,7 +12,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import remove_leftovers
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
 from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
-from bias_amplification.study.needs import Needs, check_space
+from bias_amplification.study.needs import Needs, check_space, trainings_at_once
 
 
 configfile: "config/config.yaml"
@@ -83,21 +83,13 @@ rule all:
         rules.figures.input,
 
 
-def trainings_at_once():
-    """Fine-tunings that may run side by side: on a cluster one a round, else as many as cores and GPUs are for."""
-    if not workflow.local_exec:
-        return len(plan.rounds)
-    budget = workflow.global_resources.get("gpu")
-    if budget is not None and gpus_per_job(study.compute.device):
-        return max(1, budget.value // study.compute.gpus)
-    return max(1, workflow.cores // study.compute.threads)
-
-
 onstart:
     interrupts.end_jobs_with_the_head()
     remove_leftovers(RESULTS)
+    gpus = workflow.global_resources.get("gpu")
+    trainings = trainings_at_once(plan, workflow.cores if workflow.local_exec else None, gpus and gpus.value)
     try:
-        print(check_space(plan, trainings_at_once()), file=sys.stderr)
+        print(check_space(plan, trainings), file=sys.stderr)
     except StudyError as fault:
         raise WorkflowError(fault) from None
 

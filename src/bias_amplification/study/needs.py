@@ -160,6 +160,26 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
 
 
+def trainings_at_once(plan: Plan, cores: int | None, gpus: int | None) -> int:
+    """Tell how many fine-tunings may run side by side.
+
+    Parameters
+    ----------
+    plan
+        The study's versions.
+    cores
+        Of this machine; None on a cluster, where every round may have one.
+    gpus
+        The budget of GPUs; None without one.
+    """
+    compute = plan.study.compute
+    if cores is None:
+        return len(plan.rounds)
+    if gpus is not None and gpus_per_job(compute.device):
+        return max(1, gpus // compute.gpus)
+    return max(1, cores // compute.threads)
+
+
 def check_space(plan: Plan, trainings: int = 1) -> Space:
     """Refuse to start a study that cannot end for want of space.
 

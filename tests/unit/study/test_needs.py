@@ -11,7 +11,7 @@ import yaml
 from bias_amplification.artifacts import StudyError
 from bias_amplification.language_model.pretrain import new_model
 from bias_amplification.study import Plan, read_study
-from bias_amplification.study.needs import Needs, check_space, model_bytes, space
+from bias_amplification.study.needs import Needs, check_space, model_bytes, space, trainings_at_once
 from bias_amplification.study.plan import Version
 
 ROOT = Path(__file__).parents[3]
@@ -123,3 +123,12 @@ def test_a_model_in_half_precision_is_counted_as_it_will_be_written(tmp_path):
     model.to(torch.float16).save_pretrained(folder)
 
     assert model_bytes(make_study(tmp_path, base_model={"source": "folder", "path": str(folder)})) == 4 * count
+
+
+def test_trainings_side_by_side_follow_from_cores_gpus_and_rounds(tmp_path):
+    on_cpu = Plan(make_study(tmp_path, compute={"device": "cpu", "threads": 2}))
+    on_gpu = Plan(make_study(tmp_path, compute={"device": "cuda", "gpus": 2}))
+
+    assert [trainings_at_once(on_cpu, cores, 1) for cores in (1, 2, 8)] == [1, 1, 4]
+    assert [trainings_at_once(on_gpu, 8, gpus) for gpus in (1, 2, 8, None)] == [1, 1, 4, 8]
+    assert trainings_at_once(on_gpu, None, 1) == 6
