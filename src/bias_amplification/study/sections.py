@@ -408,6 +408,28 @@ class Theory(Section):
     generations: int = Field(10, ge=1, description="Generations after the first.")
 
 
+class Figures(Section):
+    """What figures of bias over generations show."""
+
+    bias: Literal["share", "mean_probability"] = Field(
+        "share",
+        description="Measure of a label: share of the articles whose most likely label it is (the paper's definition), "
+        "or its mean probability. The published figures mix the two; tables hold both.",
+    )
+    published: bool = Field(True, description="Draw the published results lightly beside the run's own.")
+
+
+class Comparison(Section):
+    """The published numbers beside the run's own."""
+
+    level: Literal["auto", "level", "direction"] = Field(
+        "auto",
+        description="Whether a number can be within sampling error of the published one, or only move in the same "
+        "direction. `auto`: levels where corpus, base model and detector are the paper's by name. `level` claims it "
+        "for models from folders; `direction` gives it up.",
+    )
+
+
 class Example(Section):
     """The article whose evolution is shown (paper, appendices C and F)."""
 

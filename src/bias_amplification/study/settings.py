@@ -9,9 +9,11 @@ from bias_amplification.study.sections import (
     NAME_PATTERN,
     BaseModelSettings,
     Classifier,
+    Comparison,
     Compute,
     Corpus,
     Example,
+    Figures,
     Finetuning,
     Generation,
     Neurons,
@@ -45,6 +47,8 @@ class Study(Section):
     perplexity: Perplexity = Perplexity()
     neurons: Neurons = Neurons()
     theory: Theory = Theory()
+    figures: Figures = Figures()
+    comparison: Comparison = Comparison()
     example: Example = Example()
     storage: Storage = Storage()
     compute: Compute = Compute()
