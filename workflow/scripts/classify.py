@@ -13,6 +13,7 @@ run_job(
     labels=snakemake.params.labels,
     text=snakemake.params.text,
     max_tokens=snakemake.params.max_tokens,
+    remove_quotes=snakemake.params.remove_quotes,
     batch_tokens=snakemake.config["compute"]["batch_tokens"],
     device=snakemake.params.device,
     state=saved_state(snakemake),

@@ -19,6 +19,8 @@ run_job(
     split=snakemake.params.split,
     labels=snakemake.params.labels,
     training=snakemake.params.training,
+    remove_quotes=snakemake.params.remove_quotes,
+    test_copies=snakemake.params.test_copies,
     seed=snakemake.params.seed,
     device=snakemake.params.device,
     precision=snakemake.params.precision,

@@ -284,7 +284,7 @@ def _articles(plan: Plan) -> list[Entry]:
 
 
 def _neurons(plan: Plan) -> list[Entry]:
-    group, versions = "Neurons", len(list(plan.versions()))
+    group, versions = "Neurons", len(plan.neuron_versions())
     alpha = plan.study.neurons.alpha
     told = {
         "shift": "each round's are shifted in a circle",
