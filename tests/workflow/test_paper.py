@@ -176,6 +176,66 @@ def test_the_papers_path_with_models_in_folders(fresh, tmp_path, webis):
     assert (fresh.results / "figures" / "figure_3.png").exists()
 
 
+def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
+    """Every switch that differs from the paper's text, in one small study of the authors' eight rounds."""
+    texts = [row["body"] for row in write_press(10, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
+    save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
+    overlay = rehearsal().make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+    changes = tmp_path / "changes.yaml"
+    authors = yaml.safe_load(AUTHORS.read_text(encoding="utf-8"))
+    balanced, center = authors["seed_sets"]
+    rounds = [
+        r | ({"decoding": r["decoding"] | {"beams": 2}} if r["name"] == "balanced_beam" else {})
+        for r in authors["rounds"]
+        if r["name"] in ("balanced_accumulation", "balanced_beam", "balanced_nucleus", "center_preservation")
+    ]
+    own = {
+        "results": "results",
+        "generations": 2,
+        "corpus": {"path": str(webis)},
+        "seed_sets": [balanced | {"size": 6}, center | {"size": 1520}],
+        "rounds": rounds,
+        "finetuning": {"epochs": 1},
+        "generation": {"new_tokens": 8},
+        "classifier": {"training": {"epochs": 1, "max_tokens": 64}, "max_tokens": 50},
+        "neurons": {"rounds": [r["name"] for r in rounds if r["seed_set"] == "balanced"]}
+        | {"permutations": {"number": 19, "sensitivity": 19}, "calibration": {"studies": 20, "neurons": 10}},
+        "theory": {"samples": 2000},
+    }
+    changes.write_text(yaml.safe_dump(own), encoding="utf-8")
+
+    fresh.finish(configs=[AUTHORS, overlay, changes])
+
+    results = fresh.results
+    corpus = pq.read_table(results / "corpus" / "articles.parquet").to_pandas()
+    seeds = {
+        name: pq.read_table(results / "corpus" / "seed_sets" / f"{name}.parquet") for name in ("balanced", "center")
+    }
+    drawn = {name: table["article_id"].to_pylist() for name, table in seeds.items()}
+    # pandas' draw, and every center article there is, some of which the classifier has.
+    rights = corpus.loc[corpus["label"] == "right", "article_id"]
+    assert set(drawn["balanced"]) & set(rights) == set(rights.sample(2, random_state=42))
+    assert sorted(drawn["center"]) == sorted(corpus.loc[corpus["label"] == "center", "article_id"])
+    classifier = set(pq.read_table(results / "corpus" / "classifier.parquet")["article_id"].to_pylist())
+    assert classifier.isdisjoint(drawn["balanced"]) and not classifier.isdisjoint(drawn["center"])
+    # A line is an example, blank ones too; what accumulates is synthetic alone.
+    lines = [f"{row['title']}\n{row['body']}".strip() for row in seeds["balanced"].to_pylist()]
+    first = json.loads((results / "rounds" / "balanced_beam" / "generation_00" / "metadata.json").read_text())
+    assert first["examples"] == sum(len(text.splitlines()) for text in lines)
+    kept = pq.read_table(results / "rounds" / "balanced_accumulation" / "generation_01" / "training_set.parquet")
+    assert set(kept["origin"].to_pylist()) == {"generation_00"}
+    # Neurons of the balanced rounds alone, regressed in levels.
+    panel = pq.read_table(results / "neurons" / "panel.parquet")
+    assert len(panel) == 6 and set(panel["label"].to_pylist()) == {"right"}
+    sets = pq.read_table(results / "neurons" / "sets.parquet").to_pylist()
+    assert {(row["column"], row["difference"], row["reference"]) for row in sets} == {
+        ("weight_mean", "levels", "normal"), ("activation_block", "levels", "normal"),
+    }  # fmt: skip
+    assert not (results / "rounds" / "center_preservation" / "generation_01" / "neurons.parquet").exists()
+    compared = pq.read_table(results / "comparison.parquet").to_pandas()
+    assert set(compared["round"].dropna()) == {"base", "balanced_accumulation", "center_preservation"}
+
+
 def test_models_that_were_trained_elsewhere_are_a_rounds_models(finished, fresh, tmp_path):
     """A finished round's models, given instead of trained, write the same articles and have the same neurons."""
     models = [
