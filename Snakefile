@@ -11,7 +11,9 @@ from bias_amplification import interrupts, terminal, warm
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import remove_leftovers
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
+from bias_amplification.published.place import statements_file, trajectories_file
 from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
+from bias_amplification.study.comparable import level_departures, published_rounds, published_seed_sets
 from bias_amplification.study.needs import Needs, check_space, trainings_at_once
 
 
@@ -48,6 +50,7 @@ include: "workflow/rules/chain.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/sharing.smk"
 include: "workflow/rules/neurons.smk"
+include: "workflow/rules/published.smk"
 include: "workflow/rules/theory.smk"
 include: "workflow/rules/figures.smk"
 
@@ -66,6 +69,7 @@ localrules:
     select_classifier,
     collect_metrics,
     assemble_panel,
+    compare_published,
     draw_figure,
     write_table,
     write_article_page,

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import ARTICLES
@@ -65,6 +66,26 @@ def config() -> dict:
         "rounds": balanced + green,
         "example": {"label": "red"},
     }
+
+
+def merge(below: dict, above: dict) -> dict:
+    """Lay a config over another one, as Snakemake does."""
+    for key, value in above.items():
+        below[key] = merge(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
+    return below
+
+
+@pytest.fixture
+def shipped():
+    """A function that merges config/config.yaml with overlays beside it, by name, and with changes."""
+
+    def read(*names: str, **changes) -> dict:
+        config: dict = {}
+        for name in ("config", *names):
+            merge(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
+        return merge(config, changes)
+
+    return read
 
 
 def articles_table(stories: list[tuple[str, str]]) -> pa.Table:

@@ -1,6 +1,6 @@
 # Chain: generation i of a round is trained on what its strategy says and writes the articles that i + 1 is trained on.
 # Takes the base model and the seed sets. Makes, for each round and generation, the training set, the model and its
-# articles.
+# articles. A round whose models are given (`models` in the config) has no training set: its models are taken as they are.
 
 
 wildcard_constraints:
@@ -16,6 +16,10 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
+# Rounds by where their models come from; a pattern without a round matches nothing.
+GIVEN = "|".join(plan.given) or "none"
+TRAINED = "|".join(name for name in plan.rounds if name not in plan.given) or "none"
+TRAINING_FILES = ["training_set.parquet", "training_log.parquet"]
 # Generations by what becomes of their weights; a pattern without a generation matches nothing.
 KEPT = {
     kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "none"
@@ -30,6 +34,7 @@ rule chain:
             for version in plan.versions()
             for file in CHAIN_FILES
             if file != "model.safetensors" or plan.keeps_weights(version)
+            if file not in TRAINING_FILES or version.round not in plan.given
         ],
 
 
@@ -70,6 +75,7 @@ rule finetune:
     log:
         f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/finetune.log",
     wildcard_constraints:
+        round=TRAINED,
         generation=KEPT[True],
     priority: 50
     conda:
@@ -96,6 +102,44 @@ use rule finetune as finetune_passing with:
         f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
         model=temp(f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors"),
     wildcard_constraints:
+        round=TRAINED,
+        generation=KEPT[False],
+
+
+rule obtain_generation:
+    input:
+        source=lambda wildcards: plan.source_files(plan.given_model(plan.version(wildcards))),
+        base_model=[f"{RESULTS}/base/{file}" for file in MODEL_FILES],
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
+        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+    log:
+        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/obtain.log",
+    wildcard_constraints:
+        round=GIVEN,
+        generation=KEPT[True],
+    priority: 50
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("prepare"),
+    params:
+        source=lambda wildcards: plan.given_model(plan.version(wildcards)).model_dump(),
+        key=lambda wildcards: f"rounds {wildcards.round}: models.{int(wildcards.generation)}",
+    message:
+        "{wildcards.round}, generation {wildcards.generation}: taking its model as it is"
+    script:
+        "../scripts/obtain_generation.py"
+
+
+use rule obtain_generation as obtain_generation_passing with:
+    output:
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
+        model=temp(f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors"),
+    wildcard_constraints:
+        round=GIVEN,
         generation=KEPT[False],
 
 

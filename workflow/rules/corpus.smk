@@ -50,6 +50,7 @@ rule draw_seed_sets:
     params:
         seed_sets={s.name: s.model_dump() for s in study.seed_sets},
         seed=derive_seed(study.seed, "seed_sets"),
+        random_state=study.seed,
     message:
         "Corpus: drawing the seed sets"
     script:
@@ -59,7 +60,11 @@ rule draw_seed_sets:
 rule split_classifier_articles:
     input:
         articles=f"{RESULTS}/corpus/articles.parquet",
-        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+        seed_sets=[
+            f"{RESULTS}/corpus/seed_sets/{name}.parquet"
+            for name, seed_set in plan.seed_sets.items()
+            if not seed_set.shared_with_classifier
+        ],
     output:
         f"{RESULTS}/corpus/classifier.parquet",
     log:
@@ -72,6 +77,7 @@ rule split_classifier_articles:
     params:
         labels=study.corpus.labels,
         resample=study.classifier.resample,
+        resample_first=study.classifier.resample_first,
         seed=derive_seed(study.seed, "classifier_articles"),
     message:
         "Corpus: splitting the classifier's articles"

@@ -11,7 +11,12 @@ wildcard_constraints:
 
 rule measures:
     input:
-        [f"{RESULTS}/{version.folder}/{file}" for version in plan.versions() for file in MEASURE_FILES],
+        [
+            f"{RESULTS}/{version.folder}/{file}"
+            for version in plan.versions()
+            for file in MEASURE_FILES
+            if file != "neurons.parquet" or version in plan.neuron_versions()
+        ],
         f"{RESULTS}/metrics.parquet",
 
 
@@ -31,7 +36,8 @@ rule classify:
     params:
         labels=study.corpus.labels,
         text=study.classifier.text,
-        max_tokens=study.classifier.training.max_tokens,
+        max_tokens=study.classifier.max_tokens or study.classifier.training.max_tokens,
+        remove_quotes=study.classifier.remove_quotes,
     message:
         "{wildcards.version}: classifying"
     script:

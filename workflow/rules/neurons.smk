@@ -3,7 +3,7 @@
 # regressions, the sets of significant neurons, their null distributions under permutation, the tests' calibration on
 # simulated studies, and the counts under every combination of choices.
 
-NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in plan.versions()]
+NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in plan.neuron_versions()]
 NEURON_CHOICES = {
     "test": study.neurons.model_dump(include={"difference", "lags", "reference", "small_sample", "fixed_effects"}),
     "alpha": study.neurons.alpha,
@@ -35,7 +35,7 @@ rule assemble_panel:
     resources:
         **needs("light"),
     params:
-        versions=[(version.round, version.generation) for version in plan.versions()],
+        versions=[(version.round, version.generation) for version in plan.neuron_versions()],
         labels=study.corpus.labels,
         bias_label=study.neurons.tracked_label,
     message:

@@ -12,6 +12,8 @@ if plan.sharing:
         > compose_training_set
         > finetune
         > finetune_passing
+        > obtain_generation
+        > obtain_generation_passing
         > generate
         > classify
         > score_quality

@@ -16,6 +16,7 @@ run_job(
     labels=snakemake.params.labels,
     text=snakemake.params.text,
     max_tokens=snakemake.params.max_tokens,
+    remove_quotes=snakemake.params.remove_quotes,
     batch_tokens=compute["batch_tokens"],
     device=compute["device"],
     state=saved_state(snakemake),

@@ -11,4 +11,5 @@ run_job(
     out={Path(file).stem: Path(file) for file in snakemake.output},
     seed_sets=snakemake.params.seed_sets,
     seed=snakemake.params.seed,
+    random_state=snakemake.params.random_state,
 )

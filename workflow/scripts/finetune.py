@@ -21,6 +21,7 @@ run_job(
     max_tokens=settings["max_tokens"],
     example=settings["example"],
     learn_end=settings["learn_end"],
+    blank_lines=settings["blank_lines"],
     seed=snakemake.params.seed,
     device=compute["device"],
     precision=snakemake.params.precision,

@@ -13,4 +13,5 @@ run_job(
     labels=snakemake.params.labels,
     seed=snakemake.params.seed,
     resample=snakemake.params.resample,
+    resample_first=snakemake.params.resample_first,
 )

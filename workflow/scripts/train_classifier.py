@@ -22,6 +22,8 @@ run_job(
     split=snakemake.params.split,
     labels=snakemake.params.labels,
     training=snakemake.params.training,
+    remove_quotes=snakemake.params.remove_quotes,
+    test_copies=snakemake.params.test_copies,
     seed=snakemake.params.seed,
     device=compute["device"],
     precision=snakemake.params.precision,

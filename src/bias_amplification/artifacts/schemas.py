@@ -343,3 +343,27 @@ BETA = pa.schema(
         *(_required(name, REAL) for name in ("closed_form_a", "closed_form_b")),
     ]
 )
+
+#: The paper's published numbers beside the run's own. `place`: where the number is published. `round` is the study's
+#: and empty where it has none that is the published one; `quantity` is "share", "mean_probability",
+#: "text_quality_index_weighted", "perplexity_base", "macro_f1", "loss", "article_probability" or a count of neurons
+#: ("bias", "quality", "both"), and `subject` says of what. `_low` and `_high`: 95% intervals over articles, for counts
+#: the range that chance gives. `*_change`: from generation 0, at generation 0 from the base model. `verdict`:
+#: "within sampling error", "same direction", "different", "undecided" or "not comparable"; `note` says why.
+COMPARISON = pa.schema(
+    [
+        _required("place", TEXT),
+        pa.field("published_round", TEXT),
+        pa.field("round", TEXT),
+        pa.field("generation", pa.int16()),
+        _required("quantity", TEXT),
+        _required("subject", TEXT),
+        *_interval("published"),
+        *_interval("own"),
+        *_interval("difference"),
+        *_interval("published_change"),
+        *_interval("own_change"),
+        _required("verdict", TEXT),
+        pa.field("note", TEXT),
+    ]
+)

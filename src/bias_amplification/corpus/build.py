@@ -181,6 +181,7 @@ def draw_seed_sets(
     seed_sets: Mapping[str, Mapping[str, Any]],
     seed: int,
     *,
+    random_state: int | None = None,
     reserve_share: float = 0.25,
     out_findings: Path | None = None,
 ) -> None:
@@ -193,9 +194,11 @@ def draw_seed_sets(
     out
         File of each seed set, `ARTICLES`, by name.
     seed_sets
-        ``labels`` and ``size`` of each, by name.
+        ``labels`` and ``size`` of each, by name; ``draw`` ("shuffled" if absent) and ``shared_with_classifier``.
     seed
         Fixes the draws. Seed sets are drawn from one order of each label, so they overlap as far as they can.
+    random_state
+        For sets whose ``draw`` is "pandas".
     reserve_share
         Share of a label's articles that a one-label set leaves to the classifier when it takes as many as exist.
     out_findings
@@ -212,8 +215,12 @@ def draw_seed_sets(
     drawn = {}
     for name, wanted in seed_sets.items():
         labels = list(wanted["labels"])
-        reserve = max(MINIMUM_PER_LABEL, round(reserve_share * own.count(labels[0]))) if len(labels) == 1 else 0
-        drawn[name], found = draw_seed_set(table, labels, int(wanted["size"]), seed, name=name, reserve=reserve)
+        alone = len(labels) == 1 and not wanted.get("shared_with_classifier")
+        reserve = max(MINIMUM_PER_LABEL, round(reserve_share * own.count(labels[0]))) if alone else 0
+        state = random_state if wanted.get("draw") == "pandas" else None
+        drawn[name], found = draw_seed_set(
+            table, labels, int(wanted["size"]), seed, name=name, reserve=reserve, random_state=state
+        )
         findings += found
     for found in findings:
         print(f"{found.step}: {found.finding}")
@@ -229,17 +236,24 @@ def _seed_articles(seed_sets: Sequence[Path]) -> pa.Table:
 
 
 def split_classifier_articles(
-    articles: Path, seed_sets: Sequence[Path], out: Path, *, labels: Sequence[str], seed: int, resample: bool = True
+    articles: Path,
+    seed_sets: Sequence[Path],
+    out: Path,
+    *,
+    labels: Sequence[str],
+    seed: int,
+    resample: bool = True,
+    resample_first: bool = False,
 ) -> None:
-    """Write the classifier's articles, which share none with any seed set.
+    """Write the classifier's articles, which share none with the seed sets given.
 
     Parameters
     ----------
     articles, seed_sets
-        The corpus and the files of all seed sets.
+        The corpus and the files of the seed sets, but for those that may share articles with the classifier.
     out
         `CLASSIFIER_ARTICLES`.
-    labels, seed, resample
+    labels, seed, resample, resample_first
         See `classifier_articles`.
 
     Raises
@@ -248,7 +262,9 @@ def split_classifier_articles(
         If too few articles of a label are left, or one is in a seed set.
     """
     seed_articles = _seed_articles(seed_sets)
-    table = classifier_articles(read_table(articles, ARTICLES), seed_articles, labels, seed, resample=resample)
+    table = classifier_articles(
+        read_table(articles, ARTICLES), seed_articles, labels, seed, resample=resample, resample_first=resample_first
+    )
     shared = set(table["article_id"].to_pylist()) & set(seed_articles["article_id"].to_pylist())
     if shared:
         raise StudyError(

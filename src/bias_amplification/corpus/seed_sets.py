@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
@@ -25,6 +26,19 @@ def shuffled_ids(articles: pa.Table, label: str, seed: int, exclude_ids: Collect
     return [ids[index] for index in order]
 
 
+def sampled_ids(
+    articles: pa.Table, label: str, random_state: int, count: int, exclude_ids: Collection[str] = ()
+) -> list[str]:
+    """List a label's articles as pandas draws them, `DataFrame.sample(n=count, random_state=...)`, then the others.
+
+    Unlike `shuffled_ids` this depends on the order of the articles in the file and on `count`.
+    """
+    pairs = zip(articles["article_id"].to_pylist(), articles["label"].to_pylist(), strict=True)
+    ids = pd.Series([article_id for article_id, own in pairs if own == label and article_id not in exclude_ids])
+    drawn = ids.sample(n=min(count, len(ids)), random_state=random_state)
+    return [*drawn, *ids.drop(drawn.index)]
+
+
 def draw_seed_set(
     articles: pa.Table,
     labels: Sequence[str],
@@ -34,6 +48,7 @@ def draw_seed_set(
     *,
     name: str = "seed_set",
     reserve: int = 0,
+    random_state: int | None = None,
 ) -> tuple[pa.Table, list[Finding]]:
     """Draw a seed set: equally many articles of each label, or articles of one label.
 
@@ -53,6 +68,8 @@ def draw_seed_set(
         The seed set's name, for messages.
     reserve
         Articles of a single label that must be left for the classifier.
+    random_state
+        Draw as the published code does (`sampled_ids`), with this state; None: by `seed`.
 
     Returns
     -------
@@ -71,7 +88,10 @@ def draw_seed_set(
             f"{len(labels)}."
         )
     excluded = set(exclude_ids)
-    pools = {label: shuffled_ids(articles, label, seed, excluded) for label in labels}
+    if random_state is None:
+        pools = {label: shuffled_ids(articles, label, seed, excluded) for label in labels}
+    else:
+        pools = {label: sampled_ids(articles, label, random_state, each, excluded) for label in labels}
     findings = []
     if len(labels) == 1:
         available = len(pools[labels[0]]) - reserve
@@ -87,6 +107,10 @@ def draw_seed_set(
                 f"{f' beside {reserve} kept for the classifier' if reserve and len(labels) == 1 else ''}: "
                 "make size smaller."
             )
+    if random_state is not None:
+        # In the order that pandas groups them in, then shuffled as a whole.
+        ids = [article_id for label in sorted(pools) for article_id in pools[label][:each]]
+        return take(articles, pd.Series(ids).sample(frac=1, random_state=random_state)), findings
     ids = sorted(article_id for pool in pools.values() for article_id in pool[:each])
     order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
     return take(articles, [ids[index] for index in order]), findings

@@ -48,6 +48,7 @@ def classifier_articles(
     seed: int,
     *,
     resample: bool = True,
+    resample_first: bool = False,
     minimum: int = MINIMUM_PER_LABEL,
 ) -> pa.Table:
     """Make the classifier's articles, split three ways (paper, section 3.4).
@@ -55,7 +56,7 @@ def classifier_articles(
     The paper resamples, then splits, so that copies of one article can stand in training and test. Here articles are
     split first, 70/15/15, and a smaller label's are then copied up to the largest label's within each part of the
     random split: every copy has the parts of its article. Copies (`copy` above 0) balance training; they add nothing
-    to a test.
+    to a test. `resample_first` is the paper's order.
 
     Parameters
     ----------
@@ -69,6 +70,8 @@ def classifier_articles(
         Fixes the splits, the copies and the order.
     resample
         Whether smaller labels are copied up.
+    resample_first
+        Whether they are copied before the random split, which then divides the copies of an article.
     minimum
         Articles of each label that there must be.
 
@@ -100,12 +103,15 @@ def classifier_articles(
         "split_outlet": split_groups(left["outlet"].to_pylist(), own, derive_seed(seed, "split_outlet")),
     }
     generator = np.random.default_rng(derive_seed(seed, "classifier_articles"))
-    rows = _resampled_rows(own, splits["split_random"], generator) if resample else np.arange(len(own))
+    parts = np.full(len(own), PARTS[0]) if resample_first else splits["split_random"]
+    rows = _resampled_rows(own, parts, generator) if resample else np.arange(len(own))
     rows = rows[generator.permutation(len(rows))]
     table = left.take(pa.array(rows))
     table = table.append_column("copy", pa.array(_copy_numbers(rows), pa.int32()))
     for name, parts in splits.items():
         values = [None] * len(rows) if parts is None else [parts[row] for row in rows]
+        if resample_first and name == "split_random":
+            values = split_random(own[rows], derive_seed(seed, name)).tolist()
         table = table.append_column(name, pa.array(values, pa.string()))
     return table.select(CLASSIFIER_ARTICLES.names).cast(CLASSIFIER_ARTICLES).combine_chunks()
 
@@ -198,6 +204,8 @@ def _resampled_rows(labels: np.ndarray, parts: np.ndarray, generator: np.random.
     for part in PARTS:
         members = {label: np.flatnonzero((labels == label) & (parts == part)) for label in sorted(set(labels))}
         size = max(map(len, members.values()))
+        if not size:
+            continue
         for own in members.values():
             if len(own):
                 passes = [own, *(generator.permutation(own) for _ in range(-(-size // len(own)) - 1))]

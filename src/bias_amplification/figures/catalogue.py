@@ -4,10 +4,13 @@ The workflow's rules, Snakemake's report and the page of results all read this l
 this room and one entry here. Importing it loads no plotting library.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bias_amplification.published.place import trajectories_file
 from bias_amplification.study import Plan, Version
+from bias_amplification.study.comparable import level_departures, published_rounds
 
 #: Files of an entry, by kind.
 ENDINGS = {"figure": ("png", "svg", "pdf"), "table": ("csv", "html")}
@@ -17,8 +20,8 @@ ENDINGS = {"figure": ("png", "svg", "pdf"), "table": ("csv", "html")}
 class Entry:
     """A figure or table.
 
-    `inputs` are paths below the results folder, by the function's parameter; `function` is "module:name" for
-    `jobs.run_job`.
+    `inputs` are paths below the results folder, by the function's parameter, and `shipped` files of the project's own;
+    `function` is "module:name" for `jobs.run_job`.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Entry:
     inputs: dict[str, str | list[str]]
     arguments: dict[str, Any] = field(default_factory=dict)
     kind: str = "figure"
+    shipped: dict[str, str] = field(default_factory=dict)
 
     def files(self, results: str) -> list[str]:
         """Paths of its files."""
@@ -36,10 +40,11 @@ class Entry:
 
     def sources(self, results: str) -> dict[str, str | list[str]]:
         """Paths of what it is made from, by the function's parameter."""
-        return {
+        made = {
             name: f"{results}/{paths}" if isinstance(paths, str) else [f"{results}/{path}" for path in paths]
             for name, paths in self.inputs.items()
         }
+        return made | self.shipped
 
 
 _BANDS = "Bands: 95% intervals over the articles of a generation. Dotted: the base model before fine-tuning."
@@ -54,6 +59,7 @@ def catalogue(plan: Plan) -> dict[str, Entry]:
     entries = [
         *_base(plan),
         *_trajectories(plan),
+        *_comparison(plan),
         *_articles(plan),
         *_neurons(plan),
         *_corpus(plan),
@@ -111,34 +117,87 @@ def _base(plan: Plan) -> list[Entry]:
         arguments={"labels": plan.study.corpus.labels},
     )
     first = plan.seed_sets_used()[0]
+    shown = {
+        "share": "Share of the base model's articles with each most likely label",
+        "mean_probability": "Mean probability of each label over the base model's articles",
+    }[plan.study.figures.bias]
     figure_2 = Entry(
         name="figure_2",
         group="Bias and quality over generations",
         title="Figure 2: what the base model writes",
-        caption="Share of the base model's articles with each most likely label, before any fine-tuning, prompted with "
-        f"the articles of the seed set {first}. Black lines: 95% intervals over articles. "
-        "Dotted: equal shares.",
+        caption=f"{shown}, before any fine-tuning, prompted with the articles of the seed set {first}. Black lines: "
+        "95% intervals over articles. Dotted: equal shares.",
         function="figures.distributions:write_label_distribution",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"labels": plan.study.corpus.labels, "seed_set": first},
+        arguments={"labels": plan.study.corpus.labels, "seed_set": first, "measure": plan.study.figures.bias},
     )
     return [figure_2, metrics]
 
 
 def _trajectory(plan: Plan, name: str, title: str, caption: str, **arguments: Any) -> Entry:
+    known = {own: other for own, other in published_rounds(plan.study).items() if own in arguments["rounds"]}
+    drawn = known if plan.study.figures.published else {}
     return Entry(
         name=name,
         group="Bias and quality over generations",
         title=title,
-        caption=f"{caption} {_BANDS}",
+        caption=f"{caption} {_BANDS}" + (f" {_published(plan, arguments['columns'])}" if drawn else ""),
         function="figures.trajectories:write_trajectories",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"labels": plan.study.corpus.labels, **arguments},
+        arguments={"labels": plan.study.corpus.labels, **arguments} | ({"published_rounds": drawn} if drawn else {}),
+        shipped={"published_file": trajectories_file()} if drawn else {},
     )
 
 
+def _published(plan: Plan, columns: Sequence[str]) -> str:
+    """Say what the pale lines are, and why they may lie elsewhere."""
+    departures = level_departures(plan.study)
+    kinds = {"text": "quality", "perplexity": "perplexity"}
+    shown = {kinds.get(column.split("_")[0], "bias") for column in columns}
+    reasons = dict.fromkeys(departures[kind] for kind in sorted(shown) if kind in departures)
+    words = "Pale dashes: the paper's published results"
+    words += f", to be compared in direction alone ({'; '.join(reasons)})." if reasons else "."
+    if "quality" in shown:
+        words += " The published index weighs a sentence's score with its probability and cuts at periods."
+    return words
+
+
+def _comparison(plan: Plan) -> list[Entry]:
+    group, departures = "Published numbers", dict.fromkeys(level_departures(plan.study).values())
+    level = f" Levels are not compared where {'; '.join(departures)}." if departures else ""
+    return [
+        Entry(
+            name="comparison_summary",
+            kind="table",
+            group=group,
+            title="Verdicts on the published numbers",
+            caption="How many of the published numbers this run is within sampling error of, moves in the same "
+            "direction as, or differs from. If runs differed by sampling error alone, some 5% would be outside it. "
+            "Undecided: a change is no larger than its sampling error. Sampling error is that of articles; how much "
+            "another seed of the training would change is not in it, here or there." + level,
+            function="figures.tables:write_comparison_summary",
+            inputs={"comparison_file": "comparison.parquet"},
+        ),
+        Entry(
+            name="comparison",
+            kind="table",
+            group=group,
+            title="Every published number beside the run's own",
+            caption="First what the paper's text says, each number as the measure that it really is, then the "
+            "per-generation results. In brackets: 95% intervals over articles (shares: Wilson, differences: Newcombe; "
+            "of published mean probabilities the largest that they can be); for counts of neurons the range that "
+            "chance gives (own: permuted outcomes). Changes are from generation 0, at generation 0 from the base "
+            "model; their intervals take generations as independent samples, which is wider than paired ones if an "
+            "article keeps its label." + level,
+            function="figures.tables:write_comparison_table",
+            inputs={"comparison_file": "comparison.parquet"},
+        ),
+    ]
+
+
 def _trajectories(plan: Plan) -> list[Entry]:
-    labels = plan.study.corpus.labels
+    labels, bias = plan.study.corpus.labels, plan.study.figures.bias
+    measure = {"share": "Share of articles whose most likely label is", "mean_probability": "Mean probability of"}[bias]
     quality = "text_quality_index" if plan.study.quality.score == "class" else "text_quality_index_weighted"
     entries = []
     for position, seed_set in enumerate(plan.seed_sets_used()):
@@ -152,9 +211,9 @@ def _trajectories(plan: Plan) -> list[Entry]:
                 plan,
                 name,
                 f"{heading}bias and text quality, seed set {seed_set}",
-                f"Share of articles whose most likely label is {' or '.join(tracked)}, and mean text quality index, "
+                f"{measure} {' or '.join(tracked)}, and mean text quality index, "
                 f"in the rounds that start from the seed set {seed_set}. Generation 0 is fine-tuned on real articles.",
-                columns=[*(f"share_{label}" for label in tracked), quality],
+                columns=[*(f"{bias}_{label}" for label in tracked), quality],
                 rounds=rounds,
             )
         )
@@ -166,8 +225,8 @@ def _trajectories(plan: Plan) -> list[Entry]:
                     plan,
                     f"figure_{6 + order}" if order < 2 else f"share_{label}",
                     (f"Figure {6 + order}: " if order < 2 else "") + f"articles labelled {label}",
-                    f"Share of articles whose most likely label is {label}, in the rounds of Figure 3.",
-                    columns=[f"share_{label}"],
+                    f"{measure} {label}, in the rounds of Figure 3.",
+                    columns=[f"{bias}_{label}"],
                     rounds=rounds,
                 )
             )
@@ -225,7 +284,7 @@ def _articles(plan: Plan) -> list[Entry]:
 
 
 def _neurons(plan: Plan) -> list[Entry]:
-    group, versions = "Neurons", len(list(plan.versions()))
+    group, versions = "Neurons", len(plan.neuron_versions())
     alpha = plan.study.neurons.alpha
     told = {
         "shift": "each round's are shifted in a circle",

@@ -12,14 +12,16 @@ from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import QUALITY
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
-from bias_amplification.figures.trajectories import BASE
+from bias_amplification.published.record import BASE
 
 HIGHEST_QUALITY = 3.0
 BINS = 30
 
 
 @style.styled
-def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: str, round_name: str = BASE) -> Figure:
+def label_distribution(
+    metrics: pd.DataFrame, labels: Sequence[str], seed_set: str, round_name: str = BASE, measure: str = "share"
+) -> Figure:
     """Draw the share of articles with each label, with 95% intervals: the paper's Figure 2.
 
     Parameters
@@ -32,6 +34,8 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
         The seed set whose articles prompted the model.
     round_name
         "base" for the model before fine-tuning; for another round its first generation is drawn.
+    measure
+        "share" or "mean_probability".
 
     Raises
     ------
@@ -45,7 +49,9 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
             "mend the figure's seed set or run snakemake again."
         )
     row = rows.sort_values("generation").iloc[0]
-    shares, lows, highs = (np.array([row[f"share_{label}{end}"] for label in labels]) for end in ("", "_low", "_high"))
+    shares, lows, highs = (
+        np.array([row[f"{measure}_{label}{end}"] for label in labels]) for end in ("", "_low", "_high")
+    )
     figure = style.new_figure(height=2.9, width=max(3.6, 1.2 * len(labels)))
     axes = figure.subplots()
     axes.bar(labels, shares, width=0.62, color=list(style.label_colours(labels).values()))
@@ -62,8 +68,8 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
     )  # fmt: skip
     axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
-    axes.set_ylabel("Articles (%)")
-    axes.set_xlabel(f"Most likely label ({int(row['articles']):,} articles)")
+    axes.set_ylabel("Articles (%)" if measure == "share" else "Mean probability (%)")
+    axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({int(row['articles']):,} articles)")
     return figure
 
 
@@ -120,10 +126,11 @@ def write_label_distribution(
     labels: Sequence[str],
     seed_set: str,
     round_name: str = BASE,
+    measure: str = "share",
 ) -> None:
     """Read the metrics table and write `label_distribution` to each of `outputs` (.png, .svg, .pdf)."""
     metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(label_distribution(metrics, labels, seed_set, round_name), outputs)
+    style.save_figure(label_distribution(metrics, labels, seed_set, round_name, measure), outputs)
 
 
 def write_quality_distribution(

@@ -21,6 +21,8 @@ LINES = ("-", "--", "-.", ":")
 #: Labels of articles have colours of their own, so that nobody takes a label for a strategy (after P. Tol).
 LABEL_PALETTE = ("#6699CC", "#EECC66", "#CC6677", "#44AA99", "#AA4499", "#999933", "#AAAAAA", "#117733")
 QUIET = "#666666"
+#: Published numbers beside a run's own: thin and pale, without markers, behind what the run found.
+PUBLISHED = {"linestyle": (0, (4, 1.5)), "linewidth": 1.1, "alpha": 0.6, "zorder": 1.5, "gid": "published"}
 RAMP = "viridis"
 DIVERGING = "RdBu_r"
 

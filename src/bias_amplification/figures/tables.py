@@ -13,6 +13,7 @@ import pandas as pd
 from bias_amplification.artifacts import new_file, read_table
 from bias_amplification.artifacts.schemas import (
     CLEANING,
+    COMPARISON,
     NEURON_CALIBRATION,
     NEURON_OVERLAP,
     NEURON_SENSITIVITY,
@@ -259,6 +260,77 @@ def sensitivity_table(sensitivity: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=names).rename(columns=lambda name: name.replace("_", " "))
 
 
+_QUANTITIES = {
+    "share": "share of articles labelled",
+    "mean_probability": "mean probability of",
+    "text_quality_index_weighted": "weighted text quality index of",
+    "perplexity_base": "perplexity under the base model of",
+    "macro_f1": "macro F1 of",
+    "loss": "loss of",
+    "article_probability": "one article's probability of",
+    "bias": "neurons that go with bias by",
+    "quality": "neurons that go with text quality by",
+    "both": "neurons that go with both by",
+}
+_PER_CENT = ("share", "mean_probability", "article_probability")
+_COUNTS = ("bias", "quality", "both")
+
+
+def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Return the published numbers beside the run's own for reading: numbers with their intervals in one cell.
+
+    Parameters
+    ----------
+    comparison
+        As in `artifacts.schemas.COMPARISON`. Shares and probabilities become per cent.
+    """
+    rows = []
+    for row in comparison.to_dict("records"):
+        kind = row["quantity"]
+        factor, digits = (100, 1) if kind in _PER_CENT else (1, 0 if kind in _COUNTS else 3)
+        unit = " (%)" if kind in _PER_CENT else ""
+        cells = {}
+        for name in ("published", "own", "difference", "published_change", "own_change"):
+            ends = (factor * row[name + end] for end in ("", "_low", "_high"))
+            cells[name] = _with_interval(*ends, digits=digits)
+        rows.append(
+            {
+                "published in": row["place"],
+                "round": row["round"] or row["published_round"],
+                "generation": row["generation"],
+                "number": f"{_QUANTITIES[kind]} {row['subject']}{unit}",
+                "published": cells["published"],
+                "own": cells["own"],
+                "own less published": cells["difference"],
+                "published change from generation 0": cells["published_change"],
+                "own change from generation 0": cells["own_change"],
+                "verdict": row["verdict"],
+                "note": row["note"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def comparison_summary(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Count the verdicts for each kind of published number and round."""
+    from bias_amplification.published.compare import VERDICTS
+
+    kinds = {kind: "neurons" for kind in _COUNTS} | {"macro_f1": "classifier", "loss": "classifier"}
+    kinds |= {"share": "share", "mean_probability": "mean probability", "article_probability": "one article"}
+    kinds |= {"text_quality_index_weighted": "text quality", "perplexity_base": "perplexity"}
+    described = {
+        "published in": comparison["place"].where(comparison["place"] == "per-generation results", "text and tables"),
+        "round": comparison["round"].fillna(comparison["published_round"]).fillna(""),
+        "number": comparison["quantity"].map(kinds),
+    }
+    groups = pd.DataFrame(described).assign(verdict=comparison["verdict"])
+    table = groups.groupby([*described, "verdict"], sort=False).size().unstack("verdict", fill_value=0)
+    table = table.reindex(columns=list(VERDICTS), fill_value=0)
+    table.insert(0, "numbers", table.sum(axis="columns"))
+    table.columns.name = None
+    return table.reset_index()
+
+
 def _share(count: int, of: int) -> str:
     """Return a count with its share in brackets."""
     return f"{count:,} ({100 * count / max(of, 1):.1f}%)"
@@ -310,6 +382,18 @@ def write_sensitivity_table(sensitivity_file: Path | str, outputs: Sequence[Path
     """Read `neurons/sensitivity.parquet` and write it for reading to each of `outputs` (.csv, .md, .html)."""
     table = sensitivity_table(read_table(sensitivity_file, NEURON_SENSITIVITY).to_pandas())
     write_table_for_reading(table, outputs, "Counts of neurons under every combination of choices")
+
+
+def write_comparison_table(comparison_file: Path | str, outputs: Sequence[Path | str]) -> None:
+    """Read `comparison.parquet` and write it for reading to each of `outputs` (.csv, .md, .html)."""
+    table = comparison_table(read_table(comparison_file, COMPARISON).to_pandas())
+    write_table_for_reading(table, outputs, "Published numbers beside the run's own")
+
+
+def write_comparison_summary(comparison_file: Path | str, outputs: Sequence[Path | str]) -> None:
+    """Read `comparison.parquet` and write how often each verdict was given to each of `outputs` (.csv, .md, .html)."""
+    table = comparison_summary(read_table(comparison_file, COMPARISON).to_pandas())
+    write_table_for_reading(table, outputs, "Verdicts on the published numbers")
 
 
 def write_detector_table(scores_file: Path | str, outputs: Sequence[Path | str]) -> None:

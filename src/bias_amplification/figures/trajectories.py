@@ -12,9 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
-
-#: The value of the column `round` in the base model's rows.
-BASE = "base"
+from bias_amplification.published.record import BASE, published_labels, published_metrics
 
 
 def axis_label(column: str) -> str:
@@ -52,6 +50,23 @@ def _check(metrics: pd.DataFrame, columns: Sequence[str], rounds: Sequence[str])
         raise StudyError(f"the metrics table has no column {', '.join(missing)}: mend the figure's list of columns.")
 
 
+def _overlay(
+    axes: Axes, published: pd.DataFrame, column: str, rounds: Mapping[str, str], looks: Mapping[str, Mapping], last: int
+) -> None:
+    """Draw the published numbers of the rounds that have them, as far as the run's own generations go."""
+    if column not in published.columns:
+        return
+    for name in dict.fromkeys(rounds.values()):
+        own = next(own for own, other in rounds.items() if other == name)
+        rows = published[(published["round"] == name) & (published["generation"] <= last) & published[column].notna()]
+        if not rows.empty:
+            x, y = (rows[key].to_numpy(dtype=float) for key in ("generation", column))
+            axes.plot(x, y, color=looks[own]["color"], **style.PUBLISHED)
+    # One entry of the legend for all of them.
+    if any(line.get_gid() == style.PUBLISHED["gid"] for line in axes.get_lines()):
+        axes.plot([], [], color=style.QUIET, label="published", **style.PUBLISHED)
+
+
 def _panel(
     axes: Axes, metrics: pd.DataFrame, column: str, names: Mapping[str, str], looks: Mapping[str, Mapping]
 ) -> None:
@@ -80,6 +95,8 @@ def trajectories(
     names: Mapping[str, str] | None = None,
     logarithmic: bool = False,
     same_scale: bool = False,
+    published: pd.DataFrame | None = None,
+    published_rounds: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw measures over generations, one panel a column, one line a round, with 95% intervals as bands.
 
@@ -98,6 +115,10 @@ def trajectories(
         Whether the y axes are logarithmic.
     same_scale
         Whether the panels share the y axis.
+    published
+        Published results in the shape of `metrics`, drawn as thin lines without bands in the colours of the run's own.
+    published_rounds
+        Published rounds of the study's own; a round that is not there has no published line.
 
     Returns
     -------
@@ -115,8 +136,12 @@ def trajectories(
     alone = len(columns) == 1
     figure = style.new_figure(height=3.4, width=5.4 if alone else style.PAGE_WIDTH)
     panels = np.atleast_1d(figure.subplots(1, len(columns), sharey=same_scale))
+    compared = {name: other for name, other in (published_rounds or {}).items() if name in names}
+    last = int(metrics.loc[metrics["round"].isin(list(names)), "generation"].max())
     for position, (axes, column) in enumerate(zip(panels, columns, strict=True)):
         _panel(axes, metrics, column, names, looks)
+        if published is not None:
+            _overlay(axes, published, column, compared, looks, last)
         number_axis(axes, column, logarithmic)
         axes.set_xlabel("Generation")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=11))
@@ -135,8 +160,17 @@ def write_trajectories(
     names: Mapping[str, str] | None = None,
     logarithmic: bool = False,
     same_scale: bool = False,
+    published_file: Path | str | None = None,
+    published_rounds: Mapping[str, str] | None = None,
 ) -> None:
-    """Read the metrics table and write `trajectories` to each of `outputs` (.png, .svg, .pdf)."""
+    """Read the metrics table and write `trajectories` to each of `outputs` (.png, .svg, .pdf).
+
+    `published_file` is `resources/published/trajectories.csv` where its lines are to be drawn too.
+    """
     metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    figure = trajectories(metrics, columns, rounds, names=names, logarithmic=logarithmic, same_scale=same_scale)
+    published = published_metrics(published_file, published_labels(published_file)) if published_file else None
+    figure = trajectories(
+        metrics, columns, rounds, names=names, logarithmic=logarithmic, same_scale=same_scale,
+        published=published, published_rounds=published_rounds,
+    )  # fmt: skip
     style.save_figure(figure, outputs)

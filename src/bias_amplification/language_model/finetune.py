@@ -35,6 +35,7 @@ def finetune_generation(
     seed: int,
     device: str,
     precision: str,
+    blank_lines: bool = False,
     processes: int = 1,
     state: Mapping[str, Any] | None = None,
 ) -> None:
@@ -61,6 +62,8 @@ def finetune_generation(
         "article" or "line".
     learn_end
         Whether the end-of-text token after an example is learned.
+    blank_lines
+        Whether lines that teach nothing are examples too, with "line".
     seed
         Order of examples and dropout.
     device, precision
@@ -84,9 +87,10 @@ def finetune_generation(
     if max_tokens > limit:
         raise StudyError(f"finetuning.max_tokens is {max_tokens}, but the base model has {limit} positions: lower it.")
     end = end_token(model)
-    texts = _training_texts(training_set, sources, example)
+    texts = _training_texts(training_set, sources, example, blank_lines)
     encoded = encode(load_tokenizer(tokenizer), texts, max_tokens - learn_end)
-    examples = [tokens + [end] * learn_end for tokens in encoded]
+    # What has no token is padding alone.
+    examples = [tokens + [end] * (learn_end or not tokens) for tokens in encoded]
     checkpoint = Checkpoint(**(state or {}))
     log, figures = train(
         model,
@@ -96,6 +100,7 @@ def finetune_generation(
         seed=seed,
         device=device,
         precision=precision,
+        keep_short=blank_lines,
         checkpoint=checkpoint,
     )
     if Group.here().rank:
@@ -114,7 +119,9 @@ def finetune_generation(
     checkpoint.remove()
 
 
-def _training_texts(training_set: Path | str, sources: Mapping[str, Path | str], example: str) -> list[str]:
+def _training_texts(
+    training_set: Path | str, sources: Mapping[str, Path | str], example: str, blank_lines: bool
+) -> list[str]:
     rows = read_table(training_set, TRAINING_SET)
     tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
     texts: list[str] = []
@@ -124,7 +131,7 @@ def _training_texts(training_set: Path | str, sources: Mapping[str, Path | str],
                 f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
                 "snakemake again."
             )
-        texts.extend(training_texts(*tables[origin][article_id], example))
+        texts.extend(training_texts(*tables[origin][article_id], example, blank_lines))
     return texts
 
 

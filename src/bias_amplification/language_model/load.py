@@ -1,6 +1,7 @@
 """Models and tokenizers from folders and hubs: safetensors only, no remote code, hub revisions pinned."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,30 +131,13 @@ def obtain_base_model(
     StudyError
         If the model cannot be had or lacks something.
     """
-    if source == "folder":
-        name, options = check_model_folder(path), {"local_files_only": True}
-    else:
-        if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-            raise StudyError(
-                f"base_model.revision is {revision!r}: give the 40 hex digits of a commit of {hub_id}, so that every "
-                "run gets the same weights."
-            )
-        name, options = hub_id, {"revision": revision}
+    key = "base_model"
+    name, options = _place(key, source, hub_id, revision, path)
+    model = _fetch(key, source, name, options)
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            name,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **options,
-        )
         tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError) as error:
-        key = "base_model.path" if source == "folder" else "base_model.hub_id"
-        raise StudyError(f"The base model {name} cannot be loaded ({_first_line(error)}): correct {key}.") from error
-    _check_complete(found, name)
-    model.config.use_cache = True
+        raise StudyError(_cannot_load(key, source, name, error)) from error
     # Where the files of a tokenizer are missing, some classes come up with one that knows no words.
     tokens = tokenizer("Some words.", add_special_tokens=False).input_ids
     if len(set(tokens)) < 2 or max(tokens) >= model.get_input_embeddings().num_embeddings:
@@ -170,6 +154,93 @@ def obtain_base_model(
         Path(out) / "metadata.json",
         source={"folder": path} if source == "folder" else {"hub_id": hub_id, "revision": revision},
         checksums=checksums(out, BASE_FILES),
+    )
+
+
+def obtain_generation(
+    out: Path | str,
+    *,
+    base_model: Path | str,
+    key: str,
+    source: str,
+    hub_id: str | None,
+    revision: str | None,
+    path: str | None,
+) -> None:
+    """Put the model of a generation that was trained elsewhere into the run: published checkpoints, say.
+
+    Parameters
+    ----------
+    out
+        The generation's folder: model.safetensors, config.json, metadata.json.
+    base_model
+        The run's folder of the base model, whose tokenizer the model is used with.
+    key
+        The config key that names the model, for messages.
+    source, hub_id, revision, path
+        As for `obtain_base_model`.
+
+    Raises
+    ------
+    StudyError
+        If the model cannot be had, lacks something, or is not of the base model's shape.
+    """
+    name, options = _place(key, source, hub_id, revision, path)
+    model = _fetch(key, source, name, options)
+    base = load_model(base_model)
+    shapes, wanted = ({part: tuple(p.shape) for part, p in m.named_parameters()} for m in (model, base))
+    if shapes != wanted:
+        odd = min(shapes.keys() ^ wanted.keys() or (part for part in wanted if shapes[part] != wanted[part]))
+        raise StudyError(
+            f"The model {name} has not the shape of the base model ({odd}): {key} needs a model that was made from the "
+            "base model."
+        )
+    save_model(model, out)
+    out = Path(out)
+    write_metadata(
+        out / "metadata.json",
+        given={"source": source, "hub_id": hub_id, "revision": revision, "path": path},
+        checksums=checksums(out, MODEL_FILES),
+    )
+
+
+def _place(
+    key: str, source: str, hub_id: str | None, revision: str | None, path: str | None
+) -> tuple[Path | str, dict[str, Any]]:
+    """Return where a model is, and what loading it from there takes."""
+    if source == "folder":
+        return check_model_folder(path, f"{key}.path"), {"local_files_only": True}
+    if not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        raise StudyError(
+            f"{key}.revision is {revision!r}: give the 40 hex digits of a commit of {hub_id}, so that every run gets "
+            "the same weights."
+        )
+    return hub_id, {"revision": revision}
+
+
+def _fetch(key: str, source: str, name: Path | str, options: Mapping[str, Any]) -> PreTrainedModel:
+    """Load a model from where it is: safetensors only, whole, in float32."""
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StudyError(_cannot_load(key, source, name, error)) from error
+    _check_complete(found, name)
+    model.config.use_cache = True
+    return model
+
+
+def _cannot_load(key: str, source: str, name: Path | str, error: Exception) -> str:
+    what = "base model" if key == "base_model" else "model"
+    return (
+        f"The {what} {name} cannot be loaded ({_first_line(error)}): correct "
+        f"{key}.{'path' if source == 'folder' else 'hub_id'}."
     )
 
 

@@ -11,7 +11,7 @@ def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: int | None = 
     return [encoding.ids if max_tokens is None else encoding.ids[:max_tokens] for encoding in encodings]
 
 
-def training_texts(title: str, body: str, example: str) -> list[str]:
+def training_texts(title: str, body: str, example: str, blank_lines: bool = False) -> list[str]:
     """Cut an article into training texts.
 
     Parameters
@@ -19,7 +19,9 @@ def training_texts(title: str, body: str, example: str) -> list[str]:
     title, body
         The article; a synthetic article has the real title and the model's text.
     example
-        "article": title, newline, body as one text. "line": every line that is not blank by itself, as published.
+        "article": title, newline, body as one text. "line": every line by itself.
+    blank_lines
+        Whether blank lines are among the lines, as published.
 
     Returns
     -------
@@ -29,7 +31,7 @@ def training_texts(title: str, body: str, example: str) -> list[str]:
     whole = f"{title}\n{body}".strip()
     if example == "article":
         return [whole] if whole else []
-    return [line for line in whole.splitlines() if line.strip()]
+    return [line for line in whole.splitlines() if blank_lines or line.strip()]
 
 
 def cut_blocks(tokens: Sequence[int], size: int) -> list[list[int]]:

@@ -30,7 +30,7 @@ class NextToken:
     Parameters
     ----------
     examples
-        Token ids, each at least two long.
+        Token ids. One of a single token teaches nothing.
     pad
         Token that pads. It is told by position, so the same token inside an example keeps its meaning.
     seed
@@ -51,12 +51,12 @@ class NextToken:
         return torch.randperm(len(self.examples), generator=generator).tolist()
 
     def terms(self, positions: Sequence[int]) -> int:
-        """Every token but the first of an example is predicted."""
-        return sum(len(self.examples[position]) - 1 for position in positions)
+        """Every token but the first of an example is predicted; 1 where none is, so that the mean loss is 0."""
+        return max(1, sum(len(self.examples[position]) - 1 for position in positions))
 
     def collate(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens, and for each place the token that follows or `IGNORED`; both [examples, longest - 1]."""
-        longest = max(len(self.examples[position]) for position in positions)
+        longest = max(2, *(len(self.examples[position]) for position in positions))
         tokens = torch.full((len(positions), longest), self.pad)
         following = torch.full((len(positions), longest), IGNORED)
         for row, position in enumerate(positions):
@@ -89,6 +89,7 @@ def train(
     seed: int,
     device: str = "auto",
     precision: str = "auto",
+    keep_short: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Train a model in place on token sequences.
@@ -98,7 +99,7 @@ def train(
     model
         Changed in place.
     examples
-        Token ids, each at least two long (one token predicts nothing).
+        Token ids; those of one token predict nothing.
     recipe
         Epochs, batch, rates.
     pad
@@ -107,6 +108,8 @@ def train(
         Fixes the order of the examples and dropout.
     device, precision
         As in the config's `compute`.
+    keep_short
+        Whether examples that predict nothing keep their places in batches; else they are left out.
     checkpoint
         Where the state of an unfinished training is kept, and found.
 
@@ -122,8 +125,9 @@ def train(
     StudyError
         If nothing is left to train on, or training diverges.
     """
-    examples = [tokens for tokens in examples if len(tokens) > 1]
-    if not examples:
+    if not keep_short:
+        examples = [tokens for tokens in examples if len(tokens) > 1]
+    if not any(len(tokens) > 1 for tokens in examples):
         raise StudyError("The training set has no example of two tokens or more: check the articles it names.")
     chosen = choose_device(device)
     bfloat16 = use_bfloat16(precision, chosen)

@@ -218,3 +218,36 @@ def train_encoder(
         "samples_per_second": training.epochs * len(examples) / seconds,
     }
     return scores, timing
+
+
+def score_encoder(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    parts: Mapping[str, LabelledTexts],
+    labels: Sequence[str],
+    max_tokens: int,
+    batch_tokens: int,
+    device: str,
+) -> dict:
+    """Score a classifier that is ready, in the shape of `train_encoder`'s scores; `best_epoch` is None.
+
+    Parameters
+    ----------
+    model, tokenizer
+        As `load_encoder` gives them.
+    parts
+        Texts of `validation` and `test`.
+    labels, max_tokens, batch_tokens, device
+        See `predict_probabilities`.
+    """
+    scores: dict = {"best_epoch": None}
+    for part in ("validation", "test"):
+        texts = parts[part]
+        probabilities = predict_probabilities(
+            model, tokenizer, texts.texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
+        )
+        targets = np.array([labels.index(label) for label in texts.labels])
+        scores[part] = classification_scores(probabilities, targets, labels)
+    scores["articles"] = {"train": 0} | {part: len(parts[part].texts) for part in ("validation", "test")}
+    scores["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    return scores

@@ -1,4 +1,4 @@
-"""95% intervals of shares and of means."""
+"""95% intervals of shares, of means, and of differences of either."""
 
 import math
 
@@ -67,3 +67,29 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
         return mean, math.nan, math.nan
     half_width = PUBLISHED_QUANTILE * float(values.std(ddof=1)) / math.sqrt(values.size)
     return mean, mean - half_width, mean + half_width
+
+
+def difference_interval(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Difference of two independent estimates with its 95% interval, from the intervals of both.
+
+    The distances of the ends are added in squares (Zou and Donner, 2008). For two shares with Wilson's intervals that
+    is Newcombe's hybrid score interval (1998, method 10); for two means with normal intervals, the normal interval of
+    their difference.
+
+    Parameters
+    ----------
+    first, second
+        Estimate, low end, high end, in one unit.
+
+    Returns
+    -------
+    tuple[float, float, float]
+        `first` minus `second`, low end, high end; NaN where a part is not known.
+    """
+    (one, one_low, one_high), (other, other_low, other_high) = first, second
+    difference = one - other
+    low = difference - math.hypot(one - one_low, other_high - other)
+    high = difference + math.hypot(one_high - one, other - other_low)
+    return difference, low, high

@@ -48,12 +48,13 @@ def train_leaning_classifier(
     training: Mapping,
     seed: int,
     remove_quotes: bool = True,
+    test_copies: bool = False,
     batch_tokens: int = 4096,
     device: str = "auto",
     precision: str = "auto",
     state: Mapping | None = None,
 ) -> None:
-    """Train one candidate on one split and write its folder.
+    """Train one candidate on one split, or test one that is ready, and write its folder.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def train_leaning_classifier(
         Fixes fresh weights, order and dropout.
     remove_quotes
         Whether double quotes are taken out of the texts, as the published code does.
+    test_copies
+        Whether copies of an article count in validation and test, as in the paper's order of resampling.
     batch_tokens, device, precision
         See `train_encoder`.
     state
@@ -81,27 +84,32 @@ def train_leaning_classifier(
     Raises
     ------
     StudyError
-        If a part of the split is empty or lacks a label, or if the candidate cannot be loaded.
+        If a part of the split is empty or lacks a label, or if the candidate cannot be loaded or, ready as it is,
+        classifies into other labels.
     """
-    from bias_amplification.measures.encoder_training import train_encoder
+    from bias_amplification.measures.encoder_training import score_encoder, train_encoder
 
     checkpoint = Checkpoint(**(state or {}))
     candidate, training = Candidate.model_validate(dict(candidate)), EncoderTraining.model_validate(dict(training))
-    parts = _read_parts(Path(articles), split, labels, remove_quotes)
+    parts = _read_parts(Path(articles), split, labels, remove_quotes, test_copies)
     key = f"classifier.candidates {candidate.name}"
-    model, tokenizer = obtain_encoder(candidate, parts["train"].texts, labels, training.max_tokens, seed, key)
-    scores, timing = train_encoder(
-        model,
-        tokenizer,
-        parts,
-        labels,
-        training,
-        seed=seed,
-        batch_tokens=batch_tokens,
-        device=device,
-        precision=precision,
-        checkpoint=checkpoint,
-    )
+    if candidate.train:
+        model, tokenizer = obtain_encoder(candidate, parts["train"].texts, labels, training.max_tokens, seed, key)
+        scores, timing = train_encoder(
+            model,
+            tokenizer,
+            parts,
+            labels,
+            training,
+            seed=seed,
+            batch_tokens=batch_tokens,
+            device=device,
+            precision=precision,
+            checkpoint=checkpoint,
+        )
+    else:
+        model, tokenizer = load_encoder(candidate, labels, key, candidate.labels)
+        scores, timing = score_encoder(model, tokenizer, parts, labels, training.max_tokens, batch_tokens, device), {}
     name = {"candidate": candidate.name, "model": candidate.hub_id or candidate.name, "split": split}
     with new_folder(out) as folder:
         save_encoder(model, tokenizer, folder)
@@ -110,7 +118,7 @@ def train_leaning_classifier(
     checkpoint.remove()
 
 
-def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bool) -> dict:
+def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bool, test_copies: bool) -> dict:
     from bias_amplification.measures.encoder_training import PARTS, LabelledTexts
 
     column = f"split_{split}"
@@ -121,8 +129,9 @@ def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bo
         raise StudyError(f"{path} has articles labelled {unknown[0]!r}, which corpus.labels lacks: add it or map it.")
     parts = {}
     for part in PARTS:
-        # Copies balance what is learned; an article is tested once.
-        chosen = [row for row in rows if row[column] == part and (part == "train" or row["copy"] == 0)]
+        # Copies balance what is learned; an article is tested once, unless the paper's order is wanted.
+        counted = test_copies or part == "train"
+        chosen = [row for row in rows if row[column] == part and (counted or row["copy"] == 0)]
         missing = sorted(set(labels) - {row["label"] for row in chosen})
         if missing:
             raise StudyError(

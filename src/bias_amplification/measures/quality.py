@@ -74,7 +74,7 @@ def train_quality_detector(
     StudyError
         If the articles hold too few sentences, or a published detector lacks weights or has other classes.
     """
-    from bias_amplification.measures.encoder_training import train_encoder
+    from bias_amplification.measures.encoder_training import score_encoder, train_encoder
 
     checkpoint = Checkpoint(**(state or {}))
     detector, training = Detector.model_validate(dict(detector)), EncoderTraining.model_validate(dict(training))
@@ -99,7 +99,7 @@ def train_quality_detector(
         )
     else:
         model, tokenizer = load_encoder(detector, CLASSES, _KEY, detector.labels)
-        scores, timing = _test_detector(model, tokenizer, parts, training.max_tokens, batch_tokens, device), {}
+        scores, timing = score_encoder(model, tokenizer, parts, CLASSES, training.max_tokens, batch_tokens, device), {}
     with new_folder(out) as folder:
         save_encoder(model, tokenizer, folder)
         kept = {"checksums": checksums(folder, MODEL_FILES)}
@@ -151,28 +151,6 @@ def graded_parts(sentences: Sequence[str], count: int, seed: int) -> dict:
         texts, classes = grade_sentences([sentences[p] for p in chosen], wanted, seed + number)
         parts[part] = LabelledTexts(texts, classes)
     return parts
-
-
-def _test_detector(model, tokenizer, parts: Mapping, max_tokens: int, batch_tokens: int, device: str) -> dict:
-    from bias_amplification.measures.encoder_prediction import predict_probabilities
-    from bias_amplification.measures.scores import classification_scores
-
-    scores: dict = {"best_epoch": None}
-    for part in ("validation", "test"):
-        probabilities = predict_probabilities(
-            model,
-            tokenizer,
-            parts[part].texts,
-            CLASSES,
-            max_tokens=max_tokens,
-            batch_tokens=batch_tokens,
-            device=device,
-        )
-        targets = np.array([CLASSES.index(name) for name in parts[part].labels])
-        scores[part] = classification_scores(probabilities, targets, CLASSES)
-    scores["articles"] = {"train": 0} | {part: len(parts[part].texts) for part in ("validation", "test")}
-    scores["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    return scores
 
 
 def score_quality(

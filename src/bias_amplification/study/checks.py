@@ -34,6 +34,11 @@ def check_paths(study: Study) -> None:
         )
     models = {"base_model": study.base_model, "quality.detector": study.quality.detector}
     models |= {f"classifier.candidates {c.name}": c for c in study.classifier.candidates}
+    models |= {
+        f"rounds {r.name}: models.{generation}": model
+        for r in study.rounds
+        for generation, model in enumerate(r.models)
+    }
     for key, model in models.items():
         if model.source == "folder":
             check_model_folder(model.path, f"{key}.path")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES, strategies
-from bias_amplification.study.sections import Candidate, Finetuning, ModelSource, Round, SeedSet
+from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet
 from bias_amplification.study.seeds import derive_seed
 from bias_amplification.study.settings import Study
 
@@ -98,6 +98,20 @@ class Plan:
         kept = self.study.storage.weights
         return kept == "all" or (kept != "none" and version.generation % kept == 0)
 
+    @cached_property
+    def given(self) -> list[str]:
+        """Rounds whose models are given instead of trained, in the config's order."""
+        return [r.name for r in self.study.rounds if r.models]
+
+    def given_model(self, version: Version) -> GivenModel:
+        """Where the model of a version comes from that is not trained."""
+        return self.rounds[version.round].models[version.generation]
+
+    def neuron_versions(self) -> list[Version]:
+        """List the versions that the study of neurons is about, in the order of `versions`."""
+        chosen = self.study.neurons.rounds or list(self.rounds)
+        return [version for version in self.versions() if version.round in chosen]
+
     def finetuning(self, name: str) -> Finetuning:
         """Fine-tuning settings of a round, its own epochs and weight decay put in."""
         r = self.rounds[name]
@@ -109,11 +123,13 @@ class Plan:
         """Rounds whose generation 0 is another round's: round name to the name of the round that trains it.
 
         Generation 0 is trained on the seed set alone whatever the strategy, so rounds with the same seed set,
-        fine-tuning and decoding share it.
+        fine-tuning and decoding share it. A round whose models are given shares none.
         """
         first: dict[tuple, str] = {}
         shared = {}
         for name, r in self.rounds.items():
+            if r.models:
+                continue
             # Settings are hashable values by their JSON form.
             key = (r.seed_set, self.finetuning(name).model_dump_json(), r.decoding.model_dump_json())
             if key in first:

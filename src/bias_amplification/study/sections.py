@@ -93,6 +93,17 @@ class SeedSet(Section):
     name: Name = Field(pattern=NAME_PATTERN, description="Its name in files and in `rounds`.")
     labels: list[Name] = Field(min_length=1, description="Labels drawn, equally many articles of each.")
     size: int = Field(gt=0, description="Articles in all; with one label, or as many as exist if fewer.")
+    draw: Literal["shuffled", "pandas"] = Field(
+        "shuffled",
+        description="`shuffled`: from one order of each label that does not depend on the file's, so that seed sets "
+        "overlap each other as far as they can. `pandas`: as the published code, each label by `DataFrame.sample` with "
+        "`random_state` the study's `seed`, then all shuffled the same way.",
+    )
+    shared_with_classifier: bool = Field(
+        False,
+        description="Whether its articles may be the classifier's training articles too, as in the published center "
+        "set. The classifier then judges what is prompted by texts that it has learned.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "SeedSet":
@@ -177,6 +188,11 @@ class Finetuning(Section):
     example: Literal["article", "line"] = Field(
         "article", description="One example per article, or per line of it (published code)."
     )
+    blank_lines: bool = Field(
+        False,
+        description="Whether blank lines, and lines of one token, are examples too with `example: line` (published "
+        "code): they teach nothing, but take a place in a batch.",
+    )
     learn_end: bool = Field(False, description="Whether the end-of-text token after an article is learned.")
     initialisation: Literal["previous", "base"] = Field(
         "previous", description="Weights that a generation starts from: the previous generation's or the base's."
@@ -202,8 +218,18 @@ class Generation(Section):
     )
 
 
+class GivenModel(ModelSource):
+    """The model of one generation, trained elsewhere and taken as it is (published checkpoints, say)."""
+
+    source: Literal["hub", "folder"] = Field(description="Where the model comes from.")
+
+
 class Round(Section):
-    """A chain of generations: a seed set, a strategy, a decoding."""
+    """A chain of generations: a seed set, a strategy, a decoding.
+
+    With `models`, one for each generation, nothing is fine-tuned: articles, measures and neurons are made of these.
+    They must have the base model's architecture and tokenizer.
+    """
 
     name: Name = Field(pattern=NAME_PATTERN, description="Its name in files and figures.")
     seed_set: Name = Field(description="The seed set's name.")
@@ -214,6 +240,9 @@ class Round(Section):
     decoding: Decoding = Decoding()
     epochs: int | None = Field(None, ge=1, description="Instead of `finetuning.epochs`.")
     weight_decay: float | None = Field(None, ge=0, description="Instead of `finetuning.weight_decay`.")
+    models: list[GivenModel] = Field(
+        default_factory=list, description="Models of the generations, from 0 on, instead of fine-tuning; none: trained."
+    )
 
 
 class Strategies(Section):
@@ -254,6 +283,23 @@ class Candidate(Encoder):
     """A candidate for the leaning classifier (Table 1)."""
 
     name: Name = Field(pattern=NAME_PATTERN, description="Its name in Table 1 and in files.")
+    train: bool = Field(
+        True,
+        description="`false`: a classifier from a hub or folder that is ready, taken as it is and only tested. If it "
+        "has learned from this corpus, the test flatters it.",
+    )
+    labels: dict[str, Name] = Field(
+        default_factory=dict,
+        description="For `train: false`: from the classifier's label names to the study's, where they differ.",
+    )
+
+    @model_validator(mode="after")
+    def _check_ready(self) -> "Candidate":
+        if not self.train and self.source == "scratch":
+            raise ValueError("train false needs a classifier that is ready: give it source hub or folder, or train it")
+        if self.train and self.labels:
+            raise ValueError("labels is for a classifier that is ready: add train false, or remove it")
+        return self
 
 
 class EncoderTraining(Section):
@@ -284,8 +330,19 @@ class Classifier(Section):
         "split flatters.",
     )
     resample: bool = Field(True, description="Draw smaller labels' training articles again up to the largest label's.")
+    resample_first: bool = Field(
+        False,
+        description="Draw them before the random split, in the order of the paper's text, so that copies of a training "
+        "article are tested too, which flatters. Else each part is resampled by itself.",
+    )
     text: Literal["text", "title_and_text"] = Field(
         "text", description="What is classified of a synthetic article: the model's text, or the real title before it."
+    )
+    remove_quotes: bool = Field(
+        True, description="Take double quotes out of what the classifier reads, in training too (published code)."
+    )
+    max_tokens: int | None = Field(
+        None, ge=16, description="First tokens of a synthetic article that are classified; null: as in training."
     )
 
 
@@ -381,6 +438,9 @@ class Neurons(Section):
     architecture: str = Field(
         "auto", description="Where the model keeps its FFN; `auto` goes by the model's own config."
     )
+    rounds: list[Name] | None = Field(
+        None, min_length=1, description="Rounds whose versions the study of neurons is about; null: all."
+    )
     weight: Literal["mean", "l2"] = Field("mean", description="Summary of a unit's incoming weights.")
     activation: Literal["ffn", "block"] = Field("ffn", description="Output averaged: FFN sublayer or whole block.")
     bias: Literal["share", "mean_probability"] = Field("share", description="Measure of the tracked label.")
@@ -406,6 +466,28 @@ class Theory(Section):
 
     samples: int = Field(100_000, ge=100, description="Draws per generation.")
     generations: int = Field(10, ge=1, description="Generations after the first.")
+
+
+class Figures(Section):
+    """What figures of bias over generations show."""
+
+    bias: Literal["share", "mean_probability"] = Field(
+        "share",
+        description="Measure of a label: share of the articles whose most likely label it is (the paper's definition), "
+        "or its mean probability. The published figures mix the two; tables hold both.",
+    )
+    published: bool = Field(True, description="Draw the published results lightly beside the run's own.")
+
+
+class Comparison(Section):
+    """The published numbers beside the run's own."""
+
+    level: Literal["auto", "level", "direction"] = Field(
+        "auto",
+        description="Whether a number can be within sampling error of the published one, or only move in the same "
+        "direction. `auto`: levels where corpus, base model and detector are the paper's by name. `level` claims it "
+        "for models from folders; `direction` gives it up.",
+    )
 
 
 class Example(Section):

@@ -9,9 +9,11 @@ from bias_amplification.study.sections import (
     NAME_PATTERN,
     BaseModelSettings,
     Classifier,
+    Comparison,
     Compute,
     Corpus,
     Example,
+    Figures,
     Finetuning,
     Generation,
     Neurons,
@@ -45,6 +47,8 @@ class Study(Section):
     perplexity: Perplexity = Perplexity()
     neurons: Neurons = Neurons()
     theory: Theory = Theory()
+    figures: Figures = Figures()
+    comparison: Comparison = Comparison()
     example: Example = Example()
     storage: Storage = Storage()
     compute: Compute = Compute()
@@ -63,6 +67,11 @@ class Study(Section):
             wanted.append((f"rounds {r.name}: tracked_label", r.tracked_label, labels, "corpus.labels"))
         wanted.append(("neurons.probe_set", self.neurons.probe_set, seed_sets | {None}, "seed_sets"))
         wanted.append(("neurons.tracked_label", self.neurons.tracked_label, labels | {None}, "corpus.labels"))
+        for name in self.neurons.rounds or ():
+            wanted.append(("neurons.rounds", name, {r.name for r in self.rounds}, "rounds"))
+        for c in self.classifier.candidates:
+            for label in c.labels.values():
+                wanted.append((f"classifier.candidates {c.name}: labels", label, labels, "corpus.labels"))
         wanted.append(("example.label", self.example.label, labels | {None}, "corpus.labels"))
         wanted.append(("example.round", self.example.round, {r.name for r in self.rounds} | {None}, "rounds"))
         if self.base_model.source == "pretrain":
@@ -80,6 +89,14 @@ class Study(Section):
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"{key} has the same name twice: rename one")
+        for r in self.rounds:
+            if r.models and len(r.models) != self.generations:
+                raise ValueError(
+                    f"rounds {r.name}: models has {len(r.models)} rows and generations is {self.generations}: give one "
+                    "model for each generation, or none"
+                )
+            if r.models and (r.epochs is not None or r.weight_decay is not None):
+                raise ValueError(f"rounds {r.name}: epochs and weight_decay train nothing beside models: remove them")
         if "selected" in {c.name for c in self.classifier.candidates}:
             raise ValueError("classifier.candidates may not be called selected: rename it")
         if "base" in {r.name for r in self.rounds}:

@@ -191,3 +191,27 @@ def test_from_the_corpus_to_disjoint_sets(tmp_path, source):
     assert pretraining.num_rows == 30
     said = read_table(tmp_path / "findings.parquet", CLEANING)["finding"].to_pylist()
     assert said == ["right has 15 articles of right and not 100: no more exist, 15 left to the classifier"]
+
+
+def test_a_seed_set_may_be_drawn_as_published_and_share_articles_with_the_classifier(tmp_path, source):
+    build(tmp_path, source)
+    articles = tmp_path / "articles.parquet"
+    seed_sets = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
+    wanted = {
+        "even": {"labels": ["left", "right"], "size": 20, "draw": "pandas", "shared_with_classifier": False},
+        "right": {"labels": ["right"], "size": 100, "draw": "pandas", "shared_with_classifier": True},
+    }
+
+    draw_seed_sets(articles, seed_sets, wanted, 7, random_state=42)
+    split_classifier_articles(
+        articles, [seed_sets["even"]], tmp_path / "classifier.parquet", labels=["left", "right"], seed=7
+    )
+
+    corpus = read_table(articles, ARTICLES).to_pandas()
+    even, right = (read_table(path, ARTICLES)["article_id"].to_pylist() for path in seed_sets.values())
+    classifier = set(read_table(tmp_path / "classifier.parquet", CLASSIFIER_ARTICLES)["article_id"].to_pylist())
+    rights = corpus.loc[corpus["label"] == "right", "article_id"]
+    assert sorted(right) == sorted(rights)  # none is kept back for the classifier
+    assert set(even) & set(rights) == set(rights.sample(10, random_state=42))
+    assert classifier.isdisjoint(even)
+    assert classifier & set(right) == set(right) - set(even)

@@ -213,3 +213,18 @@ def test_an_asked_number_of_pretraining_articles_is_drawn():
     table = pretraining_articles(make_articles({"a": 50, "b": 50}), [], {"a": 3, "b": 1}, 20, 0)
 
     assert Counter(table["label"].to_pylist()) == {"a": 15, "b": 5}
+
+
+def test_in_the_papers_order_copies_of_an_article_stand_in_several_parts():
+    articles = make_articles({"a": 200, "b": 60})
+
+    table = classifier_articles(articles, ARTICLES.empty_table(), ["a", "b"], 3, resample_first=True).to_pandas()
+
+    levels = table.groupby(["split_random", "label"]).size()
+    assert levels["train", "a"] == levels["train", "b"] == 140
+    assert levels["test", "a"] == levels["test", "b"] == 30
+    parts = table[table["label"] == "b"].groupby("article_id")["split_random"].nunique()
+    assert parts.max() > 1
+    assert table.groupby("article_id")["split_event"].nunique().max() == 1
+    copies = table.groupby("article_id")["copy"].apply(sorted)
+    assert all(list(numbers) == list(range(len(numbers))) for numbers in copies)

@@ -108,3 +108,28 @@ def test_apportioned_counts_sum_up_and_are_within_one(size, shares):
 
     assert sum(counts) == size
     assert all(abs(count - size * share / sum(shares)) < 1 + 1e-6 for count, share in zip(counts, shares, strict=True))
+
+
+def test_the_published_draw_is_that_of_pandas():
+    articles = make_articles(right=30, center=25, left=28)
+
+    drawn, findings = draw_seed_set(articles, ["left", "center", "right"], 30, 1, random_state=42)
+
+    frame = articles.to_pandas()
+    chosen = frame.groupby("label", group_keys=False)[frame.columns.tolist()].apply(
+        lambda rows: rows.sample(10, random_state=42)
+    )
+    assert ids(drawn) == chosen.sample(frac=1, random_state=42)["article_id"].tolist()
+    assert findings == []
+    assert ids(draw_seed_set(articles, ["left", "center", "right"], 30, 1, random_state=43)[0]) != ids(drawn)
+    assert ids(draw_seed_set(articles, ["left", "center", "right"], 30, 2, random_state=42)[0]) == ids(drawn)
+
+
+def test_the_published_draw_takes_all_that_there_is_of_one_label():
+    articles = make_articles(center=25, left=28)
+
+    drawn, findings = draw_seed_set(articles, ["center"], 40, 1, random_state=42)
+
+    assert sorted(ids(drawn)) == sorted(f"center{number}" for number in range(25))
+    assert ids(drawn) != sorted(ids(drawn))
+    assert [finding.articles for finding in findings] == [25]

@@ -149,7 +149,7 @@ def test_the_caption_of_family_wise_counts_has_the_studys_level():
     permutations = SimpleNamespace(schemes=[["flip"]])
     neurons = SimpleNamespace(alpha=0.1, permutations=permutations)
 
-    entries = _neurons(SimpleNamespace(study=SimpleNamespace(neurons=neurons), versions=lambda: range(66)))
+    entries = _neurons(SimpleNamespace(study=SimpleNamespace(neurons=neurons), neuron_versions=lambda: range(66)))
 
     caption = next(entry.caption for entry in entries if entry.name == "neuron_overlap")
     assert "what the largest of all reaches in 10% of the permutations" in caption

@@ -122,3 +122,32 @@ def test_the_file_function_draws_the_table_in_the_file(tmp_path, metrics, metric
     save_figure(trajectories(metrics, ["share_green"], BALANCED), tmp_path / "expected.svg")
     assert outputs[0].read_bytes() == (tmp_path / "expected.svg").read_bytes()
     assert outputs[1].stat().st_size > 10_000
+
+
+def test_published_lines_are_the_published_numbers_in_the_colours_of_the_own_rounds(metrics):
+    published = metrics.assign(round="their_" + metrics["round"])
+    published["share_blue"] += 0.1
+    own = metrics[(metrics["generation"] <= 4) | metrics["generation"].isna()]
+
+    figure = trajectories(
+        own, ["share_blue"], BALANCED[:2], published=published,
+        published_rounds={"balanced_synthetic": "their_balanced_synthetic", "green_synthetic": "their_green_synthetic"},
+    )  # fmt: skip
+
+    drawn = [line for line in figure.axes[0].get_lines() if line.get_gid() == "published" and len(line.get_xdata())]
+    assert len(drawn) == 1
+    assert list(drawn[0].get_xdata()) == [0, 1, 2, 3, 4]  # no further than the run's own
+    expected = (
+        metrics.loc[(metrics["round"] == "balanced_synthetic") & (metrics["generation"] <= 4), "share_blue"] + 0.1
+    )
+    np.testing.assert_allclose(drawn[0].get_ydata(), expected)
+    synthetic = lines_by_name(figure.axes[0])["synthetic"]
+    assert drawn[0].get_color() == synthetic.get_color() and drawn[0].get_alpha() < 1
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["synthetic", "overfitting", "base model", "published"]
+
+
+def test_without_a_published_counterpart_no_line_is_drawn(metrics):
+    figure = trajectories(metrics, ["share_blue"], BALANCED[:1], published=metrics, published_rounds={})
+
+    assert [line for line in figure.axes[0].get_lines() if line.get_gid() == "published"] == []

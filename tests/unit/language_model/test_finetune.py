@@ -83,6 +83,22 @@ def test_synthetic_texts(
     assert [tokenizer.decode(tokens) for tokens in examples] == [text for k in range(6) for text in text_of(k)]
 
 
+def test_blank_lines_are_examples_by_a_switch(
+    base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list
+) -> None:
+    table = read_table(sources["generation_00"], GENERATED_ARTICLES)
+    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
+    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
+
+    options = arguments(base, example="line", blank_lines=True)
+    finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **options)
+
+    tokenizer = load_tokenizer(base.folder)
+    texts = [tokenizer.decode(tokens) if tokens != [0] else "" for tokens in examples]
+    assert texts == [text for k in range(6) for text in (f"Title {k}", f"Synthetic text {k}.", "", "More.")]
+
+
 def test_real_and_synthetic_texts_are_told_apart(
     base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list
 ) -> None:

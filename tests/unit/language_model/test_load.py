@@ -12,7 +12,13 @@ from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, obtain_base_model
+from bias_amplification.language_model.load import (
+    end_token,
+    load_model,
+    load_tokenizer,
+    obtain_base_model,
+    obtain_generation,
+)
 
 
 @pytest.fixture
@@ -190,3 +196,41 @@ def test_a_file_that_the_run_lacks_is_made_by_running_again(copy: Path, name: st
     (copy / name).unlink()
 
     assert fault(load_model, copy).endswith(": run snakemake again to make it.")
+
+
+def give(out: Path, folder: Path, base_model: Path, **changes: object) -> None:
+    place = {"source": "folder", "hub_id": None, "revision": None, "path": str(folder)} | changes
+    obtain_generation(out, base_model=base_model, key="rounds mine: models.3", **place)
+
+
+def test_a_model_that_was_trained_elsewhere_becomes_a_generation(foreign: Path, tmp_path: Path) -> None:
+    obtain(tmp_path / "base", foreign)
+    model = load_model(tmp_path / "base")
+    model.transformer.wte.weight.data += 0.1
+    model.save_pretrained(tmp_path / "elsewhere")  # weights and config alone, no tokenizer
+
+    give(tmp_path / "generation", tmp_path / "elsewhere", tmp_path / "base")
+
+    found = load_model(tmp_path / "generation")
+    assert torch.equal(found.transformer.wte.weight, model.transformer.wte.weight)
+    assert sorted(f.name for f in (tmp_path / "generation").iterdir()) == [
+        "config.json", "metadata.json", "model.safetensors",
+    ]  # fmt: skip
+    told = json.loads((tmp_path / "generation" / "metadata.json").read_text())
+    assert told["given"]["path"] == str(tmp_path / "elsewhere")
+
+
+def test_a_given_model_of_another_shape_is_refused(foreign: Path, base: SimpleNamespace, tmp_path: Path) -> None:
+    message = fault(give, tmp_path / "generation", foreign, base.folder)
+
+    assert "has not the shape of the base model" in message and "rounds mine: models.3" in message
+    assert not (tmp_path / "generation" / "model.safetensors").exists()
+
+
+def test_faults_of_a_given_model_name_its_key(foreign: Path, base: SimpleNamespace, tmp_path: Path) -> None:
+    message = fault(give, tmp_path / "g", foreign, base.folder, source="hub", hub_id="refipsai/MM1", revision="main")
+    assert message.startswith("rounds mine: models.3.revision is 'main'") and "refipsai/MM1" in message
+
+    (foreign / "model.safetensors").rename(foreign / "pytorch_model.bin")
+    message = fault(give, tmp_path / "g", foreign, base.folder)
+    assert "no weights in safetensors" in message and "rounds mine: models.3.path" in message

@@ -52,6 +52,11 @@ def test_training_texts(title: str, body: str, example: str, texts: list[str]) -
     assert training_texts(title, body, example) == texts
 
 
+def test_blank_lines_are_lines_by_a_switch() -> None:
+    assert training_texts("Title", "One.\n\n \nTwo.\n", "line", blank_lines=True) == ["Title", "One.", "", " ", "Two."]
+    assert training_texts("Title", "One.\n\nTwo.", "article", blank_lines=True) == ["Title\nOne.\n\nTwo."]
+
+
 @given(title=st.text(), body=st.text())
 def test_lines_hold_what_the_article_holds(title: str, body: str) -> None:
     lines = training_texts(title, body, "line")

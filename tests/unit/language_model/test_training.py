@@ -67,6 +67,32 @@ def test_the_same_as_a_plain_loop(scale: float) -> None:
     assert figures["tokens"] == 3 * sum(map(len, EXAMPLES))
 
 
+def test_examples_that_teach_nothing_take_places_in_batches_alone() -> None:
+    model = small_model()
+    reference = copy.deepcopy(model)
+    recipe = Recipe(epochs=3, batch_size=7, learning_rate=1e-3, weight_decay=0.1)
+    options = {"pad": 0, "seed": 1, "device": "cpu", "precision": "float32"}
+
+    log, _ = train(model, [*EXAMPLES, [0], [9], [0]], recipe, keep_short=True, **options)
+    left_out, _ = train(small_model(), [*EXAMPLES, [0], [9], [0]], Recipe(3, 2, 1e-3, 0.1), **options)
+    kept, _ = train(small_model(), [*EXAMPLES, [0], [9], [0]], Recipe(3, 2, 1e-3, 0.1), keep_short=True, **options)
+
+    # In a batch of all they change nothing; in smaller ones there are more steps.
+    assert log.column("loss").to_pylist() == pytest.approx(plain_loop(reference, recipe, steps=3), rel=1e-5)
+    assert (left_out.num_rows, kept.num_rows) == (3 * 2, 3 * 4)
+    assert all(torch.isfinite(torch.tensor(kept.column("loss").to_pylist())))
+
+
+def test_a_batch_of_nothing_but_blank_lines_has_no_loss() -> None:
+    log, _ = train(
+        small_model(), [[5, 6, 7], [0], [0]], Recipe(1, 1, 1e-3, 0.0), pad=0, seed=1, device="cpu",
+        precision="float32", keep_short=True,
+    )  # fmt: skip
+
+    losses = log.column("loss").to_pylist()
+    assert sorted(losses)[:2] == [0.0, 0.0] and max(losses) > 1
+
+
 def test_the_log_follows_the_schedule() -> None:
     recipe = Recipe(epochs=2, batch_size=3, learning_rate=0.01, weight_decay=0.0, warmup=0.5)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from bias_amplification.measures.intervals import mean_interval, wilson_interval
+from bias_amplification.measures.intervals import difference_interval, mean_interval, wilson_interval
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -37,3 +37,28 @@ def test_mean_interval_of_few_values():
     mean, low, high = mean_interval(np.array([2.5, np.nan]))
     assert mean == 2.5
     assert np.isnan([low, high]).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((56, 70), (48, 80)), ((0, 10), (0, 10)), ((5, 56), (0, 29)), ((9, 10), (3, 10))]
+)
+def test_difference_of_two_shares_is_newcombes(first, second):
+    oracle = pytest.importorskip("statsmodels.stats.proportion").confint_proportions_2indep
+
+    found = difference_interval(wilson_interval(*first), wilson_interval(*second))
+
+    assert found[0] == pytest.approx(first[0] / first[1] - second[0] / second[1])
+    assert found[1:] == pytest.approx(oracle(*first, *second, method="newcomb"), abs=1e-9)
+
+
+def test_difference_of_two_means_has_the_normal_interval():
+    one, other = np.array([1.0, 2.0, 4.0, 7.0]), np.array([2.0, 2.5, 3.0])
+
+    difference, low, high = difference_interval(mean_interval(one), mean_interval(other))
+
+    half = 1.96 * np.sqrt(one.var(ddof=1) / 4 + other.var(ddof=1) / 3)
+    assert (difference, low, high) == pytest.approx((1.0, 1.0 - half, 1.0 + half))
+
+
+def test_an_unknown_end_stays_unknown():
+    assert np.isnan(difference_interval((1.0, np.nan, np.nan), (0.5, 0.4, 0.6))[1:]).all()

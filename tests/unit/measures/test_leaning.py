@@ -165,3 +165,82 @@ def test_an_article_is_title_newline_text_without_double_quotes():
 def test_the_first_label_wins_a_tie():
     table = prediction_table(["i"], np.array([[0.5, 0.5]]), ["x", "y"])
     assert table["predicted"].to_pylist() == ["x"]
+
+
+def ready(trained, folder, names):
+    """A copy of the trained classifier whose labels go by other names, in the order of its outputs."""
+    folder.mkdir()
+    for name in MODEL_FILES:
+        (folder / name).write_bytes((trained / name).read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(i): name for i, name in enumerate(names)}
+    config["label2id"] = {name: i for i, name in enumerate(names)}
+    (folder / "config.json").write_text(json.dumps(config))
+    return {"name": "published", "source": "folder", "path": str(folder), "train": False}
+
+
+def test_a_classifier_that_is_ready_is_tested_and_not_trained(trained, toy_articles, tmp_path):
+    candidate = ready(trained, tmp_path / "ready", ["LABEL_0", "Up"])
+
+    train(toy_articles, tmp_path / "out", candidate=candidate | {"labels": {"LABEL_0": "down"}})
+
+    scores, own = (json.loads((folder / "scores.json").read_text()) for folder in (tmp_path / "out", trained))
+    assert (tmp_path / "out/model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+    for part in ("validation", "test"):
+        assert scores[part]["f1"] == own[part]["f1"]
+        assert scores[part]["loss"] == pytest.approx(own[part]["loss"], abs=1e-9)
+    assert scores["best_epoch"] is None and scores["articles"] == {"train": 0, "validation": 40, "test": 40}
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["id2label"] == {"0": "down", "1": "up"}
+    select_classifier([tmp_path / "out"], tmp_path / "selected")
+    compare_classifiers([tmp_path / "selected"], tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as lines:
+        assert next(csv.DictReader(lines))["train_articles"] == "0"
+
+
+def test_a_ready_classifier_whose_labels_are_other_ones_is_refused(trained, toy_articles, tmp_path):
+    candidate = ready(trained, tmp_path / "ready", ["LABEL_0", "LABEL_1"])
+
+    with pytest.raises(StudyError, match=r"classifies into LABEL_0, LABEL_1, but the study needs down, up") as caught:
+        train(toy_articles, tmp_path / "out", candidate=candidate)
+    assert "classifier.candidates published" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_mapped_by_name_and_never_by_place(trained, toy_articles, tmp_path):
+    """The same weights under exchanged names are wrong about every article."""
+    candidate = ready(trained, tmp_path / "ready", ["up", "down"])
+
+    train(toy_articles, tmp_path / "out", candidate=candidate)
+
+    scores, own = (json.loads((folder / "scores.json").read_text()) for folder in (tmp_path / "out", trained))
+    assert scores["test"]["accuracy"] == pytest.approx(1 - own["test"]["accuracy"])
+
+
+def test_copies_are_tested_by_a_switch(toy_rows, tmp_path):
+    path = tmp_path / "classifier.parquet"
+    copies = [row | {"copy": 1} for row in toy_rows if row["split_random"] != "train"]
+    write_table(pa.Table.from_pylist([*toy_rows, *copies], CLASSIFIER_ARTICLES), path, CLASSIFIER_ARTICLES)
+    once = {"training": TRAINING | {"epochs": 1}}
+
+    train(path, tmp_path / "without", **once)
+    train(path, tmp_path / "with", test_copies=True, **once)
+
+    counts = [
+        json.loads((tmp_path / name / "scores.json").read_text())["articles"]["test"] for name in ("without", "with")
+    ]
+    assert counts == [40, 80]
+
+
+def test_quotes_and_length_of_what_is_classified_are_switches(trained, tmp_path):
+    plain = write_generated(tmp_path / "plain.parquet", [("g", "t", "Wheat rises. They said gain is climb.")])
+    quoted = write_generated(tmp_path / "quoted.parquet", [("g", "t", 'Wheat "rises". They said "gain" is climb.')])
+
+    def probability(path, **options):
+        options = {"text": "text", "max_tokens": 64} | options
+        classify_articles(trained, path, tmp_path / "out.parquet", labels=LABELS, device="cpu", **options)
+        return read_table(tmp_path / "out.parquet", predictions(LABELS))["probability_up"][0].as_py()
+
+    assert probability(quoted) == probability(plain)
+    assert probability(quoted, remove_quotes=False) != probability(plain)
+    assert probability(plain, max_tokens=6) != probability(plain)

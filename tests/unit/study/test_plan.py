@@ -162,3 +162,27 @@ def test_splits_go_by_columns_that_the_corpus_has(config: dict, plan: Plan) -> N
     assert plan.splits == ["event", "outlet"]
     table = {**config["corpus"], "source": "table", "path": "a.csv", "columns": {"body": "text", "outlet": "paper"}}
     assert Plan(read_study({**config, "corpus": table})).splits == ["outlet"]
+
+
+MODELS = [{"source": "folder", "path": f"models/{generation}"} for generation in range(11)]
+
+
+def test_a_round_whose_models_are_given_shares_no_generation_0(config: dict) -> None:
+    config["rounds"][2]["models"] = MODELS
+    plan = Plan(read_study(config))
+
+    assert plan.given == ["balanced_preservation"]
+    assert plan.given_model(Version("balanced_preservation", 7)).path == "models/7"
+    assert plan.sharing == {"balanced_accumulation": "balanced_synthetic", "green_preservation": "green_synthetic"}
+    # Nor does another round take a given one's in its place.
+    config["rounds"][0]["models"] = MODELS
+    assert Plan(read_study(config)).sharing == {"green_preservation": "green_synthetic"}
+
+
+def test_the_study_of_neurons_may_be_about_some_rounds(config: dict) -> None:
+    assert Plan(read_study(config)).neuron_versions() == list(Plan(read_study(config)).versions())
+
+    config["neurons"] = {"rounds": ["green_synthetic", "balanced_synthetic"]}
+
+    found = Plan(read_study(config)).neuron_versions()
+    assert found == [Version(name, g) for name in ("balanced_synthetic", "green_synthetic") for g in range(11)]

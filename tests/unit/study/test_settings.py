@@ -146,6 +146,40 @@ def test_a_study_never_changes(config: dict) -> None:
         ("quality.detector.labels", {"noise": "bad"}, "quality.detector.labels.noise is 'bad', but"),
         ("classifier.candidates", [{"name": "a", "heads": 3}], "classifier.candidates.0: heads must divide width"),
         ("classifier.candidates", [{"name": "a", "source": "folder"}], "classifier.candidates.0: source folder needs"),
+        (
+            "classifier.candidates",
+            [{"name": "a", "train": False}],
+            "classifier.candidates.0: train false needs a classifier that is ready",
+        ),
+        (
+            "classifier.candidates",
+            [{"name": "a", "labels": {"LABEL_0": "red"}}],
+            "classifier.candidates.0: labels is for a classifier that is ready",
+        ),
+        (
+            "classifier.candidates",
+            [{"name": "a", "source": "folder", "path": "p", "train": False, "labels": {"LABEL_0": "left"}}],
+            "classifier.candidates a: labels is 'left', which corpus.labels does not have",
+        ),
+        ("neurons.rounds", ["none"], "neurons.rounds is 'none', which rounds does not have"),
+        ("neurons.rounds", [], "neurons.rounds"),
+        (
+            "rounds.0.models",
+            [{"source": "folder", "path": "p"}],
+            "rounds balanced_synthetic: models has 1 rows and gene",
+        ),
+        ("rounds.0.models", [{"source": "pretrain"}], "rounds.0.models.0.source is 'pretrain', but"),
+        (
+            "rounds.0.models",
+            [{"source": "hub", "hub_id": "a/b"}],
+            "rounds.0.models.0: source hub needs hub_id and",
+        ),
+        (
+            "rounds.1.models",
+            [{"source": "folder", "path": "p"}] * 11,
+            "rounds balanced_overfitting: epochs and weight_decay train nothing beside models",
+        ),
+        ("seed_sets.0.draw", "sorted", "seed_sets.0.draw is 'sorted', but"),
         ("finetuning.max_tokens", 513, "finetuning.max_tokens is 513, above base_model.pretraining.context 512"),
         ("generation.block_tokens", 449, "generation.block_tokens + generation.new_tokens is 513, above"),
     ],
@@ -199,6 +233,7 @@ def test_limits_of_a_model_from_elsewhere_are_not_guessed(config: dict) -> None:
         ("base_model", {"source": "folder", "path": "none"}, "base_model.path"),
         ("quality.detector", {"source": "folder", "path": "none"}, "quality.detector.path"),
         ("classifier.candidates", [{"name": "a", "source": "folder", "path": "none"}], "classifier.candidates a.path"),
+        ("rounds.0.models", [{"source": "folder", "path": "none"}] * 11, "rounds balanced_synthetic: models.0.path"),
     ],
 )
 def test_paths_are_checked_before_the_first_job(

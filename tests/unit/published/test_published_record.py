@@ -6,8 +6,8 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.distributions import label_distribution
-from bias_amplification.figures.published import published_metrics
 from bias_amplification.figures.trajectories import trajectories
+from bias_amplification.published.record import published_metrics
 
 FILE = Path(__file__).parents[3] / "resources" / "published" / "trajectories.csv"
 LABELS = ["left", "center", "right"]
@@ -53,3 +53,23 @@ def test_every_figure_of_trajectories_can_be_drawn_from_it(published):
 def test_a_label_without_published_results_is_named():
     with pytest.raises(StudyError, match="liberal"):
         published_metrics(FILE, ["liberal", "right"])
+
+
+def test_mean_probabilities_have_the_largest_interval_that_they_can_have(published):
+    row = published[(published["round"] == "balanced_synthetic") & (published["generation"] == 0)].iloc[0]
+
+    half = 1.96 * np.sqrt(0.53662 * (1 - 0.53662) / 1518)
+    assert row["mean_probability_right_high"] - row["mean_probability_right"] == pytest.approx(half)
+    assert published[[f"mean_probability_{label}_low" for label in LABELS]].min().min() >= 0
+
+
+def test_the_papers_figures_are_redrawn_as_files(tmp_path):
+    from bias_amplification.figures.published import redraw_published
+
+    files = redraw_published(tmp_path, FILE, endings=["svg"])
+
+    assert [file.name for file in files] == [f"published_figure_{number}.svg" for number in (2, 3, 5, 6, 7, 9)]
+    other = redraw_published(tmp_path / "means", FILE, measure="mean_probability", endings=["svg"])
+    same = [one.read_bytes() == two.read_bytes() for one, two in zip(files, other, strict=True)]
+    assert same == [False, False, False, False, False, True]  # perplexity has no labels
+    assert b"Mean probability of right" not in files[1].read_bytes()

@@ -1,0 +1,96 @@
+"""The published per-generation results in the shape of a metrics table, to draw beside a run's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_interval
+
+#: The value of the column `round` in the base model's rows.
+BASE = "base"
+
+
+def published_labels(file: Path | str) -> list[str]:
+    """Return the labels that published trajectories have shares of."""
+    return [name.removeprefix("share_") for name in pd.read_csv(file, nrows=0).columns if name.startswith("share_")]
+
+
+def read_statements(file: Path | str) -> pd.DataFrame:
+    """Read the numbers that the paper's text and Table 1 give: `resources/published/statements.csv`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Empty texts are "", empty numbers NaN; the README beside the file says what the columns are.
+    """
+    table = pd.read_csv(file, keep_default_na=False)
+    for name in ("generation", "articles"):
+        table[name] = pd.to_numeric(table[name].replace("", np.nan))
+    return table
+
+
+def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
+    """Read published trajectories as a metrics table.
+
+    Parameters
+    ----------
+    file
+        `resources/published/trajectories.csv`; its README says what the columns are.
+    labels
+        The label set; `share_{label}` and `mean_probability_{label}` must be there for each.
+
+    Returns
+    -------
+    pd.DataFrame
+        The columns of `artifacts.schemas.metrics(labels)`. Rounds are named `{seed_set}_{strategy}`, the base model
+        "base". Intervals of shares are Wilson's, from the share and the number of articles, because none are
+        published; those of quality and perplexity are the published ones. Those of mean probabilities are upper
+        bounds of the normal ones: a number between 0 and 1 with the mean m has a variance of at most m (1 - m). The
+        perplexity under the generating model is not published. The one row before generation 0 of a fine-tuned round
+        is left out.
+
+    Raises
+    ------
+    StudyError
+        If the file lacks a column for one of the labels.
+    """
+    table = pd.read_csv(file)
+    missing = [label for label in labels if f"share_{label}" not in table.columns]
+    if missing:
+        raise StudyError(f"{file} has no published share of {', '.join(missing)}: leave the published results out.")
+    base = table["strategy"] == "base_model"
+    table = table[base | (table["paper_generation"] >= 0)].reset_index(drop=True)
+    base = table["strategy"] == "base_model"
+    columns: dict[str, object] = {
+        "round": (table["seed_set"] + "_" + table["strategy"]).where(~base, BASE),
+        "generation": table["paper_generation"].astype("float64").where(~base, np.nan),
+        "seed_set": table["seed_set"],
+        "strategy": table["strategy"].where(~base, None),
+        "decoding": pd.Series("greedy", index=table.index).where(~base, None),
+        "tracked_label": None,
+        "articles": table["articles"],
+    }
+    for label in labels:
+        counts = (table[f"share_{label}"] * table["articles"]).round().astype(int)
+        intervals = [wilson_interval(int(k), int(n)) for k, n in zip(counts, table["articles"], strict=True)]
+        for end, values in zip(("", "_low", "_high"), zip(*intervals, strict=True), strict=True):
+            columns[f"share_{label}{end}"] = pd.Series(values, index=table.index)
+        mean = table[f"mean_probability_{label}"]
+        half = PUBLISHED_QUANTILE * np.sqrt(mean * (1 - mean) / table["articles"])
+        interval = _interval(f"mean_probability_{label}", mean, half)
+        columns |= {name: values.clip(0, 1) for name, values in interval.items()}
+    # The published index weights each sentence's score with its probability.
+    columns |= _interval("text_quality_index", table["text_quality_index"], table["text_quality_index_ci95"])
+    columns |= _interval("text_quality_index_weighted", table["text_quality_index"], table["text_quality_index_ci95"])
+    columns |= _interval("perplexity_base", table["perplexity"], table["perplexity_ci95"])
+    columns |= _interval("perplexity_generating", pd.Series(np.nan, index=table.index), np.nan)
+    return pd.DataFrame(columns)[metrics_schema(labels).names]
+
+
+def _interval(name: str, value: pd.Series, half_width: pd.Series | float) -> dict[str, pd.Series]:
+    """Return a number's three columns from the number and half its interval's width."""
+    return {name: value, f"{name}_low": value - half_width, f"{name}_high": value + half_width}

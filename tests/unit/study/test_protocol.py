@@ -1,0 +1,67 @@
+"""The table of docs/protocol.md says what the shipped configs hold and what tests them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bias_amplification.study import read_study
+
+ROOT = Path(__file__).parents[3]
+COLUMNS = ("step", "text", "code", "here", "key", "default", "paper", "authors", "test")
+
+
+def table() -> list[dict[str, str]]:
+    lines = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| Step |"))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(COLUMNS, (cell.strip() for cell in line.strip("|").split(" | ")), strict=True)))
+    return rows
+
+
+def value_at(settings: dict, key: str) -> str:
+    """The value at a dotted key in the words of the table: rows of lists by name or place; none for what is absent."""
+    part = settings
+    for name in key.split("."):
+        if isinstance(part, list):
+            part = dict(enumerate(part)).get(int(name)) if name.isdigit() else {p["name"]: p for p in part}.get(name)
+        elif part is not None:
+            part = part[name]
+    return "none" if part is None else part if isinstance(part, str) else json.dumps(part)
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row["step"])
+def test_each_choice_has_the_values_that_the_table_says(row, shipped):
+    key = row["key"].strip("`")
+
+    found = [value_at(read_study(shipped(*names)).model_dump(), key) for names in ((), ("paper",), ("authors",))]
+
+    assert found == [row[name].strip("`") for name in ("default", "paper", "authors")], key
+    first = key.split(".")[0]
+    assert f"`{first}" in (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row["step"])
+def test_each_choice_has_a_test(row):
+    name = row["test"].strip("`")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert re.search(rf"^def {name}\(", tests, re.MULTILINE), name
+
+
+def test_the_table_is_whole():
+    rows = table()
+
+    assert len(rows) >= 28
+    # Where text and code part, the two files do.
+    parted = {row["key"].strip("`") for row in rows if row["paper"] != row["authors"]}
+    assert {
+        "seed_sets.balanced.draw", "seed_sets.center.shared_with_classifier", "finetuning.example",
+        "finetuning.blank_lines",
+        "strategies.accumulation", "classifier.text", "classifier.max_tokens", "figures.bias", "quality.splitter",
+        "quality.score", "neurons.activation", "neurons.difference", "neurons.reference", "neurons.small_sample",
+    } <= parted  # fmt: skip
