@@ -14,21 +14,28 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.batches import fill
+from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import article_prompts, encode
 
 
 def batches_of_prompts(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Group prompts for decoding: longest first, like lengths together, at most `size` in a batch.
+    """Group prompts for decoding: longest first, at most `size` in a batch.
 
-    Prompts of one length share batches without padding as far as they fill them; most prompts are whole blocks, so
-    padding is rare.
+    The longest prompts, which are the most, and all lengths that fill an eighth of a batch share batches without
+    padding; the few of other lengths are padded together, like lengths beside each other.
     """
     order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
-    longest = [i for i in order if lengths[i] == lengths[order[0]]]
-    rest = order[len(longest) :]
-    return [part[k : k + size] for part in (longest, rest) for k in range(0, len(part), size)]
+    alike: dict[int, list[int]] = {}
+    for i in order:
+        alike.setdefault(lengths[i], []).append(i)
+    longest = max(alike, default=0)
+    many = [length for length, group in alike.items() if length == longest or 8 * len(group) >= size]
+    groups = [alike[length] for length in many]
+    groups.append([i for length, group in alike.items() if length not in many for i in group])
+    batches = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
+    return sorted(batches, key=lambda batch: -lengths[batch[0]])
 
 
 @torch.no_grad()
@@ -69,11 +76,6 @@ def continue_prompts(
     list of list of int
         In the order of `prompts`.
     """
-    options: dict[str, Any] = {"do_sample": False}
-    if decoding["method"] == "beam":
-        options["num_beams"] = decoding["beams"]
-    elif decoding["method"] == "nucleus":
-        options = {"do_sample": True, "top_p": decoding["top_p"], "top_k": 0, "temperature": decoding["temperature"]}
     batches = batches_of_prompts([len(prompt) for prompt in prompts], batch_prompts)
     written = 0
 
@@ -86,17 +88,12 @@ def continue_prompts(
         for row, i in enumerate(batch):
             tokens[row, longest - len(prompts[i]) :] = torch.tensor(prompts[i])
             mask[row, longest - len(prompts[i]) :] = 1
-        torch.manual_seed(seed + number)
-        found = model.generate(
-            tokens.to(model.device),
-            attention_mask=mask.to(model.device),
-            max_new_tokens=new_tokens,
-            # Said outright: training leaves it off in the model's config.
-            use_cache=True,
-            eos_token_id=end,
-            pad_token_id=end,
-            **options,
-        )[:, longest:]
+        tokens, mask = tokens.to(model.device), mask.to(model.device)
+        if decoding["method"] == "greedy":
+            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end)
+        else:
+            torch.manual_seed(seed + number)
+            found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, end=end)
         written += int((found != end).sum())
         # A batch in which every row has ended is shorter.
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
@@ -111,6 +108,31 @@ def continue_prompts(
         says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
     ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+def _decode_with_transformers(
+    model: PreTrainedModel,
+    tokens: torch.Tensor,
+    mask: torch.Tensor,
+    decoding: Mapping[str, Any],
+    *,
+    new_tokens: int,
+    end: int,
+) -> torch.Tensor:
+    """Beams and samples: arguments and result as of `decode_greedily`, but the result may be narrower."""
+    options: dict[str, Any] = {"do_sample": False, "num_beams": decoding.get("beams")}
+    if decoding["method"] == "nucleus":
+        options = {"do_sample": True, "top_p": decoding["top_p"], "top_k": 0, "temperature": decoding["temperature"]}
+    return model.generate(
+        tokens,
+        attention_mask=mask,
+        max_new_tokens=new_tokens,
+        # Said outright: training leaves it off in the model's config.
+        use_cache=True,
+        eos_token_id=end,
+        pad_token_id=end,
+        **options,
+    )[:, tokens.shape[1] :]
 
 
 def write_articles(

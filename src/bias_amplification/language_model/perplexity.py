@@ -12,6 +12,7 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.batches import by_length, pad
 from bias_amplification.language_model.device import choose_device
+from bias_amplification.language_model.head import head_weight, losses
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import encode
 
@@ -44,14 +45,19 @@ def perplexities(
     results: list[float | None] = [None] * len(sequences)
     budget = max(1, min(batch_tokens, _LOGITS // model.config.vocab_size))
     usable = [len(sequence) if len(sequence) > 1 else 0 for sequence in sequences]
+    weight = head_weight(model)
     for batch in by_length(usable, budget):
+        # Padded at the end, where no real token looks: the model needs no mask.
         tokens, mask = (part.to(model.device) for part in pad([sequences[i] for i in batch], padding))
-        logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits[:, :-1]
-        # One row a token, so that the softmax runs along memory.
-        losses = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]).float(), tokens[:, 1:].reshape(-1), reduction="none"
-        )
-        sums = (losses.view(len(batch), -1).double() * mask[:, 1:]).sum(1).tolist()
+        real, following = mask[:, 1:].bool(), tokens[:, 1:]
+        if weight is not None:
+            hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
+            found = losses(hidden[real], weight, following[real])
+        else:
+            logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
+            found = torch.nn.functional.cross_entropy(logits[real].float(), following[real], reduction="none")
+        sums = torch.zeros(len(batch), dtype=torch.float64, device=found.device)
+        sums = sums.index_add(0, real.nonzero()[:, 0], found.double()).tolist()
         for i, total in zip(batch, sums, strict=True):
             results[i] = math.exp(total / (usable[i] - 1))
     return results

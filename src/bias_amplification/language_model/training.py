@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.language_model.device import choose_device, use_bfloat16
+from bias_amplification.language_model.head import head_weight, summed_loss
 from bias_amplification.learning import Recipe, Step, learn
 from bias_amplification.processes import Group
 from bias_amplification.study.seeds import derive_seed
@@ -70,6 +71,11 @@ class NextToken:
         """Cross-entropy in float32, summed over the predicted tokens."""
         device = next(model.parameters()).device
         tokens, following = (part.to(device, non_blocking=True) for part in self.collate(positions))
+        weight = head_weight(model)
+        if weight is not None and not torch.is_autocast_enabled(device.type):
+            hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
+            real = (following.flatten() != IGNORED).nonzero().squeeze(1)
+            return summed_loss(hidden[real], weight, following.flatten()[real])
         logits = model(input_ids=tokens, use_cache=False).logits
         return torch.nn.functional.cross_entropy(
             logits.float().flatten(0, 1), following.flatten(), ignore_index=IGNORED, reduction="sum"

@@ -203,8 +203,9 @@ def mean_activations(
         for batch in by_length([len(ids) for ids in token_lists], batch_tokens):
             inputs, attention = (part.to(device) for part in pad([token_lists[i] for i in batch], 0))
             real = attention.flatten().bool()
-            # The head is left out: nothing here needs the logits, the largest tensor of all.
-            model.base_model(input_ids=inputs, attention_mask=attention, use_cache=False)
+            # Without the head, because nothing here needs the logits, the largest tensor of all; and without a mask,
+            # because the padding stands at the end, where no real token looks.
+            model.base_model(input_ids=inputs, use_cache=False)
             tokens += int(attention.sum())
     ffn, block = (torch.stack(sums).cpu().numpy() / tokens for sums in (ffn_sums, block_sums))
     return ffn, block

@@ -20,6 +20,7 @@ from transformers import (
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
+from bias_amplification.language_model.load import load_model
 from bias_amplification.neurons.architectures import ARCHITECTURES
 from bias_amplification.neurons.extract import extract_neurons, neuron_table
 
@@ -210,8 +211,7 @@ def test_the_file_function_reads_title_and_body_up_to_the_limit(tmp_path):
         [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Split("\n", "isolated")]
     )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    model = tiny_model("gpt2")
-    model.save_pretrained(tmp_path)
+    tiny_model("gpt2").save_pretrained(tmp_path)
     rows = [
         {"article_id": "1", "title": "taxes rise", "body": "the house votes again", "label": "x"},
         {"article_id": "2", "title": "again", "body": "taxes", "label": "y"},
@@ -222,7 +222,7 @@ def test_the_file_function_reads_title_and_body_up_to_the_limit(tmp_path):
     extract_neurons(tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "a" / "neurons.parquet", **arguments)
     extract_neurons(tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "again.parquet", **arguments)
 
-    expected = neuron_table(model, [[1, 2, 7, 4, 5], [3, 7, 1]], batch_tokens=64)
+    expected = neuron_table(load_model(tmp_path), [[1, 2, 7, 4, 5], [3, 7, 1]], batch_tokens=64)
     assert read_table(tmp_path / "a" / "neurons.parquet", NEURONS).equals(expected)
     assert (tmp_path / "a" / "neurons.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
@@ -231,8 +231,7 @@ def test_the_file_function_cuts_texts_to_the_positions_of_the_model(tmp_path):
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "tax": 1}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    model = tiny_model("gpt2")
-    model.save_pretrained(tmp_path)
+    tiny_model("gpt2").save_pretrained(tmp_path)
     row = {"article_id": "1", "title": "tax", "body": "tax " * 100, "label": "x"}
     write_table(pa.Table.from_pylist([row], schema=ARTICLES), tmp_path / "probe.parquet", ARTICLES)
 
@@ -240,5 +239,5 @@ def test_the_file_function_cuts_texts_to_the_positions_of_the_model(tmp_path):
         tmp_path, tmp_path, tmp_path / "probe.parquet", tmp_path / "out.parquet", max_tokens=1024, batch_tokens=64
     )
 
-    expected = neuron_table(model, [[1] * POSITIONS], batch_tokens=64)
+    expected = neuron_table(load_model(tmp_path), [[1] * POSITIONS], batch_tokens=64)
     assert read_table(tmp_path / "out.parquet", NEURONS).equals(expected)

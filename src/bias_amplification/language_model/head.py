@@ -1,0 +1,82 @@
+"""The loss of a language model without its logits.
+
+The logits are a language model's largest tensor: 50,257 numbers a token for GPT-2. To make all of them, their softmax
+and their gradients at once moves gigabytes through memory. Here they are made, used and forgotten some rows at a time.
+"""
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+#: Logits made at once, as numbers.
+_AT_ONCE = 2**23
+
+#: Architectures whose logits are the head's weights times the last hidden state and nothing else.
+_PLAIN = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
+
+
+def head_weight(model: torch.nn.Module) -> torch.Tensor | None:
+    """Return the weights [vocabulary, width] that turn the last hidden state into logits; None if more is to it."""
+    if not isinstance(model, PreTrainedModel) or model.config.model_type not in _PLAIN:
+        return None
+    head = model.get_output_embeddings()
+    return head.weight if isinstance(head, torch.nn.Linear) and head.bias is None else None
+
+
+class _SummedLoss(torch.autograd.Function):
+    """Summed cross-entropy of hidden states; the gradients are made on the way, while the logits are at hand."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        for_hidden, for_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        total = hidden.new_zeros(())
+        rows = max(1, _AT_ONCE // len(weight))
+        for start in range(0, len(hidden), rows):
+            some, wanted = hidden[start : start + rows], targets[start : start + rows, None]
+            logits = some @ weight.T
+            whole = logits.logsumexp(1, keepdim=True)
+            total += (whole - logits.gather(1, wanted)).sum()
+            # From here on the gradient by the logits: the softmax, less one at the target.
+            difference = logits.sub_(whole).exp_()
+            difference.scatter_add_(1, wanted, difference.new_full(wanted.shape, -1.0))
+            torch.mm(difference, weight, out=for_hidden[start : start + rows])
+            for_weight.addmm_(difference.T, some)
+        ctx.save_for_backward(for_hidden, for_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, by_total: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        for_hidden, for_weight = ctx.saved_tensors
+        return for_hidden * by_total, for_weight * by_total, None
+
+
+def summed_loss(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Sum of the negative log-likelihoods of tokens, with gradients for hidden states and weights.
+
+    Parameters
+    ----------
+    hidden
+        Last hidden states, [tokens, width], float32.
+    weight
+        The head's, [vocabulary, width].
+    targets
+        The tokens that follow, [tokens].
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, nats.
+    """
+    return _SummedLoss.apply(hidden, weight, targets)
+
+
+def losses(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood of each token, [tokens], nats, without gradients; arguments as for `summed_loss`."""
+    rows = max(1, _AT_ONCE // len(weight))
+    parts = []
+    for start in range(0, len(hidden), rows):
+        logits = hidden[start : start + rows] @ weight.T
+        wanted = logits.gather(1, targets[start : start + rows, None])
+        parts.append((logits.logsumexp(1, keepdim=True) - wanted).squeeze(1))
+    return torch.cat(parts) if parts else hidden.new_zeros(0)
