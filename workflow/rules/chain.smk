@@ -45,6 +45,7 @@ rule compose_training_set:
         f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
     log:
         f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/training_set.log",
+    priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
         "../../envs/study.yaml"
     resources:
@@ -77,7 +78,7 @@ rule finetune:
     wildcard_constraints:
         round=TRAINED,
         generation=KEPT[True],
-    priority: 50
+    priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads
@@ -119,7 +120,7 @@ rule obtain_generation:
     wildcard_constraints:
         round=GIVEN,
         generation=KEPT[True],
-    priority: 50
+    priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
         "../../envs/study.yaml"
     resources:
@@ -153,7 +154,7 @@ rule generate:
         f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/articles.parquet",
     log:
         f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/generate.log",
-    priority: 50
+    priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads

@@ -34,6 +34,7 @@ if plan.sharing:
                 for file in CHAIN_FILES + MEASURE_FILES
                 if file != "model.safetensors" or plan.keeps_weights(Version("", 0))
             ).replace(".", "[.]"),
+        priority: 90
         conda:
             "../../envs/study.yaml"
         resources:

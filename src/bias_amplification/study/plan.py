@@ -118,6 +118,26 @@ class Plan:
         own = {key: value for key in ("epochs", "weight_decay") if (value := getattr(r, key)) is not None}
         return self.study.finetuning.model_copy(update=own)
 
+    def work_left(self, version: Version) -> int:
+        """Tell how much training a round has before it from a version on, in epochs over its seed set.
+
+        The version itself counts too. Accumulation trains on every earlier text again.
+        """
+        grows = self.rounds[version.round].strategy == "accumulation"
+        sets = sum(1 + grows * generation for generation in range(version.generation, self.study.generations))
+        return sets * self.finetuning(version.round).epochs
+
+    def priority(self, version: Version) -> int:
+        """Return a job's priority, 20 to 80: the longer the rest of its chain, the sooner it should start.
+
+        A chain's generations cannot run side by side, so that the longest one decides when a study ends.
+        """
+        longest = max(self.work_left(Version(name, 0)) for name in self.rounds)
+        # A generation 0 that rounds share keeps all of them waiting.
+        waiting = [name for name, owner in self.sharing.items() if owner == version.round and not version.generation]
+        left = max(self.work_left(Version(name, version.generation)) for name in [version.round, *waiting])
+        return 20 + round(60 * left / longest)
+
     @cached_property
     def sharing(self) -> dict[str, str]:
         """Rounds whose generation 0 is another round's: round name to the name of the round that trains it.

@@ -186,3 +186,15 @@ def test_the_study_of_neurons_may_be_about_some_rounds(config: dict) -> None:
 
     found = Plan(read_study(config)).neuron_versions()
     assert found == [Version(name, g) for name in ("balanced_synthetic", "green_synthetic") for g in range(11)]
+
+
+def test_the_longest_chain_comes_first(plan: Plan) -> None:
+    # 11 generations of 5 epochs; with accumulation over 1 + 2 + ... + 11 sets.
+    assert plan.work_left(Version("balanced_preservation", 0)) == 55
+    assert plan.work_left(Version("balanced_accumulation", 0)) == 5 * 66
+    assert plan.work_left(Version("balanced_accumulation", 10)) == 5 * 11
+    assert plan.priority(Version("balanced_accumulation", 1)) > plan.priority(Version("balanced_synthetic", 1))
+    # The generation 0 that accumulation shares is trained by another round.
+    assert plan.sharing["balanced_accumulation"] == "balanced_synthetic"
+    assert plan.priority(Version("balanced_synthetic", 0)) == 80
+    assert all(20 < plan.priority(version) <= 80 for version in plan.versions())
