@@ -7,7 +7,7 @@ from contextlib import suppress
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from bias_amplification import interrupts, terminal, warm
+from bias_amplification import interrupts, jobs, terminal, warm
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import remove_leftovers
 from bias_amplification.figures.catalogue import ENDINGS, catalogue
@@ -36,8 +36,10 @@ needs = Needs(study)
 RESULTS = study.results
 if workflow.is_main_process and not workflow.dryrun:
     terminal.show_progress(study.generations)
-    if study.compute.warm and workflow.local_exec:
-        warm.announce(os.getpid())
+    if workflow.local_exec:
+        jobs.announce(os.getpid())
+        if study.compute.warm:
+            warm.announce(os.getpid())
 
 
 report: "workflow/report/workflow.rst"

@@ -6,7 +6,9 @@ mend is one sentence there, anything else a traceback.
 
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,44 @@ from typing import Any
 from bias_amplification import warm
 from bias_amplification.tasks import DISK_FAULTS, Task, run_here
 
+#: Holds the process id of the Snakemake that local jobs belong to.
+HEAD = "BIAS_AMPLIFICATION_HEAD"
+
+#: Between two looks at whether that Snakemake lives.
+_SECONDS_BETWEEN_LOOKS = 0.2
+
 #: Where Snakemake shows what a job says; the job's own output goes to its log.
 _terminal = os.fdopen(os.dup(2), "w")
+
+
+def announce(head: int) -> None:
+    """Let the local jobs of a scheduler end with it, however it ends.
+
+    A job that outlived it would use its device for hours, and could write what the config asked for then over what
+    another run has made since.
+
+    Parameters
+    ----------
+    head
+        The scheduler's process id.
+    """
+    os.environ[HEAD] = str(head)
+
+
+def _end_with_the_head() -> None:
+    """End this process when its scheduler is gone; a job that keeps its state has time to save it."""
+    head = os.environ.get(HEAD)
+    if head is None:
+        return
+
+    def watch() -> None:
+        while warm.alive(int(head)):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(warm.SECONDS_TO_SAVE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def plain(value: Any) -> Any:
@@ -58,6 +96,7 @@ def run_job(function: str, job: Any, *, threads: int = 1, **arguments: Any) -> N
     heavy = f"bias_amplification.{function.split(':')[0]}" in warm.PRELOAD
     task = Task(function, plain(arguments), str(job.log[0]), threads, heavy)
     _date_inputs(job)
+    _end_with_the_head()
     try:
         status = warm.run(task)
         if status is None:

@@ -33,7 +33,7 @@ VARIABLE = "BIAS_AMPLIFICATION_WARM"
 _PATIENCE = 120
 
 #: Between the request to end and the end of a job whose Snakemake is gone.
-_SECONDS_TO_SAVE = 10
+SECONDS_TO_SAVE = 10
 
 #: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU.
 PRELOAD = (
@@ -163,7 +163,7 @@ def serve(modules: Sequence[str]) -> None:
         listener.bind(str(folder / "socket"))
         listener.listen(64)
         listener.settimeout(1)
-        while _alive(head):
+        while alive(head):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
                 if os.fork() == 0:
@@ -179,7 +179,8 @@ def serve(modules: Sequence[str]) -> None:
         folder.rmdir()
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether there is a process with this id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -215,7 +216,7 @@ def _end_with(connection: socket.socket) -> None:
     with contextlib.suppress(ConnectionError):
         connection.recv(1)
     os.killpg(os.getpid(), signal.SIGTERM)
-    time.sleep(_SECONDS_TO_SAVE)
+    time.sleep(SECONDS_TO_SAVE)
     os.killpg(os.getpid(), signal.SIGKILL)
 
 

@@ -190,6 +190,9 @@ def long_undisturbed(undisturbed: Short) -> Iterator[str]:
         # A killed job has what was saved on time, one that is asked to end what it saves then.
         (signal.SIGKILL, True, "warm: true, checkpoint_seconds: 0"),
         (signal.SIGKILL, True, "warm: false, checkpoint_seconds: 0"),
+        # So is one whose Snakemake alone was killed.
+        (signal.SIGKILL, False, "warm: true, checkpoint_seconds: 300"),
+        (signal.SIGKILL, False, "warm: false, checkpoint_seconds: 300"),
         (signal.SIGINT, True, "warm: true, checkpoint_seconds: 300"),
         (signal.SIGINT, True, "warm: false, checkpoint_seconds: 300"),
         (signal.SIGINT, False, "warm: false, checkpoint_seconds: 300"),

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from studies import TINY, Study
 
 from bias_amplification.artifacts.schemas import metrics
-
-TINY = Path(__file__).with_name("tiny.yaml")
 
 pytestmark = pytest.mark.slow
 
@@ -165,6 +164,19 @@ def test_second_run_from_nothing_has_the_same_bytes(finished, fresh):
     assert len(again) > 20
     assert again == {name: first[name] for name in again}
     shutil.rmtree(fresh.results)
+
+
+def test_a_later_generation_alone_is_made_anew_from_a_shared_one_that_changed(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
+    changed = folder / "changed.yaml"
+    changed.write_text("finetuning: {epochs: 1, learning_rate: 0.0001}\n", encoding="utf-8")
+    second = f"results/{version('balanced_accumulation', 1)}/model.safetensors"
+    before = (folder / second).read_bytes()
+
+    # Not everything of the generation that two rounds share is copied again for this one file.
+    Study(folder).finish(second, configs=[TINY, changed])
+
+    assert (folder / second).read_bytes() != before
 
 
 def keys_of_the_docs():

@@ -43,17 +43,3 @@ if plan.sharing:
             "{wildcards.sharer}, generation 00: {wildcards.file} is another round's too"
         script:
             "../scripts/share_generation.py"
-
-    if not plan.keeps_weights(Version("", 0)):
-
-        localrules:
-            share_weights,
-
-        ruleorder: share_weights > finetune_passing
-
-        use rule share_generation as share_weights with:
-            output:
-                temp(f"{RESULTS}/rounds/{{sharer}}/generation_00/{{file}}"),
-            wildcard_constraints:
-                sharer="|".join(plan.sharing),
-                file="model[.]safetensors",

@@ -29,7 +29,7 @@ def check_model_folder(folder: Path | str, key: str | None = "base_model.path") 
         raise StudyError(f"{folder} is no folder: {remedy}.")
     if not (folder / "config.json").exists():
         raise StudyError(f"{folder} has no config.json: {remedy}.")
-    weights = list(folder.glob("*.safetensors"))
+    weights = _weights(folder)
     if not weights:
         convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
         raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
@@ -50,8 +50,13 @@ def count_parameters(folder: Path | str) -> int:
     StudyError
         If a file is not whole.
     """
-    tensors = [entry for file in check_model_folder(folder).glob("*.safetensors") for entry in _read_header(file)]
+    tensors = [entry for file in _weights(check_model_folder(folder)) for entry in _read_header(file)]
     return sum(math.prod(entry["shape"]) for entry in tensors)
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Weights in a folder; hidden files are what a writer has under way, or a killed one has left."""
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
 #: What a header that is not whole, or is none, can lead to.

@@ -154,10 +154,18 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     at_once = min(trainings, max(len({version.round for version in unfinished}), missing > 0))
     running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
     # State that is there already goes when its training is done, and is replaced until then.
-    running = max(0, running - sum(file.stat().st_size for file in (results / "state").rglob("*.safetensors")))
+    running = max(0, running - sum(map(_size_now, (results / "state").rglob("*.safetensors"))))
     left = missing * each + running + len(unfinished) * tables
     nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
+
+
+def _size_now(file: Path) -> int:
+    """Size of a file that a job of an earlier run may be replacing or removing just now."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def trainings_at_once(plan: Plan, cores: int | None, gpus: int | None) -> int:

@@ -183,10 +183,15 @@ class Plan:
         return paths
 
     def initial_model(self, version: Version) -> str:
-        """Folder of the model that a version's training starts from."""
+        """Folder of the model that a version's training starts from.
+
+        A generation 0 that rounds share is taken from where it was trained: its copies come file by file, and weights
+        beside the metadata.json of earlier ones would be refused.
+        """
         if version.generation == 0 or self.study.finetuning.initialisation == "base":
             return f"{self.study.results}/base"
-        return f"{self.study.results}/{Version(version.round, version.generation - 1).folder}"
+        name = self.sharing.get(version.round, version.round) if version.generation == 1 else version.round
+        return f"{self.study.results}/{Version(name, version.generation - 1).folder}"
 
     def strategy_options(self, version: Version) -> dict[str, Any]:
         """Options that the version's training set depends on: those of its strategy, none for generation 0."""

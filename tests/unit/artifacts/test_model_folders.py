@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.models import check_model_folder
+from bias_amplification.artifacts.models import check_model_folder, count_parameters
 
 
 def write_safetensors(path: Path, header: object, data: bytes) -> None:
@@ -40,6 +40,13 @@ def test_what_the_library_writes_is_whole(folder: Path) -> None:
     numpy.save_file({"a": np.ones((3, 5)), "b": np.zeros(0)}, folder / "model.safetensors")
 
     assert check_model_folder(folder) == folder
+
+
+def test_what_a_killed_writer_left_is_no_part_of_the_model(folder: Path) -> None:
+    (folder / ".model.0123abcd-7-x.safetensors").write_bytes(b"half")
+
+    assert check_model_folder(folder) == folder
+    assert count_parameters(folder) == 4
 
 
 def test_no_folder(folder: Path) -> None:

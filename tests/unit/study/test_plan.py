@@ -51,6 +51,8 @@ def test_shared_generation_0_has_equal_seeds_and_settings(plan: Plan) -> None:
         assert plan.finetuning(sharer) == plan.finetuning(owner)
         assert plan.training_sources(Version(sharer, 0)) == plan.training_sources(Version(owner, 0))
         assert plan.initial_model(Version(sharer, 0)) == plan.initial_model(Version(owner, 0))
+        assert plan.initial_model(Version(sharer, 1)) == plan.initial_model(Version(owner, 1))
+        assert plan.initial_model(Version(sharer, 2)) != plan.initial_model(Version(owner, 2))
 
 
 def test_all_other_seeds_differ(plan: Plan) -> None:
