@@ -8,8 +8,7 @@ from types import FrameType
 
 import psutil
 
-#: Between the request to end and the end of a job that is still saving its state.
-_SECONDS_TO_SAVE = 10
+from bias_amplification.warm import SECONDS_TO_SAVE
 
 
 def end_jobs_with_the_head() -> None:
@@ -41,7 +40,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _wait_and_kill(jobs: Sequence[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(jobs, timeout=_SECONDS_TO_SAVE)
+    _, alive = psutil.wait_procs(jobs, timeout=SECONDS_TO_SAVE)
     _send(signal.SIGKILL, alive)
 
 

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bias_amplification import warm
 from bias_amplification.tasks import DISK_FAULTS, Task, run_here
 
@@ -47,7 +49,7 @@ def _end_with_the_head() -> None:
         return
 
     def watch() -> None:
-        while warm.alive(int(head)):
+        while psutil.pid_exists(int(head)):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(warm.SECONDS_TO_SAVE)

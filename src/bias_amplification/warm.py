@@ -25,6 +25,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from bias_amplification.tasks import QUIET, Task, run_here
 
 VARIABLE = "BIAS_AMPLIFICATION_WARM"
@@ -163,7 +165,7 @@ def serve(modules: Sequence[str]) -> None:
         listener.bind(str(folder / "socket"))
         listener.listen(64)
         listener.settimeout(1)
-        while alive(head):
+        while psutil.pid_exists(head):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
                 if os.fork() == 0:
@@ -177,17 +179,6 @@ def serve(modules: Sequence[str]) -> None:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def alive(process: int) -> bool:
-    """Whether there is a process with this id."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _work(connection: socket.socket) -> None:

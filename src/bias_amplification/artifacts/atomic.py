@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 #: How libraries in Rust (safetensors, tokenizers) tell a fault of the system, in exceptions of their own.
 _SYSTEM_FAULT = re.compile(r"\(os error (\d+)\)")
 
@@ -147,13 +149,7 @@ def remove_leftovers(folder: Path | str) -> list[Path]:
 
 def _is_written(path: Path, machine: str, process: int) -> bool:
     if machine == _machine():
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return psutil.pid_exists(process)
     times = [0.0]
     for file in [path, *path.rglob("*")]:
         with suppress(OSError):

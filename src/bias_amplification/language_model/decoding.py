@@ -38,7 +38,7 @@ class ReservedLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new places beside the old ones and return all."""
+        """Write new places, [rows, heads, new places, width of a head], beside the old ones and return all."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
@@ -49,7 +49,7 @@ class ReservedLayer(DynamicLayer):
         return self.keys, self.values
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Forget all other rows."""
+        """Forget all rows but these, [rows that stay]."""
         end = self.get_seq_length()
         self.key_room, self.value_room = self.key_room[rows], self.value_room[rows]
         self.keys, self.values = self.key_room[:, :, :end], self.value_room[:, :, :end]
