@@ -125,7 +125,12 @@ def predictions(labels: Sequence[str]) -> pa.Schema:
 def metrics(labels: Sequence[str]) -> pa.Schema:
     """One row a model version: every generation of every round, and the base model (`round` "base", no generation).
 
-    Shares and probabilities are fractions; `_low` and `_high` are the ends of 95% intervals over articles.
+    Shares and probabilities are fractions; `_low` and `_high` are the ends of 95% intervals over articles. Four
+    measures say whether a share is the classifier's doing: `share_adjusted_*` are corrected for its confusion matrix,
+    `mean_probability_calibrated_*` are mean probabilities at the temperature that fits its validation articles,
+    `share_readable_*` count the `articles_readable` alone, whose text quality index reaches a threshold, and
+    `share_second_*` are those of the candidate that came second, which agrees on `agreement` of the articles. The
+    last four are null without readable articles or without a second candidate.
     """
     fields = [
         _required("round", TEXT),
@@ -138,6 +143,10 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
     ]
     for label in labels:
         fields += _interval(f"share_{label}", required=True) + _interval(f"mean_probability_{label}", required=True)
+        for measure in ("share_adjusted", "mean_probability_calibrated"):
+            fields += _interval(f"{measure}_{label}", required=True)
+        fields += _interval(f"share_readable_{label}") + _interval(f"share_second_{label}")
+    fields += [_required("articles_readable", COUNT), *_interval("agreement")]
     for name in ("text_quality_index", "text_quality_index_weighted", "perplexity_base", "perplexity_generating"):
         fields += _interval(name)
     return pa.schema(fields)
