@@ -3,6 +3,8 @@
 # event and outlet, and the detector behind the text quality index.
 
 ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "scores.json"]
+# Classifiers that every article is put to, by the name of their predictions' file.
+CLASSIFIERS = {"predictions": "selected"} | ({"predictions_second": "second"} if plan.second_classifier else {})
 
 
 rule train_classifier:
@@ -41,8 +43,8 @@ rule select_classifier:
     input:
         [f"{RESULTS}/classifier/{name}/{file}" for name in plan.candidates for file in ENCODER_FILES],
     output:
-        [f"{RESULTS}/classifier/selected/{file}" for file in ENCODER_FILES],
-        selected=f"{RESULTS}/classifier/selected/selected.json",
+        [f"{RESULTS}/classifier/{folder}/{file}" for folder in CLASSIFIERS.values() for file in ENCODER_FILES],
+        **{folder: f"{RESULTS}/classifier/{folder}/selected.json" for folder in CLASSIFIERS.values()},
     log:
         f"{RESULTS}/logs/classifier/select.log",
     conda:

@@ -2,7 +2,9 @@
 # Takes the articles of every generation and of the base model, the selected classifier, the quality detector and the
 # models. Makes predictions, quality and perplexity beside the articles, and the metrics table of all versions.
 
-MEASURE_FILES = ["predictions.parquet", "quality.parquet", "perplexity.parquet", "neurons.parquet"]
+PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
+METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet"]
+MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
 
 
 wildcard_constraints:
@@ -23,9 +25,9 @@ rule measures:
 rule classify:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        classifier=[f"{RESULTS}/classifier/selected/{file}" for file in ENCODER_FILES],
+        classifiers=[f"{RESULTS}/classifier/{folder}/{file}" for folder in CLASSIFIERS.values() for file in ENCODER_FILES],
     output:
-        f"{RESULTS}/{{version}}/predictions.parquet",
+        [f"{RESULTS}/{{version}}/{file}" for file in PREDICTION_FILES],
     log:
         f"{RESULTS}/logs/{{version}}/classify.log",
     conda:
@@ -34,6 +36,7 @@ rule classify:
     resources:
         **needs("measure", gpus=1),
     params:
+        classifiers=[f"{RESULTS}/classifier/{folder}" for folder in CLASSIFIERS.values()],
         labels=study.corpus.labels,
         text=study.classifier.text,
         max_tokens=study.classifier.max_tokens or study.classifier.training.max_tokens,
@@ -121,8 +124,9 @@ rule collect_metrics:
         tables=[
             f"{RESULTS}/{row['folder']}/{file}"
             for row in plan.measured()
-            for file in ("predictions.parquet", "quality.parquet", "perplexity.parquet")
+            for file in METRIC_FILES
         ],
+        scores=f"{RESULTS}/classifier/selected/scores.json",
     output:
         metrics=f"{RESULTS}/metrics.parquet",
     log:
@@ -133,7 +137,10 @@ rule collect_metrics:
         **needs("light"),
     params:
         versions=plan.measured(),
+        measures=[Path(file).stem for file in METRIC_FILES],
         labels=study.corpus.labels,
+        readable=study.quality.readable,
+        seed=derive_seed(study.seed, "adjusted shares"),
     message:
         "Metrics of all model versions"
     script:

@@ -1,7 +1,5 @@
 """Classify the leaning of a version's articles."""
 
-from pathlib import Path
-
 from bias_amplification.jobs import run_job, saved_state
 
 compute = snakemake.config["compute"]
@@ -10,9 +8,8 @@ run_job(
     "measures.leaning:classify_articles",
     snakemake,
     threads=compute["threads"],
-    model_folder=str(Path(snakemake.input.classifier[0]).parent),
     articles=snakemake.input.articles,
-    out=snakemake.output[0],
+    out=dict(zip(snakemake.params.classifiers, snakemake.output, strict=True)),
     labels=snakemake.params.labels,
     text=snakemake.params.text,
     max_tokens=snakemake.params.max_tokens,

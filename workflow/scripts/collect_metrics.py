@@ -4,16 +4,20 @@ from pathlib import Path
 
 from bias_amplification.jobs import run_job
 
+measures = snakemake.params.measures
 tables = iter(snakemake.input.tables)
 
 run_job(
     "measures.metrics:collect_metrics",
     snakemake,
     versions=[
-        {**version, "predictions": next(tables), "quality": next(tables), "perplexity": next(tables)}
+        {"predictions_second": None, **version, **{name: next(tables) for name in measures}}
         for version in snakemake.params.versions
     ],
     out=snakemake.output.metrics,
     seed_sets={Path(file).stem: file for file in snakemake.input.seed_sets},
+    classifier=str(Path(snakemake.input.scores).parent),
     labels=snakemake.params.labels,
+    readable=snakemake.params.readable,
+    seed=snakemake.params.seed,
 )

@@ -9,4 +9,5 @@ run_job(
     snakemake,
     candidates=snakemake.params.candidates,
     out=str(Path(snakemake.output.selected).parent),
+    second=str(Path(snakemake.output.second).parent) if hasattr(snakemake.output, "second") else None,
 )

@@ -122,10 +122,20 @@ def predictions(labels: Sequence[str]) -> pa.Schema:
     return pa.schema([_required("article_id", TEXT), _required("predicted", TEXT), *probabilities])
 
 
+#: What a label's share is beside the plain one, each with an answer to one doubt about the classifier.
+ROBUST_MEASURES = ("share_adjusted", "share_second", "share_readable", "mean_probability_calibrated")
+
+
 def metrics(labels: Sequence[str]) -> pa.Schema:
     """One row a model version: every generation of every round, and the base model (`round` "base", no generation).
 
-    Shares and probabilities are fractions; `_low` and `_high` are the ends of 95% intervals over articles.
+    Shares and probabilities are fractions; `_low` and `_high` are the ends of 95% intervals over articles. Further
+    columns (`ROBUST_MEASURES` of every label) say whether a share is the classifier's doing: `share_adjusted_*` are
+    corrected for its confusion matrix (`adjusted_misfit`: the share of articles that no correction explains),
+    `mean_probability_calibrated_*` are mean probabilities at the temperature that fits its validation articles,
+    `share_readable_*` count the `articles_readable` alone, whose text quality index reaches a threshold, and
+    `share_second_*` are those of the candidate that came second, which agrees on `agreement` of the articles. They are
+    null where they cannot be had: without readable articles or without a second candidate.
     """
     fields = [
         _required("round", TEXT),
@@ -138,6 +148,9 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
     ]
     for label in labels:
         fields += _interval(f"share_{label}", required=True) + _interval(f"mean_probability_{label}", required=True)
+        for measure in ROBUST_MEASURES:
+            fields += _interval(f"{measure}_{label}")
+    fields += [pa.field("adjusted_misfit", pa.float64()), pa.field("articles_readable", COUNT), *_interval("agreement")]
     for name in ("text_quality_index", "text_quality_index_weighted", "perplexity_base", "perplexity_generating"):
         fields += _interval(name)
     return pa.schema(fields)

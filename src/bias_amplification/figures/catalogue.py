@@ -59,6 +59,7 @@ def catalogue(plan: Plan) -> dict[str, Entry]:
     entries = [
         *_base(plan),
         *_trajectories(plan),
+        *_robustness(plan),
         *_comparison(plan),
         *_articles(plan),
         *_neurons(plan),
@@ -244,6 +245,59 @@ def _trajectories(plan: Plan) -> list[Entry]:
         )
     )
     return entries
+
+
+def _robustness(plan: Plan) -> list[Entry]:
+    labels, group = plan.study.corpus.labels, "Robustness of the measure"
+    metrics = {"metrics_file": "metrics.parquet"}
+    tracked = {name: plan.rounds[name].tracked_label for name in plan.rounds}
+    judges = ["selected", *(["second"] if plan.second_classifier else [])]
+    ways = (
+        "corrected for the confusions that the classifier shows on test articles (adjusted counting, which takes "
+        "models' articles to be confused as people's are)"
+    )
+    if plan.second_classifier:
+        ways += ", by the candidate that came second"
+    ways += (
+        f", among articles with a text quality index of at least {plan.study.quality.readable:g}, and as the mean "
+        "probability at the temperature that fits the validation articles"
+    )
+    return [
+        Entry(
+            name="robustness",
+            group=group,
+            title="Does the amplification survive another way of counting?",
+            caption="The classifier has learned from people's articles and reads models'. Share of each round's "
+            f"tracked label as classified (band: 95% interval over articles), {ways}.",
+            function="figures.robustness:write_robustness",
+            inputs=metrics,
+            arguments={"labels": labels, "tracked": tracked},
+        ),
+        Entry(
+            name="robustness_table",
+            kind="table",
+            group=group,
+            title="Changes of the tracked label's share, in every way of counting",
+            caption="First and last generation with a value, and their difference, each with its 95% interval. A "
+            "change that is told from none has an interval without zero; generations are taken as independent "
+            "samples. Articles unexplained: where the classifier gives labels in shares that no mixture of people's "
+            "articles would be given, its confusions have changed and the correction is not to be believed.",
+            function="figures.robustness:write_robustness_table",
+            inputs=metrics,
+            arguments={"labels": labels, "tracked": tracked},
+        ),
+        Entry(
+            name="classifier_reliability",
+            kind="table",
+            group=group,
+            title="Is the classifier as sure as it is right?",
+            caption="Test articles by the largest probability that the classifier gives them, with the share that is "
+            "right: as it is, and at the temperature that fits its validation articles. Expected calibration error: "
+            "mean distance of the two over articles.",
+            function="figures.robustness:write_reliability_table",
+            inputs={"scores_files": [f"classifier/{name}/scores.json" for name in judges]},
+        ),
+    ]
 
 
 def _articles(plan: Plan) -> list[Entry]:

@@ -18,6 +18,7 @@ from bias_amplification.artifacts.schemas import (
     NEURON_OVERLAP,
     NEURON_SENSITIVITY,
     NEURON_SETS,
+    ROBUST_MEASURES,
 )
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.page import html_page
@@ -119,8 +120,13 @@ def classifier_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the metrics table for reading: each measure with its 95% interval in one cell, shares in per cent."""
-    table = metrics[[name for name in metrics.columns if not name.endswith(("_low", "_high"))]].copy()
+    """Return the metrics table for reading: each measure with its 95% interval in one cell, shares in per cent.
+
+    Shares counted in other ways have a figure and a table of their own.
+    """
+    left_out = (*ROBUST_MEASURES, "adjusted_misfit", "articles_readable", "agreement")
+    shown = [n for n in metrics.columns if not n.endswith(("_low", "_high")) and not n.startswith(left_out)]
+    table = metrics[shown].copy()
     for name in table.columns:
         if f"{name}_low" not in metrics.columns:
             continue

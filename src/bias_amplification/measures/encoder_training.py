@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bias_amplification.measures.encoder_prediction import predict_probabilities, tokenize
-from bias_amplification.measures.scores import classification_scores
+from bias_amplification.measures.scores import classification_scores, final_scores
 from bias_amplification.study.sections import EncoderTraining
 from bias_amplification.study.seeds import derive_seed
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 PARTS = ("train", "validation", "test")
+#: Parts that are scored when training is done.
+_SCORED = PARTS[1:]
 
 
 @dataclass(frozen=True)
@@ -158,34 +160,25 @@ def train_encoder(
     Returns
     -------
     scores : dict
-        `validation` and `test` scores (see `classification_scores`), `best_epoch` (from 1), `articles` of each part,
-        `parameters`. The same for the same arguments.
+        What `final_scores` gives, `best_epoch` (from 1), `articles` of each part, `parameters`. The same for the same
+        arguments.
     timing : dict
         `train_runtime_seconds` and `samples_per_second`, the scoring after each epoch included.
     """
-    ids = {label: index for index, label in enumerate(labels)}
-    targets = {part: np.array([ids[label] for label in parts[part].labels]) for part in PARTS}
+    targets = _targets(parts, labels)
     from bias_amplification.language_model.device import choose_device, use_bfloat16
     from bias_amplification.learning import Recipe, learn
 
     device = choose_device(device)
 
-    def score(part: str) -> dict:
-        probabilities = predict_probabilities(
-            model,
-            tokenizer,
-            parts[part].texts,
-            labels,
-            max_tokens=training.max_tokens,
-            batch_tokens=batch_tokens,
-            device=device,
-        )
-        return classification_scores(probabilities, targets[part], labels)
+    def predict(part: str) -> np.ndarray:
+        texts, limits = parts[part].texts, {"max_tokens": training.max_tokens, "batch_tokens": batch_tokens}
+        return predict_probabilities(model, tokenizer, texts, labels, device=device, **limits)
 
     best = BestEpoch([list(parts["validation"].texts), list(parts["validation"].labels)])
 
     def after_epoch(epoch: int) -> None:
-        scores = score("validation")
+        scores = classification_scores(predict("validation"), targets["validation"], labels)
         f1, loss = scores["macro_f1"], scores["loss"]
         print(f"epoch {epoch} of {training.epochs}: validation macro F1 {f1:.4f}, loss {loss:.4f}", flush=True)
         best.offer(epoch, scores["macro_f1"], scores["loss"], model)
@@ -207,8 +200,7 @@ def train_encoder(
     model.load_state_dict(best.weights)
     scores = {
         "best_epoch": best.epoch,
-        "validation": score("validation"),
-        "test": score("test"),
+        **final_scores({part: predict(part) for part in _SCORED}, targets, labels),
         "articles": {part: len(parts[part].texts) for part in PARTS},
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
@@ -240,14 +232,21 @@ def score_encoder(
     labels, max_tokens, batch_tokens, device
         See `predict_probabilities`.
     """
-    scores: dict = {"best_epoch": None}
-    for part in ("validation", "test"):
-        texts = parts[part]
-        probabilities = predict_probabilities(
-            model, tokenizer, texts.texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
+    probabilities = {
+        part: predict_probabilities(
+            model, tokenizer, parts[part].texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
         )
-        targets = np.array([labels.index(label) for label in texts.labels])
-        scores[part] = classification_scores(probabilities, targets, labels)
-    scores["articles"] = {"train": 0} | {part: len(parts[part].texts) for part in ("validation", "test")}
-    scores["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    return scores
+        for part in _SCORED
+    }
+    return {
+        "best_epoch": None,
+        **final_scores(probabilities, _targets(parts, labels), labels),
+        "articles": {"train": 0} | {part: len(parts[part].texts) for part in _SCORED},
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+def _targets(parts: Mapping[str, LabelledTexts], labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Positions in `labels` of the texts' labels, by part."""
+    ids = {label: index for index, label in enumerate(labels)}
+    return {part: np.array([ids[label] for label in texts.labels]) for part, texts in parts.items()}

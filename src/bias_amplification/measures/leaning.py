@@ -143,7 +143,7 @@ def _read_parts(path: Path, split: str, labels: Sequence[str], remove_quotes: bo
     return parts
 
 
-def select_classifier(candidates: Sequence[Path | str], out: Path | str) -> None:
+def select_classifier(candidates: Sequence[Path | str], out: Path | str, second: Path | str | None = None) -> None:
     """Copy the folder of the candidate with the highest validation macro F1 (paper, appendix A).
 
     Parameters
@@ -153,6 +153,8 @@ def select_classifier(candidates: Sequence[Path | str], out: Path | str) -> None
     out
         Folder for a copy of `MODEL_FILES` and `scores.json`, and `selected.json`: the name of the chosen one and
         every candidate's validation macro F1.
+    second
+        The same for the candidate that comes second, which judges how much hangs on the choice; None: not wanted.
 
     Raises
     ------
@@ -161,17 +163,19 @@ def select_classifier(candidates: Sequence[Path | str], out: Path | str) -> None
     """
     scores = [read_scores(folder) for folder in candidates]
     best = _best(scores)
-    chosen = Path(candidates[best])
-    check_encoder(chosen)
-    with new_folder(out) as folder:
-        # Copies, no links: a link would share its time with the original, and be older than what it is made from.
-        for name in (*MODEL_FILES, "scores.json"):
-            shutil.copyfile(chosen / name, folder / name)
-        compared = {score["candidate"]: score["validation"]["macro_f1"] for score in scores}
-        write_json(
-            {"selected": scores[best]["candidate"], "validation_macro_f1": compared},
-            folder / "selected.json",
-        )
+    others = [position for position in range(len(scores)) if position != best]
+    chosen = {best: out}
+    if second is not None:
+        chosen[others[_best([scores[position] for position in others])]] = second
+    compared = {score["candidate"]: score["validation"]["macro_f1"] for score in scores}
+    for position, target in chosen.items():
+        check_encoder(candidates[position])
+        with new_folder(target) as folder:
+            # Copies, no links: a link would share its time with the original, and be older than what it is made from.
+            for name in (*MODEL_FILES, "scores.json"):
+                shutil.copyfile(Path(candidates[position], name), folder / name)
+            about = {"selected": scores[position]["candidate"], "validation_macro_f1": compared}
+            write_json(about, folder / "selected.json")
 
 
 def compare_classifiers(folders: Sequence[Path | str], out: Path | str) -> None:
@@ -222,29 +226,26 @@ def _best(scores: Sequence[dict]) -> int:
 
 
 def classify_articles(
-    model_folder: Path | str,
     articles: Path | str,
-    out: Path | str,
+    out: Mapping[str, Path | str],
     *,
     labels: Sequence[str],
     text: str,
     max_tokens: int,
     remove_quotes: bool = True,
-    aliases: Mapping[str, str] | None = None,
     batch_tokens: int = 4096,
     device: str = "auto",
     state: Mapping | None = None,
 ) -> None:
-    """Write label probabilities of one generation's articles.
+    """Write label probabilities of one generation's articles, by one classifier or several.
 
     Parameters
     ----------
-    model_folder
-        The selected classifier, or any folder of a classifier with these labels.
     articles
         What a model wrote (`GENERATED_ARTICLES`).
     out
-        `schemas.predictions(labels)`, in the order of `articles`.
+        Where each classifier's `schemas.predictions(labels)` goes, in the order of `articles`: by the folder of a
+        classifier with these labels.
     labels
         The study's labels.
     text
@@ -253,38 +254,36 @@ def classify_articles(
         Tokens of a text at most.
     remove_quotes
         As in training.
-    aliases
-        From the classifier's label names to the study's, where they differ.
     batch_tokens, device
         See `predict_probabilities`.
     state
-        Arguments of `Checkpoint`: where what is done is kept while it goes on.
+        Arguments of `Checkpoint`: where what one classifier has done is kept while it goes on.
 
     Raises
     ------
     StudyError
-        If the folder lacks weights or config or classifies into other labels.
+        If a folder lacks weights or config or classifies into other labels.
     """
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "title", "text"])
     titles = table["title"].to_pylist() if text == "title_and_text" else [""] * len(table)
     texts = [article_text(t, x, remove_quotes) for t, x in zip(titles, table["text"].to_pylist(), strict=True)]
-    model, tokenizer = load_encoder(Path(model_folder), labels, "classifier", aliases)
-
     from bias_amplification.measures.encoder_prediction import predict_probabilities
 
-    checkpoint = Checkpoint(**(state or {}))
-    probabilities = predict_probabilities(
-        model,
-        tokenizer,
-        texts,
-        labels,
-        max_tokens=max_tokens,
-        batch_tokens=batch_tokens,
-        device=device,
-        checkpoint=checkpoint,
-    )
-    write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), out, predictions(labels))
-    checkpoint.remove()
+    for folder, file in out.items():
+        model, tokenizer = load_encoder(Path(folder), labels, "classifier")
+        checkpoint = Checkpoint(**(state or {}))
+        probabilities = predict_probabilities(
+            model,
+            tokenizer,
+            texts,
+            labels,
+            max_tokens=max_tokens,
+            batch_tokens=batch_tokens,
+            device=device,
+            checkpoint=checkpoint,
+        )
+        write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), file, predictions(labels))
+        checkpoint.remove()
 
 
 def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]) -> pa.Table:

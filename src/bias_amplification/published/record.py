@@ -50,8 +50,8 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
         "base". Intervals of shares are Wilson's, from the share and the number of articles, because none are
         published; those of quality and perplexity are the published ones. Those of mean probabilities are upper
         bounds of the normal ones: a number between 0 and 1 with the mean m has a variance of at most m (1 - m). The
-        perplexity under the generating model is not published. The one row before generation 0 of a fine-tuned round
-        is left out.
+        perplexity under the generating model is not published, nor are shares counted in other ways. The one row
+        before generation 0 of a fine-tuned round is left out.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
     columns |= _interval("text_quality_index_weighted", table["text_quality_index"], table["text_quality_index_ci95"])
     columns |= _interval("perplexity_base", table["perplexity"], table["perplexity_ci95"])
     columns |= _interval("perplexity_generating", pd.Series(np.nan, index=table.index), np.nan)
-    return pd.DataFrame(columns)[metrics_schema(labels).names]
+    return pd.DataFrame(columns).reindex(columns=metrics_schema(labels).names)
 
 
 def _interval(name: str, value: pd.Series, half_width: pd.Series | float) -> dict[str, pd.Series]:

@@ -54,6 +54,11 @@ class Plan:
         return {c.name: c for c in self.study.classifier.candidates}
 
     @property
+    def second_classifier(self) -> bool:
+        """Whether a second candidate classifies every article too."""
+        return self.study.classifier.second and len(self.candidates) > 1
+
+    @property
     def example_round(self) -> str:
         """The round whose articles are shown as examples."""
         return self.study.example.round or self.study.rounds[0].name

@@ -344,6 +344,11 @@ class Classifier(Section):
     max_tokens: int | None = Field(
         None, ge=16, description="First tokens of a synthetic article that are classified; null: as in training."
     )
+    second: bool = Field(
+        True,
+        description="Whether the candidate that comes second classifies every article too, to show how much hangs on "
+        "the choice. Ignored with one candidate.",
+    )
 
 
 class Detector(Encoder):
@@ -378,6 +383,13 @@ class Quality(Section):
         "class", description="The index in figures and regressions: class value, or class value times probability."
     )
     splitter: Literal["sentence", "period"] = Field("sentence", description="How a text is cut into sentences.")
+    readable: float = Field(
+        2.0,
+        ge=0,
+        le=3,
+        description="Articles whose index by class is at least this are readable: shares of labels are also counted "
+        "among these alone.",
+    )
 
 
 class Perplexity(Section):

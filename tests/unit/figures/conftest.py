@@ -55,6 +55,10 @@ def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexi
     for label, share in zip(LABELS, shares, strict=True):
         half = 1.96 * np.sqrt(share * (1 - share) / ARTICLES)
         row |= _numbers(f"share_{label}", share, half) | _numbers(f"mean_probability_{label}", share + 0.001, half)
+        for place, measure in enumerate(schemas.ROBUST_MEASURES):
+            row |= _numbers(f"{measure}_{label}", share - 0.002 * (place + 1), half)
+    row |= _numbers("agreement", 0.8 + 0.1 * shares[0], 0.05)
+    row |= {"adjusted_misfit": 0.1 * shares[2], "articles_readable": round(ARTICLES * quality / 3)}
     row |= _numbers("text_quality_index", quality, 0.04) | _numbers("text_quality_index_weighted", quality - 0.2, 0.04)
     row |= _numbers("perplexity_base", perplexity, 0.15)
     return row | _numbers("perplexity_generating", perplexity * 0.6, 0.1)

@@ -45,6 +45,8 @@ def test_a_word_that_gives_the_label_away_is_learned(trained):
     assert scores["test"]["macro_f1"] > 0.9
     assert scores["articles"] == {"train": 160, "validation": 40, "test": 40}
     assert set(scores["test"]["f1"]) == set(LABELS)
+    assert sum(map(sum, scores["test"]["confusion"].values())) == 40
+    assert 0 <= scores["test"]["calibration"]["expected_error"] <= 1 and scores["temperature"] > 0
     assert 1 <= scores["best_epoch"] <= 6
     assert {file.name for file in trained.iterdir()} == {*MODEL_FILES, "scores.json", "timing.json"}
     assert json.loads((trained / "timing.json").read_text())["samples_per_second"] > 0
@@ -58,18 +60,24 @@ def test_the_same_seed_gives_the_same_bytes(trained, toy_articles, tmp_path):
     assert (tmp_path / "other/model.safetensors").read_bytes() != (trained / "model.safetensors").read_bytes()
 
 
-def test_articles_are_classified_in_their_order(trained, toy_rows, tmp_path):
+def test_articles_are_classified_in_their_order_by_every_classifier(trained, toy_rows, toy_articles, tmp_path):
     known = [row for row in toy_rows if row["split_random"] == "test"]
     rows = [(row["article_id"], row["title"], row["body"]) for row in known]
     articles = write_generated(tmp_path / "articles.parquet", [*rows, ("empty", "", "")])
     out = tmp_path / "predictions.parquet"
-    classify_articles(trained, articles, out, labels=["up", "down"], text="title_and_text", max_tokens=64, device="cpu")
+    second = tmp_path / "second.parquet"
+    train(toy_articles, tmp_path / "other", training=TRAINING | {"epochs": 1}, seed=9)
+    files = {trained: out, tmp_path / "other": second}
+    classify_articles(articles, files, labels=["up", "down"], text="title_and_text", max_tokens=64, device="cpu")
     table = read_table(out, predictions(["up", "down"]))
     assert table["article_id"].to_pylist() == [*(row["article_id"] for row in known), "empty"]
     hits = [p == row["label"] for p, row in zip(table["predicted"].to_pylist()[:-1], known, strict=True)]
     assert sum(hits) > 0.9 * len(hits)
     total = np.add(table["probability_up"].to_numpy(), table["probability_down"].to_numpy())
     assert total == pytest.approx(np.ones(len(table)), abs=1e-12)
+    other = read_table(second, predictions(["up", "down"]))
+    assert other["article_id"] == table["article_id"]
+    assert other["probability_up"] != table["probability_up"]
 
 
 def test_the_title_counts_only_if_it_is_read(trained, tmp_path):
@@ -79,7 +87,7 @@ def test_the_title_counts_only_if_it_is_read(trained, tmp_path):
     for text in ("text", "title_and_text"):
         for path in (first, second):
             out = tmp_path / "out.parquet"
-            classify_articles(trained, path, out, labels=LABELS, text=text, max_tokens=64, device="cpu")
+            classify_articles(path, {trained: out}, labels=LABELS, text=text, max_tokens=64, device="cpu")
             found[text, path.stem] = read_table(out, predictions(LABELS))["probability_up"][0].as_py()
     assert found["text", "first"] == found["text", "second"]
     assert found["title_and_text", "first"] < found["title_and_text", "second"]
@@ -89,7 +97,7 @@ def test_a_classifier_with_other_labels_is_refused(trained, tmp_path):
     articles = write_generated(tmp_path / "articles.parquet", [("g", "t", "x")])
     with pytest.raises(StudyError, match="classifies into down, up, but the study needs left, right"):
         classify_articles(
-            trained, articles, tmp_path / "out", labels=["left", "right"], text="text", max_tokens=64, device="cpu"
+            articles, {trained: tmp_path / "out"}, labels=["left", "right"], text="text", max_tokens=64, device="cpu"
         )
 
 
@@ -125,6 +133,16 @@ def test_the_best_candidate_is_copied_whole(tmp_path):
     assert all((tmp_path / "selected" / file).read_text() == "b" for file in MODEL_FILES)
     selected = json.loads((tmp_path / "selected/selected.json").read_text())
     assert selected == {"selected": "b", "validation_macro_f1": {"a": 0.7, "b": 0.9, "c": 0.9}}
+
+
+def test_the_second_candidate_is_copied_too_where_it_is_wanted(tmp_path):
+    folders = [fake_candidate(tmp_path / n, n, f) for n, f in (("a", 0.7), ("b", 0.9), ("c", 0.9))]
+    select_classifier(folders, tmp_path / "selected", tmp_path / "second")
+    names = {
+        name: json.loads((tmp_path / name / "selected.json").read_text())["selected"] for name in ("selected", "second")
+    }
+    assert names == {"selected": "b", "second": "c"}
+    assert all((tmp_path / "second" / file).read_text() == "c" for file in MODEL_FILES)
 
 
 def test_a_candidate_without_weights_is_refused(tmp_path):
@@ -238,7 +256,7 @@ def test_quotes_and_length_of_what_is_classified_are_switches(trained, tmp_path)
 
     def probability(path, **options):
         options = {"text": "text", "max_tokens": 64} | options
-        classify_articles(trained, path, tmp_path / "out.parquet", labels=LABELS, device="cpu", **options)
+        classify_articles(path, {trained: tmp_path / "out.parquet"}, labels=LABELS, device="cpu", **options)
         return read_table(tmp_path / "out.parquet", predictions(LABELS))["probability_up"][0].as_py()
 
     assert probability(quoted) == probability(plain)

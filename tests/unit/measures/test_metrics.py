@@ -1,4 +1,4 @@
-import time
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
     ]
     write_table(pa.Table.from_pylist(rows, PERPLEXITY), folder / "perplexity.parquet", PERPLEXITY)
     return {
+        "predictions_second": None,
         "round": "first",
         "generation": 3,
         "seed_set": "mixed",
@@ -46,16 +47,36 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
     } | {name: folder / f"{name}.parquet" for name in ("predictions", "quality", "perplexity")}
 
 
-def test_a_row_holds_the_measures_and_their_intervals(tmp_path):
+@pytest.fixture
+def collect(tmp_path):
+    """Collect metrics as a study does, and return the rows."""
+
+    def collected(versions, seed_set, readable=2.0, **scores):
+        scores = {
+            "validation": {"macro_f1": 0.9},
+            "temperature": 1.0,
+            "test": {"confusion": {"down": [1, 9], "up": [8, 2]}},
+        } | scores
+        (tmp_path / "scores.json").write_text(json.dumps(scores))
+        out = tmp_path / "metrics.parquet"
+        seed_sets = {"mixed": seed_set}
+        collect_metrics(
+            versions, out, seed_sets=seed_sets, classifier=tmp_path, labels=LABELS, readable=readable, seed=1
+        )
+        return read_table(out, metrics(LABELS)).to_pylist()
+
+    return collected
+
+
+def test_a_row_holds_the_measures_and_their_intervals(tmp_path, collect):
     ids = ["a", "b", "c", "d"]
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     up = np.array([0.9, 0.6, 0.2, 0.7])
     version = write_version(tmp_path, ids, up, [3.0, 2.0, None, 1.0], [5.0, 7.0, 9.0, None])
     base = version | {"round": "base", "generation": None, "strategy": None, "decoding": None, "tracked_label": None}
 
-    collect_metrics([base, version], tmp_path / "metrics.parquet", seed_sets={"mixed": seed_set}, labels=LABELS)
+    first, row = collect([base, version], seed_set)
 
-    first, row = read_table(tmp_path / "metrics.parquet", metrics(LABELS)).to_pylist()
     assert (first["round"], first["generation"]) == ("base", None)
     assert (row["round"], row["generation"], row["articles"]) == ("first", 3, 4)
     assert (row["share_up"], row["share_up_low"], row["share_up_high"]) == wilson_interval(3, 4)
@@ -81,27 +102,65 @@ def test_a_row_holds_the_measures_and_their_intervals(tmp_path):
         (["a", "b", "c", "d", "d"], "holds 1 articles more than once"),
     ],
 )
-def test_other_articles_than_the_seed_set_are_refused(tmp_path, found, message):
+def test_other_articles_than_the_seed_set_are_refused(tmp_path, collect, found, message):
     ids = ["a", "b", "c", "d"]
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     version = write_version(tmp_path, ids, np.full(4, 0.9), [1.0] * 4, [1.0] * 4)
     other = write_version(tmp_path / "other", found, np.full(len(found), 0.9), [1.0] * len(found), [1.0] * len(found))
     version["quality"] = other["quality"]
     with pytest.raises(StudyError, match=message):
-        collect_metrics([version], tmp_path / "metrics.parquet", seed_sets={"mixed": seed_set}, labels=LABELS)
+        collect([version], seed_set)
 
 
-def test_the_order_of_the_articles_does_not_matter(tmp_path):
+def test_the_order_of_the_articles_does_not_matter(tmp_path, collect):
     seed_set = write_seed_set(tmp_path / "seed.parquet", ["a", "b"])
     version = write_version(tmp_path, ["b", "a"], np.array([0.9, 0.1]), [1.0, 2.0], [1.0, 2.0])
-    collect_metrics([version], tmp_path / "metrics.parquet", seed_sets={"mixed": seed_set}, labels=LABELS)
-    assert read_table(tmp_path / "metrics.parquet", metrics(LABELS))["share_up"].to_pylist() == [0.5]
+    assert [row["share_up"] for row in collect([version], seed_set)] == [0.5]
 
 
-def test_a_whole_study_takes_little_time(tmp_path):
-    ids = [f"article-{number}" for number in range(150)]
+def test_shares_are_counted_in_the_other_ways_too(tmp_path, collect):
+    ids = ["a", "b", "c", "d"]
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
-    version = write_version(tmp_path, ids, np.linspace(0, 1, 150), [1.0] * 150, [1.0] * 150)
-    started = time.process_time()
-    collect_metrics([version] * 66, tmp_path / "metrics.parquet", seed_sets={"mixed": seed_set}, labels=LABELS)
-    assert time.process_time() - started < 1.5
+    up = np.array([0.9, 0.6, 0.2, 0.7])
+    version = write_version(tmp_path, ids, up, [3.0, 2.0, None, 1.0], [5.0] * 4)
+    again = write_version(tmp_path / "second", ids, np.array([0.9, 0.4, 0.2, 0.3]), [3.0] * 4, [5.0] * 4)
+    version["predictions_second"] = again["predictions"]
+
+    (row,) = collect([version], seed_set, temperature=2.0)
+
+    # Rows of the matrix are by label, so that the order in the file does not matter: 8 of 10 ups and 1 of 10 downs
+    # are called up, and 3 of 4 articles are: (0.75 - 0.1) / (0.8 - 0.1).
+    assert row["share_adjusted_up"] == pytest.approx(0.65 / 0.7)
+    assert row["share_adjusted_up_low"] < row["share_adjusted_up"] < row["share_adjusted_up_high"]
+    assert row["adjusted_misfit"] == pytest.approx(0, abs=1e-12)
+    odds = np.sqrt(up / (1 - up))
+    assert row["mean_probability_calibrated_up"] == pytest.approx((odds / (1 + odds)).mean())
+    assert row["articles_readable"] == 2
+    assert (row["share_readable_up"], row["share_readable_up_low"], row["share_readable_up_high"]) == (
+        wilson_interval(2, 2)
+    )
+    assert row["share_second_up"] == 0.25
+    assert (row["agreement"], row["agreement_low"], row["agreement_high"]) == wilson_interval(2, 4)
+
+
+def test_what_cannot_be_counted_is_missing(tmp_path, collect):
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ["a", "b"])
+    version = write_version(tmp_path, ["a", "b"], np.array([0.9, 0.8]), [1.0, None], [1.0, 2.0])
+    (row,) = collect([version], seed_set)
+    assert row["articles_readable"] == 0
+    assert row["share_readable_up"] is row["share_second_up"] is row["agreement"] is None
+    # All are called up, which 8 of 10 would be at most.
+    assert row["share_adjusted_up"] == pytest.approx(1, abs=1e-6)
+    assert row["adjusted_misfit"] == pytest.approx(0.2, abs=1e-6)
+    (row,) = collect([version], seed_set, readable=1.0)
+    assert (row["articles_readable"], row["share_readable_up"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    "scores", [{"test": {"confusion": {"up": [8, 2]}}}, {"test": {}}, {"temperature": None}, {"test": None}]
+)
+def test_a_classifier_that_does_not_tell_its_errors_is_refused(tmp_path, collect, scores):
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ["a"])
+    version = write_version(tmp_path, ["a"], np.array([0.9]), [1.0], [1.0])
+    with pytest.raises(StudyError, match=r"scores.json has no confusion matrix and temperature .* delete the classif"):
+        collect([version], seed_set, **scores)

@@ -1,0 +1,132 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from bias_amplification.figures.robustness import (
+    WAYS,
+    robustness,
+    robustness_table,
+    write_reliability_table,
+    write_robustness,
+    write_robustness_table,
+)
+
+TRACKED = {
+    "balanced_synthetic": "blue",
+    "balanced_overfitting": "blue",
+    "green_synthetic": "red",
+    "green_preservation": "red",
+}
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def test_each_panel_has_its_rounds_tracked_label_in_every_way(metrics):
+    figure = robustness(metrics, TRACKED)
+
+    assert len(figure.axes) == 4
+    for axes, (name, label) in zip(figure.axes, TRACKED.items(), strict=True):
+        rows = metrics[metrics["round"] == name]
+        assert name.replace("_", " ") in axes.get_title(loc="left")
+        assert list(lines(axes)) == list(WAYS.values())
+        for measure, text in WAYS.items():
+            np.testing.assert_array_equal(lines(axes)[text].get_ydata(), rows[f"{measure}_{label}"])
+        corners = {tuple(corner) for corner in axes.collections[0].get_paths()[0].vertices}
+        assert (10.0, rows[f"share_{label}_high"].iloc[-1]) in corners
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS.values())
+
+
+def test_a_way_without_values_has_no_line_and_a_generation_without_one_no_point(metrics):
+    metrics["share_second_blue"] = np.nan
+    metrics.loc[(metrics["round"] == "balanced_synthetic") & (metrics["generation"] >= 7), "share_readable_blue"] = (
+        np.nan
+    )
+
+    axes = robustness(metrics, {"balanced_synthetic": "blue"}).axes[0]
+
+    assert WAYS["share_second"] not in lines(axes)
+    assert lines(axes)[WAYS["share_readable"]].get_xdata().max() == 6
+    assert lines(axes)[WAYS["share"]].get_xdata().max() == 10
+
+
+def test_the_table_tells_changes_from_none_and_compares_directions(metrics):
+    of_round = metrics["round"] == "balanced_synthetic"
+    first, last = (of_round & (metrics["generation"] == generation) for generation in (0, 10))
+
+    def put(measure, start, end, half=0.03):
+        for rows, value in ((first, start), (last, end)):
+            for ending, number in (("", value), ("_low", value - half), ("_high", value + half)):
+                metrics.loc[rows, f"{measure}_blue{ending}"] = number
+
+    put("share", 0.5, 0.6)
+    put("share_adjusted", 0.5, 0.55, half=0.1)
+    put("share_second", 0.6, 0.5)
+    metrics.loc[of_round & (metrics["generation"] > 3), "share_readable_blue"] = np.nan
+    metrics.loc[last, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.07, 0, 0.9]
+
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+
+    found = rows.loc[:, ["change", "beside the plain share"]].apply(tuple, axis=1).to_dict()
+    assert found[WAYS["share"]] == ("rises", "")
+    assert found[WAYS["share_adjusted"]] == ("not told apart", "undecided")
+    assert found[WAYS["share_second"]] == ("falls", "opposite")
+    assert rows.loc[WAYS["share_readable"], "generations"] == "0 to 3"
+    assert rows.loc[WAYS["share"], "first (%)"] == "50.0 [47.0, 53.0]"
+    # Half widths of 3 points add in squares.
+    assert rows.loc[WAYS["share"], "difference (points)"] == "10.0 [5.8, 14.2]"
+    assert rows.loc[WAYS["share_adjusted"], "about the last"] == "7% of articles unexplained"
+    assert rows.loc[WAYS["share_readable"], "about the last"] == "0 of 300 articles readable"
+    assert rows.loc[WAYS["share_second"], "about the last"] == "90% agree"
+
+
+def test_one_readable_article_or_none_is_no_change(metrics):
+    of_round = metrics["round"] == "balanced_synthetic"
+    metrics["share_readable_blue"] = metrics["share_readable_blue"].where(~of_round)
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"})
+    assert WAYS["share_readable"] not in set(rows["counted"])
+    for end in ("low", "high"):
+        metrics[f"mean_probability_calibrated_blue_{end}"] = np.nan
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+    assert rows.loc[WAYS["mean_probability_calibrated"], "change"] == "not told apart"
+
+
+def test_file_functions_write_what_they_read(tmp_path, metrics_file, labels):
+    write_robustness(metrics_file, [tmp_path / "a.png"], labels=labels, tracked=TRACKED)
+    write_robustness_table(metrics_file, [tmp_path / "a.csv"], labels=labels, tracked=TRACKED)
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    with (tmp_path / "a.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(TRACKED) * len(WAYS)
+
+
+def test_reliability_is_told_with_and_without_temperature(tmp_path):
+    def calibration(error, confidence):
+        bins = [
+            {"low": 0.5, "high": 0.6, "texts": 10, "confidence": 0.55, "accuracy": 0.5},
+            {"low": 0.9, "high": 1.0, "texts": 30, "confidence": confidence, "accuracy": 0.8},
+        ]
+        return {"expected_error": error, "bins": bins}
+
+    scores = {
+        "candidate": "wide",
+        "temperature": 1.7,
+        "validation": {"macro_f1": 0.8},
+        "test": {"calibration": calibration(0.125, 0.95)},
+        "test_calibration": calibration(0.0875, 0.9),
+    }
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+
+    write_reliability_table([tmp_path / "scores.json"], [tmp_path / "t.csv"])
+
+    with (tmp_path / "t.csv").open() as file:
+        plain, low, high, tempered, *_ = csv.DictReader(file)
+    assert (plain["classifier"], plain["temperature"], plain["articles"]) == ("wide", "1", "40")
+    assert float(plain["mean confidence"]) == pytest.approx((10 * 0.55 + 30 * 0.95) / 40)
+    assert float(plain["accuracy"]) == pytest.approx(0.725)
+    assert plain["expected calibration error"] == "0.125"
+    assert (low["confidence from"], low["to"], low["accuracy"]) == ("0.5", "0.6", "0.5")
+    assert high["articles"] == "30"
+    assert (tempered["temperature"], tempered["expected calibration error"]) == ("1.7", "0.0875")

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from bias_amplification.measures.quantification import adjusted_intervals, adjusted_shares, misfit
+
+RATES = np.array([[0.85, 0.10, 0.05], [0.10, 0.70, 0.20], [0.05, 0.15, 0.80]])
+
+
+@pytest.mark.parametrize("true", [(0.2, 0.3, 0.5), (0.0, 0.1, 0.9), (1 / 3, 1 / 3, 1 / 3), (0.0, 0.0, 1.0)])
+def test_what_the_errors_did_to_the_shares_is_undone(true):
+    assert adjusted_shares(np.array(true) @ RATES, RATES) == pytest.approx(np.array(true), abs=1e-5)
+    assert misfit(np.array(true) @ RATES, RATES) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_classifier_without_errors_changes_nothing():
+    assert adjusted_shares(np.array([0.1, 0.2, 0.7]), np.eye(3)) == pytest.approx(np.array([0.1, 0.2, 0.7]), abs=1e-15)
+
+
+@pytest.mark.parametrize("observed", [(0.0, 0.05, 0.95), (0.01, 0.9, 0.09), (1.0, 0.0, 0.0), (0.02, 0.28, 0.7)])
+def test_impossible_shares_are_the_likeliest_that_exist(observed):
+    """The oracle climbs the same likelihood by sequential quadratic programming; shares agree to 1e-4."""
+    observed = np.array(observed)
+
+    def loss(shares: np.ndarray) -> float:
+        return -float((observed * np.log(shares @ RATES)).sum())
+
+    simplex = {"type": "eq", "fun": lambda shares: shares.sum() - 1}
+    options = {"ftol": 1e-14, "maxiter": 1000}
+    oracle = minimize(
+        loss, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, constraints=simplex, method="SLSQP", options=options
+    )
+    found = adjusted_shares(observed, RATES)
+    assert found == pytest.approx(oracle.x, abs=1e-4)
+    assert found.sum() == pytest.approx(1, abs=1e-12) and (found >= 0).all()
+
+
+def test_shares_beyond_every_mixture_are_told():
+    assert misfit(np.array([0.0, 0.05, 0.95]), RATES) == pytest.approx(0.15, abs=1e-3)
+
+
+def test_a_classifier_that_knows_nothing_leaves_the_shares_open_and_does_not_fail():
+    shares = adjusted_shares(np.array([0.2, 0.8]), np.array([[0.3, 0.7], [0.3, 0.7]]))
+    assert shares == pytest.approx(np.array([0.5, 0.5]))
+
+
+def test_many_are_adjusted_as_each_alone():
+    generator = np.random.default_rng(0)
+    observed = generator.dirichlet(np.ones(3), 40)
+    rates = generator.dirichlet(np.ones(3), (40, 3))
+    together = adjusted_shares(observed, rates)
+    assert together == pytest.approx(np.array([adjusted_shares(o, r) for o, r in zip(observed, rates, strict=True)]))
+
+
+def test_intervals_hold_the_true_share_as_often_as_they_say():
+    """400 studies of 100 articles and 150 test articles: 95% of intervals hold it, to 3 standard errors."""
+    generator = np.random.default_rng(5)
+    true = np.array([0.2, 0.3, 0.5])
+    studies, hits = 400, np.zeros(3)
+    for study in range(studies):
+        counts = generator.multinomial(100, true @ RATES)
+        confusion = np.array([generator.multinomial(50, row) for row in RATES])
+        for label, (share, low, high) in enumerate(adjusted_intervals(counts, confusion, study)):
+            assert low <= share <= high
+            hits[label] += low <= true[label] <= high
+    error = 3 * np.sqrt(0.95 * 0.05 / studies)
+    assert (hits / studies > 0.95 - error).all()
+    assert (hits / studies < 0.995).all()
+
+
+def test_the_seed_fixes_the_draws():
+    counts, confusion = np.array([10, 30, 60]), np.round(RATES * 40).astype(int)
+    assert adjusted_intervals(counts, confusion, 1) == adjusted_intervals(counts, confusion, 1)
+    assert adjusted_intervals(counts, confusion, 1) != adjusted_intervals(counts, confusion, 2)
+
+
+@pytest.mark.parametrize(("counts", "first"), [((0, 0), (5, 5)), ((3, 4), (0, 0))])
+def test_without_articles_there_is_no_interval(counts, first):
+    with pytest.raises(ValueError, match="need articles"):
+        adjusted_intervals(np.array(counts), np.array([first, (1, 9)]), 0)
