@@ -37,7 +37,7 @@ def test_weights_go_and_tables_are_those_of_a_study_that_keeps_all(finished, pas
         name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in passing.kept
     }
     tables, whole = passing.checksums(), finished.checksums()
-    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 7
+    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 8
     assert "metrics.parquet" in tables
     assert tables == {name: whole[name] for name in tables}
     assert not list(passing.results.rglob(".*"))
@@ -46,7 +46,8 @@ def test_weights_go_and_tables_are_those_of_a_study_that_keeps_all(finished, pas
 def test_what_needs_no_weights_is_made_again_alone(passing):
     (passing.results / SECOND / "predictions.parquet").unlink()
 
-    assert passing.run() == {f"{SECOND}/predictions.parquet", "metrics.parquet"}
+    both = {f"{SECOND}/{name}.parquet" for name in ("predictions", "predictions_second")}
+    assert passing.run() == both | {"metrics.parquet"}
 
 
 def test_a_file_that_needs_weights_is_made_again_from_the_last_ones_kept(passing):

@@ -117,8 +117,8 @@ def test_deleted_predictions_remake_only_what_is_computed_from_them(finished):
     remade = finished.remade()
 
     chain = {name for name in remade if not name.startswith(("figures/", "tables/", "neurons/"))}
-    own = f"{version('balanced_synthetic', 1)}/predictions.parquet"
-    assert chain == {own, "metrics.parquet", "comparison.parquet", "index.html"}
+    both = {f"{version('balanced_synthetic', 1)}/{name}.parquet" for name in ("predictions", "predictions_second")}
+    assert chain == both | {"metrics.parquet", "comparison.parquet", "index.html"}
     # It is one of the tables that the figures of this round read; the theory and the corpus are not concerned.
     assert "figures/figure_3.png" in remade
     assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & remade
@@ -132,7 +132,7 @@ def test_deleted_articles_remake_the_later_generations_of_their_round_only(finis
     remade = finished.remade()
 
     chain = {name for name in remade if name.startswith(("rounds/", "base/", "corpus/", "classifier/", "quality"))}
-    measured = ["articles", "predictions", "quality", "perplexity"]
+    measured = ["articles", "predictions", "predictions_second", "quality", "perplexity"]
     last = ["training_log.parquet", "model.safetensors", "config.json", "metadata.json", "neurons.parquet"]
     assert chain == (
         {f"{version('center_preservation', 1)}/{name}.parquet" for name in measured}
