@@ -59,6 +59,7 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str], names: Mapping
     wide = min(len(tracked), _PANELS_WIDE)
     figure = style.new_figure(height=0.9 + 2.1 * rows)
     panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
+    shown = list(tracked.values())
     for position, (axes, (name, label)) in enumerate(zip(panels, tracked.items(), strict=False)):
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
         for measure, text in WAYS.items():
@@ -75,7 +76,7 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str], names: Mapping
         axes.yaxis.set_major_formatter(style.per_cent)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.set_ylim(-0.03, 1.03)
-        if position % _PANELS_WIDE == 0:
+        if position % _PANELS_WIDE == 0 or label != shown[position - 1]:
             axes.set_ylabel(f"{label} (%)")
         if position + wide >= len(tracked):
             axes.set_xlabel("Generation")

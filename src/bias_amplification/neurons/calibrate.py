@@ -222,7 +222,9 @@ def _counts_row(
     for study in range(min(300, x.shape[1])):
         (permuted,), _ = permute_outcomes([y[:, study]], *shape, moves, 199, seed + study)
         null = Null.empty(1, len(permuted), number)
-        fill_layer(null, 0, slice(0, number), x[:, study], [permuted, permuted], rows, settings, alpha)
+        # A second outcome that does not move is not tested.
+        pair = [permuted, np.zeros_like(permuted)]
+        fill_layer(null, 0, slice(0, number), x[:, study], pair, rows, settings, alpha)
         rejected.append(permutation_p_value(null.counts[0, 0]) <= alpha)
     share = float(np.mean(rejected))
     row = _described(world, f"counts, {'+'.join(moves)}", settings, alpha, np.zeros((len(rejected), 1)))

@@ -18,14 +18,18 @@ where f is the small-sample factor. The first sum runs over the few pairs of row
 cost three products [permutations, rows or pairs] x [rows or pairs, neurons] and one pass over the result.
 """
 
+from __future__ import annotations
+
+import functools
 import math
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import permutations as orders
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +41,10 @@ from bias_amplification.neurons.designs import (
     data_driven_bandwidth,
 )
 from bias_amplification.neurons.regress import ROUNDING, centre, long_run_sums, regress
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
 
 MOVES = ("shift", "flip", "exchange")
 
@@ -343,7 +351,7 @@ class Null:
     """[2, neurons], permutations in which the neuron's t squared is no smaller than in fact; the first is one."""
 
     @classmethod
-    def empty(cls, layers: int, permutations: int, neurons: int) -> "Null":
+    def empty(cls, layers: int, permutations: int, neurons: int) -> Null:
         """Make room."""
         shape = (layers, permutations)
         return cls(
@@ -385,8 +393,6 @@ def fill_layer(
     rows, settings, alpha
         The test.
     """
-    from threadpoolctl import threadpool_limits
-
     statistics = [
         Statistics(
             neurons,
@@ -447,15 +453,31 @@ def fill_layer(
 
     length = max(1, BLOCK // max(1, neurons.shape[1]))
     blocks = [slice(start, start + length) for start in range(0, len(outcomes[0]), length)]
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    # Threads over blocks, each product on one: the passes between the products keep every core busy too.
-    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
-        for exceeded in pool.map(work, blocks):
+    with _product_threads().limit(limits=1):
+        for exceeded in _side_by_side(work, blocks):
             for index, count in exceeded.items():
                 null.exceeded[index, seen[index]] += count
     # Unmoved, the three are one; not even rounding may tell them apart.
     for values in (null.matched, null.same_sign, null.rank_agreement):
         values[1:, place, 0] = values[0, place, 0]
+
+
+@functools.cache
+def _product_threads() -> ThreadpoolController:
+    """Find the libraries behind NumPy's products once: looking for them takes longer than a small layer's test."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _side_by_side(work: Callable[[slice], dict], blocks: Sequence[slice]) -> Iterator[dict]:
+    """Work on blocks in threads, each product on one: the passes between the products keep every core busy too."""
+    if len(blocks) == 1:
+        yield work(blocks[0])
+        return
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(work, blocks)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -37,6 +37,8 @@ def test_each_panel_has_its_rounds_tracked_label_in_every_way(metrics):
             np.testing.assert_array_equal(lines(axes)[text].get_ydata(), rows[f"{measure}_{label}"])
         corners = {tuple(corner) for corner in axes.collections[0].get_paths()[0].vertices}
         assert (10.0, rows[f"share_{label}_high"].iloc[-1]) in corners
+    # The third panel of the first row and the only one of the second are about another label.
+    assert [axes.get_ylabel() for axes in figure.axes] == ["blue (%)", "", "red (%)", "red (%)"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS.values())
 
 
