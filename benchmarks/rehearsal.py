@@ -1,14 +1,21 @@
-"""Make what config/paper.yaml needs, at its real size and without a hub: models of random weights in local folders.
+"""Rehearse config/paper.yaml at its real size and without a hub: models of random weights, few or many articles.
 
-    python benchmarks/rehearsal.py models --tokenizer FOLDER
-    snakemake --cores all --resources gpu=1 --configfile config/paper.yaml models/rehearsal.yaml my-corpus.yaml
+    python benchmarks/rehearsal.py make FOLDER --tokenizer FOLDER [--articles TABLE --number 6]
+    snakemake --cores all --resources gpu=1 --configfile config/paper.yaml FOLDER/rehearsal.yaml
+    python benchmarks/rehearsal.py table results-rehearsal
 
-GPT-2 124M, RoBERTa-base and DistilBERT with the published detector's label names, each with the tokenizer given. The
-texts are noise; the path, the time and the memory are the paper's.
+GPT-2 124M, RoBERTa-base, DistilBERT and a DistilBERT with the published detector's label names, each with the tokenizer
+given. The texts are noise; the path, the time and the memory are the paper's. With a table of articles (Parquet with
+the columns article_id, topic, source, date, title, body, leaning) the rounds keep their strategies and have two
+generations of so many articles; without, the overlay changes the models alone. The last command prints what each rule
+took, from its jobs' logs.
 """
 
 import argparse
+import re
 import shutil
+import statistics
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -29,12 +36,12 @@ DETECTOR_LABELS = {0: "clean", 1: "mild gibberish", 2: "noise", 3: "word salad"}
 
 
 def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
-    """Write the three model folders and the overlay that puts them in the place of the hub's.
+    """Write the model folders and the overlay that puts them in the place of the hub's.
 
     Parameters
     ----------
     out
-        Folder to make: gpt2/, roberta-base/, detector/ and rehearsal.yaml.
+        Folder to make: gpt2/, roberta-base/, distilbert/, detector/ and rehearsal.yaml.
     tokenizer
         A folder with tokenizer.json and tokenizer_config.json.
     tiny
@@ -56,6 +63,9 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
     models = {
         "gpt2": GPT2LMHeadModel(GPT2Config(vocab_size=size, bos_token_id=end, eos_token_id=end, **gpt2)),
         "roberta-base": RobertaForSequenceClassification(roberta),
+        "distilbert": DistilBertForSequenceClassification(
+            DistilBertConfig(vocab_size=size, pad_token_id=end, **distilbert)
+        ),
         "detector": DistilBertForSequenceClassification(
             DistilBertConfig(
                 vocab_size=size,
@@ -71,7 +81,9 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
     overlay = {
         "base_model": {"source": "folder", "path": str(out / "gpt2")},
         "classifier": {
-            "candidates": [{"name": "roberta-base", "source": "folder", "path": str(out / "roberta-base")}],
+            "candidates": [
+                {"name": name, "source": "folder", "path": str(out / name)} for name in ("roberta-base", "distilbert")
+            ],
             "splits": [],
         },
         "quality": {"detector": {"source": "folder", "path": str(out / "detector")}},
@@ -88,9 +100,113 @@ def _save(model: PreTrainedModel, words: AutoTokenizer, folder: Path, pads: bool
     words.save_pretrained(folder)
 
 
-if __name__ == "__main__":
+def cut_corpus(articles: Path, out: Path, corpus: int) -> None:
+    """Write so many of a table's articles, as many of each label."""
+    import pandas as pd
+
+    table = pd.read_parquet(articles)
+    labels = table["leaning"].unique()
+    table.groupby("leaning").sample(corpus // len(labels), random_state=0).to_parquet(out, index=False)
+
+
+def small_study(articles: Path, number: int) -> dict:
+    """Return keys that keep the paper's rounds and cut everything else: two generations of `number` articles.
+
+    Parameters
+    ----------
+    articles
+        The corpus.
+    number
+        Articles of a seed set.
+    """
+    paper = yaml.safe_load((Path(__file__).parents[1] / "config" / "paper.yaml").read_text(encoding="utf-8"))
+    columns = {"event_id": "topic", "outlet": "source", "label": "leaning"}
+    return {
+        "name": "rehearsal",
+        "results": "results-rehearsal",
+        "generations": 2,
+        "corpus": {
+            "source": "table",
+            "path": str(articles),
+            "label_map": {},
+            "columns": columns | {name: name for name in ("article_id", "date", "title", "body")},
+        },
+        "seed_sets": [row | {"size": number} for row in paper["seed_sets"]],
+        "rounds": [row | ({"epochs": 5} if "epochs" in row else {}) for row in paper["rounds"]],
+        "finetuning": {"epochs": 1},
+        "classifier": {"training": {"epochs": 1}},
+        "strategies": {"preserved_share": max(0.1, 1 / number)},
+    }
+
+
+#: What a log at a known place is the log of; the first that fits.
+RULES = (
+    (r"/finetune\.log$", "fine-tuning"),
+    (r"/generate\w*\.log$", "writing"),
+    (r"/classify\.log$", "classifying, by both classifiers"),
+    (r"/score_quality\.log$", "text quality"),
+    (r"/score_perplexity\.log$", "perplexity"),
+    (r"/extract_neurons\.log$", "extracting neurons"),
+    (r"logs/classifier/", "classifiers: training, splits, choice"),
+    (r"logs/neurons/", "analysing neurons"),
+    (r"logs/(figures|tables|index)", "figures, tables and page"),
+    (r"/(share_\w+[\w.]*|training_set)\.log$", "training sets and sharing"),
+)
+
+
+def resource_table(results: Path) -> str:
+    """Tell time and memory by rule as Markdown, from the last lines of the jobs' logs.
+
+    Parameters
+    ----------
+    results
+        The study's folder.
+    """
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for log in sorted((results / "logs").rglob("*.log")):
+        done = re.search(
+            r"^done in ([\d.]+) s, at most ([\d,]+) MB of memory(?:, ([\d,]+) MB)?",
+            log.read_text(encoding="utf-8"), re.MULTILINE,
+        )  # fmt: skip
+        if done:
+            name = next((rule for place, rule in RULES if re.search(place, log.as_posix())), log.stem)
+            found[name].append(tuple(float((part or "0").replace(",", "")) for part in done.groups()))
+    lines = ["| Rule | Jobs | Seconds: median (most) | Seconds in all | Memory at most, MB | GPU memory at most, MB |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name, jobs in sorted(found.items(), key=lambda row: -sum(job[0] for job in row[1])):
+        seconds, memory, gpu = zip(*jobs, strict=True)
+        lines.append(
+            f"| {name} | {len(jobs)} | {statistics.median(seconds):.1f} ({max(seconds):.1f}) | {sum(seconds):.0f} "
+            f"| {max(memory):,.0f} | {max(gpu):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the models and their overlay, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--tokenizer", type=Path, required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("make")
+    make.add_argument("out", type=Path)
+    make.add_argument("--tokenizer", type=Path, required=True)
+    make.add_argument("--articles", type=Path)
+    make.add_argument("--number", type=int, default=6, help="articles of a seed set")
+    make.add_argument("--corpus", type=int, default=96, help="articles that the classifiers and seed sets share")
+    table = commands.add_parser("table")
+    table.add_argument("results", type=Path)
     arguments = parser.parse_args()
-    print(make_models(arguments.out, arguments.tokenizer))
+    if arguments.command == "table":
+        print(resource_table(arguments.results))
+        return
+    overlay = make_models(arguments.out, arguments.tokenizer)
+    if arguments.articles:
+        cut_corpus(arguments.articles, arguments.out / "articles.parquet", arguments.corpus)
+        keys = yaml.safe_load(overlay.read_text(encoding="utf-8"))
+        for name, section in small_study(arguments.out / "articles.parquet", arguments.number).items():
+            keys[name] = keys[name] | section if name in keys else section
+        overlay.write_text(yaml.safe_dump(keys, sort_keys=False), encoding="utf-8")
+    print(overlay)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import resource
 import sys
 import time
 import traceback
@@ -86,5 +87,16 @@ def run_here(task: Task) -> int:
     except Exception:
         traceback.print_exc()
         return 1
-    print(f"done in {time.perf_counter() - start:.1f} s", flush=True)
+    print(f"done in {time.perf_counter() - start:.1f} s, at most {_memory()}", flush=True)
     return 0
+
+
+def _memory() -> str:
+    """Tell the most memory that this process had, and of a GPU what its tensors had."""
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    said = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB of memory"
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        said += f", {torch.cuda.max_memory_reserved() / 1e6:,.0f} MB of the GPU's"
+    return said

@@ -280,3 +280,24 @@ def test_models_that_were_trained_elsewhere_are_a_rounds_models(finished, fresh,
     rows = pq.read_table(fresh.results / "metrics.parquet").to_pylist()
     assert [row["generation"] for row in rows if row["round"] == "given"] == [0, 1, 2]
     assert "Nothing to be done" in fresh.finish(configs=[TINY, overlay])
+
+
+def test_time_and_memory_of_rules_are_read_from_their_logs(tmp_path):
+    logs = {
+        "rounds/a/generation_00/finetune": "1\ndone in 20.0 s, at most 2,000 MB of memory, 7,500 MB of the GPU's\n",
+        "rounds/a/generation_01/finetune": "done in 40.0 s, at most 3,000 MB of memory\n",
+        "base/generate_balanced": "done in 5.5 s, at most 900 MB of memory\n",
+        "rounds/b/generation_00/share_model.safetensors": "done in 0.1 s, at most 30 MB of memory\n",
+        "corpus/build": "it failed\n",
+    }
+    for name, text in logs.items():
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logs" / f"{name}.log").write_text(text, encoding="utf-8")
+
+    lines = rehearsal().resource_table(tmp_path).splitlines()[2:]
+
+    assert lines == [
+        "| fine-tuning | 2 | 30.0 (40.0) | 60 | 3,000 | 7,500 |",
+        "| writing | 1 | 5.5 (5.5) | 6 | 900 | 0 |",
+        "| training sets and sharing | 1 | 0.1 (0.1) | 0 | 30 | 0 |",
+    ]
