@@ -28,6 +28,11 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def device_memory(device: torch.device) -> int | None:
+    """Return a GPU's whole memory in bytes; None for a CPU."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+
+
 def use_bfloat16(precision: str, device: str) -> bool:
     """Tell whether training runs under bfloat16 autocast: if asked for, or on `auto` where the GPU has it natively."""
     if precision == "auto":

@@ -8,16 +8,52 @@ from typing import Any
 import pyarrow as pa
 import torch
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.batches import fill
 from bias_amplification.language_model.decoding import decode_greedily
-from bias_amplification.language_model.device import choose_device
+from bias_amplification.language_model.device import choose_device, device_memory
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import article_prompts, encode
+
+#: Prompts decoded at once where nothing asks for more or fewer.
+_AT_ONCE = 256
+#: More keep no GPU busier, and would make the last batches of a generation uneven.
+_MOST_AT_ONCE = 8192
+#: Jobs that share a GPU each take this part of its memory for what they decode.
+_PART_OF_MEMORY = 0.25
+
+
+def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None) -> int:
+    """Tell how many prompts are decoded greedily at once on a device.
+
+    Parameters
+    ----------
+    config
+        The model's.
+    places
+        Tokens of a prompt and its continuation at most.
+    memory
+        The device's memory in bytes, whether free or not, so that a job that is run again has the same batches; None
+        for a CPU, where larger batches gain nothing.
+
+    Returns
+    -------
+    int
+        256, or the largest larger power of two up to 8,192 whose keys, values, logits and activations in float32 take
+        a quarter of the memory.
+    """
+    if memory is None:
+        return _AT_ONCE
+    text = config.get_text_config()
+    kept = 2 * text.num_hidden_layers * places * text.hidden_size
+    # The first step's widest activation, three of which live at once, and twice the logits.
+    passing = 3 * places * 4 * text.hidden_size + 2 * text.vocab_size
+    fitting = int(_PART_OF_MEMORY * memory / (4 * (kept + passing)))
+    return min(_MOST_AT_ONCE, max(_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
 
 
 def batches_of_prompts(lengths: Sequence[int], size: int) -> list[list[int]]:
@@ -230,6 +266,8 @@ def generate_articles(
                 f"generation.new_tokens exceed the model's {context} positions: lower generation.new_tokens or mend "
                 "the article in the corpus."
             )
+    # Beams multiply what a prompt takes, and a nucleus's draws go by the batch.
+    memory = device_memory(language_model.device) if decoding["method"] == "greedy" else None
     checkpoint = Checkpoint(**(state or {}))
     table = write_articles(
         language_model,
@@ -237,7 +275,7 @@ def generate_articles(
         articles,
         block_tokens=generation["block_tokens"],
         new_tokens=generation["new_tokens"],
-        batch_prompts=generation["batch_prompts"],
+        batch_prompts=generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory),
         decoding=decoding,
         end=end_token(language_model),
         seed=seed,

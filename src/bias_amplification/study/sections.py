@@ -213,8 +213,11 @@ class Generation(Section):
 
     block_tokens: int = Field(64, ge=1, description="Length of a body block, each a prompt of its own.")
     new_tokens: int = Field(64, ge=1, description="Tokens that continue each prompt, at most.")
-    batch_prompts: int = Field(
-        256, ge=1, description="Prompts decoded at once. Changes speed and memory, and what `nucleus` draws."
+    batch_prompts: int | None = Field(
+        None,
+        ge=1,
+        description="Prompts decoded at once. Changes speed and memory, and what `nucleus` draws. null: 256, and more "
+        "for greedy decoding on a GPU, as many as a quarter of its memory holds.",
     )
 
 

@@ -8,13 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2Config
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
+from bias_amplification.language_model import generate as module
 from bias_amplification.language_model.generate import (
     batches_of_prompts,
     continue_prompts,
     generate_articles,
+    prompts_at_once,
     write_articles,
 )
 from bias_amplification.language_model.load import load_model, load_tokenizer
@@ -166,6 +169,28 @@ def test_the_file_is_the_same_every_time(base: SimpleNamespace, tmp_path: Path) 
 
     assert one.num_rows == 6
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+    assert one.equals(two)
+
+
+def test_a_gpu_decodes_as_many_at_once_as_a_quarter_of_its_memory_holds() -> None:
+    gpt2 = GPT2Config()
+    assert prompts_at_once(gpt2, 128, None) == 256
+    assert prompts_at_once(gpt2, 128, 80 * 10**9) == 1024
+    assert prompts_at_once(gpt2, 128, 4 * 10**9) == 256
+    small = GPT2Config(n_embd=96, n_layer=3, n_head=3, vocab_size=2048)
+    assert prompts_at_once(small, 128, 80 * 10**9) == 8192
+
+
+def test_the_device_decides_where_the_config_does_not(base: SimpleNamespace, tmp_path: Path, monkeypatch) -> None:
+    """A device of so many bytes would decode 4,096 prompts of this model at once; the articles are the same."""
+    sizes = []
+    monkeypatch.setattr(module, "device_memory", lambda device: 10**9)
+    monkeypatch.setattr(
+        module, "batches_of_prompts", lambda lengths, size: sizes.append(size) or batches_of_prompts(lengths, size)
+    )
+    one = generate(base, tmp_path / "one.parquet")
+    two = generate(base, tmp_path / "two.parquet", batch_prompts=None)
+    assert sizes == [16, 4096]
     assert one.equals(two)
 
 
