@@ -9,8 +9,11 @@ is a Markdown table of medians and ranges.
 """
 
 import argparse
+import importlib.util
 import platform
+import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.load import fuse_activations, load_tokenizer
@@ -78,7 +81,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def generate(model: GPT2LMHeadModel, prompts: list[list[int]], batch: int) -> list[list[int]]:
+def generate(model: GPT2LMHeadModel, prompts: list[list[int]], batch: int, **options: str) -> list[list[int]]:
     """transformers' own greedy decoding."""
     found = []
     for start in range(0, len(prompts), batch):
@@ -92,6 +95,7 @@ def generate(model: GPT2LMHeadModel, prompts: list[list[int]], batch: int) -> li
                 use_cache=True,
                 eos_token_id=END,
                 pad_token_id=END,
+                **options,
             )
         found += torch.nn.functional.pad(written[:, BLOCK:], (0, NEW + BLOCK - written.shape[1]), value=END).tolist()
     return found
@@ -104,6 +108,76 @@ def ours(model: GPT2LMHeadModel, prompts: list[list[int]], batch: int) -> list[l
         tokens = torch.tensor(prompts[start : start + batch], device=model.device)
         found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()
     return found
+
+
+def with_static_cache(model: GPT2LMHeadModel, prompts: list[list[int]], batch: int) -> list[list[int]]:
+    """transformers' greedy decoding with the cache that is sized once (and compiled where it can be)."""
+    return generate(model, prompts, batch, cache_implementation="static")
+
+
+def with_continuous_batching(model: GPT2LMHeadModel, prompts: list[list[int]]) -> list[list[int]]:
+    """transformers' own scheduler of requests over a paged cache."""
+    config = GenerationConfig(max_new_tokens=NEW, do_sample=False, eos_token_id=END, pad_token_id=END)
+    found = model.generate_batch(inputs=prompts, generation_config=config, progress_bar=False)
+    return [row.generated_tokens + [END] * (NEW - len(row.generated_tokens)) for row in found.values()]
+
+
+class CTranslate2:
+    """CTranslate2, if it is installed: conversion and loading, timed once, and decoding.
+
+    Parameters
+    ----------
+    model
+        Saved, converted and read again.
+    tokenizer
+        Its folder: CTranslate2 takes tokens by their names.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel, tokenizer: Path) -> None:
+        import ctranslate2
+
+        self.words = load_tokenizer(tokenizer)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(f"{folder}/model")
+            for file in tokenizer.glob("*.json"):
+                shutil.copy(file, f"{folder}/model")
+            start = time.perf_counter()
+            ctranslate2.converters.TransformersConverter(f"{folder}/model").convert(f"{folder}/converted")
+            on = {"device": "cuda"} if torch.cuda.is_available() else {"intra_threads": torch.get_num_threads()}
+            self.generator = ctranslate2.Generator(f"{folder}/converted", **on)
+            self.preparation = time.perf_counter() - start
+
+    def __call__(self, prompts: list[list[int]], batch: int) -> list[list[int]]:
+        """Decode greedily."""
+        names = [[self.words.id_to_token(token) for token in prompt] for prompt in prompts]
+        results = self.generator.generate_batch(
+            names, max_batch_size=batch, max_length=NEW, beam_size=1, include_prompt_in_result=False, end_token=[END]
+        )
+        found = [row.sequences_ids[0][:NEW] for row in results]
+        return [row + [END] * (NEW - len(row)) for row in found]
+
+
+def other_engines(
+    plain: GPT2LMHeadModel, prompts: list[list[int]], tokenizer: Path | None
+) -> tuple[dict[str, Callable[[], list[list[int]]]], list[str]]:
+    """What else decodes here, and what there is to say of it; an engine that fails is said to."""
+    notes, ways = [], {}
+    some = prompts[:2]
+    candidates = {"static cache, 64 at a time": lambda of: with_static_cache(plain, of, 64)}
+    candidates["continuous batching"] = lambda of: with_continuous_batching(plain, of)
+    if tokenizer is not None and importlib.util.find_spec("ctranslate2"):
+        engine = CTranslate2(plain, tokenizer)
+        notes.append(f"CTranslate2: {engine.preparation:.1f} s of conversion and loading for every generation's model.")
+        for batch in (32, 64, 128):
+            candidates[f"CTranslate2, {batch} at a time"] = lambda of, batch=batch: engine(of, batch)
+    for name, way in candidates.items():
+        try:
+            way(some)
+        except Exception as error:
+            notes.append(f"{name}: does not run here ({type(error).__name__}: {str(error).splitlines()[0][:160]}).")
+        else:
+            ways[name] = lambda way=way: way(prompts)
+    return ways, notes
 
 
 def product_rate(rows: int) -> float:
@@ -188,7 +262,9 @@ def spread(values: list[float], form: str = "{:.1f}") -> str:
     return f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
 
 
-def compare_writing(prompts: list[list[int]], sizes: Sizes, repeats: int) -> list[str]:
+def compare_writing(
+    prompts: list[list[int]], sizes: Sizes, repeats: int, tokenizer: Path | None, engines: bool
+) -> list[str]:
     """Rows of the table: prompts a second of each way to write."""
     model, plain = new_gpt2(fused=True).eval(), new_gpt2(fused=False).eval()
     few = prompts[: sizes.alone]
@@ -201,6 +277,10 @@ def compare_writing(prompts: list[list[int]], sizes: Sizes, repeats: int) -> lis
         },
         **{f"ours, {batch} at a time": lambda batch=batch: ours(model, prompts, batch) for batch in (128, 256)},
     }
+    notes = []
+    if engines:
+        more, notes = other_engines(plain, prompts, tokenizer)
+        ways |= more
     alike = sum(a == b for a, b in zip(ours(model, few, 256), generate(plain, few, 1), strict=True))
     took: dict[str, list[float]] = {name: [] for name in ways}
     rate = []
@@ -218,7 +298,7 @@ def compare_writing(prompts: list[list[int]], sizes: Sizes, repeats: int) -> lis
         ratio = statistics.median([b / a for a, b in zip(values, took[best], strict=True)])
         lines.append(f"| {name} | {spread(values, '{:.0f}')} | {ratio:.2f} | {statistics.median(values) / limit:.0%} |")
     lines.append(f"| limit: products of 256 rows at {statistics.median(rate) / 1e9:.0f} GFLOP/s | {limit:.0f} | | |")
-    return [*lines, "", f"{alike} of {len(few)} prompts continued alike, token for token.", ""]
+    return [*lines, "", f"{alike} of {len(few)} prompts continued alike, token for token.", *notes, ""]
 
 
 def compare_training(examples: list[list[int]], repeats: int) -> list[str]:
@@ -258,6 +338,7 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=4, help="prompts of the side that takes one at a time")
     parser.add_argument("--epoch", type=int, default=16, help="articles of an epoch")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--engines", action="store_true", help="other engines too (CTranslate2 if it is installed)")
     parser.add_argument("--only", choices=["writing", "training"])
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -266,7 +347,7 @@ def main() -> None:
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{arguments.threads} CPU threads"
     lines = [f"{where}, {platform.machine()}, PyTorch {torch.__version__}, transformers {transformers.__version__}", ""]
     if arguments.only != "training":
-        lines += compare_writing(prompts, sizes, arguments.repeats)
+        lines += compare_writing(prompts, sizes, arguments.repeats, arguments.tokenizer, arguments.engines)
     if arguments.only != "writing":
         lines += compare_training(examples, arguments.repeats)
     arguments.out.mkdir(parents=True, exist_ok=True)

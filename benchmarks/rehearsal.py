@@ -128,7 +128,7 @@ def small_study(articles: Path, number: int) -> dict:
         "corpus": {
             "source": "table",
             "path": str(articles),
-            "label_map": {},
+            "label_map": {label: label for label in paper["corpus"]["labels"]},
             "columns": columns | {name: name for name in ("article_id", "date", "title", "body")},
         },
         "seed_sets": [row | {"size": number} for row in paper["seed_sets"]],
