@@ -35,7 +35,7 @@ from transformers import (
 DETECTOR_LABELS = {0: "clean", 1: "mild gibberish", 2: "noise", 3: "word salad"}
 
 
-def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
+def make_models(out: Path, tokenizer: Path, tiny: bool = False, dropout: float = 0.1) -> Path:
     """Write the model folders and the overlay that puts them in the place of the hub's.
 
     Parameters
@@ -46,6 +46,8 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
         A folder with tokenizer.json and tokenizer_config.json.
     tiny
         Real architectures, but one layer of width 32, for tests.
+    dropout
+        GPT-2's, 0.1 as published.
 
     Returns
     -------
@@ -57,14 +59,16 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False) -> Path:
     size, end = len(words), words.eos_token_id
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     special = {"vocab_size": size, "pad_token_id": end, "bos_token_id": end, "eos_token_id": end}
-    gpt2 = {"n_embd": 32, "n_layer": 1, "n_head": 2} if tiny else {}
-    roberta = RobertaConfig(**special, max_position_embeddings=514 + end, **(small if tiny else {}))
+    gpt2 = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), dropout)
+    gpt2 |= {"n_embd": 32, "n_layer": 1, "n_head": 2} if tiny else {}
+    three = {"num_labels": 3}
+    roberta = RobertaConfig(**special, **three, max_position_embeddings=514 + end, **(small if tiny else {}))
     distilbert = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 64} if tiny else {}
     models = {
         "gpt2": GPT2LMHeadModel(GPT2Config(vocab_size=size, bos_token_id=end, eos_token_id=end, **gpt2)),
         "roberta-base": RobertaForSequenceClassification(roberta),
         "distilbert": DistilBertForSequenceClassification(
-            DistilBertConfig(vocab_size=size, pad_token_id=end, **distilbert)
+            DistilBertConfig(vocab_size=size, pad_token_id=end, **three, **distilbert)
         ),
         "detector": DistilBertForSequenceClassification(
             DistilBertConfig(
