@@ -23,7 +23,7 @@ rule train_classifier:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("train", gpus=1),
+        **needs("train_encoder", gpus=1),
     params:
         candidate=lambda wildcards: plan.candidates[wildcards.candidate].model_dump(),
         split="random",
@@ -74,7 +74,7 @@ rule test_split:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("train", gpus=1),
+        **needs("train_encoder", gpus=1),
     params:
         candidates={name: candidate.model_dump() for name, candidate in plan.candidates.items()},
         split=lambda wildcards: wildcards.split,
@@ -104,7 +104,7 @@ rule train_quality_detector:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("train", gpus=1),
+        **needs("train_encoder", gpus=1),
     params:
         detector=study.quality.detector.model_dump(),
         training=study.quality.training.model_dump(),

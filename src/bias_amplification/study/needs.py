@@ -40,16 +40,58 @@ class _Need:
     minutes: int
 
 
-#: Memory: Python with its libraries and the batches' activations; training keeps weights, gradients, two moments and
-#: a saved state. Minutes are for GPT-2 124M on one GPU; an attempt that failed doubles them.
+#: Memory: Python with its libraries and what a job holds besides; training keeps weights, gradients, two moments and
+#: a saved state, and on a CPU its activations. Minutes are for GPT-2 124M on one GPU; an attempt that failed doubles
+#: them.
 _NEEDS = {
-    "train": _Need(4000, 6, 120),
+    "train": _Need(2500, 6, 120),
+    "train_encoder": _Need(2500, 6, 120),
     "generate": _Need(3000, 2, 60),
     "measure": _Need(4000, 2, 60),
     "analyse": _Need(2000, 0, 60),
     "prepare": _Need(3000, 1, 60),
     "light": _Need(700, 0, 10),
 }
+
+
+#: What a training step keeps for its gradients: numbers of a model's width for each token and block. Measured on a CPU
+#: (docs/speed.md); an encoder's batches are padded, and attention then keeps its matrices.
+_KEPT = {"train": 41, "train_encoder": 54}
+
+#: Blocks and width of a model that is not here: GPT-2's and RoBERTa-base's.
+_USUAL_SHAPE = (12, 768)
+
+
+def activation_bytes(study: Study, kind: str) -> int:
+    """Size of what one step of a training keeps for its gradients, in float32.
+
+    Parameters
+    ----------
+    study
+        The study.
+    kind
+        train (language models) or train_encoder (classifiers, quality detector); anything else keeps nothing.
+    """
+    if kind == "train":
+        base, finetuning = study.base_model, study.finetuning
+        size = base.pretraining
+        made_here = base.source == "pretrain"
+        shapes = [(size.layers, size.width) if made_here else _USUAL_SHAPE]
+        tokens = max(finetuning.batch_size * finetuning.max_tokens, made_here * size.batch_size * size.context)
+    elif kind == "train_encoder":
+        trained = (
+            (study.classifier.candidates, study.classifier.training),
+            ([study.quality.detector], study.quality.training),
+        )
+        shapes = [
+            (encoder.layers, encoder.width) if encoder.source == "scratch" else _USUAL_SHAPE
+            for encoders, _ in trained
+            for encoder in encoders
+        ]
+        tokens = max(training.batch_size * training.max_tokens for _, training in trained)
+    else:
+        return 0
+    return 4 * _KEPT[kind] * tokens * max(layers * width for layers, width in shapes)
 
 
 def model_bytes(study: Study) -> int | None:
@@ -91,12 +133,14 @@ class Needs:
         Parameters
         ----------
         kind
-            train, generate, measure, analyse, prepare or light.
+            train, train_encoder, generate, measure, analyse, prepare or light.
         gpus
             GPUs where one is used; None for a job that computes on the CPU alone.
         """
         need = _NEEDS[kind]
-        memory = round(need.memory + need.models * self.model / _MB)
+        # A study that insists on GPUs keeps its activations there.
+        kept = 0 if self.study.compute.device == "cuda" else activation_bytes(self.study, kind)
+        memory = round(need.memory + (need.models * self.model + kept) / _MB)
 
         def mem_mb(wildcards: Any, attempt: int) -> int:
             return round(memory * 1.5 ** (attempt - 1))

@@ -44,6 +44,22 @@ def test_requests_grow_with_the_attempt_and_gpus_are_asked_for_where_used(tmp_pa
     assert Needs(make_study(tmp_path, compute={"device": "cpu"}))("train", gpus=1)["gpu"] == 0
 
 
+def test_memory_covers_what_was_measured_at_the_papers_size_on_a_cpu(tmp_path):
+    """docs/speed.md: MB at most of a rehearsal with the paper's sizes, and hardly a gigabyte for the embedded study."""
+    measured = {"train": 8732, "train_encoder": 18665, "generate": 2447, "measure": 1325, "analyse": 489, "light": 484}
+    paper = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text(encoding="utf-8"))
+    changes = {name: paper[name] for name in ("base_model", "finetuning", "classifier")}
+
+    def asked(study):
+        return {kind: Needs(study)(kind)["mem_mb"](None, attempt=1) for kind in measured}
+
+    large, small = asked(make_study(tmp_path, **changes)), asked(make_study(tmp_path))
+    on_gpu = asked(make_study(tmp_path, **changes, compute={"device": "cuda"}))
+    assert all(1.1 * used < large[kind] < 6 * used for kind, used in measured.items())
+    assert small["train"] < 3000 and small["train_encoder"] < 3500
+    assert on_gpu["train"] < 6000
+
+
 @pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
 def test_space_follows_from_the_weights_that_stay(tmp_path, weights, kept):
     plan = Plan(make_study(tmp_path, storage={"weights": weights}))
