@@ -35,7 +35,7 @@ from transformers import (
 DETECTOR_LABELS = {0: "clean", 1: "mild gibberish", 2: "noise", 3: "word salad"}
 
 
-def make_models(out: Path, tokenizer: Path, tiny: bool = False, dropout: float = 0.1) -> Path:
+def make_models(out: Path, tokenizer: Path, tiny: bool = False, **changes: float) -> Path:
     """Write the model folders and the overlay that puts them in the place of the hub's.
 
     Parameters
@@ -46,8 +46,8 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False, dropout: float =
         A folder with tokenizer.json and tokenizer_config.json.
     tiny
         Real architectures, but one layer of width 32, for tests.
-    dropout
-        GPT-2's, 0.1 as published.
+    changes
+        Of GPT-2's config.
 
     Returns
     -------
@@ -59,8 +59,7 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False, dropout: float =
     size, end = len(words), words.eos_token_id
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     special = {"vocab_size": size, "pad_token_id": end, "bos_token_id": end, "eos_token_id": end}
-    gpt2 = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), dropout)
-    gpt2 |= {"n_embd": 32, "n_layer": 1, "n_head": 2} if tiny else {}
+    gpt2 = ({"n_embd": 32, "n_layer": 1, "n_head": 2} if tiny else {}) | changes
     three = {"num_labels": 3}
     roberta = RobertaConfig(**special, **three, max_position_embeddings=514 + end, **(small if tiny else {}))
     distilbert = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 64} if tiny else {}
