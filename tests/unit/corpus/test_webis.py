@@ -5,10 +5,11 @@ import io
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.cleaning import clean, mend_text
 from bias_amplification.corpus.readers import webis
 
 LABEL_MAP = {"From the Left": "left", "From the Center": "center", "From the Right": "right"}
@@ -65,10 +66,15 @@ def test_every_record_comes_back_as_it_was_or_is_reported(pairs):
             assert record.fields == fields
 
 
+#: A line of text with as many commas as a record.
+COMMAS = ("1", "budget", "From the Center", "CNN", 'budget\n1,000 1,000 1,000 "no," she said', "budget", "")
+
+
 @settings(max_examples=100, deadline=None)
-@given(st.lists(articles, min_size=2, max_size=6), st.data())
-def test_a_broken_record_costs_no_other_record(drawn, data):
-    broken = data.draw(st.integers(0, len(drawn) - 1))
+@given(st.lists(articles, min_size=2, max_size=6), st.integers(0, 5))
+@example([COMMAS, ("1", "budget", "From the Center", "CNN", "", "budget", "")], 0)
+def test_a_broken_record_costs_no_other_record(drawn, broken):
+    broken %= len(drawn)
     pairs = [(fields, "unescaped" if index == broken else "proper") for index, fields in enumerate(drawn)]
 
     records = list(webis.split_records(write_corpus(pairs), tuple(LABEL_MAP)))
@@ -120,6 +126,78 @@ def test_kept_and_reported_records_add_up_and_lines_are_named(tmp_path):
     assert table["body"].to_pylist() == ["First line.\nSecond line.", "Body text."]
     lost = [item for item in findings if not item.kept]
     assert [(item.articles, item.examples) for item in lost] == [(2, ("line 4", "line 6"))]
+
+
+#: What can happen to an article of the file, besides the ways in which its line can be broken.
+fates = st.sampled_from(["once", "once", "once", "twice", "no text", "no title"])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=st.lists(st.tuples(articles, ways, fates), min_size=1, max_size=8), windows=st.booleans())
+def test_every_article_of_a_broken_file_is_in_the_clean_corpus_or_reported(tmp_path, drawn, windows):
+    """Through reading and cleaning: nothing is invented, merged or lost in silence."""
+    pairs, known = [], {}
+    for number, (fields, way, fate) in enumerate(drawn):
+        # Bodies of their own, so that a text tells which article it is.
+        body = "" if fate == "no text" else f"Body {number} of many words. {fields[6]}"
+        fields = (*fields[:5], "" if fate == "no title" else fields[5], body)
+        known[mend_text(body)[0]] = (fields, way, fate)
+        pairs += [(fields, way)] * (2 if fate == "twice" else 1)
+    path = tmp_path / "data_public.csv"
+    text = write_corpus(pairs)
+    path.write_bytes((text.replace("\n", "\r\n") if windows else text).encode())
+
+    read, findings = webis.read(path, label_map=LABEL_MAP)
+    corpus, losses = clean(read, min_words=2)
+
+    lost = sum(item.articles for item in [*findings, *losses] if not item.kept)
+    assert corpus.num_rows + lost == len(pairs)
+    for row in corpus.to_pylist():
+        fields, way, fate = known.pop(row["body"])
+        assert way not in ("cut", "no rating") and fate != "no text"
+        assert row["label"] == LABEL_MAP[fields[2]]
+        assert (row["event_id"], row["outlet"]) == (fields[0], fields[3])
+        assert row["title"] == " ".join(mend_text(fields[5] or fields[1])[0].split())
+    # What has not come back had no text, or was broken beyond what its line could tell.
+    assert all(way not in ("proper", "all quoted") or fate == "no text" for _, way, fate in known.values())
+
+
+def test_counts_stand_beside_the_published_files(tmp_path):
+    right = ("3", "One", "From the Right", "Fox News", "Excerpt", "Own title", "Body.")
+    swallowed = ("4", "Two", "From the Left", "CNN", "Excerpt", "Own", 'He said "no, never" to it.')
+    path = tmp_path / "data_public.csv"
+    path.write_text(write_corpus([(right, "proper"), (swallowed, "unescaped"), (right, "cut")]), encoding="utf-8")
+
+    _, findings = webis.read(path, label_map=LABEL_MAP)
+
+    said = {item.finding.split(":")[0]: item for item in findings if item.finding.startswith("From the")}
+    assert {name: item.articles for name, item in said.items()} == {
+        "From the Right": 1, "From the Left": 1, "From the Center": 0,
+    }  # fmt: skip
+    assert said["From the Right"].finding == (
+        "From the Right: 1 records read, 0 of them repaired; 2,542 are known of the published file, -2,541: a plain "
+        "reading of this file gives 2, -2,540 for another version of the file and -1 for repairs and losses"
+    )
+    assert said["From the Left"].finding.startswith("From the Left: 1 records read, 1 of them repaired; 2,388 are")
+
+
+def test_a_plain_reading_that_fails_is_told(monkeypatch):
+    proper = ("3", "One", "From the Right", "Fox News", "Excerpt", "Own title", "Body.")
+    endless = write_corpus([(proper, "proper")]) + '4,Two,From the Left,CNN,Excerpt,Own,"' + "word " * 40_000
+    counts, stopped = webis.plain_counts(endless)
+    assert (counts["From the Right"], counts["From the Left"], stopped) == (1, 0, 3)
+
+
+def test_a_text_full_of_borders_takes_no_time_to_give_up_on():
+    """Each quote before a comma could end a field: the ways to cut the record are more than can be looked at."""
+    text = '","'.join(["so", "it", "goes"] * 400)
+    fields = ("7", "Headline", "From the Left", "CNN", "Excerpt", "Title", text)
+    proper = ("8", "Other", "From the Right", "CNN", "Excerpt", "Title", "Body.")
+
+    first, second = webis.split_records(write_corpus([(fields, "unescaped"), (proper, "proper")]), tuple(LABEL_MAP))
+
+    assert first.fields is None
+    assert second.fields == proper
 
 
 def test_a_record_without_rating_or_text_reaches_cleaning(tmp_path):

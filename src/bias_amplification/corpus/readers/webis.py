@@ -11,6 +11,7 @@ import io
 import itertools
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.rows import RowCollector, decode, note_bad_lines
+from bias_amplification.corpus.readers.rows import STEP, RowCollector, decode, note_bad_lines
 
 URL = "https://zenodo.org/records/3271061/files/corpus-webis-bias-flipper-18.zip"
 MEMBER = "data_public.csv"
 FIELDS = ("story_id", "title", "bias", "source", "body", "original_title", "original_body")
+#: Records of each rating that a plain reading of the published file is known to give.
+KNOWN_COUNTS = {"From the Right": 2542, "From the Left": 2388, "From the Center": 1517}
 BIAS = FIELDS.index("bias")
 ORIGINAL_TITLE = FIELDS.index("original_title")
 TITLE_LENGTH = 400
@@ -76,6 +79,8 @@ def read(
     text, bad_lines = decode(content, name)
     collector = RowCollector(label_map, labels, name)
     note_bad_lines(collector, bad_lines)
+    read_here: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     for record in split_records(text, tuple(map(str, label_map)), name):
         place = f"line {record.line}"
         if record.fields is None:
@@ -84,6 +89,8 @@ def read(
         if record.repaired:
             collector.note("record with unescaped quotes, repaired", True, place)
         fields = dict(zip(FIELDS, record.fields, strict=True))
+        read_here[fields["bias"]] += 1
+        repaired[fields["bias"]] += record.repaired
         if not fields["original_title"].strip() and fields["title"].strip():
             collector.note("no title of its own, the event's headline used", True, place)
         collector.add(
@@ -95,7 +102,51 @@ def read(
             title=fields["original_title"].strip() or fields["title"],
             body=fields["original_body"],
         )
-    return collector.finish()
+    articles, findings = collector.finish()
+    plain, stopped = plain_counts(text)
+    return articles, [
+        *findings,
+        *(_beside_known(rating, read_here, repaired, plain, stopped) for rating in KNOWN_COUNTS),
+    ]
+
+
+def plain_counts(text: str) -> tuple[Counter[str], int | None]:
+    """Count the records of each rating that a plain reading of the CSV gives, which unescaped quotes mislead.
+
+    Parameters
+    ----------
+    text
+        The whole file.
+
+    Returns
+    -------
+    counts, stopped
+        By what stands in the third field; the line at which the reading failed, if it did.
+    """
+    counts: Counter[str] = Counter()
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        next(rows, None)
+        counts.update(row[BIAS] for row in rows if len(row) > BIAS)
+    except csv.Error:
+        return counts, rows.line_num
+    return counts, None
+
+
+def _beside_known(
+    rating: str,
+    read_here: Mapping[str, int],
+    repaired: Mapping[str, int],
+    plain: Mapping[str, int],
+    stopped: int | None,
+) -> Finding:
+    """Put a rating's records beside the published file's, and say what the difference is made of."""
+    found, known, flat = read_here[rating], KNOWN_COUNTS[rating], plain[rating]
+    said = f"{rating}: {found:,} records read, {repaired[rating]:,} of them repaired; {known:,} are known of the "
+    said += f"published file, {found - known:+,}: a plain reading of this file gives {flat:,}"
+    said += f" (it fails at line {stopped})" if stopped else ""
+    said += f", {flat - known:+,} for another version of the file and {found - flat:+,} for repairs and losses"
+    return Finding(STEP, said, True, found)
 
 
 def _content(path: Path) -> tuple[str, bytes]:
@@ -209,7 +260,10 @@ def _unknown_rating(chunk: str) -> int | None:
     """Find the last line at which a proper record begins and runs to the end of the chunk."""
     for match in reversed(list(re.finditer(r'^"?[^",\n]{1,80}"?,(?=["\w,])', chunk, re.MULTILINE))):
         rows = _strict(chunk[match.start() :])
-        if rows is not None and len(rows) == 1 and len(rows[0]) == len(FIELDS) and _plausible(rows[0]):
+        if rows is None or len(rows) != 1 or len(rows[0]) != len(FIELDS) or not _plausible(rows[0]):
+            continue
+        # A line of text can have as many commas as a record; a rating, known or not, is a few words.
+        if re.fullmatch(r"(?:[^\W\d_]+ ?)*", rows[0][BIAS]):
             return match.start()
     return None
 
