@@ -72,26 +72,22 @@ def activation_bytes(study: Study, kind: str) -> int:
     kind
         train (language models) or train_encoder (classifiers, quality detector); anything else keeps nothing.
     """
+    steps: list[tuple[tuple[int, int], int]] = []
     if kind == "train":
-        base, finetuning = study.base_model, study.finetuning
-        size = base.pretraining
-        made_here = base.source == "pretrain"
-        shapes = [(size.layers, size.width) if made_here else _USUAL_SHAPE]
-        tokens = max(finetuning.batch_size * finetuning.max_tokens, made_here * size.batch_size * size.context)
+        base, size, recipe = study.base_model, study.base_model.pretraining, study.finetuning
+        shape = (size.layers, size.width) if base.source == "pretrain" else _USUAL_SHAPE
+        steps.append((shape, recipe.batch_size * recipe.max_tokens))
+        if base.source == "pretrain":
+            steps.append((shape, size.batch_size * size.context))
     elif kind == "train_encoder":
-        trained = (
-            (study.classifier.candidates, study.classifier.training),
-            ([study.quality.detector], study.quality.training),
-        )
-        shapes = [
-            (encoder.layers, encoder.width) if encoder.source == "scratch" else _USUAL_SHAPE
-            for encoders, _ in trained
-            for encoder in encoders
-        ]
-        tokens = max(training.batch_size * training.max_tokens for _, training in trained)
-    else:
-        return 0
-    return 4 * _KEPT[kind] * tokens * max(layers * width for layers, width in shapes)
+        encoders = [(one, study.classifier.training) for one in study.classifier.candidates if one.train]
+        # A detector from elsewhere is taken as it is.
+        if study.quality.detector.source == "scratch":
+            encoders.append((study.quality.detector, study.quality.training))
+        for encoder, recipe in encoders:
+            shape = (encoder.layers, encoder.width) if encoder.source == "scratch" else _USUAL_SHAPE
+            steps.append((shape, recipe.batch_size * recipe.max_tokens))
+    return max((4 * _KEPT[kind] * layers * width * tokens for (layers, width), tokens in steps), default=0)
 
 
 def model_bytes(study: Study) -> int | None:

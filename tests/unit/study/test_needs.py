@@ -48,7 +48,7 @@ def test_memory_covers_what_was_measured_at_the_papers_size_on_a_cpu(tmp_path):
     """docs/speed.md: MB at most of a rehearsal with the paper's sizes, and hardly a gigabyte for the embedded study."""
     measured = {"train": 8732, "train_encoder": 18665, "generate": 2447, "measure": 1325, "analyse": 489, "light": 484}
     paper = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text(encoding="utf-8"))
-    changes = {name: paper[name] for name in ("base_model", "finetuning", "classifier")}
+    changes = {name: paper[name] for name in ("base_model", "finetuning", "classifier", "quality")}
 
     def asked(study):
         return {kind: Needs(study)(kind)["mem_mb"](None, attempt=1) for kind in measured}
