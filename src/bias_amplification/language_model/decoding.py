@@ -11,6 +11,8 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+from bias_amplification.language_model.head import head_weight, likeliest
+
 #: Ended rows are dropped when they are at least this share of the rows: dropping copies the others' keys and values.
 _WORTH_DROPPING = 0.25
 
@@ -89,10 +91,15 @@ def decode_greedily(
     # Prompts of one length say nothing by a mask, and attention is faster without.
     padded = not bool(mask.all())
     places = (mask.cumsum(1) - 1).clamp(min=0)
+    weight = head_weight(model)
     for step in range(new_tokens):
-        known = {"attention_mask": mask, "position_ids": places} if padded else {}
-        logits = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1, **known).logits
-        chosen = logits[:, -1].argmax(1).masked_fill(ended, end)
+        known: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
+        known |= {"attention_mask": mask, "position_ids": places} if padded else {}
+        if weight is None:
+            chosen = model(**known, logits_to_keep=1).logits[:, -1].argmax(1)
+        else:
+            chosen = likeliest(model.base_model(**known).last_hidden_state[:, -1], weight)
+        chosen = chosen.masked_fill(ended, end)
         found[running, step] = chosen
         ended = chosen == end
         number = int(ended.sum())

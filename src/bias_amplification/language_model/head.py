@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-#: Logits made at once, as numbers.
-_AT_ONCE = 2**23
+#: Logits made at once, as numbers. More rows make faster products, up to here.
+_AT_ONCE = 2**25
+
+#: Tokens of the vocabulary whose logits are compared while they are in a CPU's cache.
+_TOKENS_AT_ONCE = 4096
 
 #: Architectures whose logits are the head's weights times the last hidden state and nothing else.
 _PLAIN = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
@@ -80,3 +83,30 @@ def losses(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) ->
         wanted = logits.gather(1, targets[start : start + rows, None])
         parts.append((logits.logsumexp(1, keepdim=True) - wanted).squeeze(1))
     return torch.cat(parts) if parts else hidden.new_zeros(0)
+
+
+def likeliest(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Find the token with the largest logit for each row, the first of equal ones.
+
+    Parameters
+    ----------
+    hidden
+        Last hidden states, [rows, width].
+    weight
+        The head's, [vocabulary, width].
+
+    Returns
+    -------
+    torch.Tensor
+        [rows], token ids.
+    """
+    if hidden.device.type != "cpu":
+        return (hidden @ weight.T).argmax(1)
+    # The weights stand on the left: with few rows that product is half as fast again as the other way round.
+    columns = hidden.T.contiguous()
+    best, token = (weight[:_TOKENS_AT_ONCE] @ columns).max(0)
+    for start in range(_TOKENS_AT_ONCE, len(weight), _TOKENS_AT_ONCE):
+        largest, place = (weight[start : start + _TOKENS_AT_ONCE] @ columns).max(0)
+        better = largest > best
+        best, token = torch.where(better, largest, best), torch.where(better, place + start, token)
+    return token

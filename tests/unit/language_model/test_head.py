@@ -5,7 +5,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from bias_amplification.language_model import head
-from bias_amplification.language_model.head import head_weight, losses, summed_loss
+from bias_amplification.language_model.head import head_weight, likeliest, losses, summed_loss
 from bias_amplification.language_model.pretrain import new_model
 from bias_amplification.language_model.training import NextToken
 
@@ -28,6 +28,21 @@ def test_loss_and_gradients_are_those_of_the_logits(monkeypatch: pytest.MonkeyPa
     for ours, theirs in zip(found, torch.autograd.grad(each.sum() / 3, exact), strict=True):
         assert torch.allclose(ours.double(), theirs, atol=1e-5)
     assert torch.allclose(losses(hidden.detach(), weight.detach(), targets).double(), each.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 30, 4096])
+def test_the_likeliest_token_is_that_of_the_logits_and_the_first_of_equal_ones(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(head, "_TOKENS_AT_ONCE", at_once)
+    generator = torch.Generator().manual_seed(1)
+    # Whole numbers, so that products are exact and equal logits equal.
+    hidden = torch.randint(-2, 3, (200, 4), generator=generator).float()
+    weight = torch.randint(-2, 3, (30, 4), generator=generator).float()
+    logits = hidden @ weight.T
+    first = [row.index(max(row)) for row in logits.tolist()]
+    assert any(row.count(max(row)) > 1 for row in logits.tolist())
+    assert likeliest(hidden, weight).tolist() == first
 
 
 def test_no_rows_have_no_loss() -> None:
