@@ -25,7 +25,9 @@ rule measures:
 rule classify:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        classifiers=[f"{RESULTS}/classifier/{folder}/{file}" for folder in CLASSIFIERS.values() for file in ENCODER_FILES],
+        classifiers=[
+            f"{RESULTS}/classifier/{folder}/{file}" for folder in CLASSIFIERS.values() for file in ENCODER_FILES
+        ],
     output:
         [f"{RESULTS}/{{version}}/{file}" for file in PREDICTION_FILES],
     log:
@@ -121,11 +123,7 @@ rule extract_neurons:
 rule collect_metrics:
     input:
         seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets_used()),
-        tables=[
-            f"{RESULTS}/{row['folder']}/{file}"
-            for row in plan.measured()
-            for file in METRIC_FILES
-        ],
+        tables=[f"{RESULTS}/{row['folder']}/{file}" for row in plan.measured() for file in METRIC_FILES],
         scores=f"{RESULTS}/classifier/selected/scores.json",
     output:
         metrics=f"{RESULTS}/metrics.parquet",
