@@ -143,7 +143,8 @@ def _interval(row: pd.Series, column: str) -> tuple[float, float, float]:
 
 
 def _in_per_cent(interval: Sequence[float]) -> str:
-    value, low, high = (100 * end for end in interval)
+    # Plus zero, so that no zero is negative.
+    value, low, high = (round(100 * end, 1) + 0.0 for end in interval)
     return f"{value:.1f}" if np.isnan(low) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 

@@ -96,6 +96,13 @@ def test_one_readable_article_or_none_is_no_change(metrics):
     assert rows.loc[WAYS["mean_probability_calibrated"], "change"] == "not told apart"
 
 
+def test_no_change_is_no_negative_zero(metrics):
+    for end in ("", "_low", "_high"):
+        metrics[f"share_adjusted_blue{end}"] = 1.0
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+    assert rows.loc[WAYS["share_adjusted"], "difference (points)"] == "0.0 [0.0, 0.0]"
+
+
 def test_file_functions_write_what_they_read(tmp_path, metrics_file, labels):
     write_robustness(metrics_file, [tmp_path / "a.png"], labels=labels, tracked=TRACKED)
     write_robustness_table(metrics_file, [tmp_path / "a.csv"], labels=labels, tracked=TRACKED)
