@@ -5,6 +5,9 @@ import numpy as np
 #: Draws behind an interval: its ends are then known to about a twentieth of its width.
 _DRAWS = 1000
 
+#: What test articles were never called may still be seen: without any chance of that, nothing would be likely.
+_NEVER = 1e-9
+
 #: A step of the search that moves no share further than this is the last.
 _TOLERANCE = 1e-7
 _STEPS = 5000
@@ -50,7 +53,7 @@ def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
     for _ in range(_STEPS):
         if not moving.size:
             break
-        shares, seen, rate = found[moving], observed[moving], rates[moving]
+        shares, seen, rate = found[moving], observed[moving], rates[moving] + _NEVER
         given = np.einsum("ni,nij->nj", shares, rate)
         # Where a label was not given its ratio is 0, whatever the denominator.
         ratio = np.divide(seen, given, out=np.zeros_like(given), where=given > 0)

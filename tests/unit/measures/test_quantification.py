@@ -39,6 +39,24 @@ def test_shares_beyond_every_mixture_are_told():
     assert misfit(np.array([0.0, 0.05, 0.95]), RATES) == pytest.approx(0.15, abs=1e-3)
 
 
+def test_a_label_that_no_test_article_was_given_may_be_seen_all_the_same():
+    rates = np.array([[1.0, 0, 0], [0, 1.0, 0], [0.5, 0.5, 0]])
+    # Nothing tells of whom all these thirds are; two halves of what is left are.
+    assert adjusted_shares(np.array([0.0, 0.0, 1.0]), rates) == pytest.approx(np.full(3, 1 / 3))
+    assert misfit(np.array([0.0, 0.0, 1.0]), rates) == pytest.approx(1)
+    found = adjusted_shares(np.array([0.2, 0.3, 0.5]), rates)
+    assert np.isfinite(found).all() and found.sum() == pytest.approx(1)
+    counts, confusion = np.array([0, 0, 9]), np.array([[3, 0, 0], [0, 2, 0], [1, 0, 0]])
+    assert np.isfinite(adjusted_intervals(counts, confusion, 0)).all()
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (0, 7)])
+def test_few_articles_have_wide_intervals_and_no_gaps(counts):
+    found = adjusted_intervals(np.array(counts), np.array([[1, 0], [0, 1]]), 0)
+    assert np.isfinite(found).all()
+    assert all(0 <= low <= share <= high <= 1 for share, low, high in found)
+
+
 def test_a_classifier_that_knows_nothing_leaves_the_shares_open_and_does_not_fail():
     shares = adjusted_shares(np.array([0.2, 0.8]), np.array([[0.3, 0.7], [0.3, 0.7]]))
     assert shares == pytest.approx(np.array([0.5, 0.5]))
