@@ -62,7 +62,7 @@ def shared(said):
 
 
 CHAIN = ["articles", "config", "metadata", "model", "training_log", "training_set"]
-MEASURES = ["perplexity", "predictions", "quality"]
+MEASURES = ["perplexity", "predictions", "predictions_second", "quality"]
 
 
 @pytest.mark.parametrize(
