@@ -14,7 +14,8 @@ from bias_amplification.figures.catalogue import ENDINGS, catalogue
 from bias_amplification.published.place import statements_file, trajectories_file
 from bias_amplification.study import Plan, Version, check_paths, derive_seed, gpus_per_job, read_study
 from bias_amplification.study.comparable import level_departures, published_rounds, published_seed_sets
-from bias_amplification.study.needs import Needs, check_space, trainings_at_once
+from bias_amplification.study.needs import Needs
+from bias_amplification.study.space import check_space, trainings_at_once
 
 
 configfile: "config/config.yaml"

@@ -211,7 +211,7 @@ def read_articles(table: Path | None, number: int) -> list[dict]:
 
         rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
     chosen = np.random.default_rng(SEED).permutation(len(rows))[:number]
-    return [{name: rows[place][name] for name in ("title", "body")} for place in chosen]
+    return [{name: rows[place][name] or "" for name in ("title", "body")} for place in chosen]
 
 
 def main() -> None:

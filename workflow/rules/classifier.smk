@@ -104,7 +104,7 @@ rule train_quality_detector:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("train_encoder", gpus=1),
+        **needs("train_encoder" if study.quality.detector.source == "scratch" else "measure", gpus=1),
     params:
         detector=study.quality.detector.model_dump(),
         training=study.quality.training.model_dump(),

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bias_amplification.artifacts.atomic import StudyError
 
@@ -29,6 +29,11 @@ def check_model_folder(folder: Path | str, key: str | None = "base_model.path") 
         raise StudyError(f"{folder} is no folder: {remedy}.")
     if not (folder / "config.json").exists():
         raise StudyError(f"{folder} has no config.json: {remedy}.")
+    if key:  # the run's own files are compared with their checksums
+        try:
+            _read_config(folder)
+        except ValueError as error:
+            raise StudyError(f"{folder}/config.json is no JSON object ({error}): {remedy}.") from error
     weights = _weights(folder)
     if not weights:
         convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
@@ -52,6 +57,43 @@ def count_parameters(folder: Path | str) -> int:
     """
     tensors = [entry for file in _weights(check_model_folder(folder)) for entry in _read_header(file)]
     return sum(math.prod(entry["shape"]) for entry in tensors)
+
+
+class Shape(NamedTuple):
+    """What of a transformer's size decides how much memory it computes in."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+#: The names of a shape's parts in config.json, which differ by architecture.
+_SHAPE_NAMES = Shape(
+    layers=("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    width=("hidden_size", "n_embd", "dim", "d_model"),
+    heads=("num_attention_heads", "n_head", "n_heads", "num_heads"),
+)
+
+
+def read_shape(folder: Path | str) -> Shape | None:
+    """Read a model's shape from a folder's config.json; None if it does not tell.
+
+    Parameters
+    ----------
+    folder
+        As `check_model_folder` finds it right.
+    """
+    config = _read_config(Path(folder))
+    config = config.get("text_config", config)
+    found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
+    return None if None in found else Shape(*found)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError(f"but {type(config).__name__}")
+    return config
 
 
 def _weights(folder: Path) -> list[Path]:

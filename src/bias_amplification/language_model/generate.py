@@ -18,9 +18,10 @@ from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.device import choose_device, device_memory
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import article_prompts, encode
+from bias_amplification.study.sections import PROMPTS_AT_ONCE
 
-#: Prompts decoded at once where nothing asks for more or fewer.
-_AT_ONCE = 256
+#: Fewer leave a GPU idle; what does not fit then, fails and says so.
+_FEWEST_AT_ONCE = 32
 #: More keep no GPU busier, and would make the last batches of a generation uneven.
 _MOST_AT_ONCE = 8192
 #: Jobs that share a GPU each take this part of its memory for what they decode.
@@ -43,34 +44,55 @@ def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None) -
     Returns
     -------
     int
-        256, or the largest larger power of two up to 8,192 whose keys, values, logits and activations in float32 take
-        a quarter of the memory.
+        256 on a CPU; else the largest power of two from 32 to 8,192 whose keys, values, logits and activations in
+        float32 take a quarter of the memory.
     """
     if memory is None:
-        return _AT_ONCE
+        return PROMPTS_AT_ONCE
     text = config.get_text_config()
-    kept = 2 * text.num_hidden_layers * places * text.hidden_size
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    kept = 2 * text.num_hidden_layers * places * heads * head
     # The first step's widest activation, three of which live at once, and twice the logits.
     passing = 3 * places * 4 * text.hidden_size + 2 * text.vocab_size
     fitting = int(_PART_OF_MEMORY * memory / (4 * (kept + passing)))
-    return min(_MOST_AT_ONCE, max(_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
+    return min(_MOST_AT_ONCE, max(_FEWEST_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
 
 
-def batches_of_prompts(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Group prompts for decoding: longest first, at most `size` in a batch.
+def batches_of_prompts(lengths: Sequence[int], size: int, *, block_tokens: int, new_tokens: int) -> list[list[int]]:
+    """Group prompts for decoding: longest first, at most `size` in a batch, and of long titles fewer.
 
-    The longest prompts, which are the most, and all lengths that fill an eighth of a batch share batches without
-    padding; the few of other lengths are padded together, like lengths beside each other.
+    Parameters
+    ----------
+    lengths
+        Tokens of each prompt; an empty prompt is in no batch.
+    size
+        Most prompts in a batch.
+    block_tokens
+        Length of a whole block of a body. Whole blocks, which are the most, and all lengths that fill an eighth of a
+        batch share batches without padding. The few shorter ones are padded together, like lengths beside each other.
+        Titles that are longer keep to themselves, and as few of them share a batch as take no more room than `size`
+        whole blocks.
+    new_tokens
+        Most tokens that are written for each.
     """
     order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
     alike: dict[int, list[int]] = {}
     for i in order:
         alike.setdefault(lengths[i], []).append(i)
-    longest = max(alike, default=0)
-    many = [length for length, group in alike.items() if length == longest or 8 * len(group) >= size]
-    groups = [alike[length] for length in many]
-    groups.append([i for length, group in alike.items() if length not in many for i in group])
-    batches = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
+    many = [n for n, group in alike.items() if n <= block_tokens and (n == block_tokens or 8 * len(group) >= size)]
+    batches: list[list[int]] = []
+    for group in (
+        [i for i in order if lengths[i] > block_tokens],
+        *(alike[length] for length in many),
+        [i for i in order if lengths[i] <= block_tokens and lengths[i] not in many],
+    ):
+        start = 0
+        while start < len(group):
+            widest = max(lengths[group[start]], block_tokens) + new_tokens
+            rows = max(1, size * (block_tokens + new_tokens) // widest)
+            batches.append(group[start : start + rows])
+            start += rows
     return sorted(batches, key=lambda batch: -lengths[batch[0]])
 
 
@@ -79,6 +101,7 @@ def continue_prompts(
     model: PreTrainedModel,
     prompts: Sequence[list[int]],
     *,
+    block_tokens: int,
     new_tokens: int,
     decoding: Mapping[str, Any],
     batch_prompts: int,
@@ -94,12 +117,14 @@ def continue_prompts(
         On its device, in `eval` mode.
     prompts
         Token ids; an empty prompt gets an empty continuation.
+    block_tokens
+        Length of a whole block, which most prompts have.
     new_tokens
         Most tokens per prompt.
     decoding
         `method` "greedy", "beam" (with `beams`) or "nucleus" (with `top_p`, `temperature`).
     batch_prompts
-        Prompts decoded at once.
+        Whole blocks decoded at once.
     end
         End-of-text token; it is left out of the continuation.
     seed
@@ -112,7 +137,8 @@ def continue_prompts(
     list of list of int
         In the order of `prompts`.
     """
-    batches = batches_of_prompts([len(prompt) for prompt in prompts], batch_prompts)
+    lengths = [len(prompt) for prompt in prompts]
+    batches = batches_of_prompts(lengths, batch_prompts, block_tokens=block_tokens, new_tokens=new_tokens)
     written = 0
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
@@ -201,7 +227,9 @@ def write_articles(
         article_prompts(title, body, block_tokens)
         for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
     ]
-    continuations = iter(continue_prompts(model, [p for prompts in per_article for p in prompts], **options))
+    continuations = iter(
+        continue_prompts(model, [p for prompts in per_article for p in prompts], block_tokens=block_tokens, **options)
+    )
     written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
     return pa.table(
         {
@@ -266,8 +294,11 @@ def generate_articles(
                 f"generation.new_tokens exceed the model's {context} positions: lower generation.new_tokens or mend "
                 "the article in the corpus."
             )
-    # Beams multiply what a prompt takes, and a nucleus's draws go by the batch.
+    # Beams are rows of their own, and a nucleus's draws go by the batch.
     memory = device_memory(language_model.device) if decoding["method"] == "greedy" else None
+    at_once = generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory)
+    if generation["batch_prompts"] is None and decoding["method"] == "beam":
+        at_once = max(1, at_once // decoding["beams"])
     checkpoint = Checkpoint(**(state or {}))
     table = write_articles(
         language_model,
@@ -275,7 +306,7 @@ def generate_articles(
         articles,
         block_tokens=generation["block_tokens"],
         new_tokens=generation["new_tokens"],
-        batch_prompts=generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory),
+        batch_prompts=at_once,
         decoding=decoding,
         end=end_token(language_model),
         seed=seed,

@@ -86,7 +86,7 @@ def losses(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) ->
 
 
 def likeliest(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Find the token with the largest logit for each row, the first of equal ones.
+    """Find the token with the largest logit for each row; on a CPU the first of equal ones.
 
     Parameters
     ----------

@@ -208,6 +208,10 @@ class Decoding(Section):
     temperature: float = Field(1.0, gt=0, description="Temperature, for `nucleus`.")
 
 
+#: Whole blocks decoded at once where neither the config nor a GPU's memory tells.
+PROMPTS_AT_ONCE = 256
+
+
 class Generation(Section):
     """How a synthetic article is written (paper, section 3.3)."""
 
@@ -216,8 +220,8 @@ class Generation(Section):
     batch_prompts: int | None = Field(
         None,
         ge=1,
-        description="Prompts decoded at once. Changes speed and memory, and what `nucleus` draws. null: 256, and more "
-        "for greedy decoding on a GPU, as many as a quarter of its memory holds.",
+        description="Prompts decoded at once, longer ones fewer. Changes speed and memory, and what `nucleus` draws. "
+        "null: 256, divided by the beams, and for greedy decoding on a GPU as many as a quarter of its memory holds.",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.models import check_model_folder, count_parameters
+from bias_amplification.artifacts.models import Shape, check_model_folder, count_parameters, read_shape
 
 
 def write_safetensors(path: Path, header: object, data: bytes) -> None:
@@ -53,6 +53,29 @@ def test_no_folder(folder: Path) -> None:
     message = _fault(folder / "none")
     assert "is no folder" in message
     assert "quality.detector.path" in message
+
+
+@pytest.mark.parametrize(
+    ("named", "shape"),
+    [
+        ({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4}, Shape(2, 8, 4)),
+        ({"n_layer": 3, "n_embd": 6, "n_head": 2, "n_ctx": 9}, Shape(3, 6, 2)),
+        ({"n_layers": 3, "dim": 6, "n_heads": 2}, Shape(3, 6, 2)),
+        ({"text_config": {"num_layers": 3, "hidden_size": 6, "num_heads": 2}}, Shape(3, 6, 2)),
+        ({"num_hidden_layers": 2}, None),
+    ],
+)
+def test_the_shape_that_a_config_tells(folder: Path, named: dict, shape: Shape | None) -> None:
+    (folder / "config.json").write_text(json.dumps(named))
+
+    assert read_shape(folder) == shape
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_a_config_that_is_none(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+
+    assert "config.json is no JSON object" in _fault(folder)
 
 
 def test_no_config(folder: Path) -> None:

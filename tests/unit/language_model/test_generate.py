@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import GPT2Config
+from transformers import GPT2Config, Qwen3Config
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
@@ -25,7 +25,7 @@ from bias_amplification.language_model.texts import article_prompts, encode
 
 END = 0
 GREEDY = {"method": "greedy"}
-OPTIONS = {"new_tokens": 12, "batch_prompts": 4, "end": END, "seed": 1}
+OPTIONS = {"block_tokens": 9, "new_tokens": 12, "batch_prompts": 4, "end": END, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -114,22 +114,35 @@ def test_a_narrow_nucleus_is_greedy(writer: SimpleNamespace) -> None:
     assert continue_prompts(writer.model, writer.prompts, decoding=decoding, **OPTIONS) == one_by_one(writer)
 
 
-@given(lengths=st.lists(st.integers(0, 70), max_size=50), size=st.integers(1, 20))
+@given(lengths=st.lists(st.integers(0, 150), max_size=50), size=st.integers(1, 20))
 def test_prompt_batches_are_a_partition(lengths: list[int], size: int) -> None:
-    batches = batches_of_prompts(lengths, size)
+    batches = batches_of_prompts(lengths, size, block_tokens=64, new_tokens=64)
 
     assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
     assert all(1 <= len(batch) <= size for batch in batches)
-    for batch in batches:
-        assert lengths[batch[0]] == max(lengths[i] for i in batch)
-    # Whole blocks, the longest, are decoded without padding.
-    longest = max(lengths, default=0)
-    assert all(len({lengths[i] for i in batch}) == 1 for batch in batches if lengths[batch[0]] == longest)
+    widths = [max(lengths[i] for i in batch) for batch in batches]
+    assert widths == [lengths[batch[0]] for batch in batches] == sorted(widths, reverse=True)
+    # Whole blocks are decoded without padding.
+    assert all({lengths[i] for i in batch} == {64} for batch in batches if 64 in [lengths[i] for i in batch])
+    # A batch takes no more room than one of whole blocks, unless it is a single prompt.
+    assert all(len(batch) == 1 or len(batch) * (w + 64) <= size * 128 for batch, w in zip(batches, widths, strict=True))
+
+
+def test_long_titles_pull_no_short_prompts_along() -> None:
+    """Two titles of 900 tokens among prompts of many lengths below a block."""
+    lengths = [900, 5, 910, *range(1, 64)]
+
+    batches = batches_of_prompts(lengths, 256, block_tokens=64, new_tokens=64)
+
+    assert [[lengths[i] for i in batch] for batch in batches] == [[910, 900], [*range(63, 5, -1), 5, *range(5, 0, -1)]]
+    # Many of them share a batch only as far as its memory goes: 64 * 128 places.
+    many = batches_of_prompts([900] * 20, 64, block_tokens=64, new_tokens=64)
+    assert [len(batch) for batch in many] == [8, 8, 4]
 
 
 def test_one_article_per_article_in_order(writer: SimpleNamespace) -> None:
     table = write_articles(
-        writer.model, writer.tokenizer, writer.articles, block_tokens=8, decoding=GREEDY, **OPTIONS
+        writer.model, writer.tokenizer, writer.articles, decoding=GREEDY, **OPTIONS | {"block_tokens": 8}
     ).to_pylist()
 
     for row, article in zip(table, writer.articles.to_pylist(), strict=True):
@@ -149,7 +162,7 @@ def test_empty_titles_and_bodies(writer: SimpleNamespace, title: str, body: str,
         article = article.set_column(article.schema.get_field_index(name), ARTICLES.field(name), [values])
 
     (row,) = write_articles(
-        writer.model, writer.tokenizer, article, block_tokens=64, decoding=GREEDY, **OPTIONS
+        writer.model, writer.tokenizer, article, decoding=GREEDY, **OPTIONS | {"block_tokens": 64}
     ).to_pylist()
 
     assert (row["prompts"], row["title"]) == (prompts, title)
@@ -176,9 +189,16 @@ def test_a_gpu_decodes_as_many_at_once_as_a_quarter_of_its_memory_holds() -> Non
     gpt2 = GPT2Config()
     assert prompts_at_once(gpt2, 128, None) == 256
     assert prompts_at_once(gpt2, 128, 80 * 10**9) == 1024
-    assert prompts_at_once(gpt2, 128, 4 * 10**9) == 256
+    assert prompts_at_once(gpt2, 128, 4 * 10**9) == 64
+    assert prompts_at_once(gpt2, 128, 10**8) == 32
     small = GPT2Config(n_embd=96, n_layer=3, n_head=3, vocab_size=2048)
     assert prompts_at_once(small, 128, 80 * 10**9) == 8192
+    # Qwen3 0.6B's heads are wider together than the model, and its keys and values are of half as many.
+    options = {"num_hidden_layers": 28, "hidden_size": 1024, "num_attention_heads": 16, "vocab_size": 151_936}
+    kept = 2 * 28 * 128 * 8 * 128
+    passing = 3 * 128 * 4 * 1024 + 2 * 151_936
+    qwen = Qwen3Config(**options, num_key_value_heads=8, head_dim=128)
+    assert prompts_at_once(qwen, 128, 4 * 4 * 600 * (kept + passing)) == 512
 
 
 def test_the_device_decides_where_the_config_does_not(base: SimpleNamespace, tmp_path: Path, monkeypatch) -> None:
@@ -186,7 +206,9 @@ def test_the_device_decides_where_the_config_does_not(base: SimpleNamespace, tmp
     sizes = []
     monkeypatch.setattr(module, "device_memory", lambda device: 10**9)
     monkeypatch.setattr(
-        module, "batches_of_prompts", lambda lengths, size: sizes.append(size) or batches_of_prompts(lengths, size)
+        module,
+        "batches_of_prompts",
+        lambda lengths, size, **rest: sizes.append(size) or batches_of_prompts(lengths, size, **rest),
     )
     one = generate(base, tmp_path / "one.parquet")
     two = generate(base, tmp_path / "two.parquet", batch_prompts=None)

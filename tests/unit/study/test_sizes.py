@@ -1,0 +1,92 @@
+"""How large models are and what computing with them holds."""
+
+import json
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.study.sizes import activation_bytes, encoder_bytes, model_bytes
+
+
+def test_a_pretrained_model_has_the_size_that_is_told(make_study):
+    study = make_study()
+    size = study.base_model.pretraining
+    sizes = {name: getattr(size, name) for name in ("layers", "width", "heads", "context")}
+    model = new_model(**sizes, vocabulary=size.vocabulary, end=0, seed=0)
+
+    assert model_bytes(study) == 4 * sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_model_in_half_precision_is_counted_as_it_will_be_written(make_study, tmp_path):
+    folder = tmp_path / "half"
+    model = new_model(layers=1, width=16, heads=2, context=32, vocabulary=300, end=0, seed=0)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    model.to(torch.float16).save_pretrained(folder)
+
+    assert model_bytes(make_study(base_model={"source": "folder", "path": str(folder)})) == 4 * count
+
+
+def save_gpt2(folder, **shape):
+    config = GPT2Config(vocab_size=300, n_positions=128, bos_token_id=0, eos_token_id=0, **shape)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return {"source": "folder", "path": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens", "expected"),
+    [
+        # As measured for GPT-2 124M (docs/speed.md); and a small one's arithmetic.
+        ({"n_layer": 12, "n_embd": 768, "n_head": 12}, 512, 42),
+        ({"n_layer": 12, "n_embd": 768, "n_head": 12}, 1024, 66),
+        ({"n_layer": 2, "n_embd": 48, "n_head": 3}, 64, 30),
+    ],
+)
+def test_a_step_of_training_keeps_what_the_models_shape_makes(make_study, tmp_path, shape, tokens, expected):
+    (tmp_path / "config.json").write_text(json.dumps(shape))
+    (tmp_path / "model.safetensors").touch()
+    study = make_study(
+        base_model={"source": "folder", "path": str(tmp_path)}, finetuning={"max_tokens": tokens, "batch_size": 8}
+    )
+
+    assert activation_bytes(study, "train") == 4 * shape["n_layer"] * shape["n_embd"] * 8 * tokens * expected
+
+
+def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
+    """GPT-2 124M with 256 prompts of 64 and 64 tokens: 2,416 MB, and with beams about what transformers copies."""
+    (tmp_path / "config.json").write_text(json.dumps({"n_layer": 12, "n_embd": 768, "n_head": 12}))
+    base = {"source": "folder", "path": str(tmp_path)}
+    rounds = [{"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}]
+    beams = [rounds[0] | {"decoding": {"method": "beam", "beams": 5}}]
+
+    def kept(rounds, **generation):
+        return activation_bytes(make_study(base_model=base, rounds=rounds, generation=generation), "generate")
+
+    assert kept(rounds) == 256 * 128 * 12 * 768 * 2 * 4
+    assert kept(rounds, batch_prompts=32) == kept(rounds) / 8
+    # 51 prompts of five beams.
+    assert kept(beams) == kept(rounds) * 255 / 256 * 2 + 5 * 4 * 255 * 50_257
+
+
+def test_the_largest_encoder_counts(make_study, tmp_path):
+    small = {"name": "small", "layers": 2, "width": 64, "vocabulary": 2000}
+    hub = {"name": "hub", "source": "hub", "hub_id": "a/b", "revision": "0" * 40}
+    folder = {"name": "folder", **save_gpt2(tmp_path / "model", n_layer=1, n_embd=1024, n_head=2)}
+
+    def size(*candidates):
+        smallest = {"detector": {"layers": 1, "width": 32, "vocabulary": 300}}
+        return encoder_bytes(make_study(classifier={"candidates": list(candidates)}, quality=smallest))
+
+    assert size(small) == 4 * (2 * 12 * 64**2 + 2000 * 64)
+    assert size(small, hub) == 500_000_000
+    assert size(small, folder) == 4 * (1024 * (300 + 128) + 12 * 1024**2 + 13 * 1024 + 2 * 1024)
+
+
+def test_only_encoders_that_are_trained_keep_activations(make_study):
+    ready = {"name": "ready", "train": False, "source": "hub", "hub_id": "a/b", "revision": "0" * 40}
+    detector = {"detector": {"source": "hub", "hub_id": "a/b", "revision": "0" * 40}}
+
+    assert activation_bytes(make_study(classifier={"candidates": [ready]}, quality=detector), "train_encoder") == 0
+    trained = activation_bytes(make_study(classifier={"candidates": [ready]}), "train_encoder")
+    assert trained == 4 * 2 * 32 * 64 * (30 * 64 + 3 * 2 * 64)

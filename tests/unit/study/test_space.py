@@ -1,0 +1,94 @@
+"""What a study takes on disk."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.study import Plan
+from bias_amplification.study.plan import Version
+from bias_amplification.study.space import check_space, space, trainings_at_once
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
+def test_space_follows_from_the_weights_that_stay(make_study, weights, kept):
+    plan = Plan(make_study(storage={"weights": weights}))
+
+    found = space(plan)
+
+    assert (found.versions, found.kept) == (66, kept)
+    assert found.total == (kept + 1) * found.model + 66 * 500_000
+    assert str(found).startswith("Disk: 66 model versions of ")
+    assert plan.keeps_weights(Version("balanced_synthetic", 10)) == (weights in ("all", 5, 10, 1))
+
+
+def test_too_little_space_is_told_before_anything_runs(make_study, tmp_path, monkeypatch):
+    plan = Plan(make_study())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+
+    with pytest.raises(StudyError, match=r"will write about .* where 1 MB are free: make room, .* storage.weights"):
+        check_space(plan)
+    # A page from before says nothing of what is missing now.
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "index.html").touch()
+    with pytest.raises(StudyError, match="will write about"):
+        check_space(plan)
+
+
+def finish(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.safetensors", "articles.parquet", "perplexity.parquet", "neurons.parquet"):
+        (folder / name).touch()
+
+
+def test_a_study_with_one_version_missing_needs_little_more(make_study, tmp_path, monkeypatch):
+    plan = Plan(make_study())
+    folders = [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]
+    for folder in folders[:-1]:
+        finish(folder)
+
+    found = space(plan, trainings=6)
+
+    # Its weights, its tables, and the state of its training while a new one replaces it.
+    assert found.left == (1 + 6) * found.model + 500_000
+    finish(folders[-1])
+    assert space(plan, trainings=6).left == 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert check_space(plan).free == 0
+
+
+@pytest.mark.parametrize(("weights", "each"), [("all", 6), ("none", 6 + 2), (5, 6 + 2)])
+def test_every_round_that_runs_has_a_state_and_passes_weights_on(make_study, tmp_path, weights, each):
+    plan = Plan(make_study(storage={"weights": weights}))
+    kept = sum(map(plan.keeps_weights, plan.versions()))
+
+    found = space(plan, trainings=100)
+
+    assert found.left == (kept + 1 + 6 * each) * found.model + 66 * 500_000
+    assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + 66 * 500_000
+    state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(bytes(1000))
+    # Replaced between the listing and the look at it, by a job that outlives its run.
+    state.with_name("gone.safetensors").symlink_to(tmp_path / "nothing")
+    assert space(plan, trainings=100).left == found.left - 1000
+
+
+def test_weights_that_are_gone_are_not_missed(make_study, tmp_path):
+    plan = Plan(make_study(storage={"weights": "none"}))
+    for folder in [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]:
+        finish(folder)
+    for version in plan.versions():
+        (tmp_path / "results" / version.folder / "model.safetensors").unlink()
+
+    assert space(plan, trainings=6).left == 0
+
+
+def test_trainings_side_by_side_follow_from_cores_gpus_and_rounds(make_study):
+    on_cpu = Plan(make_study(compute={"device": "cpu", "threads": 2}))
+    on_gpu = Plan(make_study(compute={"device": "cuda", "gpus": 2}))
+
+    assert [trainings_at_once(on_cpu, cores, 1) for cores in (1, 2, 8)] == [1, 1, 4]
+    assert [trainings_at_once(on_gpu, 8, gpus) for gpus in (1, 2, 8, None)] == [1, 1, 4, 8]
+    assert trainings_at_once(on_gpu, None, 1) == 6
