@@ -11,6 +11,8 @@ process cannot be reached, jobs load what they need themselves.
 
 import contextlib
 import fcntl
+import gc
+import importlib
 import os
 import pickle
 import signal
@@ -37,19 +39,32 @@ _PATIENCE = 120
 #: Between the request to end and the end of a job whose Snakemake is gone.
 SECONDS_TO_SAVE = 10
 
-#: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU.
+#: What is loaded before forking: what most jobs need, and nothing that starts threads or touches a GPU. Pandas is among
+#: it because pyarrow loads it when it reads the first table.
 PRELOAD = (
     "numpy",
+    "pandas",
     "pyarrow.parquet",
+    "pyarrow.dataset",
     "torch",
     "tokenizers",
     "transformers.models.gpt2.modeling_gpt2",
+    "transformers.models.modernbert.modeling_modernbert",
     "bias_amplification.language_model.finetune",
     "bias_amplification.language_model.generate",
     "bias_amplification.language_model.perplexity",
     "bias_amplification.measures.leaning",
     "bias_amplification.measures.quality",
     "bias_amplification.neurons.extract",
+)
+
+#: What is loaded while the first job runs, for the figures and statistics at a study's end.
+LATER = (
+    "scipy.stats",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
 )
 
 
@@ -118,7 +133,7 @@ def _connect(folder: Path, *, start: bool) -> socket.socket:
             return _dial(folder)
         log = (folder / "log").open("w")
         server = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, ",".join(PRELOAD), *sys.path],
+            [sys.executable, "-c", _COMMAND, ",".join(PRELOAD), ",".join(LATER), *sys.path],
             env={**os.environ, **QUIET},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -134,7 +149,8 @@ def _connect(folder: Path, *, start: bool) -> socket.socket:
 
 
 _COMMAND = (
-    "import sys; sys.path[:] = sys.argv[2:]; from bias_amplification import warm; warm.serve(sys.argv[1].split(','))"
+    "import sys; sys.path[:] = sys.argv[3:]; from bias_amplification import warm; "
+    "warm.serve(*(names.split(',') for names in sys.argv[1:3]))"
 )
 
 
@@ -148,17 +164,19 @@ def _dial(folder: Path) -> socket.socket:
     return connection
 
 
-def serve(modules: Sequence[str]) -> None:
-    """Load modules and fork for each connection until the scheduler has gone."""
-    import gc
-    import importlib
+def serve(modules: Sequence[str], later: Sequence[str] = ()) -> None:
+    """Load modules and fork for each connection until the scheduler has gone.
 
+    Parameters
+    ----------
+    modules
+        Loaded before the first fork.
+    later
+        Loaded after it; a job that comes meanwhile waits.
+    """
     folder = Path(os.environ.pop(VARIABLE))
     head = int(folder.name.rsplit("-", 1)[1])
-    for name in modules:
-        importlib.import_module(name)
-    # What is loaded stays for good: keep the collector from copying its pages into every fork.
-    gc.freeze()
+    _load(modules)
     with contextlib.suppress(FileNotFoundError):
         (folder / "socket").unlink()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -172,6 +190,11 @@ def serve(modules: Sequence[str]) -> None:
                     listener.close()
                     _work(connection)
                 connection.close()
+                if later:
+                    # A job that needs what is missing says so itself.
+                    with contextlib.suppress(ImportError):
+                        _load(later)
+                    later = ()
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -179,6 +202,13 @@ def serve(modules: Sequence[str]) -> None:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+def _load(modules: Sequence[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)
+    # What is loaded stays for good: keep the collector from copying its pages into every fork.
+    gc.freeze()
 
 
 def _work(connection: socket.socket) -> None:

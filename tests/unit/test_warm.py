@@ -31,11 +31,14 @@ def linger(out):
     Path(out).write_text(str(os.getpid()))
     time.sleep(60)
 
+def loaded(out):
+    Path(out).write_text(str([name for name in ("warm_probe", "warm_later") if name in sys.modules]))
+
 def crash():
     os.kill(os.getpid(), 9)
 
 room = types.ModuleType("bias_amplification.probe")
-room.tell, room.refuse, room.linger, room.crash = tell, refuse, linger, crash
+room.tell, room.refuse, room.linger, room.loaded, room.crash = tell, refuse, linger, loaded, crash
 sys.modules["bias_amplification.probe"] = room
 """
 
@@ -70,7 +73,9 @@ def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess
         (tmp_path / "warm_probe.py").write_text(PROBE)
         monkeypatch.setattr(tempfile, "tempdir", short)
         monkeypatch.syspath_prepend(str(tmp_path))
+        (tmp_path / "warm_later.py").touch()
         monkeypatch.setattr(warm, "PRELOAD", ("warm_probe",))
+        monkeypatch.setattr(warm, "LATER", ("warm_later", "no_such_library"))
         monkeypatch.setenv(warm.VARIABLE, "to be set")
         warm.announce(process.pid)
         yield process
@@ -101,6 +106,31 @@ def test_jobs_run_in_forks_of_one_process(
     # A job's own children do not ask for forks of forks.
     assert {variable for *_, variable in told} == {"None"}
     assert (tmp_path / "job.log").read_text().startswith("done in ")
+
+
+def test_some_libraries_are_loaded_after_the_first_job(head: subprocess.Popen, tmp_path: Path) -> None:
+    told = []
+    for out in (tmp_path / "one", tmp_path / "two"):
+        assert warm.run(Task("probe:loaded", {"out": str(out)}, str(tmp_path / "job.log"))) == 0
+        told.append(out.read_text())
+
+    assert told == ["['warm_probe']", "['warm_probe', 'warm_later']"]
+
+
+def test_what_is_loaded_for_jobs_exists() -> None:
+    """And spares them loading it: a table is read, and a figure drawn, without another import of these libraries."""
+    code = (
+        f"import importlib, sys; [importlib.import_module(name) for name in {warm.PRELOAD + warm.LATER}]; "
+        "known = set(sys.modules); import io, pyarrow as pa, pyarrow.parquet as pq; pool = io.BytesIO(); "
+        "pq.write_table(pa.table({'a': [1]}), pool); pq.read_table(pool); "
+        "from matplotlib.figure import Figure; figure = Figure(); figure.subplots().plot([1, 2]); "
+        "[figure.savefig(io.BytesIO(), format=kind) for kind in ('png', 'pdf', 'svg')]; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - known}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    assert not {"pandas", "pyarrow", "matplotlib", "fontTools", "scipy"} & set(found.stdout.split())
 
 
 def test_a_users_fault_comes_back_as_status_1(head: subprocess.Popen, tmp_path: Path) -> None:
