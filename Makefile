@@ -1,10 +1,10 @@
-# Verbs: study, resume, unlock, test, test-slurm, format, docs. Each makes the environment that it needs.
+# Verbs: study, resume, unlock, test, test-slurm, format, docs, benchmark. Each makes the environment that it needs.
 PYTHON ?= python3
 ENVIRONMENT ?= .venv
 BIN = $(ENVIRONMENT)/bin
 CORES ?= all
 
-.PHONY: study resume unlock test test-slurm lint format docs lock environment
+.PHONY: study resume unlock test test-slurm lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
 study: environment  ## run the embedded study: every table and figure, from nothing
@@ -47,6 +47,14 @@ format: environment
 
 docs: environment  ## remake the config's schema and table of keys from the settings
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
+
+benchmark: environment  ## the comparisons of docs/speed.md, with TOKENIZER=folder and, if you like, ARTICLES=table.parquet
+	@test -n "$(TOKENIZER)" || { echo "Give a folder with GPT-2's tokenizer.json: make benchmark TOKENIZER=folder"; exit 1; }
+	for name in writing finetuning classification chain; do \
+		PYTHONPATH=src $(BIN)/python benchmarks/$$name.py --tokenizer $(TOKENIZER) $(if $(ARTICLES),--articles $(ARTICLES)) \
+			$(ARGUMENTS) || exit 1; \
+	done
+	PYTHONPATH=src $(BIN)/python benchmarks/neuron_statistics.py $(ARGUMENTS)
 
 lock:  ## pin the newest versions that go together (needs pip-tools)
 	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

@@ -124,7 +124,7 @@ def permute_apart(rounds: int, layers: int, width: int, number: int) -> dict[str
 def main() -> None:
     """Run all measurements and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks"))
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--permute", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

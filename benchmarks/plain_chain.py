@@ -44,7 +44,7 @@ def finetune(
         per_device_train_batch_size=recipe["batch_size"],
         learning_rate=recipe["learning_rate"],
         weight_decay=recipe["weight_decay"],
-        bf16=DEVICE == "cuda" and torch.cuda.is_bf16_supported(),
+        bf16=DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
         save_strategy="no",
         logging_strategy="no",
         report_to=[],

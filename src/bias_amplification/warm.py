@@ -53,6 +53,7 @@ PRELOAD = (
     "bias_amplification.language_model.finetune",
     "bias_amplification.language_model.generate",
     "bias_amplification.language_model.perplexity",
+    "bias_amplification.language_model.pretrain",
     "bias_amplification.measures.leaning",
     "bias_amplification.measures.quality",
     "bias_amplification.neurons.extract",

@@ -1,10 +1,11 @@
-"""The benchmark of the whole chain compares like with like: both sides make the same of the same articles."""
+"""Benchmarks compare like with like: all sides make the same of the same input."""
 
 import importlib
 import sys
 from pathlib import Path
 
 import pytest
+from transformers import GPT2Config
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES
@@ -15,15 +16,70 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def chain(monkeypatch):
+def benchmark(monkeypatch):
+    """A function that imports one of the benchmarks."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    module = importlib.import_module("chain")
+    known = set(sys.modules)
+    yield importlib.import_module
+    for name in {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - known:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def small(benchmark, monkeypatch):
+    """GPT-2 of two small blocks in the place of GPT-2 124M."""
+    common = benchmark("common")
+    tiny = GPT2Config(n_embd=48, n_layer=2, n_head=3)
+    monkeypatch.setattr(common, "GPT2Config", lambda: tiny)
+
+
+def test_writing_is_compared_on_the_same_prompts(small, benchmark):
+    writing, common = benchmark("writing"), benchmark("common")
+    prompts = common.whole_blocks(*common.read_articles(None, None, 40), 40)
+
+    lines = writing.compare(prompts, 3, 1, None, engines=True)
+
+    rows = [line for line in lines if line.startswith("| ") and " of 3 |" in line]
+    assert all(line.endswith("| 3 of 3 |") for line in rows), lines
+    assert {"`generate`, one prompt at a time", "`generate`, 32 at a time", "ours, 32 at a time"} <= {
+        line.split(" | ")[0].strip("| ") for line in rows
+    }
+    assert any("`generate` with a static cache" in line for line in lines)
+
+
+def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark):
+    """The first batch is the same for all but the order; what is learned from one epoch is nearly the same."""
+    finetuning, common = benchmark("finetuning"), benchmark("common")
+    titles, bodies = common.read_articles(None, None, 8)
+    examples = [(title + body)[:64] for title, body in zip(titles, bodies, strict=True)]
+    finetuning.MOST = 64
+
+    losses = [way(examples) for way in (finetuning.with_trainer, finetuning.with_bare_loop, finetuning.with_ours)]
+
+    assert [len(one) for one in losses] == [1, 1, 1]
+    # GPT-2's dropout differs between them.
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3) == pytest.approx(losses[2], rel=5e-3)
+
+
+def test_classifying_is_compared_with_one_text_at_a_time(benchmark, tmp_path):
+    classification, rehearsal = benchmark("classification"), benchmark("rehearsal")
+    texts = classification.read_texts(None, 6)
+    save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
+    rehearsal.make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+
+    rows = classification.compare(tmp_path / "models" / "roberta-base", texts, 1, 2048)[-3:]
+
+    assert [row.split(" | ")[0].strip("| ") for row in rows][2] == "ours"
+    assert all(float(row.split(" | ")[-1].strip("| ")) < 1e-6 for row in rows)
+
+
+@pytest.fixture
+def chain(benchmark, monkeypatch):
+    module = benchmark("chain")
     # Long enough to be wrong, short enough to wait for.
     monkeypatch.setattr(module, "NEW", 8)
     monkeypatch.setattr(module, "GENERATIONS", 2)
-    yield module
-    for name in ("chain", "plain_chain", "rehearsal"):
-        sys.modules.pop(name, None)
+    return module
 
 
 def test_a_plain_script_and_ours_write_and_measure_the_same(chain, tmp_path):
@@ -41,5 +97,5 @@ def test_a_plain_script_and_ours_write_and_measure_the_same(chain, tmp_path):
         for number in range(2)
     )
     assert first != second and all(first.to_pylist())
-    text = chain.report(took, agreed, 2, 2)
+    text = "\n".join(chain.report(took, agreed, 2, 2))
     assert "| all |" in text and "articles 4, labels 4, quality 4." in text

@@ -1,0 +1,133 @@
+"""What the benchmarks share: time, tables, the machine's own limits, GPT-2 124M's shape and what it reads."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# Before PyTorch counts the GPUs: transformers' Trainer would use all there are, and the other sides one.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+import numpy as np
+import torch
+import transformers
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from bias_amplification.language_model.load import fuse_activations, load_tokenizer
+from bias_amplification.language_model.texts import article_prompts, encode
+
+BLOCK, NEW, MOST, END = 64, 64, 512, 50256
+#: Numbers of GPT-2 124M: in the matrices of its blocks, which every token passes, and in its head.
+BODY, HEAD = 12 * 12 * 768**2, 50257 * 768
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+#: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
+BFLOAT16 = DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def here() -> str:
+    """Tell the machine and the libraries."""
+    where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    return f"{where}, {platform.machine()}, PyTorch {torch.__version__}, transformers {transformers.__version__}"
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call, the GPU's work included."""
+    start = time.perf_counter()
+    call()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
+    """Median and range."""
+    if len(values) == 1:
+        return form.format(values[0])
+    return f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+def times(one: Sequence[float], other: Sequence[float]) -> float:
+    """Median ratio of two sides that took turns."""
+    return statistics.median([a / b for a, b in zip(one, other, strict=True)])
+
+
+def in_turn(ways: dict[str, Callable[[], object]], repeats: int) -> tuple[dict[str, list[float]], dict[str, object]]:
+    """Time every way once in each round; return seconds, and what each way gave last."""
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, object] = {}
+    for _ in range(repeats):
+        for name, way in ways.items():
+
+            def call(name: str = name, way: Callable[[], object] = way) -> None:
+                found[name] = way()
+
+            took[name].append(seconds(call))
+            print(f"{name}: {took[name][-1]:.1f} s", flush=True)
+    return took, found
+
+
+def write_report(lines: Sequence[str], out: Path, name: str) -> None:
+    """Print a table and keep it as Markdown."""
+    text = "\n".join([*lines, ""])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text, flush=True)
+
+
+def new_gpt2(*, fused: bool) -> GPT2LMHeadModel:
+    """GPT-2 124M with random weights, the same each time; with the activation that the workflow puts in, or its own."""
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config())
+    if fused:
+        fuse_activations(model)
+    return model.to(DEVICE)
+
+
+def read_articles(table: Path | None, tokenizer: Path | None, number: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the tokens of so many titles and bodies: of a table, or random ones of a news corpus's lengths."""
+    generator = np.random.default_rng(0)
+    if table is None or tokenizer is None:
+        lengths = generator.lognormal(np.log(1050), 0.6, number).astype(int).clip(40)
+        return (
+            [generator.integers(0, END, 14).tolist() for _ in lengths],
+            [generator.integers(0, END, length).tolist() for length in lengths],
+        )
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
+    chosen = [rows[i] for i in generator.permutation(len(rows))[:number]]
+    words = load_tokenizer(tokenizer)
+    return tuple(encode(words, [row[name] or "" for row in chosen]) for name in ("title", "body"))
+
+
+def whole_blocks(titles: list[list[int]], bodies: list[list[int]], number: int) -> list[list[int]]:
+    """Return so many prompts of a whole block; fewer if there are fewer."""
+    prompts = [p for title, body in zip(titles, bodies, strict=True) for p in article_prompts(title, body, BLOCK)]
+    return [prompt for prompt in prompts if len(prompt) == BLOCK][:number]
+
+
+def product_rate(rows: int, dtype: torch.dtype = torch.float32) -> float:
+    """Measured floating-point operations a second of GPT-2's own products with so many rows, weighted by their cost."""
+    operations, took = 0, 0.0
+    for inputs, outputs in ((768, 2304), (768, 768), (768, 3072), (3072, 768)):
+        left = torch.randn(rows, inputs, device=DEVICE, dtype=dtype)
+        right = torch.randn(inputs, outputs, device=DEVICE, dtype=dtype)
+        repeats = max(1, round(1e10 / (2 * rows * inputs * outputs)))
+
+        def multiply(left: torch.Tensor = left, right: torch.Tensor = right, repeats: int = repeats) -> None:
+            for _ in range(repeats):
+                left @ right
+
+        multiply()
+        took += min(seconds(multiply) for _ in range(3)) / repeats
+        operations += 2 * rows * inputs * outputs
+    return operations / took
+
+
+def memory_rate() -> float:
+    """Measured bytes a second that are read: the sum of half a gigabyte, which no cache holds."""
+    numbers = torch.ones(2**27, device=DEVICE)
+    numbers.sum()
+    return 4 * len(numbers) / min(seconds(numbers.sum) for _ in range(5))

@@ -1,0 +1,146 @@
+"""Time one epoch at GPT-2 124M's size: ours, Trainer padded to 512, a bare loop, and what the machine's products allow.
+
+    PYTHONPATH=src python benchmarks/finetuning.py [--articles TABLE --tokenizer FOLDER] [--out FOLDER]
+
+All sides run in this process, in alternation, each from the same random weights, on a GPU all under bfloat16 autocast.
+With a table (Parquet, columns title and body) and a tokenizer, examples are cut from its articles; without, they are
+random tokens with lengths like a news corpus's. Nothing else should run on the machine meanwhile. The result is a
+Markdown table of medians and ranges.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import torch
+from common import (
+    BFLOAT16,
+    BODY,
+    DEVICE,
+    END,
+    HEAD,
+    MOST,
+    here,
+    in_turn,
+    new_gpt2,
+    product_rate,
+    read_articles,
+    spread,
+    times,
+    write_report,
+)
+from transformers import Trainer, TrainingArguments
+
+from bias_amplification.language_model.device import autocast
+from bias_amplification.language_model.training import IGNORED, NextToken
+from bias_amplification.learning import Recipe, learn
+
+BATCH = 8
+RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=5e-5, weight_decay=0.01)
+
+Examples = list[list[int]]
+
+
+def with_trainer(examples: Examples) -> list[float]:
+    """One epoch with transformers' Trainer, every example padded to 512: the published recipe."""
+    rows = []
+    for example in examples:
+        rest = MOST - len(example)
+        rows.append(
+            {
+                "input_ids": example + [END] * rest,
+                "attention_mask": [1] * len(example) + [0] * rest,
+                "labels": example + [IGNORED] * rest,
+            }
+        )
+    arguments = TrainingArguments(
+        output_dir="unused", num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=5e-5,
+        weight_decay=0.01, bf16=BFLOAT16, save_strategy="no", report_to=[], logging_steps=1, disable_tqdm=True,
+    )  # fmt: skip
+    trainer = Trainer(model=new_gpt2(fused=False), args=arguments, train_dataset=rows)
+    trainer.train()
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def with_bare_loop(examples: Examples) -> list[float]:
+    """One epoch of the shortest loop there is: batches padded to 512, cross-entropy of all logits, fused AdamW."""
+    model = new_gpt2(fused=False).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
+    found = []
+    for start in range(0, len(examples), BATCH):
+        tokens = torch.full((BATCH, MOST), END, device=model.device)
+        following = torch.full((BATCH, MOST), IGNORED, device=model.device)
+        for row, example in enumerate(examples[start : start + BATCH]):
+            tokens[row, : len(example)] = torch.tensor(example)
+            following[row, : len(example) - 1] = torch.tensor(example[1:])
+        with autocast(BFLOAT16, DEVICE):
+            logits = model(input_ids=tokens, use_cache=False).logits
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=IGNORED)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        found.append(loss.detach())
+    return [float(loss) for loss in found]
+
+
+def with_ours(examples: Examples) -> list[float]:
+    """One epoch of our own training."""
+    steps = learn(new_gpt2(fused=True), NextToken(examples, END, 1), RECIPE, seed=1, bfloat16=BFLOAT16)
+    return [step.loss for step in steps]
+
+
+def operations(examples: Examples) -> float:
+    """Operations of the products of one epoch, forward and back, padding left out."""
+    return 6.0 * sum(len(example) - 1 for example in examples) * (BODY + HEAD)
+
+
+def compare(examples: Examples, repeats: int) -> list[str]:
+    """Rows of the table: seconds of one epoch of each way to train."""
+    ways = {
+        "Trainer, padded to 512": lambda: with_trainer(examples),
+        "bare loop, padded to 512": lambda: with_bare_loop(examples),
+        "ours": lambda: with_ours(examples),
+    }
+    if DEVICE == "cuda":
+        for way in ways.values():
+            way()
+    took, found = in_turn(ways, repeats)
+    rate = product_rate(4096, torch.bfloat16 if BFLOAT16 else torch.float32)
+    limit = operations(examples) / rate
+    lines = [
+        f"One epoch of {len(examples)} articles, {sum(map(len, examples)):,} tokens, batches of {BATCH}, "
+        f"{'bfloat16 autocast' if BFLOAT16 else 'float32'}, GPT-2's dropout; models made anew within the time.",
+        "",
+        "| | Seconds | Times ours | Share of the limit | Mean loss |",
+        "|---|---|---|---|---|",
+    ]
+    for name, values in took.items():
+        share = limit / statistics.median(values)
+        loss = statistics.mean(found[name])
+        lines.append(f"| {name} | {spread(values)} | {times(values, took['ours']):.2f} | {share:.0%} | {loss:.3f} |")
+    return [
+        *lines,
+        "",
+        f"Limit: {limit:.2f} s, from products of 4,096 rows at {rate / 1e9:,.0f} GFLOP/s.",
+    ]
+
+
+def main() -> None:
+    """Compare, and write finetuning.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--articles", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epoch", type=int, default=BATCH if DEVICE == "cpu" else 512, help="articles of an epoch")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.epoch)
+    examples = [(title + body)[:MOST] for title, body in zip(titles, bodies, strict=True)]
+    write_report(["# Fine-tuning", "", here(), "", *compare(examples, arguments.repeats)], arguments.out, "finetuning")
+
+
+if __name__ == "__main__":
+    main()

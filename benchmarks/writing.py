@@ -1,0 +1,248 @@
+"""Time writing at GPT-2 124M's size: ours, transformers' ways, other engines, and what the machine allows.
+
+    PYTHONPATH=src python benchmarks/writing.py [--articles TABLE --tokenizer FOLDER] [--engines] [--out FOLDER]
+
+All sides run in this process, in alternation, on a model of random weights: the arithmetic is that of a trained one.
+With a table (Parquet, columns title and body) and a tokenizer, prompts are cut from its articles; without, they are
+random tokens. Nothing else should run on the machine meanwhile. The result is a Markdown table of medians and ranges.
+"""
+
+import argparse
+import importlib.util
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from common import (
+    BLOCK,
+    BODY,
+    DEVICE,
+    END,
+    HEAD,
+    NEW,
+    here,
+    in_turn,
+    memory_rate,
+    new_gpt2,
+    product_rate,
+    read_articles,
+    spread,
+    times,
+    whole_blocks,
+    write_report,
+)
+from transformers import GenerationConfig, GPT2LMHeadModel
+
+from bias_amplification.language_model.decoding import decode_greedily
+from bias_amplification.language_model.device import device_memory
+from bias_amplification.language_model.generate import prompts_at_once
+from bias_amplification.language_model.load import load_tokenizer
+
+#: Batch sizes tried on either side; larger ones on a GPU.
+BATCHES = (32, 64, 128, 256) if DEVICE == "cpu" else (64, 128, 256, 512, 1024)
+ALONE = "`generate`, one prompt at a time"
+
+Rows = list[list[int]]
+
+
+def generate(model: GPT2LMHeadModel, prompts: Rows, batch: int, **options: str) -> Rows:
+    """transformers' own greedy decoding."""
+    found = []
+    for start in range(0, len(prompts), batch):
+        tokens = torch.tensor(prompts[start : start + batch], device=model.device)
+        with torch.inference_mode():
+            written = model.generate(
+                tokens,
+                attention_mask=torch.ones_like(tokens),
+                max_new_tokens=NEW,
+                do_sample=False,
+                use_cache=True,
+                eos_token_id=END,
+                pad_token_id=END,
+                **options,
+            )
+        found += torch.nn.functional.pad(written[:, BLOCK:], (0, NEW + BLOCK - written.shape[1]), value=END).tolist()
+    return found
+
+
+def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
+    """Our decoding of the same prompts."""
+    found = []
+    for start in range(0, len(prompts), batch):
+        tokens = torch.tensor(prompts[start : start + batch], device=model.device)
+        found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()
+    return found
+
+
+def with_continuous_batching(model: GPT2LMHeadModel, prompts: Rows) -> Rows:
+    """transformers' own scheduler of requests over a paged cache."""
+    config = GenerationConfig(max_new_tokens=NEW, do_sample=False, eos_token_id=END, pad_token_id=END)
+    found = list(model.generate_batch(inputs=prompts, generation_config=config, progress_bar=False).values())
+    if faults := [row.error for row in found if row.error]:
+        raise RuntimeError(faults[0])
+    if len(found) != len(prompts):
+        raise RuntimeError(f"{len(found)} of {len(prompts)} prompts came back")
+    return [row.generated_tokens + [END] * (NEW - len(row.generated_tokens)) for row in found]
+
+
+class CTranslate2:
+    """CTranslate2, if it is installed: conversion and loading, timed once, and decoding.
+
+    Parameters
+    ----------
+    model
+        Saved, converted and read again.
+    tokenizer
+        Its folder: CTranslate2 takes tokens by their names.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel, tokenizer: Path) -> None:
+        import ctranslate2
+
+        self.words = load_tokenizer(tokenizer)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(f"{folder}/model")
+            for file in tokenizer.glob("*.json"):
+                shutil.copy(file, f"{folder}/model")
+            start = time.perf_counter()
+            ctranslate2.converters.TransformersConverter(f"{folder}/model").convert(f"{folder}/converted")
+            on = {"device": "cuda"} if DEVICE == "cuda" else {"intra_threads": torch.get_num_threads()}
+            self.generator = ctranslate2.Generator(f"{folder}/converted", **on)
+            self.preparation = time.perf_counter() - start
+
+    def __call__(self, prompts: Rows, batch: int) -> Rows:
+        """Decode greedily."""
+        names = [[self.words.id_to_token(token) for token in prompt] for prompt in prompts]
+        results = self.generator.generate_batch(
+            names, max_batch_size=batch, max_length=NEW, beam_size=1, include_prompt_in_result=False, end_token=[END]
+        )
+        found = [row.sequences_ids[0][:NEW] for row in results]
+        return [row + [END] * (NEW - len(row)) for row in found]
+
+
+def other_engines(
+    plain: GPT2LMHeadModel, prompts: Rows, tokenizer: Path | None
+) -> tuple[dict[str, Callable[[], Rows]], list[str]]:
+    """What else decodes here, and what there is to say of it; an engine that fails is said to."""
+    notes: list[str] = []
+    candidates: dict[str, Callable[[Rows], Rows]] = {
+        f"`generate` with a static cache, {batch} at a time": lambda of, batch=batch: generate(
+            plain, of, batch, cache_implementation="static"
+        )
+        for batch in BATCHES[1:3]
+    }
+    candidates["`generate_batch` (continuous batching)"] = lambda of: with_continuous_batching(plain, of)
+    if tokenizer is not None and importlib.util.find_spec("ctranslate2"):
+        try:
+            engine = CTranslate2(plain, tokenizer)
+        except Exception as error:
+            notes.append(f"CTranslate2: cannot be made ready here ({_first_line(error)}).")
+        else:
+            notes.append(f"CTranslate2: {engine.preparation:.1f} s of conversion and loading for each generation.")
+            candidates |= {
+                f"CTranslate2, {batch} at a time": lambda of, batch=batch: engine(of, batch) for batch in BATCHES
+            }
+    ways = {}
+    # On a GPU the first call compiles for the shapes it meets, so that it must meet all of them.
+    some = prompts if DEVICE == "cuda" else prompts[:2]
+    for name, way in candidates.items():
+        try:
+            way(some)
+        except Exception as error:
+            notes.append(f"{name}: does not run here ({_first_line(error)}).")
+        else:
+            ways[name] = lambda way=way: way(prompts)
+    return ways, notes
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+
+
+def operations(prompts: int) -> float:
+    """Operations of the products that writing takes; of the prompt, only the last place needs the head."""
+    return 2.0 * prompts * (BODY * (BLOCK + NEW - 1) + HEAD * NEW)
+
+
+def bytes_read(prompts: int, batch: int) -> float:
+    """Bytes that writing reads at least: in each step the weights once, and of each row its keys and values."""
+    kept = 2 * 12 * 768 * sum(BLOCK + step for step in range(NEW))
+    return 4.0 * (-(-prompts // batch) * NEW * (BODY + HEAD) + prompts * kept)
+
+
+def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, engines: bool) -> list[str]:
+    """Rows of the table: tokens a second of each way to write."""
+    model, plain = new_gpt2(fused=True).eval(), new_gpt2(fused=False).eval()
+    few = prompts[:alone]
+    sizes = [size for size in BATCHES if size <= len(prompts)]
+    own = sorted(
+        {size for size in (*sizes[-2:], prompts_at_once(model.config, BLOCK + NEW, device_memory(model.device)))}
+    )
+    own = [size for size in own if size <= len(prompts)]
+    ways = {ALONE: lambda: generate(plain, few, 1)}
+    ways |= {f"`generate`, {size} at a time": lambda size=size: generate(plain, prompts, size) for size in sizes}
+    notes = []
+    if engines:
+        more, notes = other_engines(plain, prompts, tokenizer)
+        ways |= more
+    mine = {f"ours, {size} at a time": lambda size=size: ours(model, prompts, size) for size in own}
+    if DEVICE == "cuda":
+        for way in mine.values():
+            way()
+    took, found = in_turn(ways | mine, repeats)
+    rate, reading = product_rate(256), memory_rate()
+    counts = {name: len(few) if name == ALONE else len(prompts) for name in took}
+    speed = {name: [NEW * counts[name] / value for value in values] for name, values in took.items()}
+    best = max(mine, key=lambda name: statistics.median(speed[name]))
+    limit = NEW * rate / operations(1)
+    lines = [
+        f"{len(prompts)} prompts of {BLOCK} tokens ({len(few)} for one at a time), {NEW} new tokens each, greedy, "
+        "float32.",
+        "",
+        f"| | Tokens a second | Times slower than {best} | Share of the limit | Rows as from `generate` alone |",
+        "|---|---|---|---|---|",
+    ]
+    for name, values in speed.items():
+        share = statistics.median(values) / limit
+        alike = sum(a == b for a, b in zip(found[name], found[ALONE], strict=False))
+        lines.append(
+            f"| {name} | {spread(values, '{:.0f}')} | {times(speed[best], values):.2f} | {share:.0%} "
+            f"| {alike} of {len(few)} |"
+        )
+    widest = max(own)
+    bound = NEW * len(prompts) * reading / bytes_read(len(prompts), widest)
+    return [
+        *lines,
+        "",
+        f"Limit: {limit:.0f} tokens a second, from products of 256 rows at {rate / 1e9:.0f} GFLOP/s, "
+        f"{operations(1) / 1e9:.1f} GFLOP a prompt. Reading weights, keys and values at the {reading / 1e9:.1f} GB/s "
+        f"measured would allow {bound:,.0f} with {widest} at a time.",
+        *notes,
+    ]
+
+
+def main() -> None:
+    """Compare, and write writing.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--articles", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--together", type=int, default=128 if DEVICE == "cpu" else 2048, help="prompts of most sides")
+    parser.add_argument("--alone", type=int, default=4, help="prompts of the side that takes one at a time")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--engines", action="store_true", help="other engines too (CTranslate2 if it is installed)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.together)
+    prompts = whole_blocks(titles, bodies, arguments.together)
+    table = compare(prompts, arguments.alone, arguments.repeats, arguments.tokenizer, arguments.engines)
+    write_report(["# Writing", "", here(), "", *table], arguments.out, "writing")
+
+
+if __name__ == "__main__":
+    main()
