@@ -48,17 +48,20 @@ def test_writing_is_compared_on_the_same_prompts(small, benchmark):
 
 
 def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark):
-    """The first batch is the same for all but the order; what is learned from one epoch is nearly the same."""
+    """One batch of all examples, so that the order says nothing."""
     finetuning, common = benchmark("finetuning"), benchmark("common")
     titles, bodies = common.read_articles(None, None, 8)
     examples = [(title + body)[:64] for title, body in zip(titles, bodies, strict=True)]
     finetuning.MOST = 64
 
-    losses = [way(examples) for way in (finetuning.with_trainer, finetuning.with_bare_loop, finetuning.with_ours)]
+    (trainer,), (bare,), (own,) = (
+        way(examples) for way in (finetuning.with_trainer, finetuning.with_bare_loop, finetuning.with_ours)
+    )
 
-    assert [len(one) for one in losses] == [1, 1, 1]
-    # GPT-2's dropout differs between them.
-    assert losses[0] == pytest.approx(losses[1], rel=5e-3) == pytest.approx(losses[2], rel=5e-3)
+    # GPT-2's dropout differs between them. Trainer divides by all labels, the first of each example included, which
+    # nothing predicts.
+    assert trainer * 64 / 63 == pytest.approx(bare, rel=2e-3)
+    assert own == pytest.approx(bare, rel=2e-3)
 
 
 def test_classifying_is_compared_with_one_text_at_a_time(benchmark, tmp_path):
