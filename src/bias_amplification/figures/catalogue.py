@@ -281,7 +281,8 @@ def _robustness(plan: Plan) -> list[Entry]:
             caption="First and last generation with a value, and their difference, each with its 95% interval. A "
             "change that is told from none has an interval without zero; generations are taken as independent "
             "samples. Articles unexplained: where the classifier gives labels in shares that no mixture of people's "
-            "articles would be given, its confusions have changed and the correction is not to be believed.",
+            "articles would be given, its confusions have changed and the correction is not to be believed: beyond 5% "
+            "it decides nothing.",
             function="figures.robustness:write_robustness_table",
             inputs=metrics,
             arguments={"labels": labels, "tracked": tracked},

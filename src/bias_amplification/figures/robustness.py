@@ -34,6 +34,10 @@ _LOOKS = {
     "mean_probability_calibrated": {"color": "#DDAA33", "marker": "v"},
 }
 _PANELS_WIDE = 3
+#: A change whose interval ends within this of 0 is rounding.
+_ROUNDING = 1e-6
+#: Share of articles that no confusion explains beyond which the correction for confusions decides nothing.
+_UNEXPLAINED = 0.05
 
 
 @style.styled
@@ -102,15 +106,16 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
     pd.DataFrame
         One row a round and way that has values: the first and the last generation with one, the share at both and
         its change in per cent, each with its 95% interval, `change` (rises, falls, not told apart) and `beside the
-        plain share` (same, opposite, undecided; empty for the plain share itself). Generations count as independent
-        samples in the change's interval (see `difference_interval`). On the row of the way that it is about:
-        articles that no correction explains, readable articles, and agreement with the second classifier, at the last
-        generation.
+        plain share` (same, opposite, undecided; empty for the plain share itself). A way is undecided too if its
+        generations are not the plain share's, or if more than 5% of the articles of one of the two generations are
+        beyond what the correction explains. Generations count as independent samples in the change's interval (see
+        `difference_interval`). On the row of the way that it is about, at the first and the last generation: articles
+        that no correction explains, readable articles, and agreement with the second classifier.
     """
     rows = []
     for name, label in tracked.items():
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
-        plain = None
+        plain, span = None, None
         for measure, text in WAYS.items():
             column = f"{measure}_{label}"
             found = of_round[of_round[column].notna()]
@@ -118,21 +123,27 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                 continue
             first, last = (_interval(found.iloc[place], column) for place in (0, -1))
             change = difference_interval(last, first)
-            # Without an interval, of one readable article say, nothing is told apart.
-            verdict = "rises" if change[1] > 0 else "falls" if change[2] < 0 else "not told apart"
-            plain = plain or verdict
+            verdict = _verdict(change)
+            ends = found.iloc[[0, -1]]
+            plain, span = plain or verdict, span or (*ends["generation"],)
+            explained = measure != "share_adjusted" or not (ends["adjusted_misfit"] > _UNEXPLAINED).any()
+            comparable = explained and (*ends["generation"],) == span
             rows.append(
                 {
                     "round": name,
                     "label": label,
                     "counted": text,
-                    "generations": f"{found['generation'].iloc[0]:.0f} to {found['generation'].iloc[-1]:.0f}",
+                    "generations": " to ".join(f"{generation:.0f}" for generation in ends["generation"]),
                     "first (%)": _in_per_cent(first),
                     "last (%)": _in_per_cent(last),
                     "difference (points)": _in_per_cent(change),
                     "change": verdict,
-                    "beside the plain share": "" if measure == "share" else _beside(plain, verdict),
-                    "about the last": _about(measure, of_round.iloc[-1]),
+                    "beside the plain share": ""
+                    if measure == "share"
+                    else _beside(plain, verdict)
+                    if comparable
+                    else "undecided",
+                    "about the first and the last": _about(measure, of_round.iloc[[0, -1]]),
                 }
             )
     return pd.DataFrame(rows)
@@ -148,20 +159,25 @@ def _in_per_cent(interval: Sequence[float]) -> str:
     return f"{value:.1f}" if np.isnan(low) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def _verdict(change: tuple[float, float, float]) -> str:
+    # Without an interval, of one readable article say, nothing is told apart.
+    return "rises" if change[1] > _ROUNDING else "falls" if change[2] < -_ROUNDING else "not told apart"
+
+
 def _beside(plain: str, verdict: str) -> str:
     if "not told apart" in (plain, verdict):
         return "undecided"
     return "same" if plain == verdict else "opposite"
 
 
-def _about(measure: str, row: pd.Series) -> str:
-    """What one should know of the last generation before believing a way of counting."""
+def _about(measure: str, rows: pd.DataFrame) -> str:
+    """What one should know of the first and the last generation before believing a way of counting."""
     if measure == "share_adjusted":
-        return f"{100 * row['adjusted_misfit']:.0f}% of articles unexplained"
+        return " and ".join(f"{100 * value:.0f}%" for value in rows["adjusted_misfit"]) + " of articles unexplained"
     if measure == "share_readable":
-        return f"{row['articles_readable']:.0f} of {row['articles']} articles readable"
+        return " and ".join(f"{value:.0f}" for value in rows["articles_readable"]) + " articles readable"
     if measure == "share_second":
-        return f"{100 * row['agreement']:.0f}% agree"
+        return " and ".join(f"{100 * value:.0f}%" for value in rows["agreement"]) + " agree"
     return ""
 
 

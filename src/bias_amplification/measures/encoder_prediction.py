@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.measures.encoders import label_positions
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def predict_probabilities(
     -------
     np.ndarray
         Shape [texts, labels], float64, rows summing to 1.
+
+    Raises
+    ------
+    StudyError
+        If a probability is no number.
     """
     import torch
 
@@ -82,4 +88,9 @@ def predict_probabilities(
             key=(model, token_ids, order, device, torch.get_num_threads()),
         )
     model.train(was_training)
+    if not bool(probabilities.isfinite().all()):
+        raise StudyError(
+            f"The classifier {model.config.name_or_path or 'that was trained'} gives probabilities that are no "
+            "numbers: its weights are broken, make or fetch it anew."
+        )
     return probabilities.numpy()

@@ -114,7 +114,7 @@ def measures(tables: Mapping[str, pa.Table | None], labels: Sequence[str]) -> di
     -------
     dict
         `articles` and the measures of `schemas.metrics(labels)`, each with `_low` and `_high`; null where no article
-        has a value, the ends also where only one has.
+        has a value. The ends of a mean are no numbers (null or NaN) where only one article has one.
     """
     predicted, quality, perplexity = (tables[name] for name in ("predictions", "quality", "perplexity"))
     row: dict[str, float | int | None] = {"articles": len(predicted)}

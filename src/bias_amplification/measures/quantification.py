@@ -11,6 +11,8 @@ _NEVER = 1e-9
 #: A step of the search that moves no share further than this is the last.
 _TOLERANCE = 1e-7
 _STEPS = 5000
+#: The search nears a share of 0 ever more slowly and never arrives: smaller ones are tried without.
+_SMALL = 1e-3
 
 
 def adjusted_shares(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -61,7 +63,18 @@ def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
         moved /= moved.sum(axis=1, keepdims=True)
         found[moving] = moved
         moving = moving[np.abs(moved - shares).max(axis=1) >= _TOLERANCE]
+    for label in range(observed.shape[1]):
+        without = np.where(np.arange(observed.shape[1]) == label, 0, found)
+        without /= np.maximum(without.sum(axis=1, keepdims=True), _NEVER)
+        as_likely = _likelihood(without, observed, rates) >= _likelihood(found, observed, rates) - _TOLERANCE**1.5
+        found = np.where(((found[:, label] < _SMALL) & as_likely)[:, None], without, found)
     return found
+
+
+def _likelihood(shares: np.ndarray, observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Logarithm of the likelihood an article, [n]."""
+    given = np.einsum("ni,nij->nj", shares, rates + _NEVER)
+    return (observed * np.log(np.where(observed > 0, np.maximum(given, _NEVER**2), 1))).sum(axis=1)
 
 
 def misfit(observed: np.ndarray, rates: np.ndarray) -> float:

@@ -181,11 +181,16 @@ def test_counts_stand_beside_the_published_files(tmp_path):
     assert said["From the Left"].finding.startswith("From the Left: 1 records read, 1 of them repaired; 2,388 are")
 
 
-def test_a_plain_reading_that_fails_is_told(monkeypatch):
-    proper = ("3", "One", "From the Right", "Fox News", "Excerpt", "Own title", "Body.")
-    endless = write_corpus([(proper, "proper")]) + '4,Two,From the Left,CNN,Excerpt,Own,"' + "word " * 40_000
-    counts, stopped = webis.plain_counts(endless)
-    assert (counts["From the Right"], counts["From the Left"], stopped) == (1, 0, 3)
+@pytest.mark.parametrize("text", ["word " * 27_000, 'x "A","B" ' + '"word "' * 27_000])
+def test_a_text_beyond_pythons_own_limit_is_read(text):
+    """131,072 characters a field, that is: a proper record is neither lost nor called repaired."""
+    fields = ("3", "One", "From the Right", "Fox News", "Excerpt", "Own title", text.strip())
+    corpus = write_corpus([(fields, "proper")])
+
+    (record,) = webis.split_records(corpus, tuple(LABEL_MAP))
+
+    assert (record.fields, record.repaired) == (fields, False)
+    assert webis.plain_counts(corpus) == {"From the Right": 1}
 
 
 def test_a_text_full_of_borders_takes_no_time_to_give_up_on():

@@ -68,7 +68,8 @@ def test_the_table_tells_changes_from_none_and_compares_directions(metrics):
     put("share_adjusted", 0.5, 0.55, half=0.1)
     put("share_second", 0.6, 0.5)
     metrics.loc[of_round & (metrics["generation"] > 3), "share_readable_blue"] = np.nan
-    metrics.loc[last, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.07, 0, 0.9]
+    metrics.loc[first, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.01, 200, 0.8]
+    metrics.loc[last, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.04, 0, 0.9]
 
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
 
@@ -80,9 +81,40 @@ def test_the_table_tells_changes_from_none_and_compares_directions(metrics):
     assert rows.loc[WAYS["share"], "first (%)"] == "50.0 [47.0, 53.0]"
     # Half widths of 3 points add in squares.
     assert rows.loc[WAYS["share"], "difference (points)"] == "10.0 [5.8, 14.2]"
-    assert rows.loc[WAYS["share_adjusted"], "about the last"] == "7% of articles unexplained"
-    assert rows.loc[WAYS["share_readable"], "about the last"] == "0 of 300 articles readable"
-    assert rows.loc[WAYS["share_second"], "about the last"] == "90% agree"
+    about = rows["about the first and the last"]
+    assert about[WAYS["share_adjusted"]] == "1% and 4% of articles unexplained"
+    assert about[WAYS["share_readable"]] == "200 and 0 articles readable"
+    assert about[WAYS["share_second"]] == "80% and 90% agree"
+
+
+def test_a_way_that_cannot_be_compared_decides_nothing(metrics):
+    of_round = metrics["round"] == "balanced_synthetic"
+    metrics["adjusted_misfit"] = 0.0
+    for measure in ("share", "share_adjusted", "share_readable"):
+        for ending, half in (("", 0), ("_low", -0.01), ("_high", 0.01)):
+            metrics.loc[of_round, f"{measure}_blue{ending}"] = 0.2 + 0.05 * metrics["generation"] + half
+
+    def beside():
+        rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+        assert (rows.loc[[WAYS["share_adjusted"], WAYS["share_readable"]], "change"] == "rises").all()
+        return rows["beside the plain share"]
+
+    assert (beside()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "same").all()
+    # Other generations than the plain share's; articles at the first one that no confusion explains.
+    metrics.loc[of_round & (metrics["generation"] > 8), "share_readable_blue"] = np.nan
+    metrics.loc[of_round & (metrics["generation"] == 0), "adjusted_misfit"] = 0.06
+    assert (beside()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "undecided").all()
+
+
+def test_rounding_is_no_change(metrics):
+    first, last = (metrics["generation"] == generation for generation in (0, 10))
+    for rows, values in ((first, (1, 1, 1)), (last, (0.95, 0.85, 1 - 1e-7))):
+        for ending, value in zip(("", "_low", "_high"), values, strict=True):
+            metrics.loc[rows, f"share_blue{ending}"] = value
+
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+
+    assert rows.loc[WAYS["share"], "change"] == "not told apart"
 
 
 def test_one_readable_article_or_none_is_no_change(metrics):

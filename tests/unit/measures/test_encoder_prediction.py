@@ -1,7 +1,10 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoders import obtain_encoder
@@ -30,6 +33,14 @@ def test_probabilities_are_those_of_one_text_at_a_time(encoder):
         # Padding changes the order of float32 sums.
         assert row == pytest.approx(expected, abs=1e-5)
     assert found.sum(axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-12)
+
+
+def test_a_classifier_of_broken_weights_judges_nothing(encoder):
+    model, tokenizer = copy.deepcopy(encoder[0]), encoder[1]
+    next(iter(model.parameters())).data.fill_(torch.nan)
+
+    with pytest.raises(StudyError, match="probabilities that are no numbers"):
+        predict_probabilities(model, tokenizer, TEXTS, LABELS, max_tokens=40, batch_tokens=64)
 
 
 def test_columns_follow_the_labels_asked_for(encoder):

@@ -35,6 +35,14 @@ def test_impossible_shares_are_the_likeliest_that_exist(observed):
     assert found.sum() == pytest.approx(1, abs=1e-12) and (found >= 0).all()
 
 
+def test_a_share_of_nothing_is_nothing():
+    """The search alone ends near it: .99985 for the first, and a change's interval that misses 0 by 1e-7."""
+    assert adjusted_shares(RATES[0], RATES) == pytest.approx(np.array([1, 0, 0]), abs=1e-12)
+    confusion = np.array([[187, 18, 2], [11, 178, 12], [4, 24, 179]])
+    rates = confusion / confusion.sum(axis=1, keepdims=True)
+    assert adjusted_shares(np.array([0, 1, 0]), rates).tolist() == [0, 1, 0]
+
+
 def test_shares_beyond_every_mixture_are_told():
     assert misfit(np.array([0.0, 0.05, 0.95]), RATES) == pytest.approx(0.15, abs=1e-3)
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.rows import RowCollector, decode, note_bad_lines
+from bias_amplification.corpus.readers.rows import RowCollector, decode, long_fields, note_bad_lines
 
 NEEDED = ("body", "label")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -131,28 +130,26 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path, text: str, separator: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    former = csv.field_size_limit(sys.maxsize)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        header: list[str] = []
-        start = 1
-        for row in reader:
-            place, start = f"line {start}", reader.line_num + 1
-            if not row:
-                continue
-            if not header:
-                header = [name.strip() for name in row]
-                continue
-            if len(row) != len(header):
-                raise StudyError(
-                    f"{path}, {place}: the row has {len(row)} fields where the header has {len(header)}: mend the "
-                    "quotes or separators of that row."
-                )
-            yield place, dict(zip(header, row, strict=True))
+        with long_fields():
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            header: list[str] = []
+            start = 1
+            for row in reader:
+                place, start = f"line {start}", reader.line_num + 1
+                if not row:
+                    continue
+                if not header:
+                    header = [name.strip() for name in row]
+                    continue
+                if len(row) != len(header):
+                    raise StudyError(
+                        f"{path}, {place}: the row has {len(row)} fields where the header has {len(header)}: mend the "
+                        "quotes or separators of that row."
+                    )
+                yield place, dict(zip(header, row, strict=True))
     except csv.Error as error:
         raise StudyError(f"{path}, line {start}: the row is broken ({error}): mend its quotes.") from error
-    finally:
-        csv.field_size_limit(former)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:

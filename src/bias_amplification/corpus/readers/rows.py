@@ -1,7 +1,10 @@
 """Collects a source's rows into an article table; what every reader needs and does the same way."""
 
+import csv
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -11,6 +14,16 @@ from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding, finding
 
 STEP = "reading"
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Let CSV fields be longer than the 131,072 characters that Python allows by default; articles can be."""
+    former = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(former)
 
 
 class RowCollector:

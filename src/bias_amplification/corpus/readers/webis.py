@@ -21,7 +21,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.rows import STEP, RowCollector, decode, note_bad_lines
+from bias_amplification.corpus.readers.rows import STEP, RowCollector, decode, long_fields, note_bad_lines
 
 URL = "https://zenodo.org/records/3271061/files/corpus-webis-bias-flipper-18.zip"
 MEMBER = "data_public.csv"
@@ -64,7 +64,8 @@ def read(
     -------
     articles, findings
         The full text (``original_title``, ``original_body``) where there is one; the headline of the event's page
-        stands in for a missing title. Articles and records counted as lost add up to the records of the file.
+        stands in for a missing title. Articles and records counted as lost add up to the records of the file,
+        unless the text of one has a line that looks like a record, which is then counted too.
 
     Raises
     ------
@@ -103,14 +104,14 @@ def read(
             body=fields["original_body"],
         )
     articles, findings = collector.finish()
-    plain, stopped = plain_counts(text)
+    plain = plain_counts(text)
     return articles, [
         *findings,
-        *(_beside_known(rating, read_here, repaired, plain, stopped) for rating in KNOWN_COUNTS),
+        *(_beside_known(rating, read_here, repaired, plain) for rating in KNOWN_COUNTS),
     ]
 
 
-def plain_counts(text: str) -> tuple[Counter[str], int | None]:
+def plain_counts(text: str) -> Counter[str]:
     """Count the records of each rating that a plain reading of the CSV gives, which unescaped quotes mislead.
 
     Parameters
@@ -120,31 +121,22 @@ def plain_counts(text: str) -> tuple[Counter[str], int | None]:
 
     Returns
     -------
-    counts, stopped
-        By what stands in the third field; the line at which the reading failed, if it did.
+    Counter
+        By what stands in the third field.
     """
-    counts: Counter[str] = Counter()
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
+    with long_fields():
+        rows = csv.reader(io.StringIO(text, newline=""))
         next(rows, None)
-        counts.update(row[BIAS] for row in rows if len(row) > BIAS)
-    except csv.Error:
-        return counts, rows.line_num
-    return counts, None
+        return Counter(row[BIAS] for row in rows if len(row) > BIAS)
 
 
 def _beside_known(
-    rating: str,
-    read_here: Mapping[str, int],
-    repaired: Mapping[str, int],
-    plain: Mapping[str, int],
-    stopped: int | None,
+    rating: str, read_here: Mapping[str, int], repaired: Mapping[str, int], plain: Mapping[str, int]
 ) -> Finding:
     """Put a rating's records beside the published file's, and say what the difference is made of."""
     found, known, flat = read_here[rating], KNOWN_COUNTS[rating], plain[rating]
     said = f"{rating}: {found:,} records read, {repaired[rating]:,} of them repaired; {known:,} are known of the "
     said += f"published file, {found - known:+,}: a plain reading of this file gives {flat:,}"
-    said += f" (it fails at line {stopped})" if stopped else ""
     said += f", {flat - known:+,} for another version of the file and {found - flat:+,} for repairs and losses"
     return Finding(STEP, said, True, found)
 
@@ -227,7 +219,8 @@ def _record_starts(text: str, ratings: Sequence[str], first: int) -> list[int]:
 def _strict(chunk: str) -> list[list[str]] | None:
     """Read a chunk as proper CSV; None where it is not."""
     try:
-        return [row for row in csv.reader(io.StringIO(chunk, newline=""), strict=True) if row]
+        with long_fields():
+            return [row for row in csv.reader(io.StringIO(chunk, newline=""), strict=True) if row]
     except csv.Error:
         return None
 
