@@ -33,8 +33,9 @@ def small(benchmark, monkeypatch):
     monkeypatch.setattr(common, "GPT2Config", lambda: tiny)
 
 
-def test_writing_is_compared_on_the_same_prompts(small, benchmark):
+def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
     writing, common = benchmark("writing"), benchmark("common")
+    monkeypatch.setattr(writing, "NEW", 6)
     prompts = common.whole_blocks(*common.read_articles(None, None, 40), 40)
 
     lines = writing.compare(prompts, 3, 1, None, engines=True)
