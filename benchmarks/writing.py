@@ -133,7 +133,7 @@ def other_engines(
         f"`generate` with a static cache, {batch} at a time": lambda of, batch=batch: generate(
             plain, of, batch, cache_implementation="static"
         )
-        for batch in BATCHES[1:3]
+        for batch in BATCHES[1:2]
     }
     candidates["`generate_batch` (continuous batching)"] = lambda of: with_continuous_batching(plain, of)
     if tokenizer is not None and importlib.util.find_spec("ctranslate2"):
