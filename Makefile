@@ -48,7 +48,7 @@ format: environment
 docs: environment  ## remake the config's schema and table of keys from the settings
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
 
-benchmark: environment  ## the comparisons of docs/speed.md, with TOKENIZER=folder and, if you like, ARTICLES=table.parquet
+benchmark: environment  ## the comparisons of docs/speed.md: TOKENIZER=folder, and if you like ARTICLES=table.parquet
 	@test -n "$(TOKENIZER)" || { echo "Give a folder with GPT-2's tokenizer.json: make benchmark TOKENIZER=folder"; exit 1; }
 	for name in writing finetuning classification chain; do \
 		PYTHONPATH=src $(BIN)/python benchmarks/$$name.py --tokenizer $(TOKENIZER) $(if $(ARTICLES),--articles $(ARTICLES)) \

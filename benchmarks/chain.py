@@ -10,7 +10,6 @@ Without a table (Parquet with title and body) the embedded press writes the arti
 study of 66 versions of 1,518 articles from the time of each step. Nothing else should run on the machine meanwhile.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -22,12 +21,13 @@ import numpy as np
 import plain_chain as plain
 import pyarrow as pa
 import torch
-from common import BLOCK, MOST, NEW, here, spread, times, write_report
+from common import BLOCK, MOST, NEW, new_parser, parse, read_rows, spread, times, write_report
 from rehearsal import make_models
 
 from bias_amplification import strategies
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, QUALITY, predictions
+from bias_amplification.corpus.press.edition import write_press
 from bias_amplification.language_model.finetune import finetune_generation
 from bias_amplification.language_model.generate import generate_articles
 from bias_amplification.language_model.training import NextToken
@@ -197,40 +197,30 @@ def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> li
     ]
 
 
-def read_articles(table: Path | None, number: int) -> list[dict]:
-    """Take so many articles: of a table at random, or of the embedded press."""
-    if table is None:
-        from bias_amplification.corpus.press.edition import write_press
-
-        rows = write_press(number, seed=SEED, resources=Path(__file__).parents[1] / "resources" / "press").to_pylist()
-    else:
-        import pyarrow.parquet as pq
-
-        rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
-    chosen = np.random.default_rng(SEED).permutation(len(rows))[:number]
-    return [{name: rows[place][name] or "" for name in ("title", "body")} for place in chosen]
+def write_articles(number: int) -> list[dict]:
+    """Let the embedded press write so many articles."""
+    press = write_press(number, seed=SEED, resources=Path(__file__).parents[1] / "resources" / "press")
+    return press.slice(0, number).to_pylist()
 
 
 def main() -> None:
     """Compare, and write chain.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--articles", type=Path)
-    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser = new_parser(__doc__)
     parser.add_argument("--number", type=int, default=4, help="articles")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.set_defaults(repeats=1)
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     # Batches of Trainer would go on over the end of an epoch.
     batch = next(size for size in (8, 4, 2, 1) if arguments.number % size == 0)
     # So low that a model of random weights does not learn to write line ends alone, which are no text to learn from.
     recipe = {"epochs": arguments.epochs, "batch_size": batch, "learning_rate": 1e-6, "weight_decay": 0.01}
     with tempfile.TemporaryDirectory() as folder:
-        articles = read_articles(arguments.articles, arguments.number)
+        number, table = arguments.number, arguments.articles
+        articles = write_articles(number) if table is None else read_rows(table, number)
         chain = Chain(Path(folder), articles, arguments.tokenizer, recipe, arguments.tiny)
         table = report(*compare(chain, arguments.repeats), arguments.number, arguments.epochs)
-    write_report(["# The whole chain", "", here(), "", *table], arguments.out, "chain")
+    write_report("The whole chain", table, arguments.out, "chain")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ many words of articles (Parquet, column body), or of noise. Nothing else should 
 is a Markdown table of medians and ranges, and the largest difference of a probability from one text at a time.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import DEVICE, MOST, here, in_turn, spread, times, write_report
+from common import DEVICE, MOST, in_turn, new_parser, parse, read_rows, spread, times, write_report
 from plain_chain import probabilities
 from rehearsal import make_models
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -31,11 +30,8 @@ def read_texts(table: Path | None, number: int) -> list[str]:
         letters = [chr(ord("a") + place) for place in range(26)]
         words = ["".join(generator.choice(letters, 5)) for _ in range(2000)]
         return [" ".join(generator.choice(words, length)) for length in lengths]
-    import pyarrow.parquet as pq
-
-    bodies = [body for body in pq.read_table(table, columns=["body"])["body"].to_pylist() if body]
-    chosen = generator.permutation(len(bodies))[:number]
-    return [" ".join(bodies[i].split()[:length]) for i, length in zip(chosen, lengths, strict=True)]
+    rows = read_rows(table, number)
+    return [" ".join(row["body"].split()[:length]) for row, length in zip(rows, lengths, strict=False)]
 
 
 @torch.inference_mode()
@@ -87,22 +83,16 @@ def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> 
 
 def main() -> None:
     """Compare, and write classification.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--articles", type=Path)
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = new_parser(__doc__)
     parser.add_argument("--number", type=int, default=32 if DEVICE == "cpu" else 1518, help="texts")
     parser.add_argument("--batch-tokens", type=int, default=16384)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--tiny", action="store_true", help="a model of width 32, to try this out")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse(parser)
     texts = read_texts(arguments.articles, arguments.number)
     with tempfile.TemporaryDirectory() as folder:
         make_models(Path(folder), arguments.tokenizer, arguments.tiny)
         table = compare(Path(folder) / "roberta-base", texts, arguments.repeats, arguments.batch_tokens)
-    write_report(["# Classifying", "", here(), "", *table], arguments.out, "classification")
+    write_report("Classifying", table, arguments.out, "classification")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What the benchmarks share: time, tables, the machine's own limits, GPT-2 124M's shape and what it reads."""
+"""What the benchmarks share: arguments, time, tables, the machine's limits, GPT-2 124M's shape and what it reads."""
 
+import argparse
 import os
 import platform
 import statistics
@@ -11,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 import transformers
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -24,6 +26,24 @@ BODY, HEAD = 12 * 12 * 768**2, 50257 * 768
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 #: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
 BFLOAT16 = DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def new_parser(description: str) -> argparse.ArgumentParser:
+    """Arguments of every benchmark of models: what is read, where the table goes, how often and on how many threads."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--articles", type=Path, help="Parquet with the columns title and body")
+    parser.add_argument("--tokenizer", type=Path, help="folder with GPT-2's tokenizer.json")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the arguments, and compute on so many threads."""
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    return arguments
 
 
 def here() -> str:
@@ -68,9 +88,9 @@ def in_turn(ways: dict[str, Callable[[], object]], repeats: int) -> tuple[dict[s
     return took, found
 
 
-def write_report(lines: Sequence[str], out: Path, name: str) -> None:
-    """Print a table and keep it as Markdown."""
-    text = "\n".join([*lines, ""])
+def write_report(title: str, table: Sequence[str], out: Path, name: str) -> None:
+    """Print a table, with the machine above it, and keep it as Markdown."""
+    text = "\n".join([f"# {title}", "", here(), "", *table, ""])
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.md").write_text(text, encoding="utf-8")
     print(text, flush=True)
@@ -85,6 +105,13 @@ def new_gpt2(*, fused: bool) -> GPT2LMHeadModel:
     return model.to(DEVICE)
 
 
+def read_rows(table: Path, number: int) -> list[dict[str, str]]:
+    """Return title and body of so many of a table's articles, drawn at random; what is missing is empty."""
+    rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
+    drawn = np.random.default_rng(0).permutation(len(rows))[:number]
+    return [{name: text or "" for name, text in rows[place].items()} for place in drawn]
+
+
 def read_articles(table: Path | None, tokenizer: Path | None, number: int) -> tuple[list[list[int]], list[list[int]]]:
     """Return the tokens of so many titles and bodies: of a table, or random ones of a news corpus's lengths."""
     generator = np.random.default_rng(0)
@@ -94,12 +121,8 @@ def read_articles(table: Path | None, tokenizer: Path | None, number: int) -> tu
             [generator.integers(0, END, 14).tolist() for _ in lengths],
             [generator.integers(0, END, length).tolist() for length in lengths],
         )
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
-    chosen = [rows[i] for i in generator.permutation(len(rows))[:number]]
-    words = load_tokenizer(tokenizer)
-    return tuple(encode(words, [row[name] or "" for row in chosen]) for name in ("title", "body"))
+    rows, words = read_rows(table, number), load_tokenizer(tokenizer)
+    return tuple(encode(words, [row[name] for row in rows]) for name in ("title", "body"))
 
 
 def whole_blocks(titles: list[list[int]], bodies: list[list[int]], number: int) -> list[list[int]]:

@@ -8,9 +8,7 @@ random tokens with lengths like a news corpus's. Nothing else should run on the 
 Markdown table of medians and ranges.
 """
 
-import argparse
 import statistics
-from pathlib import Path
 
 import torch
 from common import (
@@ -20,9 +18,10 @@ from common import (
     END,
     HEAD,
     MOST,
-    here,
     in_turn,
     new_gpt2,
+    new_parser,
+    parse,
     product_rate,
     read_articles,
     spread,
@@ -128,18 +127,12 @@ def compare(examples: Examples, repeats: int) -> list[str]:
 
 def main() -> None:
     """Compare, and write finetuning.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--articles", type=Path)
-    parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = new_parser(__doc__)
     parser.add_argument("--epoch", type=int, default=BATCH if DEVICE == "cpu" else 512, help="articles of an epoch")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse(parser)
     titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.epoch)
     examples = [(title + body)[:MOST] for title, body in zip(titles, bodies, strict=True)]
-    write_report(["# Fine-tuning", "", here(), "", *compare(examples, arguments.repeats)], arguments.out, "finetuning")
+    write_report("Fine-tuning", compare(examples, arguments.repeats), arguments.out, "finetuning")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Time writing at GPT-2 124M's size: ours, transformers' ways, other engines, and what the machine allows.
 
-    PYTHONPATH=src python benchmarks/writing.py [--articles TABLE --tokenizer FOLDER] [--engines] [--out FOLDER]
+    PYTHONPATH=src python benchmarks/writing.py [--articles TABLE --tokenizer FOLDER] [--out FOLDER]
 
 All sides run in this process, in alternation, on a model of random weights: the arithmetic is that of a trained one.
 With a table (Parquet, columns title and body) and a tokenizer, prompts are cut from its articles; without, they are
 random tokens. Nothing else should run on the machine meanwhile. The result is a Markdown table of medians and ranges.
 """
 
-import argparse
 import importlib.util
 import shutil
 import statistics
@@ -24,10 +23,11 @@ from common import (
     END,
     HEAD,
     NEW,
-    here,
     in_turn,
     memory_rate,
     new_gpt2,
+    new_parser,
+    parse,
     product_rate,
     read_articles,
     spread,
@@ -174,7 +174,7 @@ def bytes_read(prompts: int, batch: int) -> float:
     return 4.0 * (-(-prompts // batch) * NEW * (BODY + HEAD) + prompts * kept)
 
 
-def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, engines: bool) -> list[str]:
+def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None) -> list[str]:
     """Rows of the table: tokens a second of each way to write."""
     model, plain = new_gpt2(fused=True).eval(), new_gpt2(fused=False).eval()
     few = prompts[:alone]
@@ -185,10 +185,8 @@ def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, eng
     own = [size for size in own if size <= len(prompts)]
     ways = {ALONE: lambda: generate(plain, few, 1)}
     ways |= {f"`generate`, {size} at a time": lambda size=size: generate(plain, prompts, size) for size in sizes}
-    notes = []
-    if engines:
-        more, notes = other_engines(plain, prompts, tokenizer)
-        ways |= more
+    engines, notes = other_engines(plain, prompts, tokenizer)
+    ways |= engines
     mine = {f"ours, {size} at a time": lambda size=size: ours(model, prompts, size) for size in own}
     if DEVICE == "cuda":
         for way in mine.values():
@@ -227,21 +225,14 @@ def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, eng
 
 def main() -> None:
     """Compare, and write writing.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--articles", type=Path)
-    parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = new_parser(__doc__)
     parser.add_argument("--together", type=int, default=128 if DEVICE == "cpu" else 2048, help="prompts of most sides")
     parser.add_argument("--alone", type=int, default=4, help="prompts of the side that takes one at a time")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--engines", action="store_true", help="other engines too (CTranslate2 if it is installed)")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse(parser)
     titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.together)
     prompts = whole_blocks(titles, bodies, arguments.together)
-    table = compare(prompts, arguments.alone, arguments.repeats, arguments.tokenizer, arguments.engines)
-    write_report(["# Writing", "", here(), "", *table], arguments.out, "writing")
+    table = compare(prompts, arguments.alone, arguments.repeats, arguments.tokenizer)
+    write_report("Writing", table, arguments.out, "writing")
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def _dial(folder: Path) -> socket.socket:
     return connection
 
 
-def serve(modules: Sequence[str], later: Sequence[str] = ()) -> None:
+def serve(modules: Sequence[str], later: Sequence[str]) -> None:
     """Load modules and fork for each connection until the scheduler has gone.
 
     Parameters

@@ -38,7 +38,7 @@ def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
     monkeypatch.setattr(writing, "NEW", 6)
     prompts = common.whole_blocks(*common.read_articles(None, None, 40), 40)
 
-    lines = writing.compare(prompts, 3, 1, None, engines=True)
+    lines = writing.compare(prompts, 3, 1, None)
 
     rows = [line for line in lines if line.startswith("| ") and " of 3 |" in line]
     assert all(line.endswith("| 3 of 3 |") for line in rows), lines
@@ -48,12 +48,12 @@ def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
     assert any("`generate` with a static cache" in line for line in lines)
 
 
-def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark):
+def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark, monkeypatch):
     """One batch of all examples, so that the order says nothing."""
     finetuning, common = benchmark("finetuning"), benchmark("common")
     titles, bodies = common.read_articles(None, None, 8)
     examples = [(title + body)[:64] for title, body in zip(titles, bodies, strict=True)]
-    finetuning.MOST = 64
+    monkeypatch.setattr(finetuning, "MOST", 64)
 
     (trainer,), (bare,), (own,) = (
         way(examples) for way in (finetuning.with_trainer, finetuning.with_bare_loop, finetuning.with_ours)
@@ -90,7 +90,7 @@ def test_a_plain_script_and_ours_write_and_measure_the_same(chain, tmp_path):
     texts = [row["body"] for row in write_press(10, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
     save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
     recipe = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.01}
-    made = chain.Chain(tmp_path / "models", chain.read_articles(None, 2), tmp_path / "words", recipe, tiny=True)
+    made = chain.Chain(tmp_path / "models", chain.write_articles(2), tmp_path / "words", recipe, tiny=True)
 
     took, agreed = chain.compare(made, 1)
 

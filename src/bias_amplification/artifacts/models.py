@@ -60,28 +60,33 @@ def count_parameters(folder: Path | str) -> int:
 
 
 class Shape(NamedTuple):
-    """What of a transformer's size decides how much memory it computes in."""
+    """What of a transformer's size decides how much memory it computes in: blocks, units of width, attention heads."""
 
     layers: int
     width: int
     heads: int
 
 
-#: The names of a shape's parts in config.json, which differ by architecture.
-_SHAPE_NAMES = Shape(
-    layers=("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
-    width=("hidden_size", "n_embd", "dim", "d_model"),
-    heads=("num_attention_heads", "n_head", "n_heads", "num_heads"),
+#: What config.json calls a shape's parts, in their order; it differs by architecture.
+_SHAPE_NAMES = (
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    ("hidden_size", "n_embd", "dim", "d_model"),
+    ("num_attention_heads", "n_head", "n_heads", "num_heads"),
 )
 
 
 def read_shape(folder: Path | str) -> Shape | None:
-    """Read a model's shape from a folder's config.json; None if it does not tell.
+    """Read a model's shape from a folder's config.json.
 
     Parameters
     ----------
     folder
-        As `check_model_folder` finds it right.
+        One that `check_model_folder` has found right.
+
+    Returns
+    -------
+    Shape or None
+        None if the file does not tell all of it.
     """
     config = _read_config(Path(folder))
     config = config.get("text_config", config)

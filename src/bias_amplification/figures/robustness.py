@@ -138,11 +138,7 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                     "last (%)": _in_per_cent(last),
                     "difference (points)": _in_per_cent(change),
                     "change": verdict,
-                    "beside the plain share": ""
-                    if measure == "share"
-                    else _beside(plain, verdict)
-                    if comparable
-                    else "undecided",
+                    "beside the plain share": "" if measure == "share" else _beside(plain, verdict, comparable),
                     "about the first and the last": _about(measure, of_round.iloc[[0, -1]]),
                 }
             )
@@ -164,8 +160,8 @@ def _verdict(change: tuple[float, float, float]) -> str:
     return "rises" if change[1] > _ROUNDING else "falls" if change[2] < -_ROUNDING else "not told apart"
 
 
-def _beside(plain: str, verdict: str) -> str:
-    if "not told apart" in (plain, verdict):
+def _beside(plain: str, verdict: str, comparable: bool) -> str:
+    if not comparable or "not told apart" in (plain, verdict):
         return "undecided"
     return "same" if plain == verdict else "opposite"
 

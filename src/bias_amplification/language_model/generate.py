@@ -18,7 +18,7 @@ from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.device import choose_device, device_memory
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
 from bias_amplification.language_model.texts import article_prompts, encode
-from bias_amplification.study.sections import PROMPTS_AT_ONCE
+from bias_amplification.study.sections import usual_prompts
 
 #: Fewer leave a GPU idle; what does not fit then, fails and says so.
 _FEWEST_AT_ONCE = 32
@@ -28,8 +28,8 @@ _MOST_AT_ONCE = 8192
 _PART_OF_MEMORY = 0.25
 
 
-def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None) -> int:
-    """Tell how many prompts are decoded greedily at once on a device.
+def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None, beams: int = 1) -> int:
+    """Tell how many prompts are decoded at once on a device.
 
     Parameters
     ----------
@@ -39,16 +39,18 @@ def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None) -
         Tokens of a prompt and its continuation at most.
     memory
         The device's memory in bytes, whether free or not, so that a job that is run again has the same batches; None
-        for a CPU, where larger batches gain nothing.
+        for a CPU, where larger batches gain nothing, and for anything but greedy decoding.
+    beams
+        Rows of each prompt.
 
     Returns
     -------
     int
-        256 on a CPU; else the largest power of two from 32 to 8,192 whose keys, values, logits and activations in
-        float32 take a quarter of the memory.
+        256, divided by the beams, without a memory; else the largest power of two from 32 to 8,192 whose keys, values,
+        logits and activations in float32 take a quarter of the memory.
     """
     if memory is None:
-        return PROMPTS_AT_ONCE
+        return usual_prompts(beams)
     text = config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
@@ -296,9 +298,8 @@ def generate_articles(
             )
     # Beams are rows of their own, and a nucleus's draws go by the batch.
     memory = device_memory(language_model.device) if decoding["method"] == "greedy" else None
-    at_once = generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory)
-    if generation["batch_prompts"] is None and decoding["method"] == "beam":
-        at_once = max(1, at_once // decoding["beams"])
+    beams = decoding["beams"] if decoding["method"] == "beam" else 1
+    at_once = generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory, beams)
     checkpoint = Checkpoint(**(state or {}))
     table = write_articles(
         language_model,

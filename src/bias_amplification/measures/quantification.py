@@ -13,6 +13,8 @@ _TOLERANCE = 1e-7
 _STEPS = 5000
 #: The search nears a share of 0 ever more slowly and never arrives: smaller ones are tried without.
 _SMALL = 1e-3
+#: Logarithms of likelihood (an article) that differ by less are equal.
+_AS_LIKELY = 1e-10
 
 
 def adjusted_shares(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -66,7 +68,7 @@ def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
     for label in range(observed.shape[1]):
         without = np.where(np.arange(observed.shape[1]) == label, 0, found)
         without /= np.maximum(without.sum(axis=1, keepdims=True), _NEVER)
-        as_likely = _likelihood(without, observed, rates) >= _likelihood(found, observed, rates) - _TOLERANCE**1.5
+        as_likely = _likelihood(without, observed, rates) >= _likelihood(found, observed, rates) - _AS_LIKELY
         found = np.where(((found[:, label] < _SMALL) & as_likely)[:, None], without, found)
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.settings import Study
-from bias_amplification.study.sizes import UNKNOWN_MODEL, activation_bytes, encoder_bytes, model_bytes
+from bias_amplification.study.sizes import UNKNOWN_MODEL, encoder_bytes, model_bytes, working_bytes
 
 _MB = 1_000_000
 
@@ -60,7 +60,7 @@ class Needs:
         """
         need = _NEEDS[kind]
         # A study that insists on GPUs keeps these there.
-        kept = 0 if self.study.compute.device == "cuda" else activation_bytes(self.study, kind)
+        kept = 0 if self.study.compute.device == "cuda" else working_bytes(self.study, kind)
         memory = round(need.memory + (need.models * self.models[kind] + kept) / _MB)
 
         def mem_mb(wildcards: Any, attempt: int) -> int:

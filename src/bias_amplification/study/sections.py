@@ -208,8 +208,9 @@ class Decoding(Section):
     temperature: float = Field(1.0, gt=0, description="Temperature, for `nucleus`.")
 
 
-#: Whole blocks decoded at once where neither the config nor a GPU's memory tells.
-PROMPTS_AT_ONCE = 256
+def usual_prompts(beams: int = 1) -> int:
+    """Tell how many prompts are decoded at once where neither the config nor a GPU's memory does: 256 rows of beams."""
+    return max(1, 256 // beams)
 
 
 class Generation(Section):

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from bias_amplification.artifacts.models import Shape, count_parameters, read_shape
-from bias_amplification.study.sections import PROMPTS_AT_ONCE, Decoding, Encoder, EncoderTraining
+from bias_amplification.study.sections import (
+    Decoding,
+    Encoder,
+    EncoderTraining,
+    ModelSource,
+    Pretraining,
+    usual_prompts,
+)
 from bias_amplification.study.settings import Study
 
 #: Weights of a hub's model whose size is not known before it is here: GPT-2's, and RoBERTa-base's.
@@ -62,17 +69,11 @@ def _encoder_bytes(encoder: Encoder) -> int:
     return 4 * (encoder.layers * 12 * encoder.width**2 + encoder.vocabulary * encoder.width)
 
 
-def _writer_shape(study: Study) -> Shape:
-    base = study.base_model
-    if base.source == "pretrain":
-        return Shape(base.pretraining.layers, base.pretraining.width, base.pretraining.heads)
-    return (read_shape(base.path) if base.source == "folder" else None) or _USUAL_SHAPE
-
-
-def _encoder_shape(encoder: Encoder) -> Shape:
-    if encoder.source == "scratch":
-        return Shape(encoder.layers, encoder.width, encoder.heads)
-    return (read_shape(encoder.path) if encoder.source == "folder" else None) or _USUAL_SHAPE
+def _shape(model: ModelSource, own: Encoder | Pretraining) -> Shape:
+    """Shape of a model: its folder's, the usual one for a hub's, and its `own` settings' where the run makes it."""
+    if model.source in ("folder", "hub"):
+        return (read_shape(model.path) if model.source == "folder" else None) or _USUAL_SHAPE
+    return Shape(own.layers, own.width, own.heads)
 
 
 def _trained_encoders(study: Study) -> list[tuple[Encoder, EncoderTraining]]:
@@ -85,8 +86,11 @@ def _trained_encoders(study: Study) -> list[tuple[Encoder, EncoderTraining]]:
     return trained
 
 
-def activation_bytes(study: Study, kind: str) -> int:
-    """Size of what a step keeps in float32: for its gradients, or the keys and values of what is written.
+def working_bytes(study: Study, kind: str) -> int:
+    """Tell what a step keeps in float32: for its gradients, or the keys and values of what is written.
+
+    Linear in the blocks, the rows and the width, and in attention with the square of the tokens; measured on a CPU
+    (docs/speed.md).
 
     Parameters
     ----------
@@ -94,18 +98,24 @@ def activation_bytes(study: Study, kind: str) -> int:
         The study.
     kind
         train (language models), train_encoder (classifiers, quality detector) or generate; anything else keeps nothing.
+
+    Returns
+    -------
+    int
+        Bytes.
     """
     if kind == "generate":
         return max(_written_bytes(study, round_.decoding) for round_ in study.rounds)
     steps: list[tuple[Shape, int, int]] = []
     if kind == "train":
-        size, recipe, shape = study.base_model.pretraining, study.finetuning, _writer_shape(study)
+        size, recipe = study.base_model.pretraining, study.finetuning
+        shape = _shape(study.base_model, size)
         steps.append((shape, recipe.batch_size, recipe.max_tokens))
         if study.base_model.source == "pretrain":
             steps.append((shape, size.batch_size, size.context))
     elif kind == "train_encoder":
         for encoder, recipe in _trained_encoders(study):
-            steps.append((_encoder_shape(encoder), recipe.batch_size, recipe.max_tokens))
+            steps.append((_shape(encoder, encoder), recipe.batch_size, recipe.max_tokens))
     return max((_step_bytes(shape, rows, tokens, _KEPT[kind]) for shape, rows, tokens in steps), default=0)
 
 
@@ -115,12 +125,12 @@ def _step_bytes(shape: Shape, rows: int, tokens: int, kept: int) -> int:
 
 def _written_bytes(study: Study, decoding: Decoding) -> int:
     """Size of a batch's keys and values; transformers copies them at each step, and beams hold many logits at once."""
-    shape, sizes = _writer_shape(study), study.generation
+    base, sizes = study.base_model, study.generation
+    shape = _shape(base, base.pretraining)
     beams = decoding.beams if decoding.method == "beam" else 1
-    rows = beams * (sizes.batch_prompts or max(1, PROMPTS_AT_ONCE // beams))
+    rows = beams * (sizes.batch_prompts or usual_prompts(beams))
     kept = 2 * 4 * shape.layers * shape.width * rows * (sizes.block_tokens + sizes.new_tokens)
     if decoding.method == "greedy":
         return kept
-    pretrained = study.base_model.source == "pretrain"
-    vocabulary = study.base_model.pretraining.vocabulary if pretrained else _USUAL_VOCABULARY
+    vocabulary = base.pretraining.vocabulary if base.source == "pretrain" else _USUAL_VOCABULARY
     return 2 * kept + 4 * _LOGITS_HELD * rows * vocabulary

@@ -187,7 +187,7 @@ def test_the_file_is_the_same_every_time(base: SimpleNamespace, tmp_path: Path) 
 
 def test_a_gpu_decodes_as_many_at_once_as_a_quarter_of_its_memory_holds() -> None:
     gpt2 = GPT2Config()
-    assert prompts_at_once(gpt2, 128, None) == 256
+    assert [prompts_at_once(gpt2, 128, None, beams) for beams in (1, 5, 300)] == [256, 51, 1]
     assert prompts_at_once(gpt2, 128, 80 * 10**9) == 1024
     assert prompts_at_once(gpt2, 128, 4 * 10**9) == 64
     assert prompts_at_once(gpt2, 128, 10**8) == 32

@@ -7,7 +7,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.language_model.pretrain import new_model
-from bias_amplification.study.sizes import activation_bytes, encoder_bytes, model_bytes
+from bias_amplification.study.sizes import encoder_bytes, model_bytes, working_bytes
 
 
 def test_a_pretrained_model_has_the_size_that_is_told(make_study):
@@ -50,7 +50,7 @@ def test_a_step_of_training_keeps_what_the_models_shape_makes(make_study, tmp_pa
         base_model={"source": "folder", "path": str(tmp_path)}, finetuning={"max_tokens": tokens, "batch_size": 8}
     )
 
-    assert activation_bytes(study, "train") == 4 * shape["n_layer"] * shape["n_embd"] * 8 * tokens * expected
+    assert working_bytes(study, "train") == 4 * shape["n_layer"] * shape["n_embd"] * 8 * tokens * expected
 
 
 def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
@@ -61,7 +61,7 @@ def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
     beams = [rounds[0] | {"decoding": {"method": "beam", "beams": 5}}]
 
     def kept(rounds, **generation):
-        return activation_bytes(make_study(base_model=base, rounds=rounds, generation=generation), "generate")
+        return working_bytes(make_study(base_model=base, rounds=rounds, generation=generation), "generate")
 
     assert kept(rounds) == 256 * 128 * 12 * 768 * 2 * 4
     assert kept(rounds, batch_prompts=32) == kept(rounds) / 8
@@ -87,6 +87,6 @@ def test_only_encoders_that_are_trained_keep_activations(make_study):
     ready = {"name": "ready", "train": False, "source": "hub", "hub_id": "a/b", "revision": "0" * 40}
     detector = {"detector": {"source": "hub", "hub_id": "a/b", "revision": "0" * 40}}
 
-    assert activation_bytes(make_study(classifier={"candidates": [ready]}, quality=detector), "train_encoder") == 0
-    trained = activation_bytes(make_study(classifier={"candidates": [ready]}), "train_encoder")
+    assert working_bytes(make_study(classifier={"candidates": [ready]}, quality=detector), "train_encoder") == 0
+    trained = working_bytes(make_study(classifier={"candidates": [ready]}), "train_encoder")
     assert trained == 4 * 2 * 32 * 64 * (30 * 64 + 3 * 2 * 64)
