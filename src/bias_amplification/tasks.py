@@ -29,10 +29,9 @@ class Task:
     folder: str = field(default_factory=os.getcwd)
 
 
-#: Libraries' own progress bars and thread pools have no place in a job's log and its share of the cores. NumPy's
-#: threads are fixed because they are part of what fixes last bits.
+#: Libraries' own progress bars have no place in a job's log. NumPy's threads are fixed because they are part of what
+#: fixes last bits.
 QUIET = {
-    "TOKENIZERS_PARALLELISM": "false",
     "OPENBLAS_NUM_THREADS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -58,6 +57,9 @@ def run_here(task: Task) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update(QUIET)
     os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
+    # The tokenizer's threads have no part in its results; they would take all of the machine's cores, not the job's.
+    os.environ["RAYON_NUM_THREADS"] = str(task.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads > 1 else "false"
     with log.open("w", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

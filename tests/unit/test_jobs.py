@@ -40,7 +40,8 @@ def write_weights(folder: str) -> None:
 
 
 def tell_threads() -> None:
-    print(f"threads {os.environ['OMP_NUM_THREADS']} parallel {os.environ['TOKENIZERS_PARALLELISM']}")
+    names = "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM"
+    print(*(os.environ[name] for name in names))
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def test_run_job_unpacks_snakemakes_job(tmp_path: Path, monkeypatch: pytest.Monk
     status = in_fork(lambda: run_job("probe:tell_threads", job, threads=3))
 
     assert status == 0
-    assert (tmp_path / "job.log").read_text().startswith("threads 3 parallel false\n")
+    assert (tmp_path / "job.log").read_text().startswith("3 3 1 true\n")
 
 
 def test_run_job_exits_with_the_warm_process_status(monkeypatch: pytest.MonkeyPatch) -> None:

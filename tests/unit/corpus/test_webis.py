@@ -125,7 +125,7 @@ def test_kept_and_reported_records_add_up_and_lines_are_named(tmp_path):
     assert table["outlet"].to_pylist() == ["Fox News", "Reuters"]
     assert table["body"].to_pylist() == ["First line.\nSecond line.", "Body text."]
     lost = [item for item in findings if not item.kept]
-    assert [(item.articles, item.examples) for item in lost] == [(2, ("line 4", "line 6"))]
+    assert [(item.articles, item.examples) for item in lost] == [(1, ("line 4",)), (1, ("line 6",))]
 
 
 #: What can happen to an article of the file, besides the ways in which its line can be broken.
@@ -215,6 +215,20 @@ def test_a_record_without_rating_or_text_reaches_cleaning(tmp_path):
 
     assert table["label"].to_pylist() == ["", "left"]
     assert table["body"].to_pylist() == ["Body.", ""]
+
+
+def test_a_rating_that_is_not_mapped_is_told_by_its_name(tmp_path):
+    known = ("3", "One", "From the Left", "CNN", "Excerpt", "Title", "Body.")
+    other = ("3", "One", "Mixed", "BBC", "Excerpt", "Title", 'A "quoted" body.')
+    path = tmp_path / "data_public.csv"
+    path.write_text(write_corpus([(known, "proper"), (other, "proper"), (known, "proper")]), encoding="utf-8")
+
+    table, findings = webis.read(path, label_map=LABEL_MAP)
+
+    assert table.num_rows == 2
+    (lost,) = [item for item in findings if not item.kept]
+    assert lost.finding == "record with the rating 'Mixed', which corpus.label_map does not map"
+    assert (lost.articles, lost.examples) == (1, ("line 3",))
 
 
 def test_archive_folder_and_file_give_the_same_table(tmp_path):

@@ -33,17 +33,24 @@ ORIGINAL_TITLE = FIELDS.index("original_title")
 TITLE_LENGTH = 400
 #: A title with newlines spans at most so many lines.
 TITLE_LINES = 4
+REPAIRED = "record with unescaped quotes, repaired"
+BROKEN = "record that could not be repaired"
 #: Ways of cutting a record that are looked at before it counts as ambiguous.
 MOST_WAYS = 2
 
 
 @dataclass(frozen=True)
 class Record:
-    """A logical record: its fields, or None where it could not be cut into them."""
+    """A logical record: its fields, or None where they are lost, and what is to be told of it."""
 
     line: int
     fields: tuple[str, ...] | None
-    repaired: bool
+    finding: str | None
+
+    @property
+    def repaired(self) -> bool:
+        """Whether its fields were found although its quotes are not escaped."""
+        return self.finding == REPAIRED
 
 
 def read(
@@ -84,11 +91,10 @@ def read(
     repaired: Counter[str] = Counter()
     for record in split_records(text, tuple(map(str, label_map)), name):
         place = f"line {record.line}"
+        if record.finding:
+            collector.note(record.finding, record.fields is not None, place)
         if record.fields is None:
-            collector.note("record that could not be repaired", False, place)
             continue
-        if record.repaired:
-            collector.note("record with unescaped quotes, repaired", True, place)
         fields = dict(zip(FIELDS, record.fields, strict=True))
         read_here[fields["bias"]] += 1
         repaired[fields["bias"]] += record.repaired
@@ -191,8 +197,8 @@ def split_records(text: str, ratings: Sequence[str], name: str = "the CSV") -> I
     if text[len(header) + 1 : starts[0]].strip():
         starts.insert(0, len(header) + 1)
     for start, end in itertools.pairwise(starts):
-        for offset, fields, repaired in _read_chunk(text[start:end].rstrip("\n"), ratings):
-            yield Record(bisect_right(line_starts, start + offset), fields, repaired)
+        for offset, fields, finding in _read_chunk(text[start:end].rstrip("\n"), ratings):
+            yield Record(bisect_right(line_starts, start + offset), fields, finding)
 
 
 def _record_starts(text: str, ratings: Sequence[str], first: int) -> list[int]:
@@ -230,23 +236,26 @@ def _plausible(fields: Sequence[str]) -> bool:
     return all(len(title) <= TITLE_LENGTH and title.count("\n") < TITLE_LINES for title in titles)
 
 
-def _read_chunk(chunk: str, ratings: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
+def _read_chunk(chunk: str, ratings: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
     """Read what stands between two record starts: one record, and further ones whose rating is none of the known."""
     rows = _strict(chunk)
     if rows is not None and len(rows) == 1 and len(rows[0]) == len(FIELDS) and rows[0][BIAS] in ratings:
-        yield 0, tuple(rows[0]), False
+        yield 0, tuple(rows[0]), None
         return
     tail = _unknown_rating(chunk)
     if tail == 0:
         # A record as it should be but for its rating: without one it is kept for cleaning to count.
-        missing = rows is not None and len(rows[0]) == len(FIELDS) and not rows[0][BIAS].strip()
-        yield 0, tuple(rows[0]) if missing else None, False
+        (fields,) = rows
+        rating = fields[BIAS].strip()
+        finding = f"record with the rating {rating!r}, which corpus.label_map does not map" if rating else None
+        yield 0, None if rating else tuple(fields), finding
     elif tail is not None:
         yield from _read_chunk(chunk[:tail].rstrip("\n"), ratings)
-        for offset, fields, repaired in _read_chunk(chunk[tail:], ratings):
-            yield tail + offset, fields, repaired
+        for offset, fields, finding in _read_chunk(chunk[tail:], ratings):
+            yield tail + offset, fields, finding
     else:
-        yield 0, repair(chunk, ratings), True
+        fields = repair(chunk, ratings)
+        yield 0, fields, REPAIRED if fields else BROKEN
 
 
 def _unknown_rating(chunk: str) -> int | None:
