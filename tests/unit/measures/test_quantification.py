@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import minimize
 
 from bias_amplification.measures.quantification import adjusted_intervals, adjusted_shares, misfit
@@ -79,10 +80,10 @@ def test_many_are_adjusted_as_each_alone():
 
 
 def test_intervals_hold_the_true_share_as_often_as_they_say():
-    """400 studies of 100 articles and 150 test articles: 95% of intervals hold it, to 3 standard errors."""
+    """200 studies of 100 articles and 150 test articles: 95% of intervals hold it, to 3 standard errors."""
     generator = np.random.default_rng(5)
     true = np.array([0.2, 0.3, 0.5])
-    studies, hits = 400, np.zeros(3)
+    studies, hits = 200, np.zeros(3)
     for study in range(studies):
         counts = generator.multinomial(100, true @ RATES)
         confusion = np.array([generator.multinomial(50, row) for row in RATES])
@@ -92,6 +93,30 @@ def test_intervals_hold_the_true_share_as_often_as_they_say():
     error = 3 * np.sqrt(0.95 * 0.05 / studies)
     assert (hits / studies > 0.95 - error).all()
     assert (hits / studies < 0.995).all()
+
+
+@pytest.mark.parametrize("true", [(0.02, 0.48, 0.5), (0.02, 0.02, 0.96)])
+def test_small_shares_and_a_good_classifier_keep_what_intervals_say(true):
+    """150 studies of 60 articles: resampling alone held the share of 2% in some 75% of them."""
+    generator = np.random.default_rng(6)
+    rates = np.full((3, 3), 0.005) + 0.985 * np.eye(3)
+    studies, hits = 150, np.zeros(3)
+    for study in range(studies):
+        counts = generator.multinomial(60, np.array(true) @ rates)
+        confusion = np.array([generator.multinomial(200, row) for row in rates])
+        intervals = np.array(adjusted_intervals(counts, confusion, study))
+        hits += (intervals[:, 1] <= true) & (true <= intervals[:, 2])
+    assert (hits / studies > 0.95 - 3 * np.sqrt(0.95 * 0.05 / studies)).all()
+
+
+def test_a_classifier_without_errors_leaves_the_posterior_of_a_share():
+    """Beta(counts + 1/2, others + 1) for three labels, to 0.01; no draw is at the corner where all articles are."""
+    confusion = 10**6 * np.eye(3, dtype=int)
+    posterior = stats.beta([0.5, 0.5, 40.5], [41, 41, 1])
+    found = np.array(adjusted_intervals(np.array([0, 0, 40]), confusion, 3))
+    assert found[:2, 1] == pytest.approx(0) and found[2, 2] == pytest.approx(1)
+    assert found[:2, 2] == pytest.approx(posterior.ppf(0.975)[:2], abs=0.01)
+    assert found[2, 1] == pytest.approx(posterior.ppf(0.025)[2], abs=0.01)
 
 
 def test_the_seed_fixes_the_draws():
