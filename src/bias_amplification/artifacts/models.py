@@ -59,12 +59,26 @@ def count_parameters(folder: Path | str) -> int:
     return sum(math.prod(entry["shape"]) for entry in tensors)
 
 
+#: Architectures whose logits are the head's weights times the last hidden state and nothing else.
+PLAIN_HEADS = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
+
+
 class Shape(NamedTuple):
-    """What of a transformer's size decides how much memory it computes in: blocks, units of width, attention heads."""
+    """What of a transformer's size decides how much memory it computes in.
+
+    Attributes
+    ----------
+    layers, width, heads, vocabulary
+        Blocks, units of the hidden state, attention heads, tokens.
+    plain
+        Whether its logits can be made some rows at a time.
+    """
 
     layers: int
     width: int
     heads: int
+    vocabulary: int
+    plain: bool = True
 
 
 #: What config.json calls a shape's parts, in their order; it differs by architecture.
@@ -72,6 +86,7 @@ _SHAPE_NAMES = (
     ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     ("hidden_size", "n_embd", "dim", "d_model"),
     ("num_attention_heads", "n_head", "n_heads", "num_heads"),
+    ("vocab_size",),
 )
 
 
@@ -86,12 +101,15 @@ def read_shape(folder: Path | str) -> Shape | None:
     Returns
     -------
     Shape or None
-        None if the file does not tell all of it.
+        None if the file does not tell all of it, in whole numbers.
     """
     config = _read_config(Path(folder))
-    config = config.get("text_config", config)
+    text = config.get("text_config")
+    config = text if isinstance(text, dict) else config
     found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
-    return None if None in found else Shape(*found)
+    if not all(type(size) is int and size > 0 for size in found):
+        return None
+    return Shape(*found, plain=config.get("model_type") in PLAIN_HEADS)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -9,19 +9,18 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from bias_amplification.artifacts.models import PLAIN_HEADS
+
 #: Logits made at once, as numbers. More rows make faster products, up to here.
 _AT_ONCE = 2**25
 
 #: Tokens of the vocabulary whose logits are compared while they are in a CPU's cache.
 _TOKENS_AT_ONCE = 4096
 
-#: Architectures whose logits are the head's weights times the last hidden state and nothing else.
-_PLAIN = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
-
 
 def head_weight(model: torch.nn.Module) -> torch.Tensor | None:
     """Return the weights [vocabulary, width] that turn the last hidden state into logits; None if more is to it."""
-    if not isinstance(model, PreTrainedModel) or model.config.model_type not in _PLAIN:
+    if not isinstance(model, PreTrainedModel) or model.config.model_type not in PLAIN_HEADS:
         return None
     head = model.get_output_embeddings()
     return head.weight if isinstance(head, torch.nn.Linear) and head.bias is None else None

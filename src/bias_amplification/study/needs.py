@@ -27,11 +27,15 @@ _NEEDS = {
     "train": _Need(3200, 6, 120),
     "train_encoder": _Need(2500, 6, 120),
     "generate": _Need(1500, 2, 60),
-    "measure": _Need(4000, 2, 60),
+    "measure": _Need(3400, 2, 60),
     "analyse": _Need(2000, 0, 60),
-    "prepare": _Need(3000, 1, 60),
+    "prepare": _Need(3000, 2, 60),
     "light": _Need(700, 0, 10),
 }
+
+#: What each further process of a training takes: Python with its libraries, a GPU's context; and the model, twice while
+#: it is read.
+_PROCESS = _Need(2500, 2, 0)
 
 
 class Needs:
@@ -61,15 +65,18 @@ class Needs:
         need = _NEEDS[kind]
         # A study that insists on GPUs keeps these there.
         kept = 0 if self.study.compute.device == "cuda" else working_bytes(self.study, kind)
-        memory = round(need.memory + (need.models * self.models[kind] + kept) / _MB)
+        memory = need.memory + (need.models * self.models[kind] + kept) / _MB
+        asked = (gpus or 0) * gpus_per_job(self.study.compute.device)
+        if kind == "train" and asked > 1:
+            memory += (asked - 1) * (_PROCESS.memory + _PROCESS.models * self.models[kind] / _MB)
 
         def mem_mb(wildcards: Any, attempt: int) -> int:
-            return round(memory * 1.5 ** (attempt - 1))
+            return round(round(memory) * 1.5 ** (attempt - 1))
 
         def runtime(wildcards: Any, attempt: int) -> int:
             return need.minutes * 2 ** (attempt - 1)
 
         resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
         if gpus is not None:
-            resources["gpu"] = gpus * gpus_per_job(self.study.compute.device)
+            resources["gpu"] = asked
         return resources

@@ -21,12 +21,19 @@ UNKNOWN_MODEL = 500_000_000
 _KEPT = {"train": 18, "train_encoder": 30}
 _ROWS_KEPT = 3
 
-#: Shape of a model that is not here: GPT-2's and RoBERTa-base's; and GPT-2's vocabulary.
-_USUAL_SHAPE = Shape(layers=12, width=768, heads=12)
-_USUAL_VOCABULARY = 50_257
+#: Shape of a model that is not here: GPT-2's and RoBERTa-base's.
+_USUAL_SHAPE = Shape(layers=12, width=768, heads=12, vocabulary=50_257)
 
-#: Matrices of all logits that transformers holds at a step of beams or samples. Measured on a CPU (docs/speed.md).
-_LOGITS_HELD = 5
+#: Matrices of all logits that are held: in a training step of an architecture that makes them all at once, and at a
+#: step of transformers' beams or samples. Measured on a CPU (docs/speed.md).
+_LOGITS_TRAINED = 3
+_LOGITS_WRITTEN = 5
+
+#: What reading prompts holds, in numbers of a model's width for each token: the widest activations. Measured.
+_READ = 14
+
+#: Bytes that an encoder or a language model holds for each token read and unit of width. Measured (42) on a CPU.
+_MEASURED = 48
 
 
 def model_bytes(study: Study) -> int | None:
@@ -69,11 +76,17 @@ def _encoder_bytes(encoder: Encoder) -> int:
     return 4 * (encoder.layers * 12 * encoder.width**2 + encoder.vocabulary * encoder.width)
 
 
-def _shape(model: ModelSource, own: Encoder | Pretraining) -> Shape:
-    """Shape of a model: its folder's, the usual one for a hub's, and its `own` settings' where the run makes it."""
-    if model.source in ("folder", "hub"):
-        return (read_shape(model.path) if model.source == "folder" else None) or _USUAL_SHAPE
-    return Shape(own.layers, own.width, own.heads)
+def _shape(model: ModelSource, own: Encoder | Pretraining, here: Path | None = None) -> Shape:
+    """Shape of a model: its folder's, a hub's if it is `here`, and its `own` settings' where the run makes it."""
+    if model.source not in ("folder", "hub"):
+        return Shape(own.layers, own.width, own.heads, own.vocabulary)
+    folder = Path(model.path) if model.source == "folder" else here
+    found = read_shape(folder) if folder and (folder / "config.json").exists() else None
+    return found or _USUAL_SHAPE
+
+
+def _base_shape(study: Study) -> Shape:
+    return _shape(study.base_model, study.base_model.pretraining, Path(study.results) / "base")
 
 
 def _trained_encoders(study: Study) -> list[tuple[Encoder, EncoderTraining]]:
@@ -87,7 +100,7 @@ def _trained_encoders(study: Study) -> list[tuple[Encoder, EncoderTraining]]:
 
 
 def working_bytes(study: Study, kind: str) -> int:
-    """Tell what a step keeps in float32: for its gradients, or the keys and values of what is written.
+    """Tell what a step keeps in float32: for its gradients, of what is written, or of what is measured.
 
     Linear in the blocks, the rows and the width, and in attention with the square of the tokens; measured on a CPU
     (docs/speed.md).
@@ -97,7 +110,8 @@ def working_bytes(study: Study, kind: str) -> int:
     study
         The study.
     kind
-        train (language models), train_encoder (classifiers, quality detector) or generate; anything else keeps nothing.
+        train (language models), train_encoder (classifiers, quality detector), generate or measure; anything else keeps
+        nothing.
 
     Returns
     -------
@@ -106,31 +120,39 @@ def working_bytes(study: Study, kind: str) -> int:
     """
     if kind == "generate":
         return max(_written_bytes(study, round_.decoding) for round_ in study.rounds)
+    if kind == "measure":
+        encoders = (*study.classifier.candidates, study.quality.detector)
+        widths = [_base_shape(study).width, *(_shape(encoder, encoder).width for encoder in encoders)]
+        return _MEASURED * max(widths) * study.compute.batch_tokens
     steps: list[tuple[Shape, int, int]] = []
     if kind == "train":
         size, recipe = study.base_model.pretraining, study.finetuning
-        shape = _shape(study.base_model, size)
+        shape = _base_shape(study)
         steps.append((shape, recipe.batch_size, recipe.max_tokens))
         if study.base_model.source == "pretrain":
             steps.append((shape, size.batch_size, size.context))
     elif kind == "train_encoder":
         for encoder, recipe in _trained_encoders(study):
             steps.append((_shape(encoder, encoder), recipe.batch_size, recipe.max_tokens))
-    return max((_step_bytes(shape, rows, tokens, _KEPT[kind]) for shape, rows, tokens in steps), default=0)
-
-
-def _step_bytes(shape: Shape, rows: int, tokens: int, kept: int) -> int:
-    return 4 * shape.layers * rows * tokens * (kept * shape.width + _ROWS_KEPT * shape.heads * tokens)
+    kept = 0
+    for shape, rows, tokens in steps:
+        blocks = shape.layers * (_KEPT[kind] * shape.width + _ROWS_KEPT * shape.heads * tokens)
+        # A classifier's logits are few; a language model's are made all at once under autocast, too.
+        all_logits = kind == "train" and (study.compute.precision == "bfloat16" or not shape.plain)
+        logits = _LOGITS_TRAINED * shape.vocabulary if all_logits else 0
+        kept = max(kept, 4 * rows * tokens * (blocks + logits))
+    return kept
 
 
 def _written_bytes(study: Study, decoding: Decoding) -> int:
     """Size of a batch's keys and values; transformers copies them at each step, and beams hold many logits at once."""
-    base, sizes = study.base_model, study.generation
-    shape = _shape(base, base.pretraining)
+    sizes, shape = study.generation, _base_shape(study)
     beams = decoding.beams if decoding.method == "beam" else 1
     rows = beams * (sizes.batch_prompts or usual_prompts(beams))
-    kept = 2 * 4 * shape.layers * shape.width * rows * (sizes.block_tokens + sizes.new_tokens)
+    # At first the prompts' own keys and values beside their activations, in the end all and no activations.
+    token = 2 * 4 * shape.layers * shape.width
+    reading = (token + 4 * _READ * shape.width) * sizes.block_tokens
+    writing = token * (sizes.block_tokens + sizes.new_tokens)
     if decoding.method == "greedy":
-        return kept
-    vocabulary = base.pretraining.vocabulary if base.source == "pretrain" else _USUAL_VOCABULARY
-    return 2 * kept + 4 * _LOGITS_HELD * rows * vocabulary
+        return rows * max(reading, writing)
+    return rows * (max(reading, 2 * writing) + 4 * _LOGITS_WRITTEN * shape.vocabulary)

@@ -58,15 +58,19 @@ def test_no_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("named", "shape"),
     [
-        ({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4}, Shape(2, 8, 4)),
-        ({"n_layer": 3, "n_embd": 6, "n_head": 2, "n_ctx": 9}, Shape(3, 6, 2)),
-        ({"n_layers": 3, "dim": 6, "n_heads": 2}, Shape(3, 6, 2)),
-        ({"text_config": {"num_layers": 3, "hidden_size": 6, "num_heads": 2}}, Shape(3, 6, 2)),
+        ({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4}, Shape(2, 8, 4, 9, plain=False)),
+        ({"n_layer": 3, "n_embd": 6, "n_head": 2, "n_ctx": 9, "model_type": "gpt2"}, Shape(3, 6, 2, 9)),
+        ({"n_layers": 3, "dim": 6, "n_heads": 2, "text_config": None}, Shape(3, 6, 2, 9, plain=False)),
+        (
+            {"text_config": {"num_layers": 3, "hidden_size": 6, "num_heads": 2, "vocab_size": 7}},
+            Shape(3, 6, 2, 7, False),
+        ),
         ({"num_hidden_layers": 2}, None),
+        ({"n_layer": "3", "n_embd": 6, "n_head": 2}, None),
     ],
 )
 def test_the_shape_that_a_config_tells(folder: Path, named: dict, shape: Shape | None) -> None:
-    (folder / "config.json").write_text(json.dumps(named))
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 9} | named))
 
     assert read_shape(folder) == shape
 

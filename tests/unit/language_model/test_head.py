@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from bias_amplification.artifacts.models import PLAIN_HEADS
 from bias_amplification.language_model import head
 from bias_amplification.language_model.head import head_weight, likeliest, losses, summed_loss
 from bias_amplification.language_model.pretrain import new_model
@@ -49,7 +50,7 @@ def test_no_rows_have_no_loss() -> None:
     assert losses(torch.empty(0, 8), torch.ones(30, 8), torch.empty(0, dtype=torch.long)).shape == (0,)
 
 
-@pytest.mark.parametrize("name", sorted(head._PLAIN))
+@pytest.mark.parametrize("name", sorted(PLAIN_HEADS))
 def test_the_logits_of_these_architectures_are_a_product(name: str) -> None:
     small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50}
     own = {

@@ -15,6 +15,9 @@ def test_requests_grow_with_the_attempt_and_gpus_are_asked_for_where_used(make_s
     asked = needs("train", gpus=2)
 
     assert asked["gpu"] == 2
+    # Each further process has Python, its libraries and the model of its own.
+    assert asked["mem_mb"](None, attempt=1) > needs("train", gpus=1)["mem_mb"](None, attempt=1) + 2000
+    assert needs("generate", gpus=1)["mem_mb"](None, attempt=1) == needs("generate")["mem_mb"](None, attempt=1)
     memory = [asked["mem_mb"](None, attempt=n) for n in (1, 2, 3)]
     assert memory == sorted(set(memory))
     assert [asked["runtime"](None, attempt=n) for n in (1, 2, 3)] == [120, 240, 480]

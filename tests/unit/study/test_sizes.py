@@ -4,9 +4,11 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.study.needs import Needs
 from bias_amplification.study.sizes import encoder_bytes, model_bytes, working_bytes
 
 
@@ -44,7 +46,7 @@ def save_gpt2(folder, **shape):
     ],
 )
 def test_a_step_of_training_keeps_what_the_models_shape_makes(make_study, tmp_path, shape, tokens, expected):
-    (tmp_path / "config.json").write_text(json.dumps(shape))
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 300, "model_type": "gpt2"} | shape))
     (tmp_path / "model.safetensors").touch()
     study = make_study(
         base_model={"source": "folder", "path": str(tmp_path)}, finetuning={"max_tokens": tokens, "batch_size": 8}
@@ -55,7 +57,9 @@ def test_a_step_of_training_keeps_what_the_models_shape_makes(make_study, tmp_pa
 
 def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
     """GPT-2 124M with 256 prompts of 64 and 64 tokens: 2,416 MB, and with beams about what transformers copies."""
-    (tmp_path / "config.json").write_text(json.dumps({"n_layer": 12, "n_embd": 768, "n_head": 12}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50_257})
+    )
     base = {"source": "folder", "path": str(tmp_path)}
     rounds = [{"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}]
     beams = [rounds[0] | {"decoding": {"method": "beam", "beams": 5}}]
@@ -67,6 +71,72 @@ def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
     assert kept(rounds, batch_prompts=32) == kept(rounds) / 8
     # 51 prompts of five beams.
     assert kept(beams) == kept(rounds) * 255 / 256 * 2 + 5 * 4 * 255 * 50_257
+
+
+@pytest.mark.parametrize(
+    ("shape", "generation", "method", "measured"),
+    [
+        # Peaks of a GPT-2 of this shape on a CPU, in MB, libraries (some 650) and model included.
+        ((2, 512, 50_257), {"block_tokens": 448, "new_tokens": 4}, "greedy", 4581),
+        ((2, 256, 50_257), {"batch_prompts": 2048}, "greedy", 2910),
+        ((2, 64, 152_000), {}, "nucleus", 2130),
+    ],
+)
+def test_shallow_models_long_blocks_and_large_vocabularies_fit_in_what_is_asked(
+    make_study, tmp_path, shape, generation, method, measured
+):
+    layers, width, vocabulary = shape
+    folder = tmp_path / "model"
+    folder.mkdir()
+    named = {"n_layer": layers, "n_embd": width, "n_head": 4, "vocab_size": vocabulary, "model_type": "gpt2"}
+    (folder / "config.json").write_text(json.dumps(named))
+    save_file({"all": torch.empty(12 * layers * width**2 + vocabulary * width)}, folder / "model.safetensors")
+    decoding = {"method": method} | ({"top_p": 0.9} if method == "nucleus" else {})
+    round_ = {"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}
+    study = make_study(
+        base_model={"source": "folder", "path": str(folder)},
+        rounds=[round_ | {"decoding": decoding}],
+        generation={"block_tokens": 64, "new_tokens": 64} | generation,
+    )
+
+    asked = Needs(study)("generate")["mem_mb"](None, attempt=1)
+
+    assert 1.05 * measured < asked < 2 * measured
+
+
+@pytest.mark.parametrize(("vocabulary", "measured"), [(250_880, 6746), (256_000, 6851)])
+def test_architectures_whose_logits_are_made_at_once_ask_for_them(make_study, tmp_path, vocabulary, measured):
+    """Bloom and Gemma of two blocks, 8 examples of 256 tokens: MB at most."""
+    named = {"n_layer": 2, "n_embd": 64, "n_head": 4, "vocab_size": vocabulary, "model_type": "bloom"}
+    (tmp_path / "config.json").write_text(json.dumps(named))
+    save_file({"all": torch.empty(vocabulary * 64)}, tmp_path / "model.safetensors")
+    study = make_study(
+        base_model={"source": "folder", "path": str(tmp_path)}, finetuning={"max_tokens": 256, "batch_size": 8}
+    )
+
+    assert 1.05 * measured < Needs(study)("train")["mem_mb"](None, attempt=1) < 2 * measured
+
+
+def test_half_precision_makes_all_logits(make_study):
+    studies = [make_study(compute={"precision": precision}) for precision in ("float32", "bfloat16")]
+    plain, whole = (working_bytes(study, "train") for study in studies)
+    assert whole > plain
+
+
+def test_measuring_keeps_more_where_more_tokens_are_read_at_once(make_study):
+    few, many = (working_bytes(make_study(compute={"batch_tokens": tokens}), "measure") for tokens in (16_384, 131_072))
+    assert many == 8 * few > 0
+
+
+def test_a_hubs_model_has_its_own_shape_once_it_is_here(make_study, tmp_path):
+    study = make_study(base_model={"source": "hub", "hub_id": "a/b", "revision": "0" * 40})
+    before = working_bytes(study, "train")
+    base = tmp_path / "results" / "base"
+    base.mkdir(parents=True)
+    medium = {"n_layer": 24, "n_embd": 1024, "n_head": 16, "vocab_size": 50_257, "model_type": "gpt2"}
+    (base / "config.json").write_text(json.dumps(medium))
+
+    assert working_bytes(study, "train") > 2 * before
 
 
 def test_the_largest_encoder_counts(make_study, tmp_path):
