@@ -54,7 +54,7 @@ benchmark: environment  ## the comparisons of docs/speed.md: TOKENIZER=folder, a
 		PYTHONPATH=src $(BIN)/python benchmarks/$$name.py --tokenizer $(TOKENIZER) $(if $(ARTICLES),--articles $(ARTICLES)) \
 			$(ARGUMENTS) || exit 1; \
 	done
-	PYTHONPATH=src $(BIN)/python benchmarks/neuron_statistics.py $(ARGUMENTS)
+	PYTHONPATH=src $(BIN)/python benchmarks/neuron_statistics.py
 
 lock:  ## pin the newest versions that go together (needs pip-tools)
 	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

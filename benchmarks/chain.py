@@ -21,7 +21,7 @@ import numpy as np
 import plain_chain as plain
 import pyarrow as pa
 import torch
-from common import BLOCK, MOST, NEW, new_parser, parse, read_rows, spread, times, write_report
+from common import BATCH_TOKENS, BLOCK, MOST, NEW, new_parser, parse, read_rows, spread, times, write_report
 from rehearsal import make_models
 
 from bias_amplification import strategies
@@ -103,11 +103,11 @@ class Chain:
             )  # fmt: skip
             timed(
                 "classifying", classify_articles, articles, {self.folder / "roberta-base": own / "predictions.parquet"},
-                labels=LABELS, text="text", max_tokens=MOST,
+                labels=LABELS, text="text", max_tokens=MOST, batch_tokens=BATCH_TOKENS,
             )  # fmt: skip
             timed(
                 "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet",
-                splitter="period", max_tokens=MOST,
+                splitter="period", max_tokens=MOST, batch_tokens=BATCH_TOKENS,
             )  # fmt: skip
             sources[strategies.generation_origin(generation)] = articles
             texts = read_table(articles, GENERATED_ARTICLES)["text"].to_pylist()
@@ -175,7 +175,8 @@ def compare(chain: Chain, repeats: int) -> tuple[dict[str, dict[str, list[float]
 def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> list[str]:
     """Make the comparison and the projection, in lines of Markdown."""
     lines = [
-        f"{articles} articles, {GENERATIONS} generations, {epochs} epochs; seconds, median (range).",
+        f"{articles} articles, {GENERATIONS} generations, {epochs} epochs; seconds, median (range) of "
+        f"{len(took['ours']['all'])} runs of each side in alternation.",
         "",
         "| Step | Plain script | Ours | Plain, times ours |",
         "|---|---|---|---|",
@@ -192,7 +193,8 @@ def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> li
     words = ", ".join(f"{step} {value:.2f}" for step, value in hours.items())
     return [
         *lines,
-        f"In hours for 66 versions of {STUDY_ARTICLES:,} articles, one job at a time: {words} (by two classifiers); "
+        f"In hours for 66 versions of {STUDY_ARTICLES:,} articles, one job at a time and at most, because what each "
+        f"model costs once is multiplied with the articles: {words} (by two classifiers); "
         "perplexity, neurons and the classifiers' own training come on top.",
     ]
 
@@ -211,6 +213,8 @@ def main() -> None:
     parser.set_defaults(repeats=1)
     parser.add_argument("--tiny", action="store_true")
     arguments = parse(parser)
+    if arguments.tokenizer is None:
+        parser.error("--tokenizer is needed: a folder with GPT-2's tokenizer.json")
     # Batches of Trainer would go on over the end of an epoch.
     batch = next(size for size in (8, 4, 2, 1) if arguments.number % size == 0)
     # So low that a model of random weights does not learn to write line ends alone, which are no text to learn from.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import DEVICE, MOST, in_turn, new_parser, parse, read_rows, spread, times, write_report
+from common import BATCH_TOKENS, DEVICE, MOST, in_turn, new_parser, parse, read_rows, spread, times, write_report
 from plain_chain import probabilities
 from rehearsal import make_models
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -63,12 +63,11 @@ def ours(folder: Path, texts: list[str], batch_tokens: int) -> np.ndarray:
 def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> list[str]:
     """Rows of the table: seconds of each way to classify."""
     ways = {
-        "one text at a time": lambda: alone(folder, texts),
-        "batches of 16, padded to 512": lambda: padded(folder, texts, 16),
-        "ours": lambda: ours(folder, texts, batch_tokens),
+        "one text at a time": lambda some: alone(folder, some),
+        "batches of 16, padded to 512": lambda some: padded(folder, some, 16),
+        "ours": lambda some: ours(folder, some, batch_tokens),
     }
-    ours(folder, texts[:2], batch_tokens)
-    took, found = in_turn(ways, repeats)
+    took, found = in_turn(ways, texts, repeats)
     lines = [
         f"{len(texts)} texts, RoBERTa-base's shape, float32; reading the model within the time.",
         "",
@@ -85,9 +84,11 @@ def main() -> None:
     """Compare, and write classification.md."""
     parser = new_parser(__doc__)
     parser.add_argument("--number", type=int, default=32 if DEVICE == "cpu" else 1518, help="texts")
-    parser.add_argument("--batch-tokens", type=int, default=16384)
+    parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
     parser.add_argument("--tiny", action="store_true", help="a model of width 32, to try this out")
     arguments = parse(parser)
+    if arguments.tokenizer is None:
+        parser.error("--tokenizer is needed: a folder with GPT-2's tokenizer.json")
     texts = read_texts(arguments.articles, arguments.number)
     with tempfile.TemporaryDirectory() as folder:
         make_models(Path(folder), arguments.tokenizer, arguments.tiny)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # Before PyTorch counts the GPUs: transformers' Trainer would use all there are, and the other sides one.
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,7 +25,15 @@ BLOCK, NEW, MOST, END = 64, 64, 512, 50256
 BODY, HEAD = 12 * 12 * 768**2, 50257 * 768
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 #: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
+BATCH_TOKENS = 16384
 BFLOAT16 = DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("give at least 1")
+    return number
 
 
 def new_parser(description: str) -> argparse.ArgumentParser:
@@ -34,7 +42,7 @@ def new_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--articles", type=Path, help="Parquet with the columns title and body")
     parser.add_argument("--tokenizer", type=Path, help="folder with GPT-2's tokenizer.json")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser
 
@@ -42,6 +50,8 @@ def new_parser(description: str) -> argparse.ArgumentParser:
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Read the arguments, and compute on so many threads."""
     arguments = parser.parse_args()
+    if arguments.articles and not arguments.tokenizer:
+        parser.error("--articles needs --tokenizer, a folder with GPT-2's tokenizer.json")
     torch.set_num_threads(arguments.threads)
     return arguments
 
@@ -73,15 +83,27 @@ def times(one: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median([a / b for a, b in zip(one, other, strict=True)])
 
 
-def in_turn(ways: dict[str, Callable[[], object]], repeats: int) -> tuple[dict[str, list[float]], dict[str, object]]:
-    """Time every way once in each round; return seconds, and what each way gave last."""
+def read_from(arguments: argparse.Namespace, otherwise: str) -> str:
+    """Tell what a benchmark reads."""
+    return f"articles of {arguments.articles.name}" if arguments.articles else otherwise
+
+
+def in_turn(
+    ways: dict[str, Callable[[list], object]], given: list, repeats: int
+) -> tuple[dict[str, list[float]], dict[str, object]]:
+    """Time every way once in each round; return seconds, and what each way gave last.
+
+    First each does some of it untimed, on a GPU all, because what is compiled there is for the shapes met.
+    """
+    for way in ways.values():
+        way(given if DEVICE == "cuda" else given[:2])
     took: dict[str, list[float]] = {name: [] for name in ways}
     found: dict[str, object] = {}
     for _ in range(repeats):
         for name, way in ways.items():
 
-            def call(name: str = name, way: Callable[[], object] = way) -> None:
-                found[name] = way()
+            def call(name: str = name, way: Callable[[list], object] = way) -> None:
+                found[name] = way(given)
 
             took[name].append(seconds(call))
             print(f"{name}: {took[name][-1]:.1f} s", flush=True)
@@ -108,6 +130,8 @@ def new_gpt2(*, fused: bool) -> GPT2LMHeadModel:
 def read_rows(table: Path, number: int) -> list[dict[str, str]]:
     """Return title and body of so many of a table's articles, drawn at random; what is missing is empty."""
     rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
+    if len(rows) < number:
+        raise SystemExit(f"{table} has {len(rows)} articles where {number} are wanted: ask for fewer, or give another.")
     drawn = np.random.default_rng(0).permutation(len(rows))[:number]
     return [{name: text or "" for name, text in rows[place].items()} for place in drawn]
 
@@ -137,7 +161,8 @@ def product_rate(rows: int, dtype: torch.dtype = torch.float32) -> float:
     for inputs, outputs in ((768, 2304), (768, 768), (768, 3072), (3072, 768)):
         left = torch.randn(rows, inputs, device=DEVICE, dtype=dtype)
         right = torch.randn(inputs, outputs, device=DEVICE, dtype=dtype)
-        repeats = max(1, round(1e10 / (2 * rows * inputs * outputs)))
+        # On a GPU enough for the launches to be nothing beside the products.
+        repeats = max(1, round((1e13 if DEVICE == "cuda" else 1e10) / (2 * rows * inputs * outputs)))
 
         def multiply(left: torch.Tensor = left, right: torch.Tensor = right, repeats: int = repeats) -> None:
             for _ in range(repeats):
@@ -153,4 +178,5 @@ def memory_rate() -> float:
     """Measured bytes a second that are read: the sum of half a gigabyte, which no cache holds."""
     numbers = torch.ones(2**27, device=DEVICE)
     numbers.sum()
-    return 4 * len(numbers) / min(seconds(numbers.sum) for _ in range(5))
+    passes = 100 if DEVICE == "cuda" else 1
+    return 4 * len(numbers) * passes / min(seconds(lambda: [numbers.sum() for _ in range(passes)]) for _ in range(5))

@@ -81,6 +81,7 @@ def compare_with_statsmodels(repeats: int) -> dict[str, float]:
     found: dict[str, np.ndarray] = {}
     ours, theirs = [], []
     regress(x, y, rows, settings)
+    with_statsmodels(rows.of(x[:, :2]), rows.of(y), groups)
     for _ in range(repeats):
         ours.append(seconds(lambda: found.update(ours=regress(x, y, rows, settings).p_value)))
         theirs.append(seconds(lambda: found.update(theirs=with_statsmodels(rows.of(x), rows.of(y), groups))))
@@ -168,10 +169,10 @@ def main() -> None:
             f"| {rounds * GENERATIONS} | {layers * width:,} | {run['seconds']:.1f} | {size:.1f} | "
             f"{run['seconds'] / first:.1f} | {run['peak_mib']:.0f} |"
         )
-    text = "\n".join(lines) + "\n"
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "neuron_statistics.md").write_text(text, encoding="utf-8")
-    print(text)
+    # Here, because PyTorch would count in the memory of the processes that measure it.
+    from common import write_report
+
+    write_report("Neurons' statistics", lines, arguments.out, "neuron_statistics")
 
 
 if __name__ == "__main__":

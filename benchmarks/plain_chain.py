@@ -17,7 +17,10 @@ from transformers import (
     TrainingArguments,
 )
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+def device() -> str:
+    """Where the models compute."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class InOrder(Trainer):
@@ -44,7 +47,7 @@ def finetune(
         per_device_train_batch_size=recipe["batch_size"],
         learning_rate=recipe["learning_rate"],
         weight_decay=recipe["weight_decay"],
-        bf16=DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
+        bf16=device() == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False),
         save_strategy="no",
         logging_strategy="no",
         report_to=[],
@@ -62,7 +65,7 @@ def finetune(
 def write(model: Path, tokenizer: Path, articles: Sequence[Mapping], block: int, new: int) -> list[str]:
     """Continue each article's title and every block of its body, one after the other."""
     words = AutoTokenizer.from_pretrained(tokenizer)
-    writer = AutoModelForCausalLM.from_pretrained(model).to(DEVICE).eval()
+    writer = AutoModelForCausalLM.from_pretrained(model).to(device()).eval()
     texts = []
     for article in articles:
         body = words(article["body"], add_special_tokens=False)["input_ids"]
@@ -70,7 +73,7 @@ def write(model: Path, tokenizer: Path, articles: Sequence[Mapping], block: int,
         prompts += [body[start : start + block] for start in range(0, len(body), block)]
         written: list[int] = []
         for prompt in filter(None, prompts):
-            tokens = torch.tensor([prompt], device=DEVICE)
+            tokens = torch.tensor([prompt], device=device())
             with torch.inference_mode():
                 found = writer.generate(
                     tokens,
@@ -89,11 +92,11 @@ def write(model: Path, tokenizer: Path, articles: Sequence[Mapping], block: int,
 def probabilities(folder: Path, texts: Sequence[str], most: int) -> list[dict[str, float]]:
     """Class probabilities by name, one text at a time."""
     words = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).to(DEVICE).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder).to(device()).eval()
     found = []
     for text in texts:
         with torch.inference_mode():
-            logits = model(**words(text, truncation=True, max_length=most, return_tensors="pt").to(DEVICE)).logits[0]
+            logits = model(**words(text, truncation=True, max_length=most, return_tensors="pt").to(device())).logits[0]
         shares = torch.softmax(logits.double(), 0).tolist()
         found.append({model.config.id2label[place]: share for place, share in enumerate(shares)})
     return found

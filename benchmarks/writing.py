@@ -12,7 +12,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +30,7 @@ from common import (
     parse,
     product_rate,
     read_articles,
+    read_from,
     spread,
     times,
     whole_blocks,
@@ -125,18 +126,21 @@ class CTranslate2:
 
 
 def other_engines(
-    plain: GPT2LMHeadModel, prompts: Rows, tokenizer: Path | None
-) -> tuple[dict[str, Callable[[], Rows]], list[str]]:
+    plain: GPT2LMHeadModel, prompts: Rows, tokenizer: Path | None, sizes: Sequence[int]
+) -> tuple[dict[str, Callable[[Rows], Rows]], list[str]]:
     """What else decodes here, and what there is to say of it; an engine that fails is said to."""
     notes: list[str] = []
     candidates: dict[str, Callable[[Rows], Rows]] = {
         f"`generate` with a static cache, {batch} at a time": lambda of, batch=batch: generate(
             plain, of, batch, cache_implementation="static"
         )
-        for batch in BATCHES[1:2]
+        for batch in sizes[1:2] or sizes
     }
     candidates["`generate_batch` (continuous batching)"] = lambda of: with_continuous_batching(plain, of)
-    if tokenizer is not None and importlib.util.find_spec("ctranslate2"):
+    if tokenizer is None or not importlib.util.find_spec("ctranslate2"):
+        missing = "no tokenizer was given" if tokenizer is None else "it is not installed"
+        notes.append(f"CTranslate2: not compared, {missing}.")
+    else:
         try:
             engine = CTranslate2(plain, tokenizer)
         except Exception as error:
@@ -144,9 +148,9 @@ def other_engines(
         else:
             notes.append(f"CTranslate2: {engine.preparation:.1f} s of conversion and loading for each generation.")
             candidates |= {
-                f"CTranslate2, {batch} at a time": lambda of, batch=batch: engine(of, batch) for batch in BATCHES
+                f"CTranslate2, {batch} at a time": lambda of, batch=batch: engine(of, batch) for batch in sizes
             }
-    ways = {}
+    ways: dict[str, Callable[[Rows], Rows]] = {}
     # On a GPU the first call compiles for the shapes it meets, so that it must meet all of them.
     some = prompts if DEVICE == "cuda" else prompts[:2]
     for name, way in candidates.items():
@@ -155,7 +159,7 @@ def other_engines(
         except Exception as error:
             notes.append(f"{name}: does not run here ({_first_line(error)}).")
         else:
-            ways[name] = lambda way=way: way(prompts)
+            ways[name] = way
     return ways, notes
 
 
@@ -174,32 +178,30 @@ def bytes_read(prompts: int, batch: int) -> float:
     return 4.0 * (-(-prompts // batch) * NEW * (BODY + HEAD) + prompts * kept)
 
 
-def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None) -> list[str]:
+def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, read: str) -> list[str]:
     """Rows of the table: tokens a second of each way to write."""
     model, plain = new_gpt2(fused=True).eval(), new_gpt2(fused=False).eval()
     few = prompts[:alone]
     sizes = [size for size in BATCHES if size <= len(prompts)]
-    own = sorted(
-        {size for size in (*sizes[-2:], prompts_at_once(model.config, BLOCK + NEW, device_memory(model.device)))}
-    )
-    own = [size for size in own if size <= len(prompts)]
-    ways = {ALONE: lambda: generate(plain, few, 1)}
-    ways |= {f"`generate`, {size} at a time": lambda size=size: generate(plain, prompts, size) for size in sizes}
-    engines, notes = other_engines(plain, prompts, tokenizer)
+    if not sizes:
+        raise SystemExit(f"{len(prompts)} whole blocks are too few: {BATCHES[0]} are needed at least.")
+    usual = prompts_at_once(model.config, BLOCK + NEW, device_memory(model.device))
+    sizes = sorted({*sizes, *([usual] if usual <= len(prompts) else [])})
+    own = sorted({*sizes[-2:], *([usual] if usual in sizes else [])})
+    ways = {ALONE: lambda of: generate(plain, of[: len(few)], 1)}
+    ways |= {f"`generate`, {size} at a time": lambda of, size=size: generate(plain, of, size) for size in sizes}
+    engines, notes = other_engines(plain, prompts, tokenizer, sizes)
     ways |= engines
-    mine = {f"ours, {size} at a time": lambda size=size: ours(model, prompts, size) for size in own}
-    if DEVICE == "cuda":
-        for way in mine.values():
-            way()
-    took, found = in_turn(ways | mine, repeats)
+    mine = {f"ours, {size} at a time": lambda of, size=size: ours(model, of, size) for size in own}
+    took, found = in_turn(ways | mine, prompts, repeats)
     rate, reading = product_rate(256), memory_rate()
     counts = {name: len(few) if name == ALONE else len(prompts) for name in took}
     speed = {name: [NEW * counts[name] / value for value in values] for name, values in took.items()}
     best = max(mine, key=lambda name: statistics.median(speed[name]))
     limit = NEW * rate / operations(1)
     lines = [
-        f"{len(prompts)} prompts of {BLOCK} tokens ({len(few)} for one at a time), {NEW} new tokens each, greedy, "
-        "float32.",
+        f"{len(prompts)} prompts of {BLOCK} tokens of {read} ({len(few)} for one at a time), {NEW} new tokens each, "
+        "greedy, float32.",
         "",
         f"| | Tokens a second | Times slower than {best} | Share of the limit | Rows as from `generate` alone |",
         "|---|---|---|---|---|",
@@ -231,7 +233,8 @@ def main() -> None:
     arguments = parse(parser)
     titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.together)
     prompts = whole_blocks(titles, bodies, arguments.together)
-    table = compare(prompts, arguments.alone, arguments.repeats, arguments.tokenizer)
+    read = read_from(arguments, "random tokens")
+    table = compare(prompts, arguments.alone, arguments.repeats, arguments.tokenizer, read)
     write_report("Writing", table, arguments.out, "writing")
 
 

@@ -4,6 +4,8 @@ import importlib
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from transformers import GPT2Config
 
@@ -38,14 +40,24 @@ def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
     monkeypatch.setattr(writing, "NEW", 6)
     prompts = common.whole_blocks(*common.read_articles(None, None, 40), 40)
 
-    lines = writing.compare(prompts, 3, 1, None)
+    lines = writing.compare(prompts, 3, 1, None, "random tokens")
 
     rows = [line for line in lines if line.startswith("| ") and " of 3 |" in line]
     assert all(line.endswith("| 3 of 3 |") for line in rows), lines
     assert {"`generate`, one prompt at a time", "`generate`, 32 at a time", "ours, 32 at a time"} <= {
         line.split(" | ")[0].strip("| ") for line in rows
     }
-    assert any("`generate` with a static cache" in line for line in lines)
+    assert any("`generate` with a static cache, 32 at a time" in line for line in lines)
+    assert "CTranslate2: not compared, no tokenizer was given." in lines
+
+
+def test_fewer_articles_than_wanted_are_told(benchmark, tmp_path):
+    table = tmp_path / "articles.parquet"
+    pq.write_table(pa.table({"title": ["One", "Two", None], "body": ["a", None, "b"]}), table)
+
+    with pytest.raises(SystemExit, match=r"articles.parquet has 3 articles where 4 are wanted"):
+        benchmark("common").read_rows(table, 4)
+    assert sorted(row["title"] for row in benchmark("common").read_rows(table, 3)) == ["", "One", "Two"]
 
 
 def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark, monkeypatch):
