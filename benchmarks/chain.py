@@ -207,14 +207,12 @@ def write_articles(number: int) -> list[dict]:
 
 def main() -> None:
     """Compare, and write chain.md."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, needs_tokenizer=True)
     parser.add_argument("--number", type=int, default=4, help="articles")
     parser.add_argument("--epochs", type=int, default=1)
     parser.set_defaults(repeats=1)
     parser.add_argument("--tiny", action="store_true")
     arguments = parse(parser)
-    if arguments.tokenizer is None:
-        parser.error("--tokenizer is needed: a folder with GPT-2's tokenizer.json")
     # Batches of Trainer would go on over the end of an epoch.
     batch = next(size for size in (8, 4, 2, 1) if arguments.number % size == 0)
     # So low that a model of random weights does not learn to write line ends alone, which are no text to learn from.

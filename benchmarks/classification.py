@@ -82,13 +82,11 @@ def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> 
 
 def main() -> None:
     """Compare, and write classification.md."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, needs_tokenizer=True)
     parser.add_argument("--number", type=int, default=32 if DEVICE == "cpu" else 1518, help="texts")
     parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
     parser.add_argument("--tiny", action="store_true", help="a model of width 32, to try this out")
     arguments = parse(parser)
-    if arguments.tokenizer is None:
-        parser.error("--tokenizer is needed: a folder with GPT-2's tokenizer.json")
     texts = read_texts(arguments.articles, arguments.number)
     with tempfile.TemporaryDirectory() as folder:
         make_models(Path(folder), arguments.tokenizer, arguments.tiny)

@@ -24,8 +24,9 @@ BLOCK, NEW, MOST, END = 64, 64, 512, 50256
 #: Numbers of GPT-2 124M: in the matrices of its blocks, which every token passes, and in its head.
 BODY, HEAD = 12 * 12 * 768**2, 50257 * 768
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-#: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
+#: Tokens measured at once: the default of the config's compute.batch_tokens.
 BATCH_TOKENS = 16384
+#: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
 BFLOAT16 = DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -36,11 +37,11 @@ def positive(text: str) -> int:
     return number
 
 
-def new_parser(description: str) -> argparse.ArgumentParser:
+def new_parser(description: str, *, needs_tokenizer: bool = False) -> argparse.ArgumentParser:
     """Arguments of every benchmark of models: what is read, where the table goes, how often and on how many threads."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--articles", type=Path, help="Parquet with the columns title and body")
-    parser.add_argument("--tokenizer", type=Path, help="folder with GPT-2's tokenizer.json")
+    parser.add_argument("--tokenizer", type=Path, required=needs_tokenizer, help="folder with GPT-2's tokenizer.json")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
     parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
