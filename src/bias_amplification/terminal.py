@@ -1,6 +1,7 @@
 """What a run tells in the terminal: one line when a job starts, one when it has ended, and failures whole."""
 
 import logging
+import statistics
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -89,12 +90,13 @@ class StudyProgress(logging.Filter):
 
     def _progress(self) -> str:
         """How far each round is, and how long the rest will take if jobs take as long as those before."""
-        done = sum(map(len, self.seconds.values()))
-        spent = sum(map(sum, self.seconds.values()))
+        took = [seconds for some in self.seconds.values() for seconds in some]
+        # What no job is known of takes the usual time; a mean would take it for one more training of the base model.
+        usual, spent = statistics.median(took), sum(took)
         left = 0.0
         for rule, number in self.planned.items():
             known = self.seconds.get(rule)
-            left += max(0, number - len(known or ())) * (sum(known) / len(known) if known else spent / done)
+            left += max(0, number - len(known or ())) * (statistics.mean(known) if known else usual)
         # Jobs run side by side as they have so far.
         left *= (time.time() - self.start) / max(spent, 1e-9)
         rounds = ", ".join(f"{name} {number}/{self.generations}" for name, number in sorted(self.rounds.items()))

@@ -44,6 +44,19 @@ def test_generations_and_the_time_left_are_told(monkeypatch):
     assert "doing generate: 10 s" in said
 
 
+def test_one_long_job_does_not_make_unknown_ones_long(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("bias_amplification.terminal.time.time", lambda: now[0])
+    progress = StudyProgress(generations=1)
+    progress.filter(record("RUN_INFO", stats={"pretrain": 1, "finetune": 1, "generate": 1, "classify": 5}))
+    for number, (rule, seconds) in enumerate({"pretrain": 200, "finetune": 4, "generate": 2}.items(), start=1):
+        job(progress, number, rule, round="a", generation="00")
+        now[0] += seconds
+        said = ended(progress, number, number)
+
+    assert said.splitlines()[1].strip() == "generations written: a 1/1; about 20 s left"
+
+
 def test_durations_are_said_as_people_say_them():
     assert [_duration(s) for s in (5, 89, 600, 5399, 5400, 90_000)] == [
         "5 s", "89 s", "10 min", "1 h 30 min", "1 h 30 min", "25 h 00 min",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,9 @@ class Shape(NamedTuple):
         Blocks, units of the hidden state, attention heads, tokens.
     plain
         Whether its logits can be made some rows at a time.
+    keys
+        Width of a token's keys, and of its values, in a block where heads share them or are wider than usual; None: the
+        hidden state's.
     """
 
     layers: int
@@ -79,6 +83,7 @@ class Shape(NamedTuple):
     heads: int
     vocabulary: int
     plain: bool = True
+    keys: int | None = None
 
 
 #: What config.json calls a shape's parts, in their order; it differs by architecture.
@@ -109,7 +114,15 @@ def read_shape(folder: Path | str) -> Shape | None:
     found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
     if not all(type(size) is int and size > 0 for size in found):
         return None
-    return Shape(*found, plain=config.get("model_type") in PLAIN_HEADS)
+    layers, width, heads, vocabulary = found
+    keys = _whole(config, "num_key_value_heads", heads) * _whole(config, "head_dim", width // heads)
+    plain = config.get("model_type") in PLAIN_HEADS
+    return Shape(layers, width, heads, vocabulary, plain, None if keys == width else keys)
+
+
+def _whole(config: Mapping[str, Any], name: str, otherwise: int) -> int:
+    size = config.get(name)
+    return size if type(size) is int and size > 0 else otherwise
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

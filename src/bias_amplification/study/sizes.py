@@ -67,6 +67,23 @@ def encoder_bytes(study: Study) -> int:
     return max(_encoder_bytes(encoder) for encoder in (*study.classifier.candidates, study.quality.detector))
 
 
+def encoders_kept(study: Study) -> dict[str, int]:
+    """Tell the folders in which a study's encoders stay, below the results, and the bytes of each one's weights.
+
+    Parameters
+    ----------
+    study
+        The study; which candidate is selected and which comes second is not known before: the largest counts.
+    """
+    classifier = study.classifier
+    sizes = {candidate.name: _encoder_bytes(candidate) for candidate in classifier.candidates}
+    chosen = ["selected", *(["second"] if classifier.second and len(sizes) > 1 else [])]
+    chosen += [f"splits/{split}" for split in classifier.splits]
+    sizes |= dict.fromkeys(chosen, max(sizes.values()))
+    kept = {f"classifier/{folder}": size for folder, size in sizes.items()}
+    return kept | {"quality_detector": _encoder_bytes(study.quality.detector)}
+
+
 def _encoder_bytes(encoder: Encoder) -> int:
     if encoder.source == "folder":
         return 4 * count_parameters(encoder.path)
@@ -150,7 +167,7 @@ def _written_bytes(study: Study, decoding: Decoding) -> int:
     beams = decoding.beams if decoding.method == "beam" else 1
     rows = beams * (sizes.batch_prompts or usual_prompts(beams))
     # At first the prompts' own keys and values beside their activations, in the end all and no activations.
-    token = 2 * 4 * shape.layers * shape.width
+    token = 2 * 4 * shape.layers * (shape.keys or shape.width)
     reading = (token + 4 * _READ * shape.width) * sizes.block_tokens
     writing = token * (sizes.block_tokens + sizes.new_tokens)
     if decoding.method == "greedy":

@@ -7,7 +7,7 @@ from pathlib import Path
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
-from bias_amplification.study.sizes import UNKNOWN_MODEL, model_bytes
+from bias_amplification.study.sizes import UNKNOWN_MODEL, encoders_kept, model_bytes
 
 _MB = 1_000_000
 _GB = 1_000_000_000
@@ -62,17 +62,22 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     results = Path(study.results)
     versions = list(plan.versions())
     kept = [version for version in versions if plan.keeps_weights(version)]
-    total = (len(kept) + 1) * each + len(versions) * tables
-    weights = [results / "base", *(results / version.folder for version in kept)]
-    missing = sum(not (folder / "model.safetensors").exists() for folder in weights)
+    encoders = encoders_kept(study)
+    total = (len(kept) + 1) * each + len(versions) * tables + sum(encoders.values())
+    missing = sum(_lacks_weights(folder) for folder in [results / "base", *(results / v.folder for v in kept)])
+    encoders_missing = sum(size for name, size in encoders.items() if _lacks_weights(results / name))
     unfinished = [v for v in versions if not all((results / v.folder / name).exists() for name in _MADE_OF_WEIGHTS)]
     at_once = min(trainings, max(len({version.round for version in unfinished}), missing > 0))
     running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
     # State that is there already goes when its training is done, and is replaced until then.
     running = max(0, running - sum(map(_size_now, (results / "state").rglob("*.safetensors"))))
-    left = missing * each + running + len(unfinished) * tables
+    left = missing * each + encoders_missing + running + len(unfinished) * tables
     nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
+
+
+def _lacks_weights(folder: Path) -> bool:
+    return not (folder / "model.safetensors").exists()
 
 
 def _size_now(file: Path) -> int:

@@ -65,6 +65,15 @@ def test_no_folder(folder: Path) -> None:
             {"text_config": {"num_layers": 3, "hidden_size": 6, "num_heads": 2, "vocab_size": 7}},
             Shape(3, 6, 2, 7, False),
         ),
+        # Four heads share two heads' keys; and heads that are wider than the hidden state's share of each.
+        (
+            {"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2},
+            Shape(2, 8, 4, 9, False, keys=4),
+        ),
+        (
+            {"n_layer": 2, "n_embd": 8, "n_head": 4, "head_dim": 6, "num_key_value_heads": None},
+            Shape(2, 8, 4, 9, False, keys=24),
+        ),
         ({"num_hidden_layers": 2}, None),
         ({"n_layer": "3", "n_embd": 6, "n_head": 2}, None),
     ],

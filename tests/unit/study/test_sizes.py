@@ -57,9 +57,12 @@ def test_a_step_of_training_keeps_what_the_models_shape_makes(make_study, tmp_pa
 
 def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
     """GPT-2 124M with 256 prompts of 64 and 64 tokens: 2,416 MB, and with beams about what transformers copies."""
-    (tmp_path / "config.json").write_text(
-        json.dumps({"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50_257})
-    )
+
+    def model(**more):
+        shape = {"n_layer": 12, "n_embd": 768, "n_head": 12, "vocab_size": 50_257}
+        (tmp_path / "config.json").write_text(json.dumps(shape | more))
+
+    model()
     base = {"source": "folder", "path": str(tmp_path)}
     rounds = [{"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}]
     beams = [rounds[0] | {"decoding": {"method": "beam", "beams": 5}}]
@@ -67,10 +70,14 @@ def test_a_batch_of_prompts_keeps_keys_and_values(make_study, tmp_path):
     def kept(rounds, **generation):
         return working_bytes(make_study(base_model=base, rounds=rounds, generation=generation), "generate")
 
-    assert kept(rounds) == 256 * 128 * 12 * 768 * 2 * 4
-    assert kept(rounds, batch_prompts=32) == kept(rounds) / 8
+    whole = kept(rounds)
+    assert whole == 256 * 128 * 12 * 768 * 2 * 4
+    assert kept(rounds, batch_prompts=32) == whole / 8
     # 51 prompts of five beams.
-    assert kept(beams) == kept(rounds) * 255 / 256 * 2 + 5 * 4 * 255 * 50_257
+    assert kept(beams) == whole * 255 / 256 * 2 + 5 * 4 * 255 * 50_257
+    model(num_key_value_heads=3)
+    # Three heads have the keys of twelve.
+    assert kept(rounds, block_tokens=16) == whole / 4 * 80 / 128
 
 
 @pytest.mark.parametrize(

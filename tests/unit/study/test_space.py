@@ -8,6 +8,7 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Plan
 from bias_amplification.study.plan import Version
+from bias_amplification.study.sizes import encoders_kept
 from bias_amplification.study.space import check_space, space, trainings_at_once
 
 
@@ -18,7 +19,7 @@ def test_space_follows_from_the_weights_that_stay(make_study, weights, kept):
     found = space(plan)
 
     assert (found.versions, found.kept) == (66, kept)
-    assert found.total == (kept + 1) * found.model + 66 * 500_000
+    assert found.total == (kept + 1) * found.model + 66 * 500_000 + sum(encoders_kept(plan.study).values())
     assert str(found).startswith("Disk: 66 model versions of ")
     assert plan.keeps_weights(Version("balanced_synthetic", 10)) == (weights in ("all", 5, 10, 1))
 
@@ -44,7 +45,8 @@ def finish(folder):
 
 def test_a_study_with_one_version_missing_needs_little_more(make_study, tmp_path, monkeypatch):
     plan = Plan(make_study())
-    folders = [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]
+    places = ["base", *encoders_kept(plan.study), *(version.folder for version in plan.versions())]
+    folders = [tmp_path / "results" / place for place in places]
     for folder in folders[:-1]:
         finish(folder)
 
@@ -65,8 +67,9 @@ def test_every_round_that_runs_has_a_state_and_passes_weights_on(make_study, tmp
 
     found = space(plan, trainings=100)
 
-    assert found.left == (kept + 1 + 6 * each) * found.model + 66 * 500_000
-    assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + 66 * 500_000
+    rest = 66 * 500_000 + sum(encoders_kept(plan.study).values())
+    assert found.left == (kept + 1 + 6 * each) * found.model + rest
+    assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + rest
     state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(bytes(1000))
@@ -77,12 +80,23 @@ def test_every_round_that_runs_has_a_state_and_passes_weights_on(make_study, tmp
 
 def test_weights_that_are_gone_are_not_missed(make_study, tmp_path):
     plan = Plan(make_study(storage={"weights": "none"}))
-    for folder in [tmp_path / "results" / "base", *(tmp_path / "results" / v.folder for v in plan.versions())]:
-        finish(folder)
+    for place in ["base", *encoders_kept(plan.study), *(version.folder for version in plan.versions())]:
+        finish(tmp_path / "results" / place)
     for version in plan.versions():
         (tmp_path / "results" / version.folder / "model.safetensors").unlink()
 
     assert space(plan, trainings=6).left == 0
+
+
+def test_encoders_are_counted_where_they_stay(make_study):
+    study = make_study(classifier={"splits": ["event"]})
+
+    assert list(encoders_kept(study)) == [
+        "classifier/small", "classifier/smaller", "classifier/selected", "classifier/second",
+        "classifier/splits/event", "quality_detector",
+    ]  # fmt: skip
+    alone = make_study(classifier={"candidates": [{"name": "one"}], "splits": []})
+    assert list(encoders_kept(alone)) == ["classifier/one", "classifier/selected", "quality_detector"]
 
 
 def test_trainings_side_by_side_follow_from_cores_gpus_and_rounds(make_study):
