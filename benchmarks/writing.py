@@ -42,6 +42,7 @@ from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.device import device_memory
 from bias_amplification.language_model.generate import prompts_at_once
 from bias_amplification.language_model.load import load_tokenizer
+from bias_amplification.language_model.packed import packed
 
 #: Batch sizes tried on either side; larger ones on a GPU.
 BATCHES = (32, 64, 128, 256) if DEVICE == "cpu" else (64, 128, 256, 512, 1024)
@@ -73,9 +74,10 @@ def generate(model: GPT2LMHeadModel, prompts: Rows, batch: int, **options: str) 
 def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
     """Our decoding of the same prompts."""
     found = []
-    for start in range(0, len(prompts), batch):
-        tokens = torch.tensor(prompts[start : start + batch], device=model.device)
-        found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()
+    with packed(model):
+        for start in range(0, len(prompts), batch):
+            tokens = torch.tensor(prompts[start : start + batch], device=model.device)
+            found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()
     return found
 
 

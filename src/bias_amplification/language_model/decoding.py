@@ -92,13 +92,14 @@ def decode_greedily(
     padded = not bool(mask.all())
     places = (mask.cumsum(1) - 1).clamp(min=0)
     weight = head_weight(model)
+    choose = None if weight is None else likeliest(weight)
     for step in range(new_tokens):
         known: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
         known |= {"attention_mask": mask, "position_ids": places} if padded else {}
-        if weight is None:
+        if choose is None:
             chosen = model(**known, logits_to_keep=1).logits[:, -1].argmax(1)
         else:
-            chosen = likeliest(model.base_model(**known).last_hidden_state[:, -1], weight)
+            chosen = choose(model.base_model(**known).last_hidden_state[:, -1])
         chosen = chosen.masked_fill(ended, end)
         found[running, step] = chosen
         ended = chosen == end

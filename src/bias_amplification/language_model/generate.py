@@ -17,6 +17,7 @@ from bias_amplification.batches import fill
 from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.device import choose_device, device_memory
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.packed import packed
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.study.sections import usual_prompts
 
@@ -163,14 +164,15 @@ def continue_prompts(
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
 
     facts = {"decoding": dict(decoding), "end": end, "seed": seed, "device": str(model.device)}
-    rows = fill(
-        torch.full((len(prompts), new_tokens), end),
-        batches,
-        decode,
-        checkpoint=checkpoint,
-        key=(model, list(prompts), facts, torch.get_num_threads()),
-        says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
-    ).tolist()
+    with packed(model):
+        rows = fill(
+            torch.full((len(prompts), new_tokens), end),
+            batches,
+            decode,
+            checkpoint=checkpoint,
+            key=(model, list(prompts), facts, torch.get_num_threads()),
+            says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
+        ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
 
 

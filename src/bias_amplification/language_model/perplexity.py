@@ -14,6 +14,7 @@ from bias_amplification.batches import by_length, pad
 from bias_amplification.language_model.device import choose_device
 from bias_amplification.language_model.head import head_weight, losses
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.packed import packed
 from bias_amplification.language_model.texts import encode
 
 #: Logits held at once, as numbers: bounds memory to about 4 bytes x 2 copies x this.
@@ -98,7 +99,8 @@ def score_perplexity(
         model = load_model(folder, chosen)
         limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
-        columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
+        with packed(model):
+            columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
     write_table(
         pa.table(
             {

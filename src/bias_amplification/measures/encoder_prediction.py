@@ -65,6 +65,7 @@ def predict_probabilities(
 
     from bias_amplification.batches import by_length, fill, pad
     from bias_amplification.language_model.device import choose_device
+    from bias_amplification.language_model.packed import packed
 
     device = choose_device(device)
     token_ids = tokenize(tokenizer, texts, min(max_tokens, tokenizer.model_max_length))
@@ -79,7 +80,7 @@ def predict_probabilities(
         logits = model(input_ids=input_ids.to(device), **attention).logits
         return torch.softmax(logits.double(), dim=-1)[:, order]
 
-    with torch.inference_mode():
+    with torch.inference_mode(), packed(model):
         probabilities = fill(
             torch.empty(len(texts), len(labels), dtype=torch.float64),
             by_length([len(ids) for ids in token_ids], batch_tokens),

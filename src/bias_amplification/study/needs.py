@@ -21,13 +21,13 @@ class _Need:
 
 
 #: Memory: Python with its libraries and what a job holds besides; training keeps weights, gradients, two moments and
-#: a saved state. What a step keeps comes on top on a CPU. Minutes are for GPT-2 124M on one GPU; an attempt that failed
-#: doubles them.
+#: a saved state, and writing and measuring the weights once more, packed. What a step keeps comes on top on a CPU.
+#: Minutes are for GPT-2 124M on one GPU; an attempt that failed doubles them.
 _NEEDS = {
     "train": _Need(3200, 6, 120),
     "train_encoder": _Need(2500, 6, 120),
-    "generate": _Need(1500, 2, 60),
-    "measure": _Need(3400, 2, 60),
+    "generate": _Need(1500, 2.5, 60),
+    "measure": _Need(3400, 2.5, 60),
     "analyse": _Need(2000, 0, 60),
     "prepare": _Need(3000, 2, 60),
     "light": _Need(700, 0, 10),
