@@ -28,8 +28,8 @@ unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs,
 	fi
 	$(BIN)/snakemake --unlock $(ARGUMENTS)
 
-test: environment lint  ## lint, unit tests and small studies
-	$(BIN)/python -m pytest $(ARGUMENTS)
+test: environment lint  ## lint, unit tests and small studies, some files of tests side by side
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGUMENTS)
 
 test-slurm: environment  ## a small study on a real SLURM cluster of one node, which this starts and stops (Debian, Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)

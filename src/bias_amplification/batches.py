@@ -8,6 +8,9 @@ import torch
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
 
+#: From this many tokens on a batch is worth its start, and takes nothing that would be more than an eighth padding.
+_ENOUGH = 4096
+
 
 def by_length(lengths: Sequence[int], tokens: int, most: int | None = None) -> list[list[int]]:
     """Group sequences of like length under a token budget, longest first, so that memory only falls.
@@ -29,7 +32,9 @@ def by_length(lengths: Sequence[int], tokens: int, most: int | None = None) -> l
     batches: list[list[int]] = []
     for i in sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i)):
         last = batches[-1] if batches else []
-        if last and lengths[last[0]] * (len(last) + 1) <= tokens and (most is None or len(last) < most):
+        longest = lengths[last[0]] if last else 0
+        fits = last and longest * (len(last) + 1) <= tokens and (most is None or len(last) < most)
+        if fits and (longest * len(last) < _ENOUGH or 8 * lengths[i] >= 7 * longest):
             last.append(i)
         else:
             batches.append([i])

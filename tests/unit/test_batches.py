@@ -27,6 +27,14 @@ def test_batches_are_a_partition_within_the_budget(lengths: list[int], budget: i
     assert flat == sorted(flat, reverse=True)
 
 
+def test_a_large_batch_takes_nothing_much_shorter() -> None:
+    lengths = [512] * 8 + [449, 448, 447] + [20] * 100
+
+    batches = by_length(lengths, 16384)
+
+    assert [[lengths[i] for i in batch] for batch in batches] == [[512] * 8 + [449, 448], [447] + [20] * 9, [20] * 91]
+
+
 def test_padding_stands_at_the_end():
     ids, mask = pad([[5, 6, 7], [8]], padding=1)
 

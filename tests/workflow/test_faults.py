@@ -1,6 +1,5 @@
-"""Faults: whatever happens to processes and files, a rerun ends with the bytes of an undisturbed run."""
+"""Faults of processes: whatever ends them, a rerun ends with the bytes of an undisturbed run."""
 
-import base64
 import json
 import os
 import random
@@ -9,106 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from safetensors.torch import load_file, save_file
-from studies import ROOT, TINY, Study, make_study
+from studies import ROOT, Short, head, until, wait_for
 
 pytestmark = pytest.mark.slow
 
-SHORT = TINY.with_name("short.yaml")
 MIDDLE = "rounds/balanced_synthetic/generation_01"
-
-
-class Short(Study):
-    """A study of two rounds of two generations, up to the table of all measures; state is saved after every step."""
-
-    @property
-    def configs(self) -> list[Path]:
-        return [TINY, SHORT, *self.folder.glob("*.yaml")]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self.snakemake("chain", "measures", *arguments, configs=self.configs)
-
-    def complete(self, *arguments: str) -> str:
-        return self.finish("chain", "measures", *arguments, configs=self.configs)
-
-    def resume(self) -> None:
-        """What the README tells to do after a kill of Snakemake."""
-        self.finish("--unlock", configs=self.configs)
-        self.complete()
-
-    def unfinished(self) -> set[str]:
-        """Results that Snakemake began and did not see the end of, by path below the results."""
-        marks = self.folder / ".snakemake" / "incomplete"
-        # A mark's path is the result's, in base64; long ones are cut into folders whose names begin with @.
-        marked = [path.relative_to(marks).parts for path in marks.rglob("*") if path.is_file()]
-        names = ["".join(part.removeprefix("@") for part in parts) for parts in marked]
-        return {str(Path(base64.urlsafe_b64decode(name).decode()).relative_to("results")) for name in names}
-
-    def final(self) -> dict[str, str]:
-        """Checksums of everything that must be the same in every run; metadata tell times."""
-        return {**self.checksums(), **self.checksums("**/*.safetensors")}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Short:
-    study = Short(make_study(tmp_path_factory.mktemp("faults") / "undisturbed").folder)
-    study.complete()
-    return study
-
-
-@pytest.fixture
-def clone(undisturbed: Short) -> Iterator[Short]:
-    """A finished study of one's own, with Snakemake's memory of it."""
-    folder = undisturbed.folder.with_name("clone")
-    shutil.copytree(undisturbed.folder, folder, symlinks=True)
-    yield Short(folder)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def begun(undisturbed: Short) -> Iterator[Short]:
-    """A study of which nothing has run, beside the finished one."""
-    yield Short(make_study(undisturbed.folder.with_name("begun")).folder)
-    shutil.rmtree(undisturbed.folder.with_name("begun"))
-
-
-@contextmanager
-def head(study: Short, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake in a process group of its own."""
-    command = [sys.executable, "-m", "snakemake", *(arguments or ("chain", "measures"))]
-    command += ["--cores", "2", "--resources", "gpu=1"]
-    with (study.folder / "head.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--configfile", *map(str, study.configs)],
-            cwd=study.folder, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def until(look: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert (process is None or process.poll() is None) and time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def wait_for(study: Short, words: str, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while words not in (study.folder / "head.log").read_text():
-        assert process.poll() is None and time.monotonic() < deadline, (study.folder / "head.log").read_text()[-3000:]
-        time.sleep(0.05)
 
 
 def test_killed_at_random_moments(undisturbed, begun):
@@ -267,112 +176,6 @@ def test_two_processes_share_a_training_of_a_study(clone, long_undisturbed):
     assert losses == pytest.approx(alone.to_pylist(), rel=1e-3)
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(undisturbed, begun):
-    begun.results.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", begun.results]).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    try:
-        with head(begun) as process:
-            wait_for(begun, "generation 00: writing articles", process)
-            with (begun.results / "filler").open("wb") as filler:
-                while True:
-                    try:
-                        filler.write(bytes(1 << 20))
-                        filler.flush()
-                    except OSError:
-                        break
-            assert process.wait(120) != 0
-        said = (begun.folder / "head.log").read_text()
-        (begun.results / "filler").unlink()
-        done = begun.times()
-
-        begun.complete()
-
-        assert "make room and run snakemake again, nothing finished is lost." in said, said
-        assert begun.final() == undisturbed.final()
-        after = begun.times()
-        whole = [name for name in done if name.startswith(("base/", "corpus/"))]
-        assert whole
-        assert all(done[name] == after[name] for name in whole)
-    finally:
-        subprocess.run(["umount", begun.results], check=True)
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def swap(path: Path) -> None:
-    shutil.copyfile(path.parents[2] / "center_preservation" / path.parent.name / path.name, path)
-
-
-@pytest.mark.parametrize("name", ["articles.parquet", "model.safetensors", "predictions.parquet"])
-@pytest.mark.parametrize("damage", [cut, empty, flip, swap])
-def test_a_damaged_file_is_named_and_deleting_it_mends_all(undisturbed, clone, name, damage):
-    damaged = clone.results / MIDDLE / name
-    damage(damaged)
-
-    refused = clone.run()
-
-    said = refused.stdout + refused.stderr
-    assert refused.returncode != 0
-    assert f"results/{MIDDLE}/{name}" in said
-    assert "delete it and run snakemake again" in said
-    damaged.unlink()
-    clone.complete()
-    assert clone.final() == undisturbed.final()
-
-
-def test_a_damaged_encoder_is_named_and_deleting_it_mends_all(undisturbed, clone):
-    damaged = clone.results / "classifier" / "selected" / "model.safetensors"
-    flip(damaged)
-    # Snakemake compares what a file is made from by checksum, and would take the damage for news.
-    (clone.results / MIDDLE / "predictions.parquet").unlink()
-
-    refused = clone.run()
-
-    said = refused.stdout + refused.stderr
-    assert refused.returncode != 0
-    assert "results/classifier/selected/model.safetensors is not the file that" in said
-    assert "delete it and run snakemake again" in said
-    damaged.unlink()
-    clone.complete()
-    assert clone.final() == undisturbed.final()
-
-
-def test_a_base_model_of_another_source_takes_the_place_of_the_first(clone):
-    weights = load_file(clone.results / "base" / "model.safetensors")
-    shutil.copytree(
-        clone.results / "base", clone.folder / "model", ignore=shutil.ignore_patterns("generated", "*.parquet")
-    )
-    name = "transformer.wpe.weight"
-    save_file(weights | {name: weights[name] + 0.01}, clone.folder / "model" / "model.safetensors", {"format": "pt"})
-    (clone.folder / "model" / "metadata.json").unlink()
-    (clone.folder / "folder.yaml").write_text("base_model: {source: folder, path: model}\n", encoding="utf-8")
-
-    clone.finish("results/base/generated/center/articles.parquet", configs=clone.configs)
-
-    told = json.loads((clone.results / "base" / "metadata.json").read_text())
-    assert told["source"] == {"folder": "model"}
-    assert set(told["checksums"]) == {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
-
-
-def test_without_snakemakes_memory_nothing_is_made_again(clone):
-    shutil.rmtree(clone.folder / ".snakemake")
-
-    assert "Nothing to be done" in clone.complete("--dry-run")
-
-
 def test_a_second_snakemake_is_refused_and_the_first_ends_well(undisturbed, clone):
     (clone.results / MIDDLE / "model.safetensors").unlink()
     with head(clone) as process:
@@ -387,46 +190,3 @@ def test_a_second_snakemake_is_refused_and_the_first_ends_well(undisturbed, clon
         assert "Snakemake still runs here" in freed.stdout
         assert process.wait(240) == 0
     assert clone.final() == undisturbed.final()
-
-
-def test_results_that_cannot_be_written_are_told(undisturbed, clone):
-    if os.geteuid() or subprocess.run(["mount", "--bind", clone.results, clone.results]).returncode:
-        pytest.skip("a read-only folder needs root here")
-    try:
-        (clone.results / MIDDLE / "predictions.parquet").unlink()
-        subprocess.run(["mount", "-o", "remount,ro,bind", clone.results], check=True)
-        refused = clone.run()
-        assert refused.returncode != 0
-        assert "Write-protected output files" in refused.stdout + refused.stderr
-    finally:
-        subprocess.run(["umount", clone.results], check=True)
-    clone.complete()
-    assert clone.final() == undisturbed.final()
-
-
-def test_a_clock_that_moves_makes_nothing_anew(undisturbed, clone):
-    for shift in (3600, -7200):
-        for path in clone.results.rglob("*"):
-            if path.is_file():
-                found = path.stat()
-                os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + shift * 10**9))
-        assert "Nothing to be done" in clone.complete("--dry-run")
-    # Inputs from the future: what is made of them now looks older than they are.
-    for path in (clone.results / MIDDLE).iterdir():
-        os.utime(path, (time.time() + 3600, time.time() + 3600))
-    (clone.results / MIDDLE / "predictions.parquet").unlink()
-
-    clone.complete()
-
-    assert "Nothing to be done" in clone.complete("--dry-run")
-    assert clone.final() == undisturbed.final()
-
-
-def test_a_checkout_that_touches_every_file_makes_nothing_anew(clone):
-    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
-        place = ROOT / name
-        for path in [place] if place.is_file() else place.rglob("*"):
-            if path.is_file():
-                os.utime(path)
-
-    assert "Nothing to be done" in clone.complete("--dry-run")
