@@ -74,7 +74,7 @@ def generate(model: GPT2LMHeadModel, prompts: Rows, batch: int, **options: str) 
 def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
     """Our decoding of the same prompts."""
     found = []
-    with packed(model):
+    with torch.inference_mode(), packed(model):
         for start in range(0, len(prompts), batch):
             tokens = torch.tensor(prompts[start : start + batch], device=model.device)
             found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()

@@ -48,7 +48,7 @@ def test_an_interrupted_study_goes_on_without_further_ado(undisturbed, begun, se
         wait_for(begun, "generation 01: fine-tuning", process)
         # A terminal sends it to all processes, a scheduler to one.
         (os.killpg if group else os.kill)(process.pid, sent)
-        assert process.wait(20) != 0
+        assert process.wait(40) != 0
     # What was written in the very moment of the signal may be made again: Snakemake did not see its end.
     unfinished = begun.unfinished()
     done = {name: time for name, time in begun.times().items() if name not in unfinished and "state/" not in name}
@@ -126,11 +126,11 @@ def test_a_training_that_was_ended_goes_on_from_its_saved_state(clone, long_undi
         until(lambda: log.exists() and "step " in log.read_text(), process)
         (os.killpg if group else os.kill)(process.pid, sent)
         began = time.monotonic()
-        assert process.wait(20) != 0
+        assert process.wait(40) != 0
         took = time.monotonic() - began
     state = clone.results / "state" / LONG / "finetune.safetensors"
     until(state.exists)
-    assert took < 12
+    assert took < 25
     if sent == signal.SIGKILL:
         clone.finish("--unlock", configs=clone.configs)
 
@@ -161,7 +161,7 @@ def test_two_processes_share_a_training_of_a_study(clone, long_undisturbed):
     with head(clone, *arguments) as process:
         until(lambda: log.exists() and "step " in log.read_text(), process)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) != 0
+        assert process.wait(40) != 0
     assert "Asked to end: state is saved" in log.read_text()
 
     clone.finish(*arguments, configs=clone.configs)

@@ -55,16 +55,24 @@ def packed(model: torch.nn.Module) -> Iterator[None]:
     Parameters
     ----------
     model
-        In `eval` mode, no gradients wanted. Its output embeddings, which are used in a way of their own, stay as they
-        are; and so does all of it where `packed_product` gives none.
+        In `eval` mode, under `torch.no_grad` or `inference_mode`. Its output embeddings, which are used in a way of
+        their own, stay as they are; and so does all of it where `packed_product` gives none.
+
+    Raises
+    ------
+    RuntimeError
+        If gradients are on: there would be none.
     """
+    if torch.is_grad_enabled():
+        raise RuntimeError("products from packed weights have no gradients: read the model under torch.no_grad")
     head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     changed: dict[torch.nn.Module, Product] = {}
     for module in model.modules():
         children = dict(module.named_children())
         activation = children.get("act")
         for name, layer in children.items():
-            if layer is head or type(layer) not in (torch.nn.Linear, Conv1D):
+            # One that computes in another way already, packed perhaps, keeps it.
+            if layer is head or type(layer) not in (torch.nn.Linear, Conv1D) or "forward" in vars(layer):
                 continue
             weight = layer.weight.T if isinstance(layer, Conv1D) else layer.weight
             # The activation of GPT-2's feed-forward network, once it is one pass (`fuse_activations`).

@@ -99,7 +99,7 @@ def score_perplexity(
         model = load_model(folder, chosen)
         limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
-        with packed(model):
+        with torch.no_grad(), packed(model):
             columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
     write_table(
         pa.table(

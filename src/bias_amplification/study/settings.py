@@ -97,8 +97,9 @@ class Study(Section):
                 )
             if r.models and (r.epochs is not None or r.weight_decay is not None):
                 raise ValueError(f"rounds {r.name}: epochs and weight_decay train nothing beside models: remove them")
-        if "selected" in {c.name for c in self.classifier.candidates}:
-            raise ValueError("classifier.candidates may not be called selected: rename it")
+        # Folders beside the candidates' own.
+        for name in {"selected", "second", "splits"} & {c.name for c in self.classifier.candidates}:
+            raise ValueError(f"classifier.candidates may not be called {name}: rename it")
         if "base" in {r.name for r in self.rounds}:
             raise ValueError("rounds may not be called base, which names the base model in tables: rename it")
         return self

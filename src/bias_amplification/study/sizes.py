@@ -64,27 +64,11 @@ def encoder_bytes(study: Study) -> int:
     study
         The study: its classifier candidates and its quality detector.
     """
-    return max(_encoder_bytes(encoder) for encoder in (*study.classifier.candidates, study.quality.detector))
+    return max(bytes_of(encoder) for encoder in (*study.classifier.candidates, study.quality.detector))
 
 
-def encoders_kept(study: Study) -> dict[str, int]:
-    """Tell the folders in which a study's encoders stay, below the results, and the bytes of each one's weights.
-
-    Parameters
-    ----------
-    study
-        The study; which candidate is selected and which comes second is not known before: the largest counts.
-    """
-    classifier = study.classifier
-    sizes = {candidate.name: _encoder_bytes(candidate) for candidate in classifier.candidates}
-    chosen = ["selected", *(["second"] if classifier.second and len(sizes) > 1 else [])]
-    chosen += [f"splits/{split}" for split in classifier.splits]
-    sizes |= dict.fromkeys(chosen, max(sizes.values()))
-    kept = {f"classifier/{folder}": size for folder, size in sizes.items()}
-    return kept | {"quality_detector": _encoder_bytes(study.quality.detector)}
-
-
-def _encoder_bytes(encoder: Encoder) -> int:
+def bytes_of(encoder: Encoder) -> int:
+    """Size of one encoder's weights in float32."""
     if encoder.source == "folder":
         return 4 * count_parameters(encoder.path)
     if encoder.source == "hub":

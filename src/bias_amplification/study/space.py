@@ -7,7 +7,7 @@ from pathlib import Path
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
-from bias_amplification.study.sizes import UNKNOWN_MODEL, encoders_kept, model_bytes
+from bias_amplification.study.sizes import UNKNOWN_MODEL, bytes_of, model_bytes
 
 _MB = 1_000_000
 _GB = 1_000_000_000
@@ -62,7 +62,7 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     results = Path(study.results)
     versions = list(plan.versions())
     kept = [version for version in versions if plan.keeps_weights(version)]
-    encoders = encoders_kept(study)
+    encoders = encoders_kept(plan)
     total = (len(kept) + 1) * each + len(versions) * tables + sum(encoders.values())
     missing = sum(_lacks_weights(folder) for folder in [results / "base", *(results / v.folder for v in kept)])
     encoders_missing = sum(size for name, size in encoders.items() if _lacks_weights(results / name))
@@ -74,6 +74,21 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     left = missing * each + encoders_missing + running + len(unfinished) * tables
     nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
     return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
+
+
+def encoders_kept(plan: Plan) -> dict[str, int]:
+    """Tell the folders in which a study's encoders stay, below the results, and the bytes of each one's weights.
+
+    Parameters
+    ----------
+    plan
+        The study; which candidate is selected and which comes second is not known before: the largest counts.
+    """
+    sizes = {candidate.name: bytes_of(candidate) for candidate in plan.study.classifier.candidates}
+    chosen = ["selected", *(["second"] if plan.second_classifier else []), *(f"splits/{name}" for name in plan.splits)]
+    sizes |= dict.fromkeys(chosen, max(sizes.values()))
+    kept = {f"classifier/{folder}": size for folder, size in sizes.items()}
+    return kept | {"quality_detector": bytes_of(plan.study.quality.detector)}
 
 
 def _lacks_weights(folder: Path) -> bool:

@@ -114,6 +114,8 @@ def test_a_study_never_changes(config: dict) -> None:
         ("seed_sets", [ALL, ALL, GREEN], "seed_sets has the same name twice: rename one"),
         ("classifier.candidates", [{"name": "a"}, {"name": "a"}], "classifier.candidates has the same name twice"),
         ("classifier.candidates", [{"name": "selected"}], "classifier.candidates may not be called selected"),
+        ("classifier.candidates", [{"name": "second"}], "classifier.candidates may not be called second"),
+        ("classifier.candidates", [{"name": "splits"}], "classifier.candidates may not be called splits"),
         ("rounds.0.name", "base", "rounds may not be called base"),
         ("corpus.labels", ["red", "green", "blue", "red"], "corpus.labels names a label twice"),
         ("corpus.label_map", {"r": "rot"}, "corpus.label_map leads to 'rot', which corpus.labels lacks"),

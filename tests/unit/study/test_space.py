@@ -8,8 +8,7 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Plan
 from bias_amplification.study.plan import Version
-from bias_amplification.study.sizes import encoders_kept
-from bias_amplification.study.space import check_space, space, trainings_at_once
+from bias_amplification.study.space import check_space, encoders_kept, space, trainings_at_once
 
 
 @pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
@@ -19,7 +18,7 @@ def test_space_follows_from_the_weights_that_stay(make_study, weights, kept):
     found = space(plan)
 
     assert (found.versions, found.kept) == (66, kept)
-    assert found.total == (kept + 1) * found.model + 66 * 500_000 + sum(encoders_kept(plan.study).values())
+    assert found.total == (kept + 1) * found.model + 66 * 500_000 + sum(encoders_kept(plan).values())
     assert str(found).startswith("Disk: 66 model versions of ")
     assert plan.keeps_weights(Version("balanced_synthetic", 10)) == (weights in ("all", 5, 10, 1))
 
@@ -45,7 +44,7 @@ def finish(folder):
 
 def test_a_study_with_one_version_missing_needs_little_more(make_study, tmp_path, monkeypatch):
     plan = Plan(make_study())
-    places = ["base", *encoders_kept(plan.study), *(version.folder for version in plan.versions())]
+    places = ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]
     folders = [tmp_path / "results" / place for place in places]
     for folder in folders[:-1]:
         finish(folder)
@@ -67,7 +66,7 @@ def test_every_round_that_runs_has_a_state_and_passes_weights_on(make_study, tmp
 
     found = space(plan, trainings=100)
 
-    rest = 66 * 500_000 + sum(encoders_kept(plan.study).values())
+    rest = 66 * 500_000 + sum(encoders_kept(plan).values())
     assert found.left == (kept + 1 + 6 * each) * found.model + rest
     assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + rest
     state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
@@ -80,7 +79,7 @@ def test_every_round_that_runs_has_a_state_and_passes_weights_on(make_study, tmp
 
 def test_weights_that_are_gone_are_not_missed(make_study, tmp_path):
     plan = Plan(make_study(storage={"weights": "none"}))
-    for place in ["base", *encoders_kept(plan.study), *(version.folder for version in plan.versions())]:
+    for place in ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]:
         finish(tmp_path / "results" / place)
     for version in plan.versions():
         (tmp_path / "results" / version.folder / "model.safetensors").unlink()
@@ -91,12 +90,16 @@ def test_weights_that_are_gone_are_not_missed(make_study, tmp_path):
 def test_encoders_are_counted_where_they_stay(make_study):
     study = make_study(classifier={"splits": ["event"]})
 
-    assert list(encoders_kept(study)) == [
+    assert list(encoders_kept(Plan(study))) == [
         "classifier/small", "classifier/smaller", "classifier/selected", "classifier/second",
         "classifier/splits/event", "quality_detector",
     ]  # fmt: skip
     alone = make_study(classifier={"candidates": [{"name": "one"}], "splits": []})
-    assert list(encoders_kept(alone)) == ["classifier/one", "classifier/selected", "quality_detector"]
+    columns = {"title": "title", "body": "text", "label": "label", "outlet": "paper"}
+    table = make_study(corpus={"source": "table", "path": "a.csv", "columns": columns})
+    assert "classifier/splits/outlet" in encoders_kept(Plan(table))
+    assert "classifier/splits/event" not in encoders_kept(Plan(table)), "no column tells events"
+    assert list(encoders_kept(Plan(alone))) == ["classifier/one", "classifier/selected", "quality_detector"]
 
 
 def test_trainings_side_by_side_follow_from_cores_gpus_and_rounds(make_study):
