@@ -10,6 +10,16 @@ import torch
 from bias_amplification.artifacts.checkpoint import Checkpoint, fingerprint
 
 
+@pytest.fixture(autouse=True)
+def usual_signals():
+    """Handlers as Python sets them, also where the tests run in the background of a shell that ignores Ctrl-C."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def layer(weight: float) -> torch.nn.Module:
     made = torch.nn.Linear(2, 2, bias=False)
     torch.nn.init.constant_(made.weight, weight)
