@@ -166,7 +166,7 @@ def product_rate(rows: int, dtype: torch.dtype = torch.float32) -> float:
     for inputs, outputs in ((768, 2304), (768, 768), (768, 3072), (3072, 768)):
         left = torch.randn(rows, inputs, device=DEVICE, dtype=dtype)
         right = torch.randn(inputs, outputs, device=DEVICE, dtype=dtype)
-        ways = [right.__rmatmul__, packed_product(right.T)]
+        ways = [lambda rows, right=right: rows @ right, packed_product(right.T)]
         # On a GPU enough for the launches to be nothing beside the products.
         repeats = max(1, round((1e13 if DEVICE == "cuda" else 1e10) / (2 * rows * inputs * outputs)))
 

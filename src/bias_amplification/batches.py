@@ -15,6 +15,8 @@ _ENOUGH = 4096
 def by_length(lengths: Sequence[int], tokens: int, most: int | None = None) -> list[list[int]]:
     """Group sequences of like length under a token budget, longest first, so that memory only falls.
 
+    A batch that is large already (`_ENOUGH`) takes no sequence that is shorter than its longest by more than an eighth.
+
     Parameters
     ----------
     lengths

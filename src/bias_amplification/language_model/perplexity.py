@@ -47,20 +47,21 @@ def perplexities(
     budget = max(1, min(batch_tokens, _LOGITS // model.config.vocab_size))
     usable = [len(sequence) if len(sequence) > 1 else 0 for sequence in sequences]
     weight = head_weight(model)
-    for batch in by_length(usable, budget):
-        # Padded at the end, where no real token looks: the model needs no mask.
-        tokens, mask = (part.to(model.device) for part in pad([sequences[i] for i in batch], padding))
-        real, following = mask[:, 1:].bool(), tokens[:, 1:]
-        if weight is not None:
-            hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
-            found = losses(hidden[real], weight, following[real])
-        else:
-            logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
-            found = torch.nn.functional.cross_entropy(logits[real].float(), following[real], reduction="none")
-        sums = torch.zeros(len(batch), dtype=torch.float64, device=found.device)
-        sums = sums.index_add(0, real.nonzero()[:, 0], found.double()).tolist()
-        for i, total in zip(batch, sums, strict=True):
-            results[i] = math.exp(total / (usable[i] - 1))
+    with packed(model):
+        for batch in by_length(usable, budget):
+            # Padded at the end, where no real token looks: the model needs no mask.
+            tokens, mask = (part.to(model.device) for part in pad([sequences[i] for i in batch], padding))
+            real, following = mask[:, 1:].bool(), tokens[:, 1:]
+            if weight is not None:
+                hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
+                found = losses(hidden[real], weight, following[real])
+            else:
+                logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
+                found = torch.nn.functional.cross_entropy(logits[real].float(), following[real], reduction="none")
+            sums = torch.zeros(len(batch), dtype=torch.float64, device=found.device)
+            sums = sums.index_add(0, real.nonzero()[:, 0], found.double()).tolist()
+            for i, total in zip(batch, sums, strict=True):
+                results[i] = math.exp(total / (usable[i] - 1))
     return results
 
 
@@ -99,8 +100,7 @@ def score_perplexity(
         model = load_model(folder, chosen)
         limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
         sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
-        with torch.no_grad(), packed(model):
-            columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
+        columns[name] = perplexities(model, sequences, batch_tokens=batch_tokens, padding=end_token(model))
     write_table(
         pa.table(
             {

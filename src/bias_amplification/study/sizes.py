@@ -68,7 +68,7 @@ def encoder_bytes(study: Study) -> int:
 
 
 def bytes_of(encoder: Encoder) -> int:
-    """Size of one encoder's weights in float32."""
+    """Size of one encoder's weights in float32, bytes; RoBERTa-base's and more if only the hub knows."""
     if encoder.source == "folder":
         return 4 * count_parameters(encoder.path)
     if encoder.source == "hub":

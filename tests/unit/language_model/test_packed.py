@@ -13,8 +13,11 @@ from transformers import (
     PreTrainedModel,
 )
 
+from bias_amplification.language_model import packed as module
+from bias_amplification.language_model.generate import continue_prompts
 from bias_amplification.language_model.load import fuse_activations
 from bias_amplification.language_model.packed import packed, packed_product
+from bias_amplification.language_model.perplexity import perplexities
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -79,6 +82,25 @@ def test_a_packed_model_is_the_same_model(name: str) -> None:
         linear = {n for n, layer in model.named_modules() if type(layer).__name__ in ("Linear", "Conv1D")} - heads
         assert linear <= reading
         assert len(reading - linear) == (2 if name == "gpt2" else 0), "activations that products have in them"
+
+
+@pytest.mark.skipif(not HAS_ONEDNN, reason="this PyTorch has no oneDNN")
+def test_writing_and_measuring_read_packed_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        module,
+        "packed_product",
+        lambda weight, *rest, **more: made.append(weight) or packed_product(weight, *rest, **more),
+    )
+    model, prompts = untrained("gpt2"), [[4, 5, 6]]
+    linear = sum(type(layer).__name__ == "Conv1D" for layer in model.modules())
+
+    continue_prompts(
+        model, prompts, block_tokens=3, new_tokens=2, decoding={"method": "greedy"}, batch_prompts=1, end=3, seed=1
+    )
+    assert len(made) == linear
+    perplexities(model, prompts, batch_tokens=512, padding=3)
+    assert len(made) == 2 * linear
 
 
 def test_weights_count_again_when_a_model_was_read() -> None:
