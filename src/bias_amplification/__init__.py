@@ -4,5 +4,10 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-#: What the project ships as data: the embedded press's grammar, outlets' names, published results.
-RESOURCES = Path(__file__).resolve().parents[2] / "resources"
+_PACKAGE = Path(__file__).resolve().parent
+
+#: The folder of the workflow and its data: the package itself where it is installed, the checkout's root otherwise.
+ROOT = _PACKAGE if (_PACKAGE / "workflow").is_dir() else _PACKAGE.parents[1]
+
+#: Data that the project ships: the embedded press's grammar, outlets' names, published results.
+RESOURCES = ROOT / "resources"

@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all, read with a check that they are what they claim."""
+"""Files of a run: written completely or not at all, and checked when they are read."""
 
 from bias_amplification.artifacts.atomic import StudyError, new_file
 from bias_amplification.artifacts.tables import read_table, write_csv, write_table

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear completely or not at all."""
 
 import hashlib
 import os
@@ -14,45 +14,45 @@ from pathlib import Path
 
 import psutil
 
-#: How libraries in Rust (safetensors, tokenizers) tell a fault of the system, in exceptions of their own.
+#: Libraries in Rust (safetensors, tokenizers) report errors of the operating system as text in their own exceptions.
 _SYSTEM_FAULT = re.compile(r"\(os error (\d+)\)")
 
-#: Temporary names: hidden, with the machine and the process that write under them.
+#: Names of temporary files and folders. They are hidden and contain the machine and the process that write them.
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[^/]+")
 
-#: After so many seconds without a change nobody writes a file any more.
+#: Seconds without a change after which another machine's temporary files are taken for abandoned.
 _DAY = 24 * 3600
 
 
 class StudyError(Exception):
-    """A fault that the user can mend.
+    """An error that the user can correct.
 
-    The message is one sentence: what is wrong, where (file, row or config key) and what to do. It is shown without
-    a traceback.
+    The message is one sentence: what is wrong, where (file, row or config key), and what to do. It is shown without a
+    traceback.
     """
 
 
 @contextmanager
 def new_file(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name when the block ends well.
+    """Yield a temporary path beside `path` and rename it to `path` when the block ends without an exception.
 
-    A process that is killed, or that outlives its killed scheduler, can then never leave half a file under the
-    final name: every writer has a name of its own until `os.replace`, which is atomic within a file system.
+    Each writer has its own temporary name until `os.replace`, which is atomic within a file system. So a process that
+    is killed, or that still runs when its scheduler is gone, cannot leave part of a file under the final name.
 
     Parameters
     ----------
     path
-        The file's final name. Its folder is made if need be.
+        The file's final name. Its folder is created if it does not exist.
 
     Yields
     ------
     Path
-        A name of this process's own in the same folder, with the same ending.
+        A name that only this process uses, in the same folder and with the same suffix.
 
     Raises
     ------
     OSError
-        If the disk refuses, whatever exception the library that writes tells it in.
+        If the disk cannot be written to, also if the library that writes raises another exception.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def new_file(path: Path | str) -> Iterator[Path]:
     try:
         with _system_faults(path):
             yield temporary
-        # mkstemp makes private files; results are meant to be shared as the user's umask says.
+        # mkstemp creates private files. Results get the permissions of the user's umask.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -73,7 +73,7 @@ def new_file(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary folder whose files move to `path`, one rename each, when the block ends well."""
+    """Yield a temporary folder and move its files into `path`, one by one, when the block ends without an exception."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".new.{_writer()}-", dir=path))
@@ -89,6 +89,7 @@ def new_folder(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def _system_faults(path: Path) -> Iterator[None]:
+    """Raise errors of the operating system as OSError if a library reports them in another exception."""
     try:
         yield
     except OSError:
@@ -102,7 +103,10 @@ def _system_faults(path: Path) -> Iterator[None]:
 
 @cache
 def _machine() -> str:
-    """Name the space in which process ids are unique: this machine since its start, and in it the container."""
+    """Return a name for the scope in which process ids are unique: this machine since its last start, this container.
+
+    It changes when the machine restarts.
+    """
     facts = [platform.node()]
     with suppress(OSError):
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
@@ -111,29 +115,30 @@ def _machine() -> str:
 
 
 def _writer() -> str:
+    """Return the part of a temporary name that identifies the writer: machine and process."""
     return f"{_machine()}-{os.getpid()}"
 
 
 def remove_leftovers(folder: Path | str) -> list[Path]:
-    """Remove what killed writers have left under their temporary names.
+    """Remove temporary files and folders that killed jobs have left.
 
-    What a process of this machine writes is left alone while that process lives; what another machine writes, until
-    nothing of it has changed for a day.
+    Those of a running process of this machine are kept. Those of another machine are removed after a day without a
+    change.
 
     Parameters
     ----------
     folder
-        Looked through with all folders in it.
+        Searched with all its subfolders.
 
     Returns
     -------
     list of Path
-        What was removed.
+        The files and folders that were removed.
     """
     removed = []
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
-            path = Path(place, name)
+            path = Path(parent, name)
             found = _TEMPORARY.fullmatch(name)
             if not found or _is_written(path, found[1], int(found[2])):
                 continue
@@ -148,6 +153,7 @@ def remove_leftovers(folder: Path | str) -> list[Path]:
 
 
 def _is_written(path: Path, machine: str, process: int) -> bool:
+    """Return whether somebody may still be writing a temporary file or folder."""
     if machine == _machine():
         return psutil.pid_exists(process)
     times = [0.0]

@@ -1,7 +1,8 @@
-"""What an unfinished job has done so far, so that a killed one goes on instead of starting over."""
+"""Saved state of unfinished jobs, so that a job that was killed continues instead of starting over."""
 
 import hashlib
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -14,18 +15,19 @@ from bias_amplification.artifacts.atomic import new_file
 if TYPE_CHECKING:
     import torch
 
+#: Tensors by name, and facts as JSON values.
 Saved = tuple[dict[str, "torch.Tensor"], dict[str, Any]]
 
 
 def fingerprint(*parts: Any) -> str:
-    """Hash models, and whatever JSON can tell, into one key.
+    """Hash models and values into one key.
 
     Parameters
     ----------
     parts
-        A model is hashed by its configuration (weights of the same shapes may be split into other heads), its modules
-        (which tell the dropout) and the bytes of its tensors, on whatever device they are; anything else by its JSON
-        form.
+        Of a model, three things are hashed: its configuration, because it has the number of attention heads, which the
+        shapes of the weights do not show; its modules, because they have the dropout; and the bytes of its tensors, on
+        any device. Of anything else, its JSON form is hashed.
     """
     import torch
 
@@ -49,7 +51,7 @@ def _add(digest: Any, name: str, tensor: "torch.Tensor") -> None:
 
 
 def _checksum(tensors: Mapping[str, "torch.Tensor"], facts: str) -> str:
-    """SHA-256, which processors have instructions for: 1.5 s for the state of GPT-2."""
+    """Return the SHA-256 of a state. Processors have instructions for it: GPT-2's state takes 1.5 s."""
     digest = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         _add(digest, name, tensors[name])
@@ -57,141 +59,146 @@ def _checksum(tensors: Mapping[str, "torch.Tensor"], facts: str) -> str:
 
 
 class Checkpoint:
-    """The one file that keeps a job's state while it works.
+    """The file in which a job saves its state while it works.
 
-    Between `open` and `remove` a request to end (SIGTERM, as a cluster sends before it kills, or Ctrl-C) waits for the
-    next saving and then ends the process: `due` says at once that it is time. A second Ctrl-C does not wait.
+    The file is written completely or not at all and replaces the one before, so a job has at most one. The job removes
+    it when it is done. It carries a hash of everything that the job's result depends on, and a checksum of its own
+    bytes: the state of another job, or a damaged one, is never used. If the state cannot be saved, the job continues.
 
-    Its key is a hash of everything that the result depends on: state of other inputs or parameters is never used, nor
-    is one whose bytes are not those that were saved. The file appears whole, takes the place of the one before, and
-    goes when the job is done, so that a job keeps one at most. Where it cannot be saved the work goes on without.
+    Between `open` and `remove`, a request to end waits until the state is saved; then the process ends. Such requests
+    are Ctrl-C and SIGTERM, which a cluster sends before it kills a job. `due` is true as soon as there is one. A second
+    Ctrl-C ends the process at once.
 
     Parameters
     ----------
     path
-        The safetensors file; None keeps nothing.
+        The safetensors file. With None, nothing is saved.
     seconds
-        Least time between two savings.
+        Least time between two saves. With infinity, the state is saved only when the process is asked to end.
     """
 
-    def __init__(self, path: Path | str | None = None, seconds: float = 300.0) -> None:
+    def __init__(self, path: Path | str | None = None, seconds: float = math.inf) -> None:
         self.path = None if path is None else Path(path)
         self.seconds = seconds
-        self.key = ""
-        self.saved = time.monotonic()
-        self.ending: int | None = None
-        self.asked = 0.0
-        self.before: dict[int, Callable | int | None] = {}
+        self._key = ""
+        self._saved_at = time.monotonic()
+        self._request: int | None = None
+        self._requested_at = 0.0
+        self._handlers: dict[int, Callable | int | None] = {}
 
     def open(self, *parts: Any) -> Saved | None:
-        """Set the key from what the result depends on, and return what was saved under it.
+        """Start listening to requests to end, and return the state that was saved for the same job.
 
         Parameters
         ----------
         parts
-            For `fingerprint`; the versions that round differently are added.
+            Everything that the job's result depends on (see `fingerprint`). The version of PyTorch is added, because
+            versions round differently.
 
         Returns
         -------
         tuple or None
-            Tensors by name, on the CPU, and facts; None if nothing usable was saved.
+            Tensors by name, on the CPU, and facts. None if there is no usable state.
         """
         if self.path is None:
             return None
         import torch
         from safetensors import SafetensorError, safe_open
 
-        self.key = fingerprint(torch.__version__, *parts)
-        self.saved = time.monotonic()
+        self._key = fingerprint(torch.__version__, *parts)
+        self._saved_at = time.monotonic()
         self._listen()
         if not self.path.exists():
             return None
         try:
             with safe_open(self.path, "pt") as file:
                 about = file.metadata() or {}
-                if about.get("key") != self.key:
+                if about.get("key") != self._key:
                     print("Saved state belongs to other inputs or parameters: starting over.", flush=True)
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if about.get("checksum") != _checksum(tensors, about["facts"]):
-                raise ValueError("its bytes are not those that were saved")
+                raise ValueError("its checksum is wrong")
             return tensors, json.loads(about["facts"])
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             print(f"Saved state cannot be read ({error}): starting over.", flush=True)
             return None
 
     def _listen(self) -> None:
-        def end(number: int, frame: Any) -> None:
-            # Within a second it is the same request, which terminal and parent process both pass on.
-            if number == signal.SIGINT and self.asked and time.monotonic() - self.asked > 1:
-                raise KeyboardInterrupt
-            self.ending = number
-            self.asked = self.asked or time.monotonic()
-
+        """Handle requests to end, except those that the process ignores: Ctrl-C, if it runs in the background."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            # What is ignored, as Ctrl-C is by a process in the background, stays so.
-            if number not in self.before and signal.getsignal(number) != signal.SIG_IGN:
+            if number not in self._handlers and signal.getsignal(number) != signal.SIG_IGN:
                 try:
-                    self.before[number] = signal.signal(number, end)
-                except ValueError:  # not the main thread, where signals arrive
+                    self._handlers[number] = signal.signal(number, self._ask_to_end)
+                except ValueError:  # Python receives signals only in the main thread
                     return
 
+    def _ask_to_end(self, number: int, frame: Any) -> None:
+        # The terminal and the parent process may both pass on the same Ctrl-C. They do so within a second.
+        again = self._request is not None and time.monotonic() - self._requested_at > 1
+        if number == signal.SIGINT and again:
+            raise KeyboardInterrupt
+        if self._request is None:
+            self._requested_at = time.monotonic()
+        self._request = number
+
     def due(self) -> bool:
-        """Whether it is time to save again."""
-        return self.path is not None and (self.ending is not None or time.monotonic() - self.saved >= self.seconds)
+        """Return whether it is time to save the state."""
+        passed = time.monotonic() - self._saved_at
+        return self.path is not None and (self._request is not None or passed >= self.seconds)
 
     def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
-        """Save the state, whole or not at all, and end the process if it was asked to.
+        """Save the state, and end the process if it was asked to end.
 
-        A disk that refuses is told in the log and tried again after `seconds`.
+        If the disk cannot be written to, the log says so, and the next save is due after `seconds`.
 
         Parameters
         ----------
         tensors
-            By name, on any device; none may share memory with another.
+            Tensors by name, on any device. No two may share memory.
         facts
-            JSON values; floating-point numbers come back exactly.
+            JSON values. Floating-point numbers are restored exactly.
         """
         if self.path is None:
             return
         from safetensors.torch import save_file
 
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        told = json.dumps(facts)
-        about = {"key": self.key, "facts": told, "checksum": _checksum(kept, told)}
-        outcome = "state is saved, the next run goes on from here"
+        written = json.dumps(facts)
+        about = {"key": self._key, "facts": written, "checksum": _checksum(kept, written)}
+        outcome = "state is saved, the next run continues from here"
         try:
             with new_file(self.path) as temporary:
                 save_file(kept, temporary, about)
         except OSError as error:
-            fault = f"tate cannot be saved ({self.path}: {error.strerror})"
-            outcome = f"s{fault}, the next run goes on from what was saved before"
-            if self.ending is None:
-                self._say(f"S{fault}: the work goes on and will try again; make room.")
-        self.saved = time.monotonic()
-        if self.ending is not None:
-            self._say(f"Asked to end: {outcome}.")
-            raise SystemExit(128 + self.ending)
-
-    @staticmethod
-    def _say(sentence: str) -> None:
-        # The log may be on a disk that is full.
-        with suppress(OSError):
-            print(sentence, flush=True)
+            failure = f"state cannot be saved ({self.path}: {error.strerror})"
+            outcome = f"{failure}, the next run continues from the state saved before"
+            if self._request is None:
+                _report(f"S{failure[1:]}: the job continues and will try again; make room.")
+        self._saved_at = time.monotonic()
+        if self._request is not None:
+            _report(f"Asked to end: {outcome}.")
+            raise SystemExit(128 + self._request)
 
     def remove(self) -> None:
-        """Remove the state of a job that is done, and folders that have become empty with it."""
+        """Remove the state of a job that is done, and the folders that it leaves empty. Stop listening to requests."""
         if self.path is None:
             return
         self.path.unlink(missing_ok=True)
-        for number, before in self.before.items():
-            signal.signal(number, before)
-        self.before = {}
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
         for folder in list(self.path.parents)[:4]:
-            # Up to the folder of all states; another job may just be making its own.
+            # Up to the folder of all states. Another job may be about to save its state in one of them.
             if folder.name == "state" or not folder.is_dir() or any(folder.iterdir()):
                 break
             try:
                 folder.rmdir()
             except OSError:
                 break
+
+
+def _report(sentence: str) -> None:
+    # The log may be on the disk that is full.
+    with suppress(OSError):
+        print(sentence, flush=True)

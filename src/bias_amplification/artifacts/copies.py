@@ -1,4 +1,4 @@
-"""One file under several names."""
+"""Copies of files."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +7,10 @@ from bias_amplification.artifacts.atomic import new_file
 
 
 def copy_file(source: Path | str, target: Path | str) -> None:
-    """Copy a file, whole or not at all.
+    """Copy a file, completely or not at all.
 
-    A copy rather than a link, because a link has its source's time and would seem older than what it was made from.
+    It is a copy and not a link, because a link has the modification time of its source: Snakemake would take it for
+    older than its input.
     """
     with new_file(target) as temporary:
         shutil.copyfile(source, temporary)

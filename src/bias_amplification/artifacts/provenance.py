@@ -1,4 +1,4 @@
-"""What made a file: versions, commit, seed, device, time."""
+"""How files were made: checksums, and metadata such as versions, commit and time."""
 
 import hashlib
 import importlib.metadata
@@ -14,94 +14,96 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification.artifacts.atomic import StudyError, new_file
-from bias_amplification.artifacts.identity import check_identity, identity
+from bias_amplification.artifacts.placement import check_place, place_in_study
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "pyarrow", "numpy")
 
 
 @cache
 def commit() -> str | None:
-    """Return the git commit of the code that runs, with "+changes" if files differ from it; None outside git."""
-    folder = Path(__file__).parent
+    """Return the git commit of the running code, with "+changes" if files differ from it; None if it has none."""
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        # An installed copy may be in a folder of another project's repository, which does not track it.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        return _git("describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    """Return the output of git in this file's folder."""
+    command, folder = ["git", *arguments], Path(__file__).parent
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     return found.stdout.strip()
 
 
 def checksum(path: Path | str) -> str:
-    """SHA-256 of a file, in hex digits."""
+    """Return the SHA-256 of a file, in hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checksums(folder: Path | str, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of files in a folder, by name."""
+    """Return the SHA-256 of files in a folder, by name."""
     return {name: checksum(Path(folder) / name) for name in names}
 
 
-def check_checksums(folder: Path | str, wanted: Mapping[str, str], told: Path) -> None:
-    """Check files that the run has made against the checksums that it kept.
+def check_checksums(folder: Path | str, expected: Mapping[str, str], recorded_in: Path) -> None:
+    """Check files that the run has made against the checksums that it recorded.
 
     Parameters
     ----------
     folder
-        Where the files are.
-    wanted
+        Folder of the files.
+    expected
         SHA-256 by file name.
-    told
-        The file that keeps them, for messages.
+    recorded_in
+        The file that has the checksums, for messages.
 
     Raises
     ------
     StudyError
-        Naming the file and the remedy.
+        If a file is missing or has another checksum. The message names the file and the remedy.
     """
-    for name, digest in wanted.items():
+    for name, digest in expected.items():
         file = Path(folder) / name
         if not file.exists():
             raise StudyError(f"{file} does not exist: run snakemake again to make it.")
         if checksum(file) != digest:
-            raise StudyError(f"{file} is not the file that {told} tells of: delete it and run snakemake again.")
+            raise StudyError(
+                f"{file} does not have the checksum recorded in {recorded_in}: delete it and run snakemake again."
+            )
 
 
-def check_made_here(folder: Path | str, names: Sequence[str] = ("model.safetensors", "config.json")) -> None:
-    """Check files against the metadata.json beside them, if there is one: checksums, and that all belong here.
+def check_made_here(folder: Path | str, names: Sequence[str]) -> None:
+    """Check files of a model against the metadata.json beside them: their checksums, and the place they were made for.
 
     Parameters
     ----------
     folder
-        Of a model that the run has made.
+        Folder of a model that the run has made. Without a metadata.json nothing is checked.
     names
-        Files that are about to be read; those that metadata.json does not tell of are not checked.
+        Names of the files to check. Files without a checksum in metadata.json are not checked.
 
     Raises
     ------
     StudyError
-        Naming the file and the remedy.
+        If a file is damaged or was made for another place. The message names the file and the remedy.
     """
-    told = Path(folder) / "metadata.json"
-    if not told.exists():
+    metadata = Path(folder) / "metadata.json"
+    if not metadata.exists():
         return
     try:
-        facts = json.loads(told.read_text(encoding="utf-8"))
-        known = dict(facts["checksums"])
+        facts = json.loads(metadata.read_text(encoding="utf-8"))
+        recorded = dict(facts["checksums"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{told} is damaged ({error!r}): delete it and run snakemake again.") from error
-    check_identity(told, facts.get("made_as"))
-    check_checksums(folder, {name: known[name] for name in names if name in known}, told)
+        raise StudyError(f"{metadata} is damaged ({error!r}): delete it and run snakemake again.") from error
+    check_place(metadata, facts.get("made_as"))
+    check_checksums(folder, {name: recorded[name] for name in names if name in recorded}, metadata)
 
 
 def _peak_memory() -> int:
-    """Most memory that this process has held, in MB. Not `ru_maxrss`, which a process inherits from its parent."""
+    """Return the peak memory of this process, MB. `ru_maxrss` is the second choice: it includes the parent's peak."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
@@ -110,21 +112,21 @@ def _peak_memory() -> int:
 
 
 def write_metadata(path: Path | str, **facts: Any) -> None:
-    """Write metadata.json: the facts given, and what is known of every job.
+    """Write metadata.json: facts about one job, and the facts that are recorded for every job.
 
-    This is the one kind of result that differs between equal runs, because it tells times.
+    It contains times, so it differs between runs whose other results are the same.
 
     Parameters
     ----------
     path
         The JSON file to make.
     facts
-        What the job wants remembered; JSON values.
+        Facts about the job, as JSON values.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     known = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "made_as": identity(path),
+        "made_as": place_in_study(path),
         "peak_memory_mb": _peak_memory(),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "host": platform.node(),

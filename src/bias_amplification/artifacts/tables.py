@@ -7,31 +7,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bias_amplification.artifacts.atomic import StudyError, new_file
-from bias_amplification.artifacts.identity import check_identity, identity
+from bias_amplification.artifacts.placement import check_place, place_in_study
 
+#: Key of the place in a file's metadata.
 _MADE_AS = "made_as"
 
 
 def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
-    """Write a table whole or not at all, after checking it against its declared schema.
+    """Write a table to Parquet, completely or not at all, after checking it against its schema.
 
-    The bytes depend on the table, its place among the like and the library's version alone: no times, no pandas
-    metadata.
+    The file's bytes depend only on the table, its place in the study and the version of pyarrow. They contain no times
+    and no pandas metadata.
 
     Parameters
     ----------
     table
-        Columns in any order; cast to `schema` and put in its order.
+        Has the columns of `schema` in any order. It is cast to the schema and its columns are put in order.
     path
         The Parquet file to make.
     schema
-        Declared columns. A column that is not nullable must hold no null.
+        The declared columns.
 
     Raises
     ------
     ValueError
-        If a column is missing, unknown, of another type or holds a null where none is allowed: a fault of the
-        program, not of the user.
+        If a column is missing or unknown, cannot be cast, or has a null although it is not nullable. This is an error
+        of the program, not of the user.
     """
     missing = [name for name in schema.names if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in schema.names]
@@ -45,32 +46,33 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         if not field.nullable and table.column(field.name).null_count:
             raise ValueError(f"{path}: column {field.name} holds a null")
     with new_file(path) as temporary:
-        place = identity(path)
+        place = place_in_study(path)
         named = table.replace_schema_metadata({_MADE_AS: place} if place else None)
         pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table of this study and check that it is what it claims to be.
+    """Read a table of the study and check its schema, its page checksums and its place.
 
     Parameters
     ----------
     path
-        A Parquet file that `write_table` made.
+        A Parquet file that `write_table` has made.
     schema
-        The schema it must have.
+        The schema that the file must have.
     columns
-        The columns to read; all by default.
+        Names of the columns to read; all by default.
 
     Returns
     -------
     pa.Table
-        In the file's row order.
+        Rows in the order of the file.
 
     Raises
     ------
     StudyError
-        If the file is missing, damaged, of another schema or another one's file. The message names it and the remedy.
+        If the file is missing, damaged, of another schema, or was made for another place. The message names the file
+        and the remedy.
     """
     path = Path(path)
     if not path.exists():
@@ -78,24 +80,30 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
     try:
         found = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StudyError(f"{path} is not a whole Parquet file ({error}): delete it and run snakemake again.") from error
+        raise StudyError(
+            f"{path} is not a whole Parquet file ({_one_line(error)}): delete it and run snakemake again."
+        ) from error
     if not found.remove_metadata().equals(schema.remove_metadata()):
         differing = sorted({f"{f.name}: {f.type}" for f in schema} ^ {f"{f.name}: {f.type}" for f in found})
         raise StudyError(
-            f"{path} has other columns than its kind of table (differing: {', '.join(differing) or 'nullability'}): "
-            "delete it and run snakemake again."
+            f"{path} does not have the columns of its kind of table (they differ in "
+            f"{', '.join(differing) or 'nullability'}): delete it and run snakemake again."
         )
-    check_identity(path, (found.metadata or {}).get(_MADE_AS.encode(), b"").decode() or None)
+    check_place(path, (found.metadata or {}).get(_MADE_AS.encode(), b"").decode() or None)
     try:
         return pq.read_table(
             path, columns=None if columns is None else list(columns), page_checksum_verification=True
         ).replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StudyError(f"{path} is damaged ({error}): delete it and run snakemake again.") from error
+        raise StudyError(f"{path} is damaged ({_one_line(error)}): delete it and run snakemake again.") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def write_csv(table: pa.Table, path: Path | str) -> None:
-    """Write a table for people: a CSV with a header, made whole or not at all."""
+    """Write a table as CSV with a header, completely or not at all."""
     import pyarrow.csv as csv
 
     with new_file(path) as temporary:

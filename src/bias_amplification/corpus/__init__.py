@@ -1,1 +1,1 @@
-"""From a source of labelled articles to the article table, the seed sets and the classifier's articles."""
+"""The corpus: an article table from any source, the seed sets, and the articles of classifier and base model."""

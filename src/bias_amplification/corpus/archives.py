@@ -1,7 +1,7 @@
-"""Members of zip and tar archives, read in memory and never unpacked onto the disk.
+"""Read members of zip and tar archives in memory, without unpacking them to disk.
 
-An archive from the network is not trusted: a member with an absolute path, with "..", a link, a device or a size
-beyond the limit is refused.
+Archives from the network are not trusted. Members with an absolute path, a ".." in their path, links, devices and
+members above a size limit are refused.
 """
 
 import tarfile
@@ -12,19 +12,15 @@ from typing import BinaryIO
 
 from bias_amplification.artifacts import StudyError
 
-MEGABYTE = 2**20
-MEMBER_LIMIT = 1024 * MEGABYTE
-TOTAL_LIMIT = 4096 * MEGABYTE
+_MEGABYTE = 2**20
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or a tar archive (plain or compressed), by its content."""
+    """Return whether a file is a zip or tar archive (plain or compressed). The content decides, not the name."""
     return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
 
 
-def read_members(
-    path: Path, wanted: Callable[[str], bool], *, member_limit: int = MEMBER_LIMIT, total_limit: int = TOTAL_LIMIT
-) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path, wanted: Callable[[str], bool], limit: int) -> Iterator[tuple[str, bytes]]:
     """Yield the wanted members of an archive, in the order of their names.
 
     Parameters
@@ -32,9 +28,10 @@ def read_members(
     path
         A zip or tar file.
     wanted
-        Says by its name in the archive whether a member is wanted; the others are never opened.
-    member_limit, total_limit
-        Bytes that one member and all wanted members may unpack to; what the archive declares is not believed.
+        Returns whether the member with the given name is wanted. Other members are not opened.
+    limit
+        Maximum size of all wanted members together, in bytes, unpacked. Read bytes are counted, because the sizes
+        that an archive declares can be wrong.
 
     Yields
     ------
@@ -45,16 +42,15 @@ def read_members(
     StudyError
         If the archive is damaged or encrypted, or a wanted member is unsafe or too large.
     """
-    remaining = total_limit
+    remaining = limit
     members = _zip_members if zipfile.is_zipfile(path) else _tar_members
     try:
         for name, stream in members(path, wanted):
-            limit = min(member_limit, remaining)
-            content = stream.read(limit + 1)
-            if len(content) > limit:
+            content = stream.read(remaining + 1)
+            if len(content) > remaining:
                 raise StudyError(
-                    f"{path}: {name} unpacks to more than {limit // MEGABYTE} MB, which no known source does: "
-                    "download the archive again or set corpus.path to a folder that you unpacked yourself."
+                    f"{path}: with {name}, the members unpack to more than {limit / _MEGABYTE:.0f} MB, which no known "
+                    "source does: download the archive again, or unpack it and name its folder in corpus.path."
                 )
             remaining -= len(content)
             yield name, content
@@ -74,7 +70,7 @@ def _zip_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
             if not wanted(info.filename) or info.is_dir():
                 continue
             _check_name(path, info.filename)
-            # The upper half holds the Unix mode; 0 where another system wrote the archive.
+            # The upper 16 bits hold the Unix mode, or 0 if another system made the archive.
             kind = (info.external_attr >> 16) & 0o170000
             if kind not in (0, 0o100000):
                 raise StudyError(f"{path}: the member {info.filename!r} is a link or device: do not use this archive.")

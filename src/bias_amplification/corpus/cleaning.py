@@ -1,4 +1,4 @@
-"""Makes articles fit for the study: mends their text, leaves out what cannot be used, and counts both."""
+"""Clean articles: repair their texts, leave out unusable articles, and count both."""
 
 import html
 import re
@@ -8,12 +8,12 @@ from hashlib import blake2b
 import ftfy
 import pyarrow as pa
 
-from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import Finding, finding
+from bias_amplification.corpus.articles import replace_texts
+from bias_amplification.corpus.findings import Finding
 
 STEP = "cleaning"
 
-# C0 and C1 controls but tab and newline; soft hyphen, zero-width characters, directional marks, byte order marks.
+# C0 and C1 controls except tab and newline; soft hyphen, zero-width characters, directional marks, byte order marks.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
@@ -24,12 +24,12 @@ _WORD = re.compile(r"\w+")
 
 
 def body_key(body: str) -> bytes:
-    """Reduce a body to what makes it the same text: its words, whatever their case, spacing and punctuation."""
+    """Return a hash of a body's words. Bodies that differ only in case, spacing or punctuation have the same hash."""
     return blake2b(" ".join(_WORD.findall(body.casefold())).encode(), digest_size=16).digest()
 
 
-def mend_text(text: str) -> tuple[str, list[str]]:
-    """Mend a text's encoding and spacing.
+def repair_text(text: str) -> tuple[str, list[str]]:
+    """Repair a text's encoding and spacing.
 
     Parameters
     ----------
@@ -39,25 +39,25 @@ def mend_text(text: str) -> tuple[str, list[str]]:
     Returns
     -------
     text, changes
-        The text with paragraphs one blank line apart at most, and what was mended in it, in words.
+        The repaired text, with at most one blank line between paragraphs, and a description of each change.
     """
     changes = []
-    mended = _NEWLINES.sub("\n", text)
-    if mended != text:
+    repaired = _NEWLINES.sub("\n", text)
+    if repaired != text:
         changes.append("newline characters made \\n")
-    if _ENTITY.search(mended):
-        unescaped = html.unescape(mended)
-        if unescaped != mended:
+    if _ENTITY.search(repaired):
+        unescaped = html.unescape(repaired)
+        if unescaped != repaired:
             changes.append("HTML character references resolved")
-            mended = unescaped
-    if not mended.isascii():
-        # Line by line: a whole body passes for sound as soon as most of it is.
-        fixed = "\n".join(line if line.isascii() else ftfy.fix_encoding(line) for line in mended.split("\n"))
-        if fixed != mended:
+            repaired = unescaped
+    if not repaired.isascii():
+        # ftfy looks at the whole text and leaves it alone if most of it is sound, so each line is repaired by itself.
+        fixed = "\n".join(line if line.isascii() else ftfy.fix_encoding(line) for line in repaired.split("\n"))
+        if fixed != repaired:
             changes.append("mojibake mended")
-            mended = _NEWLINES.sub("\n", fixed)
-    without = _CONTROLS.sub("", mended)
-    if without != mended:
+            repaired = _NEWLINES.sub("\n", fixed)
+    without = _CONTROLS.sub("", repaired)
+    if without != repaired:
         changes.append("control and invisible characters removed")
     if "\ufffd" in without:
         changes.append("characters lost in the source (U+FFFD) left in")
@@ -67,8 +67,8 @@ def mend_text(text: str) -> tuple[str, list[str]]:
     return spaced, changes
 
 
-def mend_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
-    """Mend titles and bodies; every article stays.
+def repair_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
+    """Repair the titles and bodies of all articles.
 
     Parameters
     ----------
@@ -78,55 +78,48 @@ def mend_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
     Returns
     -------
     articles, findings
-        Titles are one line.
+        All articles. Each title is one line.
     """
-    concerned: dict[str, list[str]] = defaultdict(list)
+    changed: dict[str, list[str]] = defaultdict(list)
     columns: dict[str, list[str]] = {}
     for name in ("title", "body"):
         columns[name] = []
         for article_id, text in zip(articles["article_id"].to_pylist(), articles[name].to_pylist(), strict=True):
-            mended, changes = mend_text(text)
-            columns[name].append(" ".join(mended.split()) if name == "title" else mended)
+            repaired, changes = repair_text(text)
+            columns[name].append(" ".join(repaired.split()) if name == "title" else repaired)
             for change in changes:
-                concerned[f"{name}: {change}"].append(article_id)
-    findings = [finding(STEP, text, True, ids) for text, ids in concerned.items()]
-    return with_texts(articles, **columns), findings
-
-
-def with_texts(articles: pa.Table, **columns: list[str]) -> pa.Table:
-    """Replace text columns of an article table."""
-    for name, values in columns.items():
-        index = articles.schema.get_field_index(name)
-        articles = articles.set_column(index, ARTICLES.field(name), pa.array(values, pa.string()))
-    return articles.cast(ARTICLES)
+                changed[f"{name}: {change}"].append(article_id)
+    findings = [Finding.with_examples(STEP, text, True, ids) for text, ids in changed.items()]
+    return replace_texts(articles, **columns), findings
 
 
 def drop_unusable(
-    articles: pa.Table, *, min_words: int, require_title: bool = True, step: str = STEP
+    articles: pa.Table, *, min_words: int, require_title: bool, step: str = STEP
 ) -> tuple[pa.Table, list[Finding]]:
     """Leave out articles that the study cannot use.
 
-    An article that has several faults is counted under the first: no label, empty body, empty title, too short,
-    duplicate. Of articles with the same body (`body_key`) the first stays, also when their labels differ, which is
-    counted apart because one of the labels is then in doubt.
+    An article is left out if it has no label, an empty body, an empty title, a body that is too short, or the same
+    body (`body_key`) as an earlier article. It is counted once, under the first of these faults. Duplicates with
+    another label than the first article are counted separately, because one of the labels is probably wrong.
 
     Parameters
     ----------
     articles
         Rows of `ARTICLES`.
     min_words
-        Words that a body must have at least.
+        Minimum number of words in a body.
     require_title
-        Whether an article without a title is left out: a title is the first prompt.
+        Whether an article without a title is left out. Titles are prompts of the language model.
     step
         The step named in the findings.
 
     Returns
     -------
     articles, findings
+        The usable articles, in the order given.
     """
     first_labels: dict[bytes, str] = {}
-    concerned: dict[str, list[str]] = defaultdict(list)
+    lost: dict[str, list[str]] = defaultdict(list)
     mask = []
     for row in articles.select(["article_id", "title", "body", "label"]).to_pylist():
         fault = _fault(row, min_words, require_title)
@@ -140,8 +133,8 @@ def drop_unusable(
                 fault = "same body as an earlier article of another label"
         mask.append(fault is None)
         if fault is not None:
-            concerned[fault].append(row["article_id"])
-    findings = [finding(step, text, False, ids) for text, ids in concerned.items()]
+            lost[fault].append(row["article_id"])
+    findings = [Finding.with_examples(step, text, False, ids) for text, ids in lost.items()]
     return articles.filter(pa.array(mask, pa.bool_())), findings
 
 
@@ -157,21 +150,21 @@ def _fault(row: dict[str, str], min_words: int, require_title: bool) -> str | No
     return None
 
 
-def clean(articles: pa.Table, *, min_words: int, require_title: bool = True) -> tuple[pa.Table, list[Finding]]:
-    """Mend articles, then leave out those that the study cannot use.
+def clean(articles: pa.Table, *, min_words: int, require_title: bool) -> tuple[pa.Table, list[Finding]]:
+    """Repair articles, then leave out the unusable ones.
 
     Parameters
     ----------
     articles
-        Rows of `ARTICLES`, as a reader made them.
+        Rows of `ARTICLES`, as returned by a reader.
     min_words, require_title
         See `drop_unusable`.
 
     Returns
     -------
     articles, findings
-        In the order given; every change and loss is in the findings.
+        The usable articles, in the order given, and every change and loss.
     """
-    mended, changes = mend_articles(articles)
-    usable, losses = drop_unusable(mended, min_words=min_words, require_title=require_title)
+    repaired, changes = repair_articles(articles)
+    usable, losses = drop_unusable(repaired, min_words=min_words, require_title=require_title)
     return usable, [*changes, *losses]

@@ -1,4 +1,4 @@
-"""What happened to articles on their way into the corpus, as rows of the cleaning table."""
+"""Findings: changes and losses of articles on the way into the corpus. They are the rows of the cleaning table."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from bias_amplification.artifacts.schemas import CLEANING
 
+#: Articles that a finding lists as examples.
 EXAMPLES = 5
 
 
@@ -17,15 +18,15 @@ class Finding:
     Attributes
     ----------
     step
-        The stage that met it: "reading", "cleaning", "identity", "seed_sets", ...
+        The step that found it: "reading", "cleaning", "identity", "after identity removal" or "result".
     finding
-        What it was, in words.
+        A description in words.
     kept
-        Whether the articles concerned stayed in the corpus.
+        Whether the articles stayed in the corpus.
     articles
-        How many articles (or rows of the source) it concerns.
+        Number of articles (or rows of the source) that were changed or lost.
     examples
-        Some of them, by article id or by line of the source.
+        Some of them: article ids or lines of the source.
     """
 
     step: str
@@ -34,14 +35,14 @@ class Finding:
     articles: int
     examples: tuple[str, ...] = ()
 
-
-def finding(step: str, text: str, kept: bool, concerned: Sequence[str]) -> Finding:
-    """Make a finding from everything it concerns, keeping the first few as examples."""
-    return Finding(step, text, kept, len(concerned), tuple(concerned[:EXAMPLES]))
+    @classmethod
+    def with_examples(cls, step: str, finding: str, kept: bool, places: Sequence[str]) -> "Finding":
+        """Make a finding from the ids or lines of all its articles; the first few become its examples."""
+        return cls(step, finding, kept, len(places), tuple(places[:EXAMPLES]))
 
 
 def findings_table(findings: Iterable[Finding]) -> pa.Table:
-    """Put findings into a table with the columns of `CLEANING`, in the order given."""
+    """Return findings as a table with the schema `CLEANING`, in the order given."""
     rows = [
         {
             "step": item.step,

@@ -1,133 +1,158 @@
-"""Draws the real articles that rounds start from."""
+"""Draw the seed sets: the real articles that rounds start from."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import Finding
-from bias_amplification.study.seeds import derive_seed
+from bias_amplification.corpus.articles import take_articles
+from bias_amplification.corpus.cleaning import body_key
+from bias_amplification.corpus.sampling import sampled_ids, shuffled_ids
+from bias_amplification.corpus.splits import MINIMUM_PER_LABEL
+from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import SeedSet
 
-STEP = "seed_sets"
-
-
-def shuffled_ids(articles: pa.Table, label: str, seed: int, exclude_ids: Collection[str] = ()) -> list[str]:
-    """List the ids of a label's articles in an order that depends on the ids, the label and the seed alone.
-
-    Every seed set takes the first ids of this order, so that seed sets overlap each other as far as they can and
-    leave the classifier as many articles as possible. Each of them alone is still a simple random sample.
-    """
-    pairs = zip(articles["article_id"].to_pylist(), articles["label"].to_pylist(), strict=True)
-    ids = sorted(article_id for article_id, own in pairs if own == label and article_id not in exclude_ids)
-    order = np.random.default_rng(derive_seed(seed, "shuffled_ids", label)).permutation(len(ids))
-    return [ids[index] for index in order]
+#: Share of a label's articles that a one-label seed set leaves to the classifier.
+RESERVED_SHARE = 0.25
 
 
-def sampled_ids(
-    articles: pa.Table, label: str, random_state: int, count: int, exclude_ids: Collection[str] = ()
-) -> list[str]:
-    """List a label's articles as pandas draws them, `DataFrame.sample(n=count, random_state=...)`, then the others.
+def draw_seed_sets(
+    articles: Path, out: Mapping[str, Path], seed_sets: Mapping[str, SeedSet], seed: int, random_state: int
+) -> None:
+    """Write the seed sets. They may share articles with each other.
 
-    Unlike `shuffled_ids` this depends on the order of the articles in the file and on `count`.
-    """
-    pairs = zip(articles["article_id"].to_pylist(), articles["label"].to_pylist(), strict=True)
-    ids = pd.Series([article_id for article_id, own in pairs if own == label and article_id not in exclude_ids])
-    drawn = ids.sample(n=min(count, len(ids)), random_state=random_state)
-    return [*drawn, *ids.drop(drawn.index)]
-
-
-def draw_seed_set(
-    articles: pa.Table,
-    labels: Sequence[str],
-    size: int,
-    seed: int,
-    exclude_ids: Collection[str] = (),
-    *,
-    name: str = "seed_set",
-    reserve: int = 0,
-    random_state: int | None = None,
-) -> tuple[pa.Table, list[Finding]]:
-    """Draw a seed set: equally many articles of each label, or articles of one label.
+    A one-label set with fewer articles than its `size` is reported in the log.
 
     Parameters
     ----------
     articles
-        Rows of `ARTICLES`.
-    labels
-        The labels drawn.
-    size
-        Articles in all. With one label, as many as there are if there are fewer.
+        The corpus, rows of `ARTICLES`.
+    out
+        The files to make, by name of the seed set: rows of `ARTICLES`.
+    seed_sets
+        The seed sets of the config, by name.
     seed
-        Fixes the draw and the order.
-    exclude_ids
-        Articles that must not be drawn.
-    name
-        The seed set's name, for messages.
-    reserve
-        Articles of a single label that must be left for the classifier.
+        Seed of the sets with ``draw: shuffled``.
     random_state
-        Draw as the published code does (`sampled_ids`), with this state; None: by `seed`.
-
-    Returns
-    -------
-    articles, findings
-        In random order. One finding if the set is smaller than asked.
+        Seed of the sets with ``draw: pandas``.
 
     Raises
     ------
     StudyError
-        If `size` does not divide by the labels, or there are too few articles.
+        If the corpus has too few articles for a seed set.
     """
-    each, rest = divmod(size, len(labels))
-    if rest or not each:
-        raise StudyError(
-            f"seed_sets {name}: size {size} cannot be shared equally by {len(labels)} labels: make it a multiple of "
-            f"{len(labels)}."
-        )
-    excluded = set(exclude_ids)
-    if random_state is None:
-        pools = {label: shuffled_ids(articles, label, seed, excluded) for label in labels}
+    table = read_table(articles, ARTICLES)
+    drawn = {name: draw_seed_set(table, seed_set, seed, random_state) for name, seed_set in seed_sets.items()}
+    for name, seed_articles in drawn.items():
+        write_table(seed_articles, out[name], ARTICLES)
+        if seed_articles.num_rows < seed_sets[name].size:
+            print(_shortage(seed_sets[name], seed_articles.num_rows, table))
+
+
+def _shortage(seed_set: SeedSet, drawn: int, articles: pa.Table) -> str:
+    """Explain in a sentence why a one-label seed set is smaller than its size."""
+    label = seed_set.labels[0]
+    available = articles["label"].to_pylist().count(label)
+    kept = reserved(available, seed_set)
+    return (
+        f"seed_sets {seed_set.name}: {drawn} articles instead of {seed_set.size}, because the corpus has {available} "
+        f"articles of {label}{f' and {kept} of them stay for the classifier' if kept else ''}"
+    )
+
+
+def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state: int) -> pa.Table:
+    """Draw a seed set: equally many articles of each label, or articles of one label.
+
+    A one-label set leaves `reserved` articles to the classifier. It is smaller than its `size` if the corpus has too
+    few articles.
+
+    Parameters
+    ----------
+    articles
+        The corpus, rows of `ARTICLES`.
+    seed_set
+        Name, labels, size and kind of draw.
+    seed
+        Seed of the draw and of the order, for ``draw: shuffled``.
+    random_state
+        The same for ``draw: pandas``, which draws as the published code does.
+
+    Returns
+    -------
+    pa.Table
+        Rows of `ARTICLES`, in random order.
+
+    Raises
+    ------
+    StudyError
+        If the corpus has too few articles of a label.
+    """
+    labels = seed_set.labels
+    count = seed_set.size // len(labels)
+    as_published = seed_set.draw == "pandas"
+    if as_published:
+        pools = {label: sampled_ids(articles, label, random_state, count) for label in labels}
     else:
-        pools = {label: sampled_ids(articles, label, random_state, each, excluded) for label in labels}
-    findings = []
-    if len(labels) == 1:
-        available = len(pools[labels[0]]) - reserve
-        if 0 < available < each:
-            text = f"{name} has {available} articles of {labels[0]} and not {each}: no more exist"
-            findings.append(Finding(STEP, f"{text}, {reserve} left to the classifier", True, available))
-            each = available
+        pools = {label: shuffled_ids(articles, label, seed) for label in labels}
     for label, pool in pools.items():
-        free = len(pool) - (reserve if len(labels) == 1 else 0)
-        if free < each:
+        kept = reserved(len(pool), seed_set)
+        free = max(len(pool) - kept, 0)
+        if len(labels) == 1 and free:
+            count = min(count, free)
+        if free < count:
+            beside = f" beside {kept} kept for the classifier" if kept else ""
             raise StudyError(
-                f"seed_sets {name} needs {each} articles of {label}, and {max(free, 0)} are there"
-                f"{f' beside {reserve} kept for the classifier' if reserve and len(labels) == 1 else ''}: "
-                "make size smaller."
+                f"seed_sets {seed_set.name} needs {count} articles of {label}, but the corpus has {free}{beside}: make "
+                "size smaller."
             )
-    if random_state is not None:
-        # In the order that pandas groups them in, then shuffled as a whole.
-        ids = [article_id for label in sorted(pools) for article_id in pools[label][:each]]
-        return take(articles, pd.Series(ids).sample(frac=1, random_state=random_state)), findings
-    ids = sorted(article_id for pool in pools.values() for article_id in pool[:each])
+    if as_published:
+        # The published code draws by label in alphabetical order (a pandas groupby), then shuffles the whole set.
+        ids = [article_id for label in sorted(pools) for article_id in pools[label][:count]]
+        return take_articles(articles, pd.Series(ids).sample(frac=1, random_state=random_state))
+    ids = sorted(article_id for pool in pools.values() for article_id in pool[:count])
     order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
-    return take(articles, [ids[index] for index in order]), findings
+    return take_articles(articles, [ids[index] for index in order])
 
 
-def take(articles: pa.Table, ids: Iterable[str]) -> pa.Table:
-    """Take articles by id, in the order of the ids, which may occur more than once."""
-    rows = {article_id: row for row, article_id in enumerate(articles["article_id"].to_pylist())}
-    indices = pa.array([rows[article_id] for article_id in ids], pa.int64())
-    return articles.select(ARTICLES.names).take(indices).combine_chunks()
+def reserved(available: int, seed_set: SeedSet) -> int:
+    """Return how many of a label's articles a seed set leaves to the classifier.
+
+    A one-label set leaves a quarter of them, and at least the classifier's minimum. A set with several labels, or one
+    that may share its articles with the classifier, leaves none.
+    """
+    if len(seed_set.labels) > 1 or seed_set.shared_with_classifier:
+        return 0
+    return max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * available))
 
 
-def apportion(size: int, shares: Sequence[float]) -> list[int]:
-    """Divide a count by shares: whole numbers that sum to it, each less than one from its exact part."""
-    exact = size * np.asarray(shares, float) / np.sum(shares)
-    counts = np.floor(exact + 1e-9).astype(int)
-    # Stable, so that equal remainders go to the first.
-    order = np.argsort(-(exact - counts), kind="stable")
-    counts[order[: size - counts.sum()]] += 1
-    return counts.tolist()
+def read_seed_sets(paths: Sequence[Path]) -> pa.Table:
+    """Read the articles of several seed sets into one table. An article of two sets is there twice."""
+    tables = [read_table(path, ARTICLES) for path in paths]
+    return pa.concat_tables(tables) if tables else ARTICLES.empty_table()
+
+
+def without_seed_articles(articles: pa.Table, seed_articles: pa.Table) -> pa.Table:
+    """Leave out the seed articles, articles with the same body as a seed article, and repeated bodies.
+
+    Parameters
+    ----------
+    articles, seed_articles
+        Rows of `ARTICLES`.
+
+    Returns
+    -------
+    pa.Table
+        The other articles, in the order given. Of articles with the same body the first is kept.
+    """
+    excluded = set(seed_articles["article_id"].to_pylist())
+    seen = {body_key(body) for body in seed_articles["body"].to_pylist()}
+    mask = []
+    for article_id, body in zip(articles["article_id"].to_pylist(), articles["body"].to_pylist(), strict=True):
+        key = body_key(body)
+        mask.append(article_id not in excluded and key not in seen)
+        seen.add(key)
+    return articles.select(ARTICLES.names).filter(pa.array(mask, pa.bool_()))

@@ -1,1 +1,1 @@
-"""Figures and tables for reading: one function a figure, table in, matplotlib figure out."""
+"""Figures, tables and pages for readers: drawing functions take a table and return a matplotlib figure."""

@@ -1,4 +1,4 @@
-"""A page to read: one seed article beside what each generation made of it."""
+"""The HTML page of one article: the original beside the text of each generation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,23 +26,25 @@ dt { color: var(--quiet); } dd { margin: 0; font-variant-numeric: tabular-nums; 
 """
 
 
-def article_page(article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str = "") -> str:
+def article_page(
+    article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str | None
+) -> str:
     """Return a self-contained HTML page of one article across generations.
 
-    Every text is escaped, and the page forbids scripts and anything from elsewhere, so that whatever an article or a
-    model wrote stays text.
+    Every text is escaped, and the page allows neither scripts nor content from elsewhere. So nothing in the text of an
+    article or of a model can be executed.
 
     Parameters
     ----------
     article
         `title`, `body` and `label` of the seed article; `article_id` for reference.
     history
-        One row a generation: `generation`, `text`, `predicted`, `probability_{label}`, `quality`,
+        One row per generation: `generation`, `text`, `predicted`, `probability_{label}`, `quality`,
         `perplexity_base`, `perplexity_generating`.
     labels
         The label set.
     round_name
-        The round's name, for the heading.
+        Name of the round, for the heading; None: not named.
     """
     colours = label_colours(labels)
     cards = [_original(article)]
@@ -50,11 +52,11 @@ def article_page(article: Mapping[str, Any], history: pd.DataFrame, labels: Sequ
     place = f"round {escape(round_name)}, " if round_name else ""
     body = (
         f"<h1>{escape(str(article['title']))}</h1>\n"
-        f"<p>One article of the seed set beside what the model of each generation wrote when it was prompted with the "
-        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles, every later "
-        f"one on what the generation before it wrote, as its strategy says. Scroll to the right for later "
-        f'generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
-        f"labelled {escape(str(article['label']))} by its outlet</p>\n"
+        f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted with the "
+        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles, and every "
+        f"later generation on articles of the one before it, as the round's strategy prescribes. Scroll to the right "
+        f'for later generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
+        f"labelled {escape(str(article['label']))} after its outlet</p>\n"
         f'<div class="texts" tabindex="0">\n{"".join(cards)}</div>'
     )
     return html_page(str(article["title"]), body, _STYLE, wide=True)
@@ -63,13 +65,13 @@ def article_page(article: Mapping[str, Any], history: pd.DataFrame, labels: Sequ
 def _original(article: Mapping[str, Any]) -> str:
     return (
         '<article class="original"><h3>Original article</h3>'
-        f"<dl><dt>label of its outlet</dt><dd>{escape(str(article['label']))}</dd></dl>"
+        f"<dl><dt>label (of the outlet)</dt><dd>{escape(str(article['label']))}</dd></dl>"
         f'<div class="text">{escape(str(article["body"]))}</div></article>\n'
     )
 
 
 def _generation(row: Mapping[str, Any], colours: Mapping[str, str]) -> str:
-    """Return one generation's card: probabilities as a bar and as numbers, quality, perplexities, text."""
+    """Return the card of one generation: probabilities as a bar and as numbers, quality, perplexities and text."""
     shares = {label: float(row[f"probability_{label}"]) for label in colours}
     bar = "".join(
         f'<span style="width:{100 * share:.2f}%;background:{colours[label]}"></span>' for label, share in shares.items()
@@ -93,5 +95,5 @@ def _generation(row: Mapping[str, Any], colours: Mapping[str, str]) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    """Return a number for reading, or a dash where there is none."""
+    """Format a number; a dash if it is missing."""
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"

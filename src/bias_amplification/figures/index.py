@@ -1,16 +1,17 @@
-"""A page that shows every figure and table of a run."""
+"""The page that shows every figure and table of a run."""
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from bias_amplification.artifacts import new_file
 from bias_amplification.figures.page import html_page
-from bias_amplification.figures.tables import TABLE_STYLE, html_table
+from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
 
 _STYLE = """
 figure { margin: 0 0 2.2rem; }
@@ -22,43 +23,57 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0; }
 """
 
 
-def write_index(page: Path | str, entries: Sequence[Mapping], *, title: str, introduction: str = "") -> None:
-    """Write a page that lists figures and tables with captions, by groups.
+class Heading(NamedTuple):
+    """What the page says about a figure, a table or another page."""
+
+    name: str
+    """Name of its files, without their endings."""
+    group: str
+    """The section of the page that it is in."""
+    title: str
+    caption: str
+
+
+def write_index(
+    files: Sequence[Path], out: Path, *, headings: Sequence[Heading], title: str, introduction: str
+) -> None:
+    """Write the page of results: figures and tables with captions, by groups.
 
     Parameters
     ----------
-    page
-        The HTML file to make. Links in it are relative, so the folder can be moved as a whole.
-    entries
-        In order of appearance, those of a group together: `group` (heading), `title`, `caption`, and `files`: a .png
-        is shown, a .csv is shown as a table, and every file is linked.
+    files
+        The files of all figures, tables and pages. A .png is shown, a .csv is shown as a table, and every file is
+        linked.
+    out
+        The HTML file to make. Its links are relative, so that the folder can be moved as a whole.
+    headings
+        What to show, in order of appearance; members of a group follow each other.
     title, introduction
-        Heading and opening paragraph of the page, plain text.
+        Heading and first paragraph of the page, as plain text.
     """
-    page = Path(page)
-    groups = [(name, list(members)) for name, members in groupby(entries, key=lambda entry: entry["group"])]
+    groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>", f"<nav>{links}</nav>"]
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
-        parts += [_entry(entry, page.parent) for entry in members]
-    with new_file(page) as temporary:
+        parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
+    with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
 
 
-def _entry(entry: Mapping, folder: Path) -> str:
+def _entry(heading: Heading, files: Sequence[Path], page: Path) -> str:
     """Return one figure or table with its caption and links."""
     shown, links = "", []
-    for file in map(Path, entry["files"]):
-        address = escape(quote(Path(os.path.relpath(file, folder)).as_posix()))
+    for file in files:
+        address = escape(quote(Path(os.path.relpath(file, page.parent)).as_posix()))
         links.append(f'<a href="{address}">{escape(file.name)}</a>')
         if file.suffix == ".png":
-            shown += f'<a href="{address}"><img src="{address}" alt="{escape(entry["title"])}" loading="lazy"></a>'
+            shown += f'<a href="{address}"><img src="{address}" alt="{escape(heading.title)}" loading="lazy"></a>'
         elif file.suffix == ".csv":
             with file.open(newline="", encoding="utf-8") as lines:
-                headings, *rows = list(csv.reader(lines))
-            shown += html_table(headings, rows)
+                columns, *rows = list(csv.reader(lines))
+            shown += html_table(columns, rows)
     return (
-        f"<figure>{shown}<figcaption><h3>{escape(entry['title'])}</h3><p>{escape(entry['caption'])}</p>"
+        f"<figure>{shown}<figcaption><h3>{escape(heading.title)}</h3><p>{escape(heading.caption)}</p>"
         f'<span class="quiet">{" · ".join(links)}</span></figcaption></figure>'
     )

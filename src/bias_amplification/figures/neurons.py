@@ -1,48 +1,59 @@
-"""What the neurons' analysis found: correlations (Figure 4), p-values, and the sets of section 4.4."""
+"""Results of the analysis of neurons: correlations (Figure 4), p-values, and the sets of section 4.4."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
 from bias_amplification.figures import style
+from bias_amplification.study.sections import Neurons
 
-#: How readers are told what a table's short names stand for.
+#: Words for the short names in tables.
 WORDS = {"bias": "bias", "quality": "text quality", "weight": "weights", "activation": "activations"}
 P_VALUE_BINS = 20
+#: Layers of a heat map that have a tick, at most.
+LAYER_TICKS = 12
 
 
 def words(name: str) -> str:
-    """Return a measure's or an outcome's name for readers."""
+    """Return the words for a measure or an outcome."""
     return WORDS.get(name, name.replace("_", " "))
 
 
+def layer_heatmap(axes: Axes, image: np.ndarray, layers: Sequence[int], lines: int = 1, **look) -> None:
+    """Draw a heat map in which each layer takes `lines` rows of `image`; NaN stays blank.
+
+    The cells are pixels instead of shapes, which keeps vector files small.
+    """
+    seaborn.heatmap(image, ax=axes, cbar=False, rasterized=True, xticklabels=False, yticklabels=False, **look)
+    places = range(0, len(layers), -(-len(layers) // LAYER_TICKS))
+    axes.set_yticks([lines * (place + 0.5) for place in places], [str(layers[place]) for place in places])
+
+
 @style.styled
-def correlations(table: pd.DataFrame, measure: str = "weight", outcomes: Sequence[str] | None = None) -> Figure:
-    """Draw how the neurons' values go with bias and with quality over all versions: the paper's Figure 4.
+def correlations(table: pd.DataFrame, measure: str) -> Figure:
+    """Draw the correlation of the neurons with bias and with quality over all versions: the paper's Figure 4.
 
     Parameters
     ----------
     table
-        One row a neuron, measure and outcome: `layer`, `neuron`, `measure`, `outcome`, `pearson` (null where a
+        One row per neuron, measure and outcome: `layer`, `neuron`, `measure`, `outcome`, `pearson` (null if a
         neuron never changed).
     measure
-        The rows to draw.
-    outcomes
-        One column of panels each; by default those of the table, in its order.
+        "weight" or "activation".
 
     Returns
     -------
     Figure
-        Above, a histogram over all neurons. Below, one line a layer, its neurons sorted by their correlation, so
-        that the place where the colour changes is the share of neurons with a negative one.
+        One column of panels per outcome. Above: a histogram over all neurons. Below: one row per layer, its neurons
+        sorted by their correlation; the colour changes at the share of neurons with a negative correlation.
 
     Raises
     ------
@@ -52,132 +63,108 @@ def correlations(table: pd.DataFrame, measure: str = "weight", outcomes: Sequenc
     if measure not in set(table["measure"]):
         raise StudyError(
             f"the table of correlations has no measure {measure} (it has {', '.join(table['measure'].unique())}): "
-            "mend the figure's measure."
+            "correct the measure in the figure's entry of the catalogue."
         )
     table = table[table["measure"] == measure]
-    outcomes = list(dict.fromkeys(table["outcome"])) if outcomes is None else list(outcomes)
+    outcomes = list(dict.fromkeys(table["outcome"]))
     layers = sorted(table["layer"].unique())
-    figure = style.new_figure(height=2.3 + max(1.2, 0.17 * len(layers)))
-    panels = figure.subplots(
-        2, len(outcomes), squeeze=False, sharey="row", height_ratios=[1.6, max(1.0, 0.17 * len(layers))]
-    )
-    edges = np.linspace(-1, 1, 41)
-    colours = Normalize(-1, 1)
-    image = None
+    heights = [1.6, max(1.0, 0.17 * len(layers))]
+    figure = style.new_figure(height=2.3 + max(1.2, heights[1]))
+    panels = figure.subplots(2, len(outcomes), squeeze=False, sharey="row", height_ratios=heights)
     for position, outcome in enumerate(outcomes):
+        upper, lower = panels[:, position]
         rows = table[table["outcome"] == outcome]
-        known = rows["pearson"].dropna().to_numpy(dtype=float)
-        upper, lower = panels[0, position], panels[1, position]
-        upper.hist(known, bins=edges, color=style.PALETTE[position], alpha=0.85)
+        colour = style.PALETTE[position]
+        seaborn.histplot(rows["pearson"].astype(float), bins=40, binrange=(-1, 1), color=colour, ax=upper)
         upper.axvline(0, color="black", linewidth=0.8)
         upper.set_title(f"{style.letter(position, len(outcomes))}{words(measure)} and {words(outcome)}")
-        upper.set_xlabel("Pearson correlation")
-        image = _layer_map(lower, rows, layers, colours)
+        upper.set(xlabel="Pearson correlation", ylabel="")
+        image = _sorted_by_layer(rows, layers)
+        layer_heatmap(lower, image, layers, cmap=style.DIVERGING, vmin=-1, vmax=1)
+        lower.xaxis.set_major_locator(MultipleLocator(image.shape[1] / 5))
+        lower.xaxis.set_major_formatter(PercentFormatter(image.shape[1], decimals=0, symbol=""))
         lower.set_xlabel("Neurons of a layer, sorted (%)")
     panels[0, 0].set_ylabel("Neurons")
     panels[1, 0].set_ylabel("Layer")
-    figure.colorbar(image, ax=list(panels[1]), label="Pearson\ncorrelation", ticks=[-1, 0, 1], pad=0.015, aspect=9)
+    figure.colorbar(
+        lower.collections[0], ax=list(panels[1]), label="Pearson\ncorrelation", ticks=[-1, 0, 1], pad=0.015, aspect=9
+    )
     return figure
 
 
-def _layer_map(axes: Axes, rows: pd.DataFrame, layers: Sequence[int], colours: Normalize) -> AxesImage:
-    """Draw each layer's correlations, sorted, as one line of colours; neurons that never changed stay blank."""
+def _sorted_by_layer(rows: pd.DataFrame, layers: Sequence[int]) -> np.ndarray:
+    """Return each layer's correlations in ascending order, shape [layers, neurons]; NaN at the end of a row."""
     width = int(rows.groupby("layer").size().max())
     image = np.full((len(layers), width), np.nan)
     for place, layer in enumerate(layers):
-        values = np.sort(rows.loc[rows["layer"] == layer, "pearson"].to_numpy(dtype=float))  # nan goes last
+        values = np.sort(rows.loc[rows["layer"] == layer, "pearson"].to_numpy(dtype=float))
         image[place, : len(values)] = values
-    axes.grid(False)
-    axes.set_yticks(*_layer_ticks(layers))
-    # Pixels, not shapes: an image stays small in a vector file.
-    return axes.imshow(
-        image, aspect="auto", cmap=style.DIVERGING, norm=colours, interpolation="nearest",
-        extent=(0, 100, len(layers) - 0.5, -0.5),
-    )  # fmt: skip
-
-
-def _layer_ticks(layers: Sequence[int]) -> tuple[list[int], list[str]]:
-    """Return ticks and their texts for every layer, or for some where there are many."""
-    step = 1 if len(layers) <= 6 else 2 if len(layers) <= 16 else 6
-    places = list(range(0, len(layers), step))
-    return places, [str(layers[place]) for place in places]
+    return image
 
 
 @style.styled
-def p_values(table: pd.DataFrame, alpha: float = 0.05) -> Figure:
+def p_values(table: pd.DataFrame, alpha: float) -> Figure:
     """Draw the p-values of the regressions, one panel for each measure and outcome.
 
     Parameters
     ----------
     table
-        One row a neuron, measure and outcome: `measure`, `outcome`, `p_value` (0 to 1; null where there was no
+        One row per neuron, measure and outcome: `measure`, `outcome`, `p_value` (0 to 1; null if there was no
         regression).
     alpha
-        Threshold below which a neuron counts; that part is coloured.
+        Significance level. The neurons below it are coloured.
 
     Returns
     -------
     Figure
-        Histograms of 20 bins. The dashed line is the height of each bar if no neuron went with the outcome.
+        Histograms of 20 bins. The dashed line is the height of every bar if no neuron goes with the outcome.
     """
     measures, outcomes = (list(dict.fromkeys(table[name])) for name in ("measure", "outcome"))
     figure = style.new_figure(height=0.5 + 2.0 * len(measures))
     panels = figure.subplots(len(measures), len(outcomes), squeeze=False, sharex=True, sharey=True)
-    edges = np.linspace(0, 1, P_VALUE_BINS + 1)
+    colours = {True: style.PALETTE[1], False: style.CHANCE}
     for place, (measure, outcome) in enumerate((m, o) for m in measures for o in outcomes):
         axes = panels[divmod(place, len(outcomes))]
         rows = table[(table["measure"] == measure) & (table["outcome"] == outcome)]
-        values = rows["p_value"].dropna().to_numpy(dtype=float)
-        counts, _ = np.histogram(values, edges)
-        below = int((values < alpha).sum())
-        colours = [style.PALETTE[1] if edge < alpha - 1e-9 else "#9fb3c8" for edge in edges[:-1]]
-        axes.bar(
-            edges[:-1], counts, width=np.diff(edges), align="edge", color=colours, edgecolor="white", linewidth=0.5
-        )
+        values = rows["p_value"].dropna().astype(float)
+        found = values < alpha
+        if len(values):
+            seaborn.histplot(
+                x=values, hue=found, hue_order=[False, True], palette=colours, multiple="stack", bins=P_VALUE_BINS,
+                binrange=(0, 1), alpha=1, legend=False, ax=axes,
+            )  # fmt: skip
         axes.axhline(len(values) / P_VALUE_BINS, color="black", linestyle="--", linewidth=1.1)
         axes.set_title(f"{style.letter(place, panels.size)}{words(measure)} and {words(outcome)}")
-        axes.annotate(
-            f"{below:,} of {len(values):,} below {alpha:g}\n({alpha * len(values):,.0f} by chance)",
-            (0.97, 0.95), xycoords="axes fraction", ha="right", va="top", color="#333333", fontsize=8.5,
-        )  # fmt: skip
-        axes.margins(x=0.01)
-    for axes in panels[-1]:
-        axes.set_xlabel("p-value")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("Neurons")
+        expected = alpha * len(values)
+        style.note(axes, f"{found.sum():,} of {len(values):,} below {alpha:g}\n({expected:,.0f} by chance)")
+        axes.set(xlabel="p-value", ylabel="Neurons", xlim=(-0.02, 1.02))
+        axes.label_outer()
     return figure
 
 
 @style.styled
-def neuron_sets(table: pd.DataFrame, names: Mapping[str, str] | None = None) -> Figure:
+def neuron_sets(table: pd.DataFrame) -> Figure:
     """Draw how many neurons go with bias, with quality and with both: section 4.4 of the paper.
 
     Parameters
     ----------
     table
-        One row a measure, as in `artifacts.schemas.NEURON_SETS`: neurons found at the level of the test and, `_bh`,
-        at the same false discovery rate; those tested; the overlap expected of independent sets, and the probability
-        of at least the overlap found.
-    names
-        The measures' names for readers.
+        One row per measure, as in `artifacts.schemas.NEURON_SETS`.
 
     Returns
     -------
     Figure
-        One panel a measure; a black mark in a bar is the count after correction, and the overlap stands beside the
-        one that chance would give.
+        One panel per measure. A black mark in a bar is the count after correction for the number of tests. The open
+        bar is the overlap that independent sets would have.
     """
     figure = style.new_figure(height=0.75 + 1.55 * len(table))
     panels = figure.subplots(len(table), 1, squeeze=False, sharex=True)[:, 0]
-    # Room on the right for the numbers.
-    room = max(1.0, 1.55 * float(table[["bias", "quality"]].max(axis=None)))
     for position, (axes, (_, row)) in enumerate(zip(panels, table.iterrows(), strict=True)):
         _set_bars(axes, row)
-        name = (names or {}).get(row["measure"], words(row["measure"]))
-        axes.set_title(
-            f"{style.letter(position, len(table))}{name}, {row['neurons']:,} neurons, {row['tested']:,} tested"
-        )
-        axes.set_xlim(0, room)
+        counts = f"{row['neurons']:,} neurons, {row['tested']:,} tested"
+        axes.set_title(f"{style.letter(position, len(table))}{words(row['measure'])}, {counts}")
+    # The notes beside the bars need space on the right.
+    panels[-1].set_xlim(0, max(1.0, 1.55 * float(table[["bias", "quality"]].max(axis=None))))
     panels[-1].set_xlabel("Neurons")
     panels[-1].xaxis.set_major_formatter("{x:,.0f}")
     style.legend_below(figure, panels[0])
@@ -185,64 +172,55 @@ def neuron_sets(table: pd.DataFrame, names: Mapping[str, str] | None = None) -> 
 
 
 def _set_bars(axes: Axes, row: pd.Series) -> None:
-    """Draw one measure's counts, from above: bias, quality, both, both by chance."""
+    """Draw the counts of one measure, from above: bias, quality, both, both by chance."""
     texts = ["bias", "text quality", "both", "both, if independent"]
     expected = float(row["expected_both"]) if pd.notna(row["expected_both"]) else 0.0
     counts = [float(row["bias"]), float(row["quality"]), float(row["both"]), expected]
-    axes.barh(
-        texts,
-        counts,
-        height=0.68,
-        color=[*style.PALETTE[:3], "none"],
-        edgecolor=[*style.PALETTE[:3], style.PALETTE[2]],
-        linewidth=1.2,
-    )
+    colours = style.PALETTE[:3]
+    bars = axes.barh(texts, counts, height=0.68, color=[*colours, "none"], linewidth=1.2)
+    bars[-1].set_edgecolor(colours[-1])
     corrected = [int(row[f"{name}_bh"]) for name in ("bias", "quality", "both")]
     axes.scatter(
         corrected, texts[:3], marker="|", s=190, color="black", linewidth=2, zorder=3, clip_on=False,
         label="after correction for the number of tests (Benjamini-Hochberg)",
     )  # fmt: skip
-    tested = [row["tested_bias"], row["tested_quality"], row["tested"]]
-    notes = [
-        f"{count:,.0f} ({100 * count / max(of, 1):.1f}%), corrected {after:,}"
-        for count, of, after in zip(counts, tested, corrected, strict=False)
-    ]
-    notes[2] = f"{counts[2]:,.0f}, corrected {corrected[2]:,}"
-    if pd.notna(row["p_overlap"]):
-        notes[2] += f"; P(at least {counts[2]:,.0f} by chance) {_probability(row['p_overlap'])}"
-    notes.append(f"{expected:,.1f}" if pd.notna(row["expected_both"]) else "not known")
-    for place, (count, note) in enumerate(zip(counts, notes, strict=True)):
-        axes.annotate(note, (count, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5)
+    for place, (count, text) in enumerate(zip(counts, _notes(row, corrected), strict=True)):
+        axes.annotate(text, (count, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5)
     axes.invert_yaxis()
     axes.grid(False)
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
 
 
+def _notes(row: pd.Series, corrected: Sequence[int]) -> list[str]:
+    """Return the texts beside the four bars of one measure."""
+    notes = [
+        f"{row[name]:,.0f} ({100 * row[name] / max(row[f'tested_{name}'], 1):.1f}%), corrected {after:,}"
+        for name, after in zip(("bias", "quality"), corrected, strict=False)
+    ]
+    both = f"{row['both']:,.0f}, corrected {corrected[2]:,}"
+    if pd.notna(row["p_overlap"]):
+        both += f"; P(at least {row['both']:,.0f} by chance) {_probability(row['p_overlap'])}"
+    return [*notes, both, f"{row['expected_both']:,.1f}" if pd.notna(row["expected_both"]) else "not known"]
+
+
 def _probability(value: float) -> str:
-    """Write a probability with three decimals, or say that it is smaller."""
+    """Format a probability with three decimals; "< .001" if it is smaller."""
     return "< .001" if value < 0.001 else "= " + f"{value:.3f}".removeprefix("0")
 
 
-def write_correlations(
-    correlations_file: Path | str,
-    outputs: Sequence[Path | str],
-    *,
-    measure: str = "weight",
-    outcomes: Sequence[str] | None = None,
-) -> None:
-    """Read `neurons/correlations.parquet` and write `correlations` to each of `outputs` (.png, .svg, .pdf)."""
+def write_correlations(correlations_file: Path, out: Sequence[Path], *, measure: str) -> None:
+    """Read `neurons/correlations.parquet` and write `correlations` to each of `out` (.png, .svg, .pdf)."""
     table = read_table(correlations_file, NEURON_CORRELATIONS).to_pandas()
-    style.save_figure(correlations(table, measure, outcomes), outputs)
+    style.save_figure(correlations(table, measure), out)
 
 
-def write_p_values(regression_file: Path | str, outputs: Sequence[Path | str], *, alpha: float = 0.05) -> None:
-    """Read `neurons/regression.parquet` and write `p_values` to each of `outputs` (.png, .svg, .pdf)."""
+def write_p_values(regression_file: Path, out: Sequence[Path], *, neurons: Neurons) -> None:
+    """Read `neurons/regression.parquet` and write `p_values` to each of `out` (.png, .svg, .pdf)."""
     table = read_table(regression_file, NEURON_REGRESSION, ["measure", "outcome", "p_value"]).to_pandas()
-    style.save_figure(p_values(table, alpha), outputs)
+    style.save_figure(p_values(table, neurons.alpha), out)
 
 
-def write_neuron_sets(sets_file: Path | str, outputs: Sequence[Path | str]) -> None:
-    """Read `neurons/sets.parquet` and write `neuron_sets` to each of `outputs` (.png, .svg, .pdf)."""
-    table = read_table(sets_file, NEURON_SETS).to_pandas()
-    style.save_figure(neuron_sets(table), outputs)
+def write_neuron_sets(sets_file: Path, out: Sequence[Path]) -> None:
+    """Read `neurons/sets.parquet` and write `neuron_sets` to each of `out` (.png, .svg, .pdf)."""
+    style.save_figure(neuron_sets(read_table(sets_file, NEURON_SETS).to_pandas()), out)

@@ -1,8 +1,8 @@
-"""What the study's HTML pages have in common: one file each, no scripts, light and dark."""
+"""The frame of the study's HTML pages: one file each, without scripts, with a light and a dark theme."""
 
 from html import escape
 
-#: Nothing may run or be fetched on these pages, whatever a text in them says; images lie beside them.
+#: Content security policy: pages run no scripts and load nothing except the images beside them.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file: data:"
 
 _STYLE = """
@@ -25,18 +25,18 @@ a { color: var(--link); }
 
 
 def html_page(title: str, body: str, extra_style: str = "", wide: bool = False) -> str:
-    """Return a whole HTML page that needs no other file and runs no script.
+    """Return an HTML page that needs no other file and runs no script.
 
     Parameters
     ----------
     title
         Plain text; escaped here.
     body
-        HTML, its texts escaped already.
+        HTML with escaped texts.
     extra_style
-        CSS of this page alone.
+        CSS of this page.
     wide
-        Whether the page uses the window's full width.
+        Whether the page uses the full width of the window.
     """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

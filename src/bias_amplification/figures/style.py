@@ -1,4 +1,4 @@
-"""How every figure of the study looks, and how it becomes files."""
+"""The look of every figure, and how a figure becomes files."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,46 +8,44 @@ from typing import Any, ParamSpec
 import matplotlib
 import matplotlib.style
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from bias_amplification.artifacts import new_file
 
-#: Okabe and Ito's colours (2008) without their yellow, which is too faint for a line on white.
+#: The colours of Okabe and Ito (2008), without their yellow, which is too faint for a line on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "<", ">")
 LINES = ("-", "--", "-.", ":")
-#: Labels of articles have colours of their own, so that nobody takes a label for a strategy (after P. Tol).
+#: Labels of articles have colours of their own, so that a label is not mistaken for a strategy (after P. Tol).
 LABEL_PALETTE = ("#6699CC", "#EECC66", "#CC6677", "#44AA99", "#AA4499", "#999933", "#AAAAAA", "#117733")
 QUIET = "#666666"
-#: Published numbers beside a run's own: thin and pale, without markers, behind what the run found.
+#: Published numbers beside a run's own: thin pale lines without markers, behind the run's lines.
 PUBLISHED = {"linestyle": (0, (4, 1.5)), "linewidth": 1.1, "alpha": 0.6, "zorder": 1.5, "gid": "published"}
-RAMP = "viridis"
-DIVERGING = "RdBu_r"
+#: The base model's value, as a reference line.
+BASE_MODEL = {"color": QUIET, "linestyle": ":", "linewidth": 1.4}
+#: Histograms under permutation, and the range that chance gives.
+CHANCE, CHANCE_RANGE = "#9fb3c8", "#dde5ee"
+#: Colours of successive generations, and of correlations.
+RAMP, DIVERGING = "viridis", "RdBu_r"
 
-#: Width of a printed page's text, in inches: figures stand there unscaled, so 9 points stay 9 points.
+#: Width of the text of a printed page, in inches. Figures are printed at this size, so 9 points stay 9 points.
 PAGE_WIDTH = 7.2
 
 STYLE = {
-    "font.family": "sans-serif",
+    **seaborn.axes_style("ticks"),
+    **seaborn.plotting_context("paper", font_scale=0.94),
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#444444",
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.axisbelow": True,
     "grid.color": "#e2e2e2",
-    "grid.linewidth": 0.7,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
     "legend.frameon": False,
     "lines.linewidth": 1.7,
     "lines.markersize": 5,
@@ -58,7 +56,7 @@ STYLE = {
     "pdf.fonttype": 42,
 }
 
-#: What would make two runs' files differ, or tell whose machine made them, is left out.
+#: Metadata that would differ between two runs or name the machine's software is left out.
 _METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -69,7 +67,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Make a drawing function use the study's style, whatever the user's own matplotlib settings are."""
+    """Make a drawing function use the study's style instead of the user's matplotlib settings."""
 
     @functools.wraps(draw)
     def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -80,26 +78,26 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
-    """Return an empty figure that lays itself out; sizes in inches. It is known to no pyplot state."""
+    """Return an empty figure with automatic layout, unknown to pyplot. Sizes are in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Figure, outputs: Sequence[Path | str] | Path | str) -> None:
-    """Write a figure to each of `outputs`, whole or not at all; the same figure gives the same bytes.
+def save_figure(figure: Figure, out: Sequence[Path]) -> None:
+    """Write a figure to each of `out`, completely or not at all. The same figure gives the same bytes.
 
     Parameters
     ----------
     figure
-        What to write.
-    outputs
-        One path or several, each ending in .png (200 dots an inch), .svg or .pdf.
+        The figure to write.
+    out
+        The files to make, each ending in .png (200 dots per inch), .svg or .pdf.
 
     Raises
     ------
     ValueError
         If a path has another ending.
     """
-    paths = [Path(path) for path in ([outputs] if isinstance(outputs, str | Path) else outputs)]
+    paths = [Path(path) for path in out]
     unknown = [str(path) for path in paths if path.suffix not in _METADATA]
     if unknown:
         raise ValueError(f"figures are written as {', '.join(_METADATA)}, not as {', '.join(unknown)}")
@@ -109,22 +107,24 @@ def save_figure(figure: Figure, outputs: Sequence[Path | str] | Path | str) -> N
 
 
 def plain_number(value: float, _position: int | None = None) -> str:
-    """Write a tick's number without needless zeros."""
+    """Format a tick without trailing zeros."""
     return f"{value:g}"
 
 
 def per_cent(value: float, _position: int | None = None) -> str:
-    """Write a fraction's tick in per cent, without needless zeros."""
+    """Format a tick at a fraction in per cent, without trailing zeros."""
     return f"{100 * value:.4g}"
 
 
 def label_colours(labels: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each label of articles, by the label set's order."""
+    """Return a colour for each label of articles, in the order of the label set."""
     return {label: LABEL_PALETTE[i % len(LABEL_PALETTE)] for i, label in enumerate(labels)}
 
 
 def round_names(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, str]:
-    """Return the shortest name by which readers can tell `rounds` apart: strategy, with decoding, or the round's own.
+    """Return a name for the legend for each of `rounds`.
+
+    It is the shortest that distinguishes them: the strategy, the strategy with the decoding, or the round's own name.
 
     Parameters
     ----------
@@ -142,9 +142,10 @@ def round_names(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, str]:
 
 
 def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return colour, marker and line of each round; a strategy looks the same in every figure of a study.
+    """Return colour, marker and line style of each round. A strategy looks the same in every figure of a study.
 
-    Rounds of one figure that share strategy and decoding (replicates, say) are told apart by their own place.
+    If rounds of one figure have the same strategy and decoding (replicates, for example), the order of the rounds
+    decides instead.
     """
     first = metrics[metrics["generation"].notna()].drop_duplicates("round")
     kinds = {row.round: (row.strategy, row.decoding) for row in first.itertuples()}
@@ -163,27 +164,67 @@ def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, 
 
 
 def letter(position: int, of: int) -> str:
-    """Return the panel's letter, "(a) " for the first, or nothing where there is one panel only."""
+    """Return the letter of a panel, "(a) " for the first; an empty text if there is only one panel."""
     return f"({chr(ord('a') + position)}) " if of > 1 else ""
 
 
 def legend_below(figure: Figure, *panels: Axes) -> None:
-    """Put the legend of all panels below them, outside the data, in as many columns as the figure's width holds."""
+    """Draw one legend for all panels below them, in as many columns as fit into the width of the figure."""
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(text, handle)
     if not entries:
         return
-    # A letter of 8.5 points is some 0.07 inches wide, a line's sample and the gaps 0.6.
+    # In inches: a letter of 8.3 points is about 0.07 wide; the line's sample and the gaps take 0.6.
     widths = [0.6 + 0.07 * len(text) for text in entries]
     room = figure.get_figwidth()
     columns = len(entries) if sum(widths) <= room else max(1, int(room / max(widths)))
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+    lines = -(-len(entries) // columns)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=-(-len(entries) // lines))
+
+
+def note(axes: Axes, text: str) -> None:
+    """Write a text in the upper right corner of a panel, on a pale ground in case a line lies behind it."""
+    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+    axes.annotate(
+        text, (0.97, 0.96), xycoords="axes fraction", ha="right", va="top", fontsize=8.5, color="#333333", bbox=ground
+    )  # fmt: skip
+
+
+def line_over_generations(axes: Axes, rows: pd.DataFrame, column: str, *, band: bool = True, **look: Any) -> None:
+    """Draw a column of the metrics table over generations. Generations without a value are skipped.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    rows
+        Rows of one round of the metrics table.
+    column
+        The column to draw.
+    band
+        Whether to draw the 95% interval (`{column}_low` to `{column}_high`) as a band.
+    look
+        Colour, label and so on of the line.
+    """
+    known = rows[rows[column].notna()].sort_values("generation").astype({"generation": float})
+    if known.empty:
+        return
+    if band:
+        ends = (known[f"{column}_{end}"] for end in ("low", "high"))
+        axes.fill_between(known["generation"], *ends, color=look["color"], alpha=0.18, linewidth=0)
+    axes.plot(known["generation"], known[column], **look)
+
+
+def generation_axis(axes: Axes, ticks: int = 11) -> None:
+    """Label the x axis with whole generations, at most `ticks` of them."""
+    axes.set_xlabel("Generation")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=ticks))
 
 
 def logarithmic_axis(axes: Axes) -> None:
-    """Make the y axis logarithmic, its ticks plain numbers and near enough to read values off. Draw the data first."""
+    """Make the y axis logarithmic, with plain numbers at close ticks. Call it after the data are drawn."""
     low, high = axes.dataLim.intervaly
     span = high / low if 0 < low <= high else float("inf")
     axes.set_yscale("log", nonpositive="clip")

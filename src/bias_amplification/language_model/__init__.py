@@ -1,1 +1,1 @@
-"""The language model: obtain it, fine-tune it, let it write, measure its perplexity."""
+"""The language model: obtain or pretrain it, fine-tune it, write articles with it, compute perplexities."""

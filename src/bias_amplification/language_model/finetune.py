@@ -2,105 +2,74 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
 
-from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
-from bias_amplification.language_model.device import choose_device
-from bias_amplification.language_model.load import MODEL_FILES, end_token, load_model, load_tokenizer, save_model
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
-from bias_amplification.language_model.training import train
-from bias_amplification.learning import Recipe
-from bias_amplification.processes import Group, together
-
-Texts = dict[str, tuple[str, str]]
+from bias_amplification.language_model.training import longer_than_one, train
+from bias_amplification.models.device import choose_device
+from bias_amplification.models.folders import MODEL_FILES, ModelFolders
+from bias_amplification.models.processes import Group, together
+from bias_amplification.study import strategies
+from bias_amplification.study.sections import Finetuning, JobCompute
 
 
 def finetune_generation(
     training_set: Path | str,
     sources: Mapping[str, Path | str],
-    initial_model: Path | str,
-    tokenizer: Path | str,
+    initial: ModelFolders,
     out: Path | str,
-    *,
-    recipe: Mapping[str, Any],
-    max_tokens: int,
-    example: str,
-    learn_end: bool,
+    finetuning: Finetuning,
     seed: int,
-    device: str,
-    precision: str,
-    blank_lines: bool = False,
-    processes: int = 1,
-    state: Mapping[str, Any] | None = None,
+    compute: JobCompute,
 ) -> None:
     """Fine-tune a model and write model.safetensors, config.json, training_log.parquet and metadata.json.
 
     Parameters
     ----------
     training_set
-        Which texts to train on (schema `TRAINING_SET`).
+        Names of the texts to train on (schema `TRAINING_SET`).
     sources
-        For each origin that it names, the table that holds the texts: the seed set (schema `ARTICLES`) or a
+        From each origin in the training set to the table that holds its texts: the seed set (schema `ARTICLES`) or a
         generation's articles (schema `GENERATED_ARTICLES`).
-    initial_model
-        Folder of the model to start from.
-    tokenizer
-        Folder with tokenizer.json.
+    initial
+        The model to start from, and the folder with tokenizer.json.
     out
         The generation's folder.
-    recipe
-        Fields of `training.Recipe`.
-    max_tokens
-        Examples are cut to their first tokens.
-    example
-        "article" or "line".
-    learn_end
-        Whether the end-of-text token after an example is learned.
-    blank_lines
-        Whether lines that teach nothing are examples too, with "line".
+    finetuning
+        The round's fine-tuning settings.
     seed
-        Order of examples and dropout.
-    device, precision
-        As in the config's `compute`.
-    processes
-        Processes that share each batch, a GPU each; the batches are the same for any number.
-    state
-        Arguments of `Checkpoint`: where the state of the unfinished training is kept.
+        Seed of the order of the examples and of dropout.
+    compute
+        Where to compute. Several processes have a GPU each and divide each batch, which stays the same.
 
     Raises
     ------
     StudyError
-        If a table lacks an article that the training set names, or a file is damaged.
+        If a table lacks a named article, `finetuning.max_tokens` exceeds the model's positions, or a file is damaged.
     """
-    if processes > 1 and Group.here().size == 1:
-        same = {name: value for name, value in locals().items() if name != "processes"}
-        together(finetune_generation, same, processes, choose_device(device))
+    if compute.processes > 1 and Group.here().size == 1:
+        # At this point the local variables are the arguments: each process makes the same call.
+        together(finetune_generation, locals(), compute.processes, choose_device(compute.device))
         return
-    model = load_model(initial_model)
-    limit = getattr(model.config, "max_position_embeddings", None) or max_tokens
-    if max_tokens > limit:
-        raise StudyError(f"finetuning.max_tokens is {max_tokens}, but the base model has {limit} positions: lower it.")
+    model = load_model(initial.model)
+    _check_positions(model, finetuning)
     end = end_token(model)
-    texts = _training_texts(training_set, sources, example, blank_lines)
-    encoded = encode(load_tokenizer(tokenizer), texts, max_tokens - learn_end)
-    # What has no token is padding alone.
-    examples = [tokens + [end] * (learn_end or not tokens) for tokens in encoded]
-    checkpoint = Checkpoint(**(state or {}))
-    log, figures = train(
+    examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    log, facts = train(
         model,
-        examples,
-        Recipe(**recipe),
+        examples if finetuning.blank_lines else longer_than_one(examples),
+        finetuning,
         pad=end,
         seed=seed,
-        device=device,
-        precision=precision,
-        keep_short=blank_lines,
+        compute=compute,
         checkpoint=checkpoint,
     )
     if Group.here().rank:
@@ -108,20 +77,52 @@ def finetune_generation(
     out = Path(out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    write_metadata(
-        out / "metadata.json",
-        seed=seed,
-        initial_model=str(initial_model),
-        examples=len(examples),
-        training=figures,
-        checksums=checksums(out, MODEL_FILES),
-    )
+    about = {"seed": seed, "initial_model": str(initial.model), "examples": len(examples), "training": facts}
+    write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_FILES))
     checkpoint.remove()
 
 
-def _training_texts(
-    training_set: Path | str, sources: Mapping[str, Path | str], example: str, blank_lines: bool
-) -> list[str]:
+def _check_positions(model: PreTrainedModel, finetuning: Finetuning) -> None:
+    positions = getattr(model.config, "max_position_embeddings", None) or finetuning.max_tokens
+    if finetuning.max_tokens > positions:
+        raise StudyError(
+            f"finetuning.max_tokens is {finetuning.max_tokens}, but the base model has {positions} positions: lower it."
+        )
+
+
+def training_examples(
+    training_set: Path | str,
+    sources: Mapping[str, Path | str],
+    tokenizer: Tokenizer,
+    finetuning: Finetuning,
+    end: int,
+) -> list[list[int]]:
+    """Read the texts that a training set names, and encode them as examples.
+
+    Parameters
+    ----------
+    training_set, sources
+        See `finetune_generation`.
+    tokenizer
+        The base model's.
+    finetuning
+        What an example is, its most tokens, and whether the end of a text is learned.
+    end
+        End-of-text token.
+
+    Returns
+    -------
+    list of list of int
+        Token ids, in the order of the training set.
+    """
+    texts = _texts(training_set, sources, finetuning)
+    encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end)
+    # An empty text becomes one padding token, so that it takes its place in a batch.
+    return [tokens + [end] * (finetuning.learn_end or not tokens) for tokens in encoded]
+
+
+def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[str]:
+    """Read the texts that a training set names, in its order."""
     rows = read_table(training_set, TRAINING_SET)
     tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
     texts: list[str] = []
@@ -131,11 +132,12 @@ def _training_texts(
                 f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
                 "snakemake again."
             )
-        texts.extend(training_texts(*tables[origin][article_id], example, blank_lines))
+        texts.extend(training_texts(*tables[origin][article_id], finetuning.example, finetuning.blank_lines))
     return texts
 
 
-def _texts_by_id(path: Path | str, origin: str) -> Texts:
+def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
+    """Read title and text of each article of a table, by article id."""
     schema, body = (ARTICLES, "body") if origin == strategies.SEED_SET else (GENERATED_ARTICLES, "text")
-    table: pa.Table = read_table(path, schema, ["article_id", "title", body])
+    table = read_table(path, schema, ["article_id", "title", body])
     return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}

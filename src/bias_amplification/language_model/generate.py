@@ -1,199 +1,121 @@
-"""Let a model write one synthetic article per real article (paper, section 3.3)."""
+"""Write one synthetic article per real article with a language model (paper, section 3.3)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import torch
 from tokenizers import Tokenizer
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
-from bias_amplification.batches import fill
 from bias_amplification.language_model.decoding import decode_greedily
-from bias_amplification.language_model.device import choose_device, device_memory
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
-from bias_amplification.language_model.packed import packed
+from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
 from bias_amplification.language_model.texts import article_prompts, encode
-from bias_amplification.study.sections import usual_prompts
-
-#: Fewer leave a GPU idle; what does not fit then, fails and says so.
-_FEWEST_AT_ONCE = 32
-#: More keep no GPU busier, and would make the last batches of a generation uneven.
-_MOST_AT_ONCE = 8192
-#: Jobs that share a GPU each take this part of its memory for what they decode.
-_PART_OF_MEMORY = 0.25
-
-
-def prompts_at_once(config: PretrainedConfig, places: int, memory: int | None, beams: int = 1) -> int:
-    """Tell how many prompts are decoded at once on a device.
-
-    Parameters
-    ----------
-    config
-        The model's.
-    places
-        Tokens of a prompt and its continuation at most.
-    memory
-        The device's memory in bytes, whether free or not, so that a job that is run again has the same batches; None
-        for a CPU, where larger batches gain nothing, and for anything but greedy decoding.
-    beams
-        Rows of each prompt.
-
-    Returns
-    -------
-    int
-        256, divided by the beams, without a memory; else the largest power of two from 32 to 8,192 whose keys, values,
-        logits and activations in float32 take a quarter of the memory.
-    """
-    if memory is None:
-        return usual_prompts(beams)
-    text = config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    kept = 2 * text.num_hidden_layers * places * heads * head
-    # The first step's widest activation, three of which live at once, and twice the logits.
-    passing = 3 * places * 4 * text.hidden_size + 2 * text.vocab_size
-    fitting = int(_PART_OF_MEMORY * memory / (4 * (kept + passing)))
-    return min(_MOST_AT_ONCE, max(_FEWEST_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
-
-
-def batches_of_prompts(lengths: Sequence[int], size: int, *, block_tokens: int, new_tokens: int) -> list[list[int]]:
-    """Group prompts for decoding: longest first, at most `size` in a batch, and of long titles fewer.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of each prompt; an empty prompt is in no batch.
-    size
-        Most prompts in a batch.
-    block_tokens
-        Length of a whole block of a body. Whole blocks, which are the most, and all lengths that fill an eighth of a
-        batch share batches without padding. The few shorter ones are padded together, like lengths beside each other.
-        Titles that are longer keep to themselves, and as few of them share a batch as take no more room than `size`
-        whole blocks.
-    new_tokens
-        Most tokens that are written for each.
-    """
-    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-lengths[i], i))
-    alike: dict[int, list[int]] = {}
-    for i in order:
-        alike.setdefault(lengths[i], []).append(i)
-    many = [n for n, group in alike.items() if n <= block_tokens and (n == block_tokens or 8 * len(group) >= size)]
-    batches: list[list[int]] = []
-    for group in (
-        [i for i in order if lengths[i] > block_tokens],
-        *(alike[length] for length in many),
-        [i for i in order if lengths[i] <= block_tokens and lengths[i] not in many],
-    ):
-        start = 0
-        while start < len(group):
-            widest = max(lengths[group[start]], block_tokens) + new_tokens
-            rows = max(1, size * (block_tokens + new_tokens) // widest)
-            batches.append(group[start : start + rows])
-            start += rows
-    return sorted(batches, key=lambda batch: -lengths[batch[0]])
+from bias_amplification.models.batches import fill
+from bias_amplification.models.device import choose_device, device_memory
+from bias_amplification.models.folders import ModelFolders
+from bias_amplification.models.packed import packed
+from bias_amplification.study.sections import Decoding, Generation, JobCompute
 
 
 @torch.no_grad()
 def continue_prompts(
     model: PreTrainedModel,
     prompts: Sequence[list[int]],
-    *,
-    block_tokens: int,
-    new_tokens: int,
-    decoding: Mapping[str, Any],
-    batch_prompts: int,
-    end: int,
+    generation: Generation,
+    decoding: Decoding,
     seed: int,
     checkpoint: Checkpoint | None = None,
 ) -> list[list[int]]:
-    """Continue each prompt by at most `new_tokens` tokens, stopping at the end token.
+    """Continue each prompt by at most `generation.new_tokens` tokens, stopping at the end-of-text token.
 
     Parameters
     ----------
     model
         On its device, in `eval` mode.
     prompts
-        Token ids; an empty prompt gets an empty continuation.
-    block_tokens
-        Length of a whole block, which most prompts have.
-    new_tokens
-        Most tokens per prompt.
+        Token ids; an empty prompt has an empty continuation.
+    generation
+        Tokens of a block, which most prompts have; tokens of a continuation; prompts decoded at once.
     decoding
-        `method` "greedy", "beam" (with `beams`) or "nucleus" (with `top_p`, `temperature`).
-    batch_prompts
-        Whole blocks decoded at once.
-    end
-        End-of-text token; it is left out of the continuation.
+        How to continue.
     seed
-        For nucleus sampling; each batch draws from a stream of its own.
+        Seed of nucleus sampling; each batch has a random stream of its own.
     checkpoint
-        Where what is done is kept, and found. The caller removes it.
+        Where finished continuations are saved. The caller removes it.
 
     Returns
     -------
     list of list of int
-        In the order of `prompts`.
+        The continuations in the order of `prompts`, without the end-of-text token.
     """
-    lengths = [len(prompt) for prompt in prompts]
-    batches = batches_of_prompts(lengths, batch_prompts, block_tokens=block_tokens, new_tokens=new_tokens)
+    end, new_tokens = end_token(model), generation.new_tokens
+    size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
     written = 0
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
-        longest = len(prompts[batch[0]])
-        # Left padding: every row's last real token is where the continuation starts.
-        tokens = torch.full((len(batch), longest), end)
-        mask = torch.zeros((len(batch), longest), dtype=torch.long)
-        for row, i in enumerate(batch):
-            tokens[row, longest - len(prompts[i]) :] = torch.tensor(prompts[i])
-            mask[row, longest - len(prompts[i]) :] = 1
-        tokens, mask = tokens.to(model.device), mask.to(model.device)
-        if decoding["method"] == "greedy":
+        tokens, mask = _pad_left([prompts[i] for i in batch], end, model.device)
+        if decoding.method == "greedy":
             found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end)
         else:
             torch.manual_seed(seed + number)
             found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, end=end)
         written += int((found != end).sum())
-        # A batch in which every row has ended is shorter.
+        # If all rows of a batch end early, the result is narrower.
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
 
-    facts = {"decoding": dict(decoding), "end": end, "seed": seed, "device": str(model.device)}
+    facts = {"decoding": decoding.model_dump(), "end": end, "seed": seed, "device": str(model.device)}
     with packed(model):
         rows = fill(
             torch.full((len(prompts), new_tokens), end),
-            batches,
+            batches_of_prompts([len(prompt) for prompt in prompts], size, generation),
             decode,
             checkpoint=checkpoint,
             key=(model, list(prompts), facts, torch.get_num_threads()),
-            says=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
+            progress=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
         ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+def _pad_left(prompts: Sequence[list[int]], padding: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and mask, both [prompts, longest], padded on the left: continuations start at the right end."""
+    longest = max(map(len, prompts))
+    tokens = torch.full((len(prompts), longest), padding)
+    mask = torch.zeros((len(prompts), longest), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        tokens[row, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[row, longest - len(prompt) :] = 1
+    return tokens.to(device), mask.to(device)
 
 
 def _decode_with_transformers(
     model: PreTrainedModel,
     tokens: torch.Tensor,
     mask: torch.Tensor,
-    decoding: Mapping[str, Any],
+    decoding: Decoding,
     *,
     new_tokens: int,
     end: int,
 ) -> torch.Tensor:
-    """Beams and samples: arguments and result as of `decode_greedily`, but the result may be narrower."""
-    options: dict[str, Any] = {"do_sample": False, "num_beams": decoding.get("beams")}
-    if decoding["method"] == "nucleus":
-        options = {"do_sample": True, "top_p": decoding["top_p"], "top_k": 0, "temperature": decoding["temperature"]}
+    """Decode by beam search or nucleus sampling.
+
+    Arguments and result are those of `decode_greedily`, but the result may be narrower.
+    """
+    options: dict[str, Any] = {"do_sample": False, "num_beams": decoding.beams}
+    if decoding.method == "nucleus":
+        options = {"do_sample": True, "top_p": decoding.top_p, "top_k": 0, "temperature": decoding.temperature}
     return model.generate(
         tokens,
         attention_mask=mask,
         max_new_tokens=new_tokens,
-        # Said outright: training leaves it off in the model's config.
+        # The config of a trained model may have it switched off.
         use_cache=True,
         eos_token_id=end,
         pad_token_id=end,
@@ -202,23 +124,27 @@ def _decode_with_transformers(
 
 
 def write_articles(
-    model: PreTrainedModel, tokenizer: Tokenizer, articles: pa.Table, *, block_tokens: int, **options: Any
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    articles: pa.Table,
+    generation: Generation,
+    decoding: Decoding,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
 ) -> pa.Table:
     """Write one synthetic article per real article.
 
-    The title and the body's blocks are prompts of their own, always the real ones; all continuations of an article
-    are joined as tokens and then decoded.
+    The prompts are the real article's title and the blocks of its body, each by itself. The continuations of an
+    article are joined as tokens and then decoded.
 
     Parameters
     ----------
     model, tokenizer
-        The writer.
+        The model that writes, and its tokenizer.
     articles
         The seed set (schema `ARTICLES`).
-    block_tokens
-        Length of a body block.
-    options
-        For `continue_prompts`.
+    generation, decoding, seed, checkpoint
+        See `continue_prompts`.
 
     Returns
     -------
@@ -228,12 +154,11 @@ def write_articles(
     titles = articles.column("title").to_pylist()
     bodies = articles.column("body").to_pylist()
     per_article = [
-        article_prompts(title, body, block_tokens)
+        article_prompts(title, body, generation.block_tokens)
         for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
     ]
-    continuations = iter(
-        continue_prompts(model, [p for prompts in per_article for p in prompts], block_tokens=block_tokens, **options)
-    )
+    all_prompts = [prompt for prompts in per_article for prompt in prompts]
+    continuations = iter(continue_prompts(model, all_prompts, generation, decoding, seed, checkpoint))
     written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
     return pa.table(
         {
@@ -247,74 +172,56 @@ def write_articles(
 
 
 def generate_articles(
-    model: Path | str,
-    tokenizer: Path | str,
+    model: ModelFolders,
     seed_set: Path | str,
     out: Path | str,
-    *,
-    generation: Mapping[str, Any],
-    decoding: Mapping[str, Any],
+    generation: Generation,
+    decoding: Decoding,
     seed: int,
-    device: str,
-    state: Mapping[str, Any] | None = None,
+    compute: JobCompute,
 ) -> None:
     """Write a generation's articles.parquet.
 
     Parameters
     ----------
-    model, tokenizer
-        Folders.
+    model
+        Folders of the model that writes and of its tokenizer.
     seed_set
         The round's real articles (schema `ARTICLES`).
     out
-        The table to make (schema `GENERATED_ARTICLES`).
+        The table to write (schema `GENERATED_ARTICLES`).
     generation, decoding
-        The config's `generation` section and the round's `decoding`.
-    seed, device
-        For nucleus sampling; where to compute.
-    state
-        Arguments of `Checkpoint`: where what is done is kept while it goes on.
+        The config's `generation` and the round's `decoding`.
+    seed
+        Seed of nucleus sampling.
+    compute
+        Where to compute.
 
     Raises
     ------
     StudyError
-        If a prompt and its continuation exceed the model's context.
+        If a prompt and its continuation exceed the model's positions.
     """
-    language_model = load_model(model, choose_device(device))
+    language_model = load_model(model.model, choose_device(compute.device))
+    tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
-    needed = generation["block_tokens"] + generation["new_tokens"]
-    context = getattr(language_model.config, "max_position_embeddings", math.inf)
-    if needed > context:
+    positions = getattr(language_model.config, "max_position_embeddings", math.inf)
+    needed = generation.block_tokens + generation.new_tokens
+    if needed > positions:
         raise StudyError(
-            f"generation.block_tokens + generation.new_tokens is {needed}, but the model has {context} positions: "
+            f"generation.block_tokens + generation.new_tokens is {needed}, but the model has {positions} positions: "
             "lower one of them."
         )
-    words = load_tokenizer(tokenizer)
-    titles = encode(words, articles.column("title").to_pylist())
+    titles = encode(tokenizer, articles.column("title").to_pylist())
     for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
-        if len(title) + generation["new_tokens"] > context:
+        if len(title) + generation.new_tokens > positions:
             raise StudyError(
                 f"{seed_set}: the title of article {article_id} has {len(title)} tokens, which with "
-                f"generation.new_tokens exceed the model's {context} positions: lower generation.new_tokens or mend "
-                "the article in the corpus."
+                f"generation.new_tokens exceed the model's {positions} positions: lower generation.new_tokens or "
+                "shorten the title in the corpus."
             )
-    # Beams are rows of their own, and a nucleus's draws go by the batch.
-    memory = device_memory(language_model.device) if decoding["method"] == "greedy" else None
-    beams = decoding["beams"] if decoding["method"] == "beam" else 1
-    at_once = generation["batch_prompts"] or prompts_at_once(language_model.config, needed, memory, beams)
-    checkpoint = Checkpoint(**(state or {}))
-    table = write_articles(
-        language_model,
-        words,
-        articles,
-        block_tokens=generation["block_tokens"],
-        new_tokens=generation["new_tokens"],
-        batch_prompts=at_once,
-        decoding=decoding,
-        end=end_token(language_model),
-        seed=seed,
-        checkpoint=checkpoint,
-    )
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
     if table.column("article_id").to_pylist() != articles.column("article_id").to_pylist():
         raise ValueError(f"{out}: the synthetic articles are not the seed set's, one for one")
     write_table(table, out, GENERATED_ARTICLES)

@@ -1,9 +1,8 @@
-"""Pretrain a small GPT-2 and its byte-level BPE on articles of a set label mix."""
+"""Pretrain the base model: a small GPT-2 with its byte-level BPE, on articles of a given label mix."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -13,23 +12,24 @@ from bias_amplification.artifacts import StudyError, new_file, read_table, write
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
-from bias_amplification.language_model.load import BASE_FILES, load_tokenizer, save_model
+from bias_amplification.language_model.load import load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
-from bias_amplification.language_model.training import train
-from bias_amplification.learning import Recipe
+from bias_amplification.language_model.training import longer_than_one, train
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
+from bias_amplification.study.sections import JobCompute, Pretraining
 
 END_OF_TEXT = "<|endoftext|>"
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Train GPT-2's kind of tokenizer: byte-level BPE with one special token, end of text, as id 0.
+    """Train a tokenizer of GPT-2's kind: byte-level BPE with one special token, end of text, as id 0.
 
     Parameters
     ----------
     texts
-        What it is trained on.
+        Texts to train on.
     vocabulary
-        Tokens in all; the 256 bytes and the special token are always there.
+        Number of tokens. The 256 bytes and the special token are always among them.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -45,7 +45,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path | str) -> None:
-    """Write tokenizer.json and the tokenizer_config.json that transformers' AutoTokenizer wants."""
+    """Write tokenizer.json, and the tokenizer_config.json that transformers' AutoTokenizer needs."""
     folder = Path(folder)
     with new_file(folder / "tokenizer.json") as file:
         tokenizer.save(str(file))
@@ -59,17 +59,18 @@ def new_model(
 ) -> GPT2LMHeadModel:
     """Make a GPT-2 with random weights.
 
-    Dropout is zero and the activation is the fused form of GPT-2's own GELU: on a CPU either of the usual choices
-    costs about as much as the matrix products of so small a model. The function computed is the same.
+    Dropout is zero, and the activation is PyTorch's implementation of GPT-2's GELU, which computes the same function.
+    On a CPU, GPT-2's dropout and its own implementation of GELU each cost about as much as the matrix products of so
+    small a model.
 
     Parameters
     ----------
     layers, width, heads, context, vocabulary
-        Its size; FFN output units per block equal `width`.
+        Size of the model. An FFN has `width` output units in each block.
     end
         Id of the end-of-text token.
     seed
-        For the weights.
+        Seed of the weights.
     """
     torch.manual_seed(seed)
     return GPT2LMHeadModel(
@@ -89,71 +90,65 @@ def new_model(
     )
 
 
-def pack(sequences: Sequence[list[int]], end: int, length: int) -> list[list[int]]:
-    """Join texts with the end token between them and cut the stream into rows of `length`; the rest is a short row."""
+def concatenate_and_cut(sequences: Sequence[list[int]], end: int, length: int) -> list[list[int]]:
+    """Join token sequences, each followed by the end token, and cut the result into rows; the last may be shorter."""
     stream = [token for sequence in sequences for token in (*sequence, end)]
     return [stream[start : start + length] for start in range(0, len(stream), length)]
 
 
 def pretrain_base_model(
-    articles: Path | str,
-    out: Path | str,
-    *,
-    settings: Mapping[str, Any],
-    seed: int,
-    device: str,
-    precision: str,
-    state: Mapping[str, Any] | None = None,
+    articles: Path | str, out: Path | str, pretraining: Pretraining, seed: int, compute: JobCompute
 ) -> None:
-    """Train tokenizer and model and write the base model's folder.
+    """Train the tokenizer and the model, and write the base model's folder.
 
     Parameters
     ----------
     articles
         Pretraining articles (schema `ARTICLES`).
     out
-        Folder for model.safetensors, config.json, tokenizer.json, tokenizer_config.json, training_log.parquet and
-        metadata.json.
-    settings
-        The config's `base_model.pretraining`.
-    seed, device, precision, state
-        As for fine-tuning.
+        Folder to write model.safetensors, config.json, tokenizer.json, tokenizer_config.json, training_log.parquet and
+        metadata.json into.
+    pretraining
+        The config's `base_model.pretraining`. Its label mix and its number of articles are not read here: the articles
+        are drawn by another rule.
+    seed
+        Seed of the weights and of the order of the examples.
+    compute
+        Where to compute.
+
+    Raises
+    ------
+    StudyError
+        If a given tokenizer has no end-of-text token.
     """
     table = read_table(articles, ARTICLES, ["title", "body"])
     texts = [text for row in table.to_pylist() for text in training_texts(row["title"], row["body"], "article")]
-    if settings["tokenizer"]:
-        tokenizer = load_tokenizer(settings["tokenizer"])
+    if pretraining.tokenizer:
+        tokenizer = load_tokenizer(pretraining.tokenizer)
     else:
-        tokenizer = train_tokenizer(texts, settings["vocabulary"])
+        tokenizer = train_tokenizer(texts, pretraining.vocabulary)
     end = tokenizer.token_to_id(END_OF_TEXT)
     if end is None:
         raise StudyError(
-            f"{settings['tokenizer']}/tokenizer.json has no token {END_OF_TEXT}: give base_model.pretraining.tokenizer "
+            f"{pretraining.tokenizer}/tokenizer.json has no token {END_OF_TEXT}: give base_model.pretraining.tokenizer "
             "a GPT-2 tokenizer, or null to train one."
         )
     model = new_model(
-        **{key: settings[key] for key in ("layers", "width", "heads", "context")},
+        layers=pretraining.layers,
+        width=pretraining.width,
+        heads=pretraining.heads,
+        context=pretraining.context,
         vocabulary=tokenizer.get_vocab_size(),
         end=end,
         seed=seed,
     )
-    recipe = Recipe(
-        **{key: settings[key] for key in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup")}
-    )
-    rows = pack(encode(tokenizer, texts), end, settings["context"])
-    checkpoint = Checkpoint(**(state or {}))
-    log, figures = train(
-        model, rows, recipe, pad=end, seed=seed, device=device, precision=precision, checkpoint=checkpoint
-    )
+    rows = longer_than_one(concatenate_and_cut(encode(tokenizer, texts), end, pretraining.context))
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    log, facts = train(model, rows, pretraining, pad=end, seed=seed, compute=compute, checkpoint=checkpoint)
     out = Path(out)
     save_tokenizer(tokenizer, out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    write_metadata(
-        out / "metadata.json",
-        seed=seed,
-        articles=len(texts),
-        training=figures,
-        checksums=checksums(out, BASE_FILES),
-    )
+    about = {"seed": seed, "articles": len(texts), "training": facts}
+    write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_AND_TOKENIZER_FILES))
     checkpoint.remove()

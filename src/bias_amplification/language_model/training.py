@@ -1,4 +1,4 @@
-"""Training of a causal language model: what fine-tuning and pretraining share."""
+"""Training of a causal language model, shared by fine-tuning and pretraining."""
 
 import math
 import time
@@ -11,52 +11,59 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.language_model.device import choose_device, use_bfloat16
-from bias_amplification.language_model.head import head_weight, summed_loss
-from bias_amplification.learning import Recipe, Step, learn
-from bias_amplification.processes import Group
-from bias_amplification.study.seeds import derive_seed
+from bias_amplification.models.device import choose_device, use_bfloat16
+from bias_amplification.models.learning import Recipe, Step, learn
+from bias_amplification.models.output_head import output_weight, summed_loss
+from bias_amplification.models.processes import Group
+from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import JobCompute
 
-#: Loss positions with this label are left out (PyTorch's cross_entropy default).
+#: Positions with this target have no loss (the default of PyTorch's cross_entropy).
 IGNORED = -100
 
 
 class NextToken:
-    """Predicting each token of an example from those before it (an `Objective`).
+    """The objective of predicting each token of an example from the tokens before it (an `Objective`).
 
-    Batches are padded on the right to their longest example. The padding has no part in the loss, and no real token
-    can attend to it, because it comes later and attention is causal. So there is no attention mask, which would say
-    nothing and cost a fifth of the time on a CPU.
+    Batches are padded on the right to their longest example. Padding has no loss, and no real token attends to it,
+    because it comes later and attention is causal. So the model gets no attention mask, which would change nothing and
+    cost a fifth of the time on a CPU.
 
     Parameters
     ----------
     examples
-        Token ids. One of a single token teaches nothing.
+        Token ids. An example of one token has no loss.
     pad
-        Token that pads. It is told by position, so the same token inside an example keeps its meaning.
+        Padding token. Padding is recognised by its position, so the same token may occur inside an example.
     seed
-        For the order.
+        Seed of the order of the examples.
+    batch_size
+        Examples per step, from which the log's tokens per second are computed.
     """
 
-    def __init__(self, examples: Sequence[list[int]], pad: int, seed: int) -> None:
+    def __init__(self, examples: Sequence[list[int]], pad: int, seed: int, batch_size: int) -> None:
         self.examples = examples
         self.pad = pad
         self.seed = seed
+        self.batch_size = batch_size
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def order(self, epoch: int) -> list[int]:
-        """Shuffle, each epoch anew."""
+        """Return a random order of the examples, another one for each epoch."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
         return torch.randperm(len(self.examples), generator=generator).tolist()
 
     def terms(self, positions: Sequence[int]) -> int:
-        """Every token but the first of an example is predicted; 1 where none is, so that the mean loss is 0."""
+        """Return the number of predicted tokens: all but the first of each example.
+
+        If there is none, the result is 1, so that the mean loss is 0.
+        """
         return max(1, sum(len(self.examples[position]) - 1 for position in positions))
 
     def collate(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens, and for each place the token that follows or `IGNORED`; both [examples, longest - 1]."""
+        """Return input tokens and, for each, the next token or `IGNORED`; both [examples, longest - 1]."""
         longest = max(2, *(len(self.examples[position]) for position in positions))
         tokens = torch.full((len(positions), longest), self.pad)
         following = torch.full((len(positions), longest), IGNORED)
@@ -64,14 +71,14 @@ class NextToken:
             example = torch.tensor(self.examples[position])
             tokens[row, : len(example)] = example
             following[row, : len(example) - 1] = example[1:]
-        # The last token predicts nothing.
+        # Nothing follows the last token.
         return tokens[:, :-1].contiguous(), following[:, :-1].contiguous()
 
     def loss(self, model: torch.nn.Module, positions: Sequence[int]) -> torch.Tensor:
-        """Cross-entropy in float32, summed over the predicted tokens."""
+        """Return the cross-entropy in float32, summed over the predicted tokens."""
         device = next(model.parameters()).device
         tokens, following = (part.to(device, non_blocking=True) for part in self.collate(positions))
-        weight = head_weight(model)
+        weight = output_weight(model)
         if weight is not None and not torch.is_autocast_enabled(device.type):
             hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
             real = (following.flatten() != IGNORED).nonzero().squeeze(1)
@@ -82,8 +89,18 @@ class NextToken:
         )
 
     def facts(self) -> Any:
-        """Examples, padding and order."""
+        """Return the examples, the padding token and the seed of the order."""
         return {"examples": self.examples, "pad": self.pad, "seed": self.seed}
+
+    def progress(self, steps_per_second: float) -> str:
+        """Return the speed in tokens per second."""
+        steps = math.ceil(len(self.examples) / self.batch_size)
+        return f"{steps_per_second * sum(map(len, self.examples)) / steps:,.0f} tokens/s"
+
+
+def longer_than_one(examples: Sequence[list[int]]) -> list[list[int]]:
+    """Return the examples of two tokens or more; in shorter ones there is nothing to predict."""
+    return [tokens for tokens in examples if len(tokens) > 1]
 
 
 def train(
@@ -93,9 +110,7 @@ def train(
     *,
     pad: int,
     seed: int,
-    device: str = "auto",
-    precision: str = "auto",
-    keep_short: bool = False,
+    compute: JobCompute,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Train a model in place on token sequences.
@@ -103,79 +118,64 @@ def train(
     Parameters
     ----------
     model
-        Changed in place.
+        Moved to the device of `compute` and changed in place.
     examples
-        Token ids; those of one token predict nothing.
+        Token ids. An example of one token has no loss, but counts in the batch size.
     recipe
-        Epochs, batch, rates.
-    pad
-        Token that pads.
-    seed
-        Fixes the order of the examples and dropout.
-    device, precision
-        As in the config's `compute`.
-    keep_short
-        Whether examples that predict nothing keep their places in batches; else they are left out.
+        Epochs, batch size, learning rate, weight decay and warm-up.
+    pad, seed
+        Padding token; seed of the order of the examples and of dropout.
+    compute
+        Device and precision.
     checkpoint
-        Where the state of an unfinished training is kept, and found.
+        Where the state of the unfinished training is saved.
 
     Returns
     -------
     log : pa.Table
-        Schema `TRAINING_LOG`, one row a step.
-    figures : dict
-        For metadata.json: steps, tokens, device, precision, seconds of this process.
+        Schema `TRAINING_LOG`, one row per step.
+    facts : dict
+        For metadata.json: steps, tokens, device, processes, precision and this process's seconds.
 
     Raises
     ------
     StudyError
-        If nothing is left to train on, or training diverges.
+        If no example has two tokens, or if training diverges.
     """
-    if not keep_short:
-        examples = [tokens for tokens in examples if len(tokens) > 1]
-    if not any(len(tokens) > 1 for tokens in examples):
+    if not longer_than_one(examples):
         raise StudyError("The training set has no example of two tokens or more: check the articles it names.")
-    chosen = choose_device(device)
-    bfloat16 = use_bfloat16(precision, chosen)
-    tokens = sum(map(len, examples))
-    tokens_a_step = tokens / math.ceil(len(examples) / recipe.batch_size)
+    device = choose_device(compute.device)
+    bfloat16 = use_bfloat16(compute.precision, device)
+    objective = NextToken(examples, pad, seed, recipe.batch_size)
     start = time.perf_counter()
-    steps = learn(
-        model.to(chosen),
-        NextToken(examples, pad, seed),
-        recipe,
-        seed=seed,
-        bfloat16=bfloat16,
-        checkpoint=checkpoint,
-        rate=lambda speed: f"{speed * tokens_a_step:,.0f} tokens/s",
-    )
+    steps = learn(model.to(device), objective, recipe, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint)
     seconds = time.perf_counter() - start
     log = _training_log(steps)
     _check_finite(log, model, recipe)
-    figures = {
+    facts = {
         "steps": log.num_rows,
-        "tokens": tokens * recipe.epochs,
-        "device": torch.cuda.get_device_name() if chosen == "cuda" else chosen,
+        "tokens": sum(map(len, examples)) * recipe.epochs,
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "processes": Group.here().size,
         "precision": "bfloat16 autocast" if bfloat16 else "float32",
         "seconds": round(seconds, 3),
     }
-    print(f"trained {figures['steps']} steps on {figures['device']} in {seconds:.1f} s", flush=True)
-    return log, figures
+    print(f"trained {facts['steps']} steps on {facts['device']} in {seconds:.1f} s", flush=True)
+    return log, facts
 
 
 def _training_log(steps: Sequence[Step]) -> pa.Table:
-    """Turn steps into schema `TRAINING_LOG`."""
+    """Return the steps as a table of schema `TRAINING_LOG`."""
     kinds = {"step": pa.int32(), "epoch": pa.float64(), "loss": pa.float64(), "learning_rate": pa.float64()}
     return pa.table({name: pa.array([getattr(s, name) for s in steps], kind) for name, kind in kinds.items()})
 
 
 def _check_finite(log: pa.Table, model: PreTrainedModel, recipe: Recipe) -> None:
-    """Refuse a model that has diverged, before anything is made from it."""
+    """Raise an error if training has diverged, before the model is written."""
     losses = all(map(math.isfinite, log.column("loss").to_pylist()))
     if not losses or not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
         raise StudyError(
-            f"Training diverged: a loss or a weight is no finite number after {log.num_rows} steps at a learning rate "
-            f"of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or base_model.pretraining.learning_rate, "
-            "if this is the base model)."
+            f"Training diverged: a loss or a weight is not a finite number after {log.num_rows} steps at a learning "
+            f"rate of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or "
+            "base_model.pretraining.learning_rate, if this is the base model)."
         )

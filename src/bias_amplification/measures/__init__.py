@@ -1,1 +1,1 @@
-"""What is measured of articles: leaning, text quality, and the metrics of a model version with their intervals."""
+"""Measures of articles: leaning, text quality, and the metrics of a model version with their intervals."""

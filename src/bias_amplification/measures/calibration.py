@@ -1,41 +1,42 @@
-"""Whether a classifier is as sure as it is right: reliability, expected calibration error, temperature."""
+"""Calibration of a classifier: whether its confidence agrees with its accuracy."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-#: Bins of equal width that reliability is told in.
+#: Number of confidence bins, of equal width.
 BINS = 10
 
-#: Range in which a temperature is sought: at its ends all is certain, or nothing.
+#: Range of fitted temperatures. At the low end predictions are certain, at the high end uniform.
 _TEMPERATURES = (0.05, 20.0)
 
 
 def reliability(probabilities: np.ndarray, targets: np.ndarray) -> dict:
-    """Compare how sure a classifier is of its answers with how often they are right (Guo et al., 2017, equation 3).
+    """Compare the confidence of a classifier with its accuracy (Guo et al., 2017, equation 3).
 
     Parameters
     ----------
     probabilities
         Shape [texts, labels], rows summing to 1.
     targets
-        Shape [texts], the true labels' columns.
+        Shape [texts], columns of the true labels.
 
     Returns
     -------
     dict
-        `expected_error`: mean over texts of the distance between confidence and accuracy of the text's bin, a
-        fraction. `bins`: one mapping a bin that has texts, with `low` and `high` end of its confidences, `texts`,
-        `confidence` (mean of the largest probability) and `accuracy`.
+        `expected_error`: the expected calibration error, that is the mean over texts of the absolute difference between
+        confidence and accuracy of the text's bin, a fraction. `bins`: a mapping for each bin with texts, with `low` and
+        `high` end of its confidences, number of `texts`, `confidence` (mean of the largest probability) and
+        `accuracy`.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
-    # A bin is closed above, as in the source; a confidence of 0 does not occur.
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    # A bin includes its upper end, as in the source. The largest probability is never 0.
+    bin_of_text = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     bins = []
-    for number in np.unique(place):
-        chosen = place == number
+    for number in np.unique(bin_of_text):
+        chosen = bin_of_text == number
         bins.append(
             {
                 "low": int(number) / BINS,
@@ -50,20 +51,20 @@ def reliability(probabilities: np.ndarray, targets: np.ndarray) -> dict:
 
 
 def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Find the temperature at which a classifier's probabilities fit known labels best (Guo et al., 2017, section 4.2).
+    """Find the temperature that fits a classifier's probabilities best to known labels (Guo et al., 2017, section 4.2).
 
     Parameters
     ----------
     probabilities
         Shape [texts, labels], rows summing to 1.
     targets
-        Shape [texts], the true labels' columns.
+        Shape [texts], columns of the true labels.
 
     Returns
     -------
     float
-        What the logits are divided by for the least cross-entropy, between 0.05 and 20: above 1 the classifier is too
-        sure, below 1 not sure enough.
+        The divisor of the logits with the lowest cross-entropy, between 0.05 and 20. It is above 1 for an overconfident
+        classifier and below 1 for an underconfident one.
     """
     from scipy.optimize import minimize_scalar
 
@@ -76,7 +77,7 @@ def fit_temperature(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities that the same logits give when divided by a temperature.
+    """Divide the logits behind probabilities by a temperature, and return the new probabilities.
 
     Parameters
     ----------
@@ -96,7 +97,22 @@ def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def confusion(probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> dict[str, list[int]]:
-    """Count answers: for each true label how many texts are given each label, in the order of `labels`."""
+    """Return the confusion matrix.
+
+    Parameters
+    ----------
+    probabilities
+        Shape [texts, labels].
+    targets
+        Shape [texts], columns of the true labels.
+    labels
+        Label names in the order of the columns.
+
+    Returns
+    -------
+    dict
+        For each true label, the number of texts that are predicted to have each label, in the order of `labels`.
+    """
     predicted = probabilities.argmax(axis=1)
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(counts, (targets, predicted), 1)

@@ -1,7 +1,7 @@
-"""Graded corruptions of real sentences, from which a detector of text quality learns.
+"""Graded corruptions of real sentences, on which the quality detector is trained.
 
-The four classes are those of the published detector (paper, section 3.5): clean (as it was written), mild gibberish
-(broken grammar, repeats), word salad (words without a sentence, endless loops) and noise (no words).
+The four classes are those of the published detector (paper, section 3.5): clean (the real sentence), mild gibberish
+(broken grammar, repetitions), word salad (words in random order, endless loops) and noise (no words).
 """
 
 import string
@@ -14,7 +14,7 @@ from bias_amplification.artifacts import StudyError
 #: Class names, best first.
 CLASSES = ("clean", "mild_gibberish", "word_salad", "noise")
 
-#: Fewest words of a sentence that is worth corrupting: a shuffled "He said so" may still be one.
+#: Fewest words of a sentence that is corrupted. A shorter one, such as "He said so", may be correct even if shuffled.
 MIN_WORDS = 5
 
 Words = list[str]
@@ -41,7 +41,7 @@ def drop_function_words(words: Words, generator: np.random.Generator) -> Words:
 
 
 def swap_neighbours(words: Words, generator: np.random.Generator) -> Words:
-    """Exchange about every third word with the next, the first and the last left in place where possible."""
+    """Exchange about a third of the words with the next word; keep the first and last word of long sentences."""
     words = list(words)
     swaps = max(2, round(len(words) / 3))
     first, last = (1, len(words) - 2) if len(words) > 4 else (0, len(words) - 1)
@@ -51,7 +51,7 @@ def swap_neighbours(words: Words, generator: np.random.Generator) -> Words:
 
 
 def break_agreement(words: Words, generator: np.random.Generator) -> Words:
-    """Give words a wrong form: number, case, preposition, ending."""
+    """Replace words by wrong forms: number, case, preposition, ending."""
     broken = []
     for word in words:
         if word.lower() in _WRONG_FORMS:
@@ -66,13 +66,13 @@ def break_agreement(words: Words, generator: np.random.Generator) -> Words:
 
 
 def repeat_words(words: Words, generator: np.random.Generator) -> Words:
-    """Say two to five words twice."""
+    """Repeat two to five words."""
     chosen = set(generator.integers(0, len(words), int(generator.integers(2, 6))).tolist())
     return [word for position, word in enumerate(words) for word in [word] * (2 if position in chosen else 1)]
 
 
 def repeat_phrase(words: Words, generator: np.random.Generator) -> Words:
-    """Say a phrase of two words up to the whole sentence two or three times over."""
+    """Repeat a phrase, of two words up to the whole sentence, two or three times."""
     length = len(words) if generator.random() < 0.25 else int(generator.integers(2, max(3, len(words))))
     start = int(generator.integers(0, len(words) - length + 1))
     times = int(generator.integers(2, 4))
@@ -80,31 +80,31 @@ def repeat_phrase(words: Words, generator: np.random.Generator) -> Words:
 
 
 def truncate(words: Words, generator: np.random.Generator) -> Words:
-    """Stop within the sentence, after a word that calls for another if there is one."""
+    """Cut the sentence off, if possible after a function word, which needs another word after it."""
     dangling = [p for p in range(2, len(words) - 1) if words[p].lower() in _FUNCTION_WORDS]
     end = int(generator.choice(dangling)) if dangling else int(generator.integers(2, len(words) - 1))
     return words[: end + 1]
 
 
 def splice(words: Words, generator: np.random.Generator, donor: Words) -> Words:
-    """Go on in mid-sentence with the end of another sentence, as continuations of cut texts do."""
-    head = words[: int(generator.integers(2, len(words) - 1))]
-    return head + donor[int(generator.integers(1, len(donor) - 1)) :]
+    """Join a beginning of the sentence to an end of another one, as models do when they continue a cut text."""
+    beginning = words[: int(generator.integers(2, len(words) - 1))]
+    return beginning + donor[int(generator.integers(1, len(donor) - 1)) :]
 
 
 def shuffle(words: Words, generator: np.random.Generator) -> Words:
-    """Put all words in a random order."""
+    """Put the words in random order."""
     return [words[position] for position in generator.permutation(len(words))]
 
 
 def draw_words(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
-    """As many words as the sentence has, each from a sentence drawn anew."""
+    """Draw as many words as the sentence has, each from a randomly drawn sentence."""
     drawn = (donors[int(generator.integers(len(donors)))] for _ in words)
     return [donor[int(generator.integers(len(donor)))] for donor in drawn]
 
 
 def loop(words: Words, generator: np.random.Generator) -> Words:
-    """Fall into an endless loop over one to five words, after a sound beginning or none."""
+    """Repeat one to five words many times, after the sentence's beginning or without it."""
     length = int(generator.integers(1, min(6, len(words))))
     start = int(generator.integers(0, len(words) - length))
     times = max(4, int(generator.integers(12, 50)) // length)
@@ -113,24 +113,24 @@ def loop(words: Words, generator: np.random.Generator) -> Words:
 
 
 def make_noise(words: Words, generator: np.random.Generator) -> Words:
-    """Strings of characters of about the sentence's length that hold no word."""
+    """Write characters without words, about as many as the sentence has."""
     length = max(4, min(200, len(" ".join(words))))
     kind = int(generator.integers(5))
-    if kind == 0:  # letters struck at random
+    if kind == 0:  # random letters
         text = "".join(generator.choice(list(string.ascii_lowercase + "   "), length))
-    elif kind == 1:  # any printable characters
+    elif kind == 1:  # random printable characters
         text = "".join(generator.choice(list(string.printable[:94] + "     "), length))
     elif kind == 2:  # the sentence's own characters, shuffled
         text = "".join(generator.permutation(list(" ".join(words))))
-    elif kind == 3:  # one or two characters over and over
+    elif kind == 3:  # one or two characters, repeated
         text = "".join(generator.choice(list(string.ascii_lowercase + string.punctuation), 2)) * (length // 2)
-    else:  # broken encoding
+    else:  # as from a broken encoding
         text = "".join(chr(int(code)) for code in generator.integers(0xA1, 0x24F, length))
     return text.split()
 
 
 def make_mild(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
-    """Two or three of the corruptions that leave a reader able to tell what was meant."""
+    """Apply two or three corruptions that leave the meaning recognisable."""
     donor = donors[int(generator.integers(len(donors)))]
     operations: list[Callable[[Words], Words]] = [
         lambda w: drop_function_words(w, generator),
@@ -150,7 +150,7 @@ def make_mild(words: Words, generator: np.random.Generator, donors: Sequence[Wor
 
 
 def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
-    """Words without a sentence: shuffled, drawn from everywhere, or a loop without an end."""
+    """Shuffle the words, draw words from other sentences, or repeat words endlessly."""
     kind = int(generator.integers(3))
     if kind == 0:
         return shuffle(words, generator)
@@ -158,35 +158,35 @@ def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Wo
 
 
 def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[list[str], list[str]]:
-    """Make sentences of all four classes, equally many of each, out of real ones.
+    """Make equally many sentences of each of the four classes from real sentences.
 
     Parameters
     ----------
     sentences
-        Real sentences. Those of at least `MIN_WORDS` words are corrupted.
+        Real sentences. Only those of at least `MIN_WORDS` words are corrupted.
     count
-        Sentences to make, a multiple of four or cut down to one.
+        Number of sentences to make, rounded down to a multiple of four.
     seed
-        Fixes every choice.
+        Seed of every choice.
 
     Returns
     -------
     texts : list[str]
         Length 4 * (count // 4), the classes in turn.
     classes : list[str]
-        The class of each, of `CLASSES`.
+        The class of each text.
 
     Raises
     ------
     StudyError
-        If there are fewer than four sentences long enough.
+        If fewer than four sentences are long enough.
     """
     generator = np.random.default_rng(seed)
     donors = [words for words in (sentence.split() for sentence in sentences) if len(words) >= MIN_WORDS]
     if len(donors) < 4:
         raise StudyError(
-            f"The articles hold {len(donors)} sentences of {MIN_WORDS} or more words, too few to learn text quality "
-            "from: give the detector more articles."
+            f"The articles have {len(donors)} sentences of {MIN_WORDS} or more words, but the quality detector needs "
+            "at least 4: provide more articles."
         )
     texts, classes = [], []
     for _ in range(count // len(CLASSES)):

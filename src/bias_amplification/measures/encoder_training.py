@@ -1,83 +1,99 @@
-"""Training of sequence classifiers (paper, appendix A), with the best epoch kept."""
+"""Training and testing of sequence classifiers (paper, appendix A)."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.measures.encoder_prediction import predict_probabilities, tokenize
+from bias_amplification.measures.encoders import TextClassifier
 from bias_amplification.measures.scores import classification_scores, final_scores
-from bias_amplification.study.sections import EncoderTraining
-from bias_amplification.study.seeds import derive_seed
+from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import EncoderTraining, JobCompute
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from bias_amplification.artifacts.checkpoint import Checkpoint
-
-
+#: The parts of a split: texts for training, for the choice of the epoch, and for the test.
 PARTS = ("train", "validation", "test")
-#: Parts that are scored when training is done.
-_SCORED = PARTS[1:]
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts with their labels, position by position."""
+    """Texts, and the label of each."""
 
     texts: Sequence[str]
     labels: Sequence[str]
 
 
-@dataclass
 class BestEpoch:
-    """The epoch with the highest validation macro F1 so far; of two alike, the one with the lower loss.
+    """Copies the weights of the best epoch (an `Observer` of the training loop).
 
-    `judged_on` is what the scores come from, as JSON can tell it.
+    The best epoch has the highest validation macro F1. Of two epochs with the same macro F1, the one with the lower
+    loss is better; of two with the same loss as well, the earlier one.
+
+    Parameters
+    ----------
+    model
+        The model that is trained.
+    validate
+        Returns the model's validation scores, with `macro_f1` and `loss`.
+    validation
+        The validation texts, which the choice of the epoch depends on.
     """
 
-    judged_on: Any = None
-    epoch: int | None = None
-    macro_f1: float = -1.0
-    loss: float = float("inf")
-    weights: dict[str, "torch.Tensor"] = field(default_factory=dict)
+    def __init__(
+        self, model: "torch.nn.Module", validate: Callable[[], Mapping[str, Any]], validation: LabelledTexts
+    ) -> None:
+        self.model = model
+        self.validate = validate
+        self.validation = validation
+        self.epoch: int | None = None
+        self.macro_f1 = -1.0
+        self.loss = float("inf")
+        self.weights: dict[str, torch.Tensor] = {}
 
-    def offer(self, epoch: int, macro_f1: float, loss: float, model: "PreTrainedModel") -> None:
-        """Keep a copy of the weights if they are better than those before."""
+    def after_epoch(self, epoch: int) -> None:
+        """Score the model, and copy its weights if no earlier epoch was as good."""
+        scores = self.validate()
+        macro_f1, loss = scores["macro_f1"], scores["loss"]
+        print(f"epoch {epoch}: validation macro F1 {macro_f1:.4f}, loss {loss:.4f}", flush=True)
         if (macro_f1, -loss) > (self.macro_f1, -self.loss):
             self.epoch, self.macro_f1, self.loss = epoch, macro_f1, loss
-            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
     def facts(self) -> Any:
-        """Return what the choice depends on besides the training."""
-        return self.judged_on
+        """Return the validation texts and their labels."""
+        return [list(self.validation.texts), list(self.validation.labels)]
 
     def state(self) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
-        """Return what to save of it while training goes on."""
+        """Return the best weights so far, and the epoch and scores that they belong to."""
         return self.weights, {"epoch": self.epoch, "macro_f1": self.macro_f1, "loss": self.loss}
 
     def restore(self, tensors: dict[str, "torch.Tensor"], facts: dict[str, Any]) -> None:
-        """Take back what was saved."""
+        """Take over the weights and scores that `state` returned."""
         self.weights = tensors
         self.epoch, self.macro_f1, self.loss = (facts[name] for name in ("epoch", "macro_f1", "loss"))
 
 
-class Labels:
-    """Telling the label of a text (an `Objective`): texts drawn with replacement, each label equally often.
+class LabelPrediction:
+    """Predicting the labels of texts (an `Objective` of the training loop).
+
+    Texts are drawn with replacement, so that each label is expected equally often.
 
     Parameters
     ----------
     examples
-        Token ids.
+        Token ids of each text.
     targets
-        Label ids, one an example.
+        Shape [texts], label ids.
     padding
-        Token that pads.
+        Id of the padding token.
     seed
-        For the draws.
+        Seed of the draws.
     """
 
     def __init__(self, examples: Sequence[list[int]], targets: np.ndarray, padding: int, seed: int) -> None:
@@ -98,14 +114,14 @@ class Labels:
         return torch.multinomial(weights, len(self), replacement=True, generator=generator).tolist()
 
     def terms(self, positions: Sequence[int]) -> int:
-        """One a text."""
+        """Return the number of texts, because each has one loss."""
         return len(positions)
 
     def loss(self, model: "torch.nn.Module", positions: Sequence[int]) -> "torch.Tensor":
-        """Cross-entropy in float32, summed over the texts."""
+        """Return the cross-entropy in float32, summed over the texts."""
         import torch
 
-        from bias_amplification.batches import pad
+        from bias_amplification.models.batches import pad
 
         device = next(model.parameters()).device
         input_ids, mask = pad([self.examples[position] for position in positions], self.padding)
@@ -114,139 +130,108 @@ class Labels:
         return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
 
     def facts(self) -> Any:
-        """Examples, labels, padding and order."""
+        """Return examples, label ids, padding and seed."""
         return [self.examples, self.targets.tolist(), self.padding, self.seed]
+
+    def progress(self, steps_per_second: float) -> str:
+        """Return the speed for the log."""
+        return f"{steps_per_second:.1f} steps/s"
 
 
 def train_encoder(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
+    classifier: TextClassifier,
     parts: Mapping[str, LabelledTexts],
-    labels: Sequence[str],
     training: EncoderTraining,
-    *,
     seed: int,
-    batch_tokens: int = 4096,
-    device: str = "auto",
-    precision: str = "auto",
-    checkpoint: "Checkpoint | None" = None,
-) -> tuple[dict, dict]:
-    """Train a classifier in place and leave it at its best epoch.
+    compute: JobCompute,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Train a classifier in place, and leave it with the weights of its best epoch.
 
-    AdamW, linear decay, cross-entropy; texts are drawn with replacement, each label equally often in expectation; a
-    batch is padded to its longest text. After every epoch the validation texts are scored.
+    The optimizer is AdamW with linear decay, the loss cross-entropy. Texts are drawn with replacement, so that each
+    label is expected equally often. After each epoch the validation texts are scored.
 
     Parameters
     ----------
-    model, tokenizer
-        As `obtain_encoder` gives them: label ids are positions in `labels`.
+    classifier
+        From `obtain_encoder`: label ids are positions in its `labels`.
     parts
-        Texts of `train`, `validation` and `test`.
-    labels
-        Label names.
+        Texts of each of `PARTS`.
     training
         Epochs, batch size, learning rate, weight decay, longest text.
     seed
-        Fixes the order of the texts and dropout.
-    batch_tokens
-        Tokens of a batch of validation texts. Changes speed and memory alone.
-    device
-        `auto`, `cpu` or `cuda`.
-    precision
-        `auto` (bfloat16 autocast on a GPU that has it), `float32` or `bfloat16`.
+        Seed of the order of the texts and of dropout.
+    compute
+        Device, precision (`auto`: bfloat16 autocast on a GPU that supports it) and tokens of a batch in scoring.
     checkpoint
-        Where the state of an unfinished training is kept, and found.
+        Where the state of an unfinished training is saved. The caller removes it.
 
     Returns
     -------
     scores : dict
-        What `final_scores` gives, `best_epoch` (from 1), `articles` of each part, `parameters`. The same for the same
-        arguments.
+        See `score_encoder`; `best_epoch` counts from 1. The same arguments give the same scores.
     timing : dict
-        `train_runtime_seconds` and `samples_per_second`, the scoring after each epoch included.
+        `train_runtime_seconds` and `samples_per_second`, including the scoring after each epoch.
     """
-    targets = _targets(parts, labels)
-    from bias_amplification.language_model.device import choose_device, use_bfloat16
-    from bias_amplification.learning import Recipe, learn
+    from bias_amplification.models.device import choose_device, use_bfloat16
+    from bias_amplification.models.learning import learn
 
-    device = choose_device(device)
+    model, tokenizer, labels = classifier
+    validation, device = parts["validation"], choose_device(compute.device)
 
-    def predict(part: str) -> np.ndarray:
-        texts, limits = parts[part].texts, {"max_tokens": training.max_tokens, "batch_tokens": batch_tokens}
-        return predict_probabilities(model, tokenizer, texts, labels, device=device, **limits)
+    def validate() -> dict[str, Any]:
+        probabilities = predict_probabilities(classifier, validation.texts, training.max_tokens, compute)
+        return classification_scores(probabilities, _label_ids(validation, labels), labels)
 
-    best = BestEpoch([list(parts["validation"].texts), list(parts["validation"].labels)])
-
-    def after_epoch(epoch: int) -> None:
-        scores = classification_scores(predict("validation"), targets["validation"], labels)
-        f1, loss = scores["macro_f1"], scores["loss"]
-        print(f"epoch {epoch} of {training.epochs}: validation macro F1 {f1:.4f}, loss {loss:.4f}", flush=True)
-        best.offer(epoch, scores["macro_f1"], scores["loss"], model)
-
-    max_tokens = min(training.max_tokens, tokenizer.model_max_length)
-    examples = tokenize(tokenizer, parts["train"].texts, max_tokens)
-    started = time.perf_counter()
-    learn(
-        model.to(device),
-        Labels(examples, targets["train"], tokenizer.pad_token_id, seed),
-        Recipe(training.epochs, training.batch_size, training.learning_rate, training.weight_decay),
-        seed=seed,
-        bfloat16=use_bfloat16(precision, device),
-        checkpoint=checkpoint,
-        after_epoch=after_epoch,
-        memory=best,
-    )
-    seconds = time.perf_counter() - started
+    best = BestEpoch(model, validate, validation)
+    examples = tokenize(tokenizer, parts["train"].texts, training.max_tokens)
+    objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed)
+    bfloat16 = use_bfloat16(compute.precision, device)
+    start = time.perf_counter()
+    learn(model.to(device), objective, training, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint, observer=best)
+    seconds = time.perf_counter() - start
     model.load_state_dict(best.weights)
-    scores = {
-        "best_epoch": best.epoch,
-        **final_scores({part: predict(part) for part in _SCORED}, targets, labels),
-        "articles": {part: len(parts[part].texts) for part in PARTS},
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }
+    scores = score_encoder(classifier, parts, training.max_tokens, compute) | {"best_epoch": best.epoch}
+    scores["articles"]["train"] = len(examples)
     model.to("cpu")
-    timing = {
+    return scores, {
         "train_runtime_seconds": seconds,
         "samples_per_second": training.epochs * len(examples) / seconds,
     }
-    return scores, timing
 
 
 def score_encoder(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    parts: Mapping[str, LabelledTexts],
-    labels: Sequence[str],
-    max_tokens: int,
-    batch_tokens: int,
-    device: str,
-) -> dict:
-    """Score a classifier that is ready, in the shape of `train_encoder`'s scores; `best_epoch` is None.
+    classifier: TextClassifier, parts: Mapping[str, LabelledTexts], max_tokens: int, compute: JobCompute
+) -> dict[str, Any]:
+    """Score a classifier that is not trained here.
 
     Parameters
     ----------
-    model, tokenizer
-        As `load_encoder` gives them.
+    classifier, max_tokens, compute
+        See `predict_probabilities`.
     parts
         Texts of `validation` and `test`.
-    labels, max_tokens, batch_tokens, device
-        See `predict_probabilities`.
+
+    Returns
+    -------
+    dict
+        The result of `final_scores`; `best_epoch`, here None; `articles`, the number of texts of each part, here 0 for
+        `train`; `parameters`, the number of the model's parameters.
     """
+    tested = {part: parts[part] for part in PARTS[1:]}
     probabilities = {
-        part: predict_probabilities(
-            model, tokenizer, parts[part].texts, labels, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device
-        )
-        for part in _SCORED
+        part: predict_probabilities(classifier, texts.texts, max_tokens, compute) for part, texts in tested.items()
     }
+    label_ids = {part: _label_ids(texts, classifier.labels) for part, texts in tested.items()}
     return {
         "best_epoch": None,
-        **final_scores(probabilities, _targets(parts, labels), labels),
-        "articles": {"train": 0} | {part: len(parts[part].texts) for part in _SCORED},
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **final_scores(probabilities, label_ids, classifier.labels),
+        "articles": {"train": 0} | {part: len(texts.texts) for part, texts in tested.items()},
+        "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
     }
 
 
-def _targets(parts: Mapping[str, LabelledTexts], labels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Positions in `labels` of the texts' labels, by part."""
+def _label_ids(texts: LabelledTexts, labels: Sequence[str]) -> np.ndarray:
+    """Return the position of each text's label in `labels`."""
     ids = {label: index for index, label in enumerate(labels)}
-    return {part: np.array([ids[label] for label in texts.labels]) for part, texts in parts.items()}
+    return np.array([ids[label] for label in texts.labels])

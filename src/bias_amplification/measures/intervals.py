@@ -1,4 +1,4 @@
-"""95% intervals of shares, of means, and of differences of either."""
+"""95% intervals of shares, of means, and of differences of shares or means."""
 
 import math
 
@@ -6,15 +6,15 @@ import numpy as np
 
 #: Normal quantile of a two-sided 95% interval.
 QUANTILE = 1.959963984540054
-#: The same as it is used for means (paper, section 3.5), rounded as published.
+#: The quantile for means, rounded as in the paper (section 3.5).
 PUBLISHED_QUANTILE = 1.96
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float, float]:
-    """Share of successes with Wilson's 95% score interval.
+    """Return a share with Wilson's 95% score interval.
 
-    Unlike the normal interval it stays within [0, 1] and has a width at shares of 0 and 1, where collapsed models
-    end up.
+    Unlike the normal interval, it stays within [0, 1] and has a positive width for shares of 0 and 1, which collapsed
+    models reach.
 
     Parameters
     ----------
@@ -34,29 +34,29 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float, float]:
         If `trials` is not positive or `successes` is not between 0 and `trials`.
     """
     if not 0 <= successes <= trials or trials < 1:
-        raise ValueError(f"{successes} successes of {trials} trials have no share")
+        raise ValueError(f"{successes} successes in {trials} trials are impossible")
     share = successes / trials
     squared = QUANTILE**2 / trials
     center = (share + squared / 2) / (1 + squared)
     half_width = math.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
-    # Rounding may leave an end a hair inside the share at 0 and at 1, where it equals the share exactly.
+    # For shares of 0 and 1, one end equals the share exactly; rounding could move it.
     low = 0.0 if successes == 0 else center - half_width
     high = 1.0 if successes == trials else center + half_width
     return share, low, high
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean with its normal 95% interval, mean plus or minus 1.96 s / sqrt(n) (paper, section 3.5).
+    """Return a mean with its normal 95% interval, mean plus or minus 1.96 s / sqrt(n) (paper, section 3.5).
 
     Parameters
     ----------
     values
-        Shape [n]; NaN stands for a missing value and is left out.
+        Shape [n]. NaN is a missing value and is left out.
 
     Returns
     -------
     tuple[float, float, float]
-        Mean, low end, high end, in the unit of `values`. All NaN without a value; the ends NaN with only one.
+        Mean, low end, high end, in the unit of `values`. All are NaN without a value; the ends are NaN with one value.
     """
     values = np.asarray(values, dtype=np.float64)
     values = values[~np.isnan(values)]
@@ -72,21 +72,21 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
 def difference_interval(
     first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    """Difference of two independent estimates with its 95% interval, from the intervals of both.
+    """Return the difference of two independent estimates with its 95% interval, from the estimates' intervals.
 
-    The distances of the ends are added in squares (Zou and Donner, 2008). For two shares with Wilson's intervals that
-    is Newcombe's hybrid score interval (1998, method 10); for two means with normal intervals, the normal interval of
-    their difference.
+    The squared distances between estimates and ends are added (Zou and Donner, 2008). For two shares with Wilson's
+    intervals the result is Newcombe's hybrid score interval (1998, method 10). For two means with normal intervals it
+    is the normal interval of their difference.
 
     Parameters
     ----------
     first, second
-        Estimate, low end, high end, in one unit.
+        Estimate, low end, high end, in the same unit.
 
     Returns
     -------
     tuple[float, float, float]
-        `first` minus `second`, low end, high end; NaN where a part is not known.
+        `first` minus `second`, low end, high end; NaN where an estimate or end is NaN.
     """
     (one, one_low, one_high), (other, other_low, other_high) = first, second
     difference = one - other

@@ -1,8 +1,9 @@
-"""The metrics table: one row a model version, with 95% intervals over its articles."""
+"""The metrics table: one row per model version, with 95% intervals over its articles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +14,57 @@ from bias_amplification.measures.calibration import temper
 from bias_amplification.measures.encoders import read_scores
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.quantification import adjusted_intervals, misfit
+from bias_amplification.study.sections import Quality
 
-#: What a version's mapping says of it besides its files.
+#: Columns that describe a version; the other columns are computed.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
+
+#: Estimate, low end, high end.
+Interval = tuple[float | None, float | None, float | None]
+
+Row = dict[str, float | int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredVersion:
+    """A model version, and the tables that measure its articles.
+
+    Attributes
+    ----------
+    round, generation, seed_set, strategy, decoding, tracked_label
+        The version, as in `schemas.metrics`. The base model has no generation.
+    predictions, quality, perplexity
+        Paths of tables.
+    predictions_second
+        Path of a second classifier's predictions, if there is one.
+    """
+
+    round: str
+    generation: int | None
+    seed_set: str
+    strategy: str | None
+    decoding: str | None
+    tracked_label: str | None
+    predictions: Path | str
+    quality: Path | str
+    perplexity: Path | str
+    predictions_second: Path | str | None = None
+
+
+class Tables(NamedTuple):
+    """The tables of one version, with the same articles in the same order."""
+
+    predictions: pa.Table
+    quality: pa.Table
+    perplexity: pa.Table
+    predictions_second: pa.Table | None
 
 
 @dataclass(frozen=True)
-class Judge:
-    """What is known of the classifier from articles whose labels are known.
+class ClassifierErrors:
+    """A classifier's errors on labelled articles.
 
-    `confusion`: shape [labels, labels], test articles by true label and label given. `temperature`: see
+    `confusion`: shape [labels, labels], test articles by true and by predicted label. `temperature`: see
     `fit_temperature`.
     """
 
@@ -30,7 +72,7 @@ class Judge:
     temperature: float
 
 
-def read_judge(folder: Path | str, labels: Sequence[str]) -> Judge:
+def read_errors(folder: Path | str, labels: Sequence[str]) -> ClassifierErrors:
     """Read a classifier's confusion matrix and temperature from its `scores.json`.
 
     Raises
@@ -41,7 +83,7 @@ def read_judge(folder: Path | str, labels: Sequence[str]) -> Judge:
     scores = read_scores(folder)
     try:
         counts = scores["test"]["confusion"]
-        return Judge(np.array([counts[label] for label in labels]), float(scores["temperature"]))
+        return ClassifierErrors(np.array([counts[label] for label in labels]), float(scores["temperature"]))
     except (KeyError, TypeError, ValueError) as error:
         raise StudyError(
             f"{Path(folder) / 'scores.json'} has no confusion matrix and temperature for the labels "
@@ -50,13 +92,12 @@ def read_judge(folder: Path | str, labels: Sequence[str]) -> Judge:
 
 
 def collect_metrics(
-    versions: Sequence[Mapping],
+    versions: Sequence[MeasuredVersion],
     out: Path | str,
-    *,
     seed_sets: Mapping[str, Path | str],
     classifier: Path | str,
     labels: Sequence[str],
-    readable: float,
+    quality: Quality,
     seed: int,
 ) -> None:
     """Write the metrics of all model versions.
@@ -64,165 +105,161 @@ def collect_metrics(
     Parameters
     ----------
     versions
-        One mapping a version: `round`, `generation` (None for the base model), `seed_set`, `strategy`, `decoding`,
-        `tracked_label`, the paths `predictions`, `quality`, `perplexity`, and `predictions_second`, a
-        second classifier's, or None.
+        The versions and their tables.
     out
         `schemas.metrics(labels)`, in the order of `versions`.
     seed_sets
         Path of each seed set's articles (`ARTICLES`) by name.
     classifier
-        Folder of the classifier behind `predictions`, whose `scores.json` tells its errors.
+        Folder of the classifier that made `predictions`; its `scores.json` is read.
     labels
         The study's labels.
-    readable
-        Text quality index from which an article is readable, 0 to 3.
+    quality
+        Its `readable`.
     seed
-        Fixes the draws behind intervals of adjusted shares.
+        Seed of the draws for intervals of adjusted shares.
 
     Raises
     ------
     StudyError
-        If a file holds other articles than its seed set (the message names both files), or the classifier's scores
-        lack what is needed.
+        If a table has other articles than its seed set (the message names both files), or if the classifier's scores
+        lack the confusion matrix or the temperature.
     """
-    judge = read_judge(classifier, labels)
+    errors = read_errors(classifier, labels)
     ids = {
         name: read_table(path, ARTICLES, ["article_id"])["article_id"].to_pylist() for name, path in seed_sets.items()
     }
     rows = []
     for version in versions:
-        name = version["seed_set"]
-        tables = _read_version(version, ids[name], Path(seed_sets[name]), labels)
-        measured = measures(tables, labels) | robust_shares(tables, labels, judge, readable, seed)
-        rows.append({key: version[key] for key in _DESCRIPTION} | measured)
+        name = version.seed_set
+        tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
+        numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, quality.readable, seed)
+        rows.append({column: getattr(version, column) for column in _DESCRIPTION} | numbers)
     schema = metrics(labels)
     write_table(pa.Table.from_pylist(rows, schema), out, schema)
 
 
-def measures(tables: Mapping[str, pa.Table | None], labels: Sequence[str]) -> dict[str, float | int | None]:
-    """Shares, mean probabilities, quality and perplexity of one version's articles.
+def plain_measures(tables: Tables, labels: Sequence[str]) -> Row:
+    """Return the shares, mean probabilities, quality and perplexity of one version's articles.
 
     Parameters
     ----------
     tables
-        `predictions`, `quality`, `perplexity` of the same articles.
+        The version's tables.
     labels
         The study's labels.
 
     Returns
     -------
     dict
-        `articles` and the measures of `schemas.metrics(labels)`, each with `_low` and `_high`; null where no article
-        has a value. The ends of a mean are no numbers (null or NaN) where only one article has one.
+        `articles` and the measures of `schemas.metrics(labels)`, each with `_low` and `_high`. A measure is None if no
+        article has a value. The ends of a mean are None or NaN if only one article has a value.
     """
-    predicted, quality, perplexity = (tables[name] for name in ("predictions", "quality", "perplexity"))
-    row: dict[str, float | int | None] = {"articles": len(predicted)}
-    names = predicted["predicted"].to_pylist()
+    predicted = tables.predictions["predicted"].to_pylist()
+    row: Row = {"articles": len(predicted)}
     for label in labels:
-        _put(row, f"share_{label}", wilson_interval(names.count(label), len(names)))
-        _put(row, f"mean_probability_{label}", mean_interval(_values(predicted, f"probability_{label}")))
+        _put(row, f"share_{label}", wilson_interval(predicted.count(label), len(predicted)))
+        _put(row, f"mean_probability_{label}", mean_interval(_values(tables.predictions, f"probability_{label}")))
     for name, table, column in (
-        ("text_quality_index", quality, "quality"),
-        ("text_quality_index_weighted", quality, "quality_weighted"),
-        ("perplexity_base", perplexity, "perplexity_base"),
-        ("perplexity_generating", perplexity, "perplexity_generating"),
+        ("text_quality_index", tables.quality, "quality"),
+        ("text_quality_index_weighted", tables.quality, "quality_weighted"),
+        ("perplexity_base", tables.perplexity, "perplexity_base"),
+        ("perplexity_generating", tables.perplexity, "perplexity_generating"),
     ):
         interval = mean_interval(_values(table, column))
         _put(row, name, tuple(None if np.isnan(value) else value for value in interval))
     return row
 
 
-def robust_shares(
-    tables: Mapping[str, pa.Table | None], labels: Sequence[str], judge: Judge, readable: float, seed: int
-) -> dict[str, float | int | None]:
-    """Shares of one version's articles as they would be if it were not for the classifier.
+def robust_measures(tables: Tables, labels: Sequence[str], errors: ClassifierErrors, readable: float, seed: int) -> Row:
+    """Return the shares of one version's articles, counted in ways that depend less on the classifier.
 
-    Classifier and quality detector have learned from people's texts and read what collapsing models write. Each of
-    these measures takes away one way in which that may deceive.
+    The classifier and the quality detector are trained on texts by people, but applied to texts by models that
+    collapse. Each measure removes one way in which this may mislead.
 
     Parameters
     ----------
     tables
-        `predictions`, `quality` and `predictions_second` (a second classifier's, or None) of the same articles in one
-        order.
+        The version's tables.
     labels
         The study's labels.
-    judge
+    errors
         The classifier's errors.
     readable
-        Text quality index from which an article is readable, 0 to 3; the one by class, whatever `quality.score` is.
+        Lowest text quality index of a readable article, 0 to 3. The index is the one by class, whatever
+        `quality.score` is.
     seed
-        Fixes the draws behind intervals of adjusted shares.
+        Seed of the draws for intervals of adjusted shares.
 
     Returns
     -------
     dict
-        The columns of `schemas.metrics(labels)` that its docstring names, each with `_low` and `_high`.
+        `articles_readable`, `adjusted_misfit`, `agreement` and the `schemas.ROBUST_MEASURES` of every label, with
+        `_low` and `_high` for shares and means.
     """
-    columns = [f"probability_{label}" for label in labels]
-    given, second = tables["predictions"], tables["predictions_second"]
-    names = np.array(given["predicted"].to_pylist())
-    again = None if second is None else np.array(second["predicted"].to_pylist())
-    row: dict[str, float | int | None] = {}
-    counts = np.array([(names == label).sum() for label in labels])
-    calibrated = temper(np.column_stack([_values(given, column) for column in columns]), judge.temperature)
-    # A missing index is no sentence, which nobody can read.
-    chosen = names[np.nan_to_num(_values(tables["quality"], "quality"), nan=-1.0) >= readable]
-    row["articles_readable"] = len(chosen)
-    adjusted = adjusted_intervals(counts, judge.confusion, seed)
-    rates = judge.confusion / judge.confusion.sum(axis=1, keepdims=True)
-    row["adjusted_misfit"] = misfit(counts / counts.sum(), rates)
-    for label, interval, probabilities in zip(labels, adjusted, calibrated.T, strict=True):
+    first = np.array(tables.predictions["predicted"].to_pylist())
+    again = tables.predictions_second
+    second = None if again is None else np.array(again["predicted"].to_pylist())
+    # An article without an index has no sentence, so it is not readable.
+    quality = np.nan_to_num(_values(tables.quality, "quality"), nan=-1.0)
+    chosen = first[quality >= readable]
+    counts = np.array([(first == label).sum() for label in labels])
+    rates = errors.confusion / errors.confusion.sum(axis=1, keepdims=True)
+    row: Row = {
+        "articles_readable": len(chosen),
+        "adjusted_misfit": misfit(counts / counts.sum(), rates),
+    }
+    adjusted = adjusted_intervals(counts, errors.confusion, seed)
+    probabilities = np.column_stack([_values(tables.predictions, f"probability_{label}") for label in labels])
+    calibrated = temper(probabilities, errors.temperature)
+    for label, interval, column in zip(labels, adjusted, calibrated.T, strict=True):
         _put(row, f"share_adjusted_{label}", interval)
-        _put(row, f"mean_probability_calibrated_{label}", mean_interval(probabilities))
+        _put(row, f"mean_probability_calibrated_{label}", mean_interval(column))
         _put(row, f"share_readable_{label}", _share(chosen == label))
-        _put(row, f"share_second_{label}", _share(None if again is None else again == label))
-    _put(row, "agreement", _share(None if again is None else again == names))
+        _put(row, f"share_second_{label}", _share(None if second is None else second == label))
+    _put(row, "agreement", _share(None if second is None else second == first))
     return row
 
 
-def _share(hits: np.ndarray | None) -> tuple[float | None, float | None, float | None]:
-    """Wilson's interval of a share, from truth values; three times None without any."""
+def _share(hits: np.ndarray | None) -> Interval:
+    """Return the share of True with Wilson's interval; None three times without any value."""
     if hits is None or not len(hits):
         return None, None, None
     return wilson_interval(int(hits.sum()), len(hits))
 
 
-def _read_version(
-    files: Mapping[str, Path | str | None], article_ids: Sequence[str], seed_set: Path, labels: Sequence[str]
-) -> dict[str, pa.Table | None]:
-    """Read the tables of a version's files, articles in one order; None where there is no file."""
-    schemas = {
-        "predictions": predictions(labels),
-        "predictions_second": predictions(labels),
-        "quality": QUALITY,
-        "perplexity": PERPLEXITY,
-    }
-    return {
-        name: None if files[name] is None else _read(files[name], schema, article_ids, seed_set)
-        for name, schema in schemas.items()
-    }
+def _read_tables(version: MeasuredVersion, article_ids: Sequence[str], seed_set: Path, labels: Sequence[str]) -> Tables:
+    def read(path: Path | str, schema: pa.Schema) -> pa.Table:
+        return _read(path, schema, article_ids, seed_set)
+
+    second = version.predictions_second
+    return Tables(
+        read(version.predictions, predictions(labels)),
+        read(version.quality, QUALITY),
+        read(version.perplexity, PERPLEXITY),
+        None if second is None else read(second, predictions(labels)),
+    )
 
 
 def _read(path: Path | str, schema: pa.Schema, article_ids: Sequence[str], seed_set: Path) -> pa.Table:
+    """Read a table, check that it has the articles of the seed set, and sort it by their ids."""
     table = read_table(path, schema)
     found = table["article_id"].to_pylist()
     if sorted(found) == sorted(article_ids):
         return table.sort_by("article_id")
     if sorted(set(found)) == sorted(article_ids):
-        what = f"{len(found) - len(article_ids)} articles more than once"
+        fault = f"{len(found) - len(article_ids)} rows of articles that it already has"
     else:
-        missing, further = set(article_ids) - set(found), set(found) - set(article_ids)
-        example = min(missing or further)
-        what = f"not the articles of {seed_set} ({len(missing)} missing, {len(further)} others, such as {example})"
-    raise StudyError(f"{path} holds {what}: delete it and run snakemake again.")
+        missing, others = set(article_ids) - set(found), set(found) - set(article_ids)
+        example = min(missing or others)
+        fault = f"other articles than {seed_set} ({len(missing)} missing, {len(others)} others, such as {example})"
+    raise StudyError(f"{path} has {fault}: delete it and run snakemake again.")
 
 
 def _values(table: pa.Table, column: str) -> np.ndarray:
-    """A column as [rows] float64, nulls as NaN."""
+    """Return a column as [rows] float64, nulls as NaN."""
     return table[column].to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _put(row: dict, name: str, interval: tuple) -> None:
+def _put(row: Row, name: str, interval: Interval) -> None:
     row.update(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))

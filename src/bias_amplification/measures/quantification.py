@@ -1,50 +1,50 @@
-"""Shares of labels corrected for the classifier's known errors (adjusted classify and count; Forman, 2008)."""
+"""Shares of labels corrected for a classifier's known errors (adjusted classify and count; Forman, 2008)."""
 
 import numpy as np
 
-#: Draws behind an interval: its ends are then known to about a twentieth of its width.
+#: Draws for an interval. With so many, the ends are known to about a twentieth of the width.
 _DRAWS = 1000
 
-#: Passes of the Gibbs sampler: with twice as many, ends of intervals move by less than they do between seeds.
+#: Passes of the Gibbs sampler. With twice as many, the ends of intervals change by less than between seeds.
 _PASSES = 40
 
-#: What test articles were never called may still be seen: without any chance of that, nothing would be likely.
+#: Added to the rates, so that a label that was predicted for no test article still has a small probability.
 _NEVER = 1e-9
 
-#: A step of the search that moves no share further than this is the last.
+#: The search ends when a step changes no share by more than this, or after so many steps.
 _TOLERANCE = 1e-7
 _STEPS = 5000
-#: The search nears a share of 0 ever more slowly and never arrives: smaller ones are tried without.
+#: The search approaches a share of 0 but never reaches it, so shares below this limit are also tried as 0.
 _SMALL = 1e-3
-#: Logarithms of likelihood (an article) that differ by less are equal.
+#: Log-likelihoods per article that differ by less are regarded as equal.
 _AS_LIKELY = 1e-10
 
 
 def adjusted_shares(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Find the true shares of labels under which a classifier would give the labels that it gave.
+    """Return the true shares of labels that explain the labels that a classifier has given.
 
-    If a text of label i is given label j with probability `rates[i, j]`, true shares p give labels with the shares
-    p @ rates. Where no p solves this exactly, the shares of the greatest likelihood are returned (multinomial; by
-    expectation maximisation, which keeps them between 0 and 1). That a label's texts are confused as often as those
-    that `rates` was counted on is an assumption, and the one that synthetic texts may break.
+    If a text of label i is given label j with probability `rates[i, j]`, true shares p lead to the observed shares
+    p @ rates. If no p solves this equation exactly, the shares with the highest multinomial likelihood are returned,
+    found by expectation maximisation, which keeps them between 0 and 1. The method assumes that texts are confused as
+    often as those on which `rates` was counted. Synthetic texts may violate this assumption.
 
     Parameters
     ----------
     observed
-        Shape [..., labels]: shares of the labels given, summing to 1.
+        Shape [..., labels]: shares of the labels given; they sum to 1.
     rates
-        Shape [..., labels, labels]: true label by label given, rows summing to 1.
+        Shape [..., labels, labels]: true label by label given; rows sum to 1.
 
     Returns
     -------
     np.ndarray
-        Shape [..., labels], each from 0 to 1, summing to 1.
+        Shape [..., labels]: shares from 0 to 1 that sum to 1.
     """
     observed = np.asarray(observed, dtype=np.float64)
     rates = np.broadcast_to(rates, (*observed.shape, observed.shape[-1])).astype(np.float64)
     shape, labels = observed.shape, observed.shape[-1]
     observed, rates = observed.reshape(-1, labels), rates.reshape(-1, labels, labels)
-    # A classifier that gives every label the same texts cannot be inverted; the search copes.
+    # The rates of a classifier that ignores the text have no inverse; expectation maximisation does not need one.
     regular = np.linalg.cond(rates) < 1e8
     shares = np.full_like(observed, np.nan)
     shares[regular] = np.linalg.solve(np.swapaxes(rates[regular], 1, 2), observed[regular][..., None])[..., 0]
@@ -54,7 +54,7 @@ def adjusted_shares(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
 
 
 def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Shares [n, labels] of the greatest likelihood, from equal ones; rows that have arrived are moved no further."""
+    """Return the shares [n, labels] with the highest likelihood, by expectation maximisation from equal shares."""
     found = np.full_like(observed, 1 / observed.shape[1])
     moving = np.arange(len(observed))
     for _ in range(_STEPS):
@@ -62,7 +62,7 @@ def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
             break
         shares, seen, rate = found[moving], observed[moving], rates[moving] + _NEVER
         given = np.einsum("ni,nij->nj", shares, rate)
-        # Where a label was not given its ratio is 0, whatever the denominator.
+        # For a label that was not given the ratio is 0, even if the denominator is 0 too.
         ratio = np.divide(seen, given, out=np.zeros_like(given), where=given > 0)
         moved = shares * np.einsum("nij,nj->ni", rate, ratio)
         moved /= moved.sum(axis=1, keepdims=True)
@@ -77,13 +77,13 @@ def _most_likely(observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
 
 
 def _likelihood(shares: np.ndarray, observed: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Logarithm of the likelihood an article, [n]."""
+    """Return the log-likelihood per article, [n]."""
     given = np.einsum("ni,nij->nj", shares, rates + _NEVER)
     return (observed * np.log(np.where(observed > 0, np.maximum(given, _NEVER**2), 1))).sum(axis=1)
 
 
 def misfit(observed: np.ndarray, rates: np.ndarray) -> float:
-    """Say how far labels given are from any that the confusion matrix could give.
+    """Return the share of texts that the confusion matrix cannot explain.
 
     Parameters
     ----------
@@ -93,37 +93,36 @@ def misfit(observed: np.ndarray, rates: np.ndarray) -> float:
     Returns
     -------
     float
-        Half the sum of absolute differences between `observed` and the shares of labels that texts of the adjusted
-        shares would be given: 0 where the matrix explains what is seen, otherwise the share of texts that it cannot
-        explain, whose confusion must have changed.
+        Half the sum of absolute differences between `observed` and `adjusted_shares(observed, rates) @ rates`. It is 0
+        if the matrix explains the observed shares. Otherwise so many texts must be confused in another way.
     """
     return float(np.abs(observed - adjusted_shares(observed, rates) @ rates).sum() / 2)
 
 
 def adjusted_intervals(counts: np.ndarray, confusion: np.ndarray, seed: int) -> list[tuple[float, float, float]]:
-    """Adjusted shares with 95% intervals for both sampling errors: of the articles and of the confusion matrix.
+    """Return adjusted shares with 95% intervals for the sampling errors of the articles and the confusion matrix.
 
     Parameters
     ----------
     counts
         Shape [labels]: articles that were given each label.
     confusion
-        Shape [labels, labels]: test articles by true label and label given, each row with at least one.
+        Shape [labels, labels]: test articles by true label and label given; each row has at least one.
     seed
-        Fixes the draws.
+        Seed of the draws.
 
     Returns
     -------
     list of tuple
-        For each label share, low and high end, as fractions. Two intervals are joined, because each is too narrow where
-        the other is not: quantiles of shares adjusted anew after counts and confusion matrix are drawn anew (parametric
-        bootstrap), which have no width where all draws end at the same corner, and those of the posterior under vague
-        priors, which does not hold a share of 0 or 1. Ends are moved to include the share.
+        Share, low end and high end of each label, as fractions. The interval is the union of two intervals, and always
+        includes the share. The first has the quantiles of a parametric bootstrap of counts and confusion matrix; it is
+        too narrow if all draws have the same share of 0 or 1. The second has the quantiles of the posterior under vague
+        priors; it never includes a share of 0 or 1.
 
     Raises
     ------
     ValueError
-        If there are no articles, or none of a label in the confusion matrix.
+        If there is no article, or if the confusion matrix has none of a label.
     """
     counts, confusion = np.asarray(counts), np.asarray(confusion)
     totals = confusion.sum(axis=1)
@@ -138,9 +137,9 @@ def adjusted_intervals(counts: np.ndarray, confusion: np.ndarray, seed: int) -> 
 
 
 def _bootstrap(counts: np.ndarray, confusion: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Adjusted shares [draws, labels] of articles and test articles drawn anew."""
+    """Return adjusted shares [draws, labels] of a parametric bootstrap of articles and test articles."""
     labels, articles, totals = len(counts), int(counts.sum()), confusion.sum(axis=1)
-    # Half an article spread over each row's cells: a cell that is empty by chance would be empty in every draw.
+    # Half an article is added to each row, because a cell that is empty by chance would be empty in every draw.
     smoothed = (confusion + 0.5 / labels) / (totals + 0.5)[:, None]
     rates = [
         generator.multinomial(int(total), rate, size=_DRAWS) / int(total)
@@ -151,17 +150,18 @@ def _bootstrap(counts: np.ndarray, confusion: np.ndarray, generator: np.random.G
 
 
 def _posterior(counts: np.ndarray, confusion: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Posterior draws [draws, labels] of the true shares, from as many Gibbs chains.
+    """Return posterior draws [draws, labels] of the true shares, each from a Gibbs chain of its own.
 
-    Rows of the confusion matrix have the prior Dirichlet(1/labels, ...) and learn from test articles alone, shares
-    Dirichlet(1/2, ...). Each pass deals the articles of each label given to true labels, then draws shares.
+    The rows of the confusion matrix have the prior Dirichlet(1/labels, ...), the shares have Dirichlet(1/2, ...). The
+    test articles alone determine the posterior of the matrix. In each pass, the articles of each given label are
+    divided among the true labels, and new shares are drawn.
     """
     labels = len(counts)
     rates = np.stack([generator.dirichlet(row + 1 / labels, size=_DRAWS) for row in confusion], axis=1) + _NEVER
     shares = np.full((_DRAWS, labels), 1 / labels)
     for _ in range(_PASSES):
         chances = np.swapaxes(shares[..., None] * rates, 1, 2)
-        dealt = generator.multinomial(counts, chances / chances.sum(axis=2, keepdims=True)).sum(axis=1)
-        shares = generator.standard_gamma(dealt + 0.5)
+        divided = generator.multinomial(counts, chances / chances.sum(axis=2, keepdims=True)).sum(axis=1)
+        shares = generator.standard_gamma(divided + 0.5)
         shares /= shares.sum(axis=1, keepdims=True)
     return shares

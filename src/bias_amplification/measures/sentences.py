@@ -8,7 +8,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Abbreviations that never end a sentence: what they belong to follows them.
+#: Abbreviations that never end a sentence, because a name or number follows them.
 _BEFORE_NAMES = _words(
     """
     Mr Mrs Ms Dr Prof Sen Sens Rep Reps Gov Govs Gen Lt Col Sgt Capt Cmdr Adm Maj Pvt Rev Hon Pres Supt Det Atty Amb
@@ -16,7 +16,7 @@ _BEFORE_NAMES = _words(
     """
 )
 
-#: Abbreviations that may end a sentence.
+#: Abbreviations that can end a sentence.
 _MAYBE_LAST = _words(
     """
     Inc Corp Co Ltd Jr Sr Bros Dept Ave Blvd Ala Ariz Calif Colo Conn Del Fla Ga Ill Ind Kan Ky La Mass Md Mich Minn
@@ -43,9 +43,9 @@ _DOTTED = re.compile(r"^(?:[^\W\d_]\.)+[^\W\d_]$")
 def split_sentences(text: str) -> list[str]:
     """Cut a text into sentences at line ends and at closing punctuation.
 
-    A period after a title or a month ("Sen. Cruz", "Nov. 8"), after an initial ("J. Edgar") or inside a number does
-    not end a sentence. After an acronym or an abbreviation that may stand last ("U.S.", "p.m.", "Inc.") it does only
-    if the next word usually opens a sentence.
+    A period does not end a sentence after a title or a month ("Sen. Cruz", "Nov. 8"), after an initial ("J. Edgar") or
+    inside a number. After an acronym or an abbreviation that can end a sentence ("U.S.", "p.m.", "Inc."), it ends one
+    only if the next word is a usual first word.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def split_sentences(text: str) -> list[str]:
     Returns
     -------
     list[str]
-        The sentences without surrounding white space, in order, none empty. Together they hold all characters of
-        `text` but white space.
+        The sentences in order, without surrounding white space; none is empty. Together they have all characters of
+        `text` except white space.
     """
     sentences = []
     for line in text.splitlines():
@@ -70,9 +70,10 @@ def split_sentences(text: str) -> list[str]:
 
 
 def _ends_sentence(line: str, start: int, match: re.Match) -> bool:
+    """Return whether punctuation ends a sentence that begins at `start`."""
     if line[match.start()] != "." or line[match.start() : match.start() + 2] == "..":
         return True
-    # "R-Ky." and "then-Sen." are judged by what follows the hyphen.
+    # In "R-Ky." and "then-Sen." the part after the hyphen decides.
     word = _LAST_WORD.search(line, start, match.start()).group().lstrip("'’").rsplit("-", 1)[-1]
     if word in _BEFORE_NAMES:
         return False
@@ -86,9 +87,9 @@ def _ends_sentence(line: str, start: int, match: re.Match) -> bool:
 
 
 def split_periods(text: str) -> list[str]:
-    """Cut a text at every period and nowhere else, as the published code does."""
+    """Cut a text at every period, and only there, as the published code does."""
     return [piece.strip() for piece in text.split(".") if piece.strip()]
 
 
-#: Splitters by their name in the config (`quality.splitter`).
+#: Splitters by name, as in the config key `quality.splitter`.
 SPLITTERS: dict[str, Callable[[str], list[str]]] = {"sentence": split_sentences, "period": split_periods}

@@ -1,1 +1,1 @@
-"""Neurons: the FFN output units of a model, how they change over generations and what they change with."""
+"""Analyse neurons: extract a model's FFN output units, and test which of them change as bias or text quality change."""

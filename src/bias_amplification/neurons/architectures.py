@@ -1,8 +1,8 @@
-"""Where a model keeps its feed-forward networks: one table, one entry an architecture.
+"""Where models keep their feed-forward networks: a table with one entry for each architecture.
 
-A new architecture is a new entry of `ARCHITECTURES`, keyed by the `model_type` of the model's `config.json`. An
-architecture that splits its feed-forward network over experts, or normalises its output before adding it to the
-residual stream, needs more than an entry.
+To support another architecture, add an entry to `ARCHITECTURES`, with the `model_type` of the model's `config.json` as
+its key. Architectures that split the feed-forward network into experts, or normalise its output before adding it to the
+residual stream, need more than an entry.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ class Architecture:
     """Dotted paths to the parts of a transformer that hold its neurons."""
 
     blocks: str
-    """From the model without its head (`model.base_model`) to the list of blocks."""
+    """From the model without its output head (`model.base_model`) to the list of blocks."""
     ffn: str
     """From a block to the module whose output is the feed-forward sublayer's output."""
     projection: str
     """From a block to the feed-forward network's second projection, whose output units are the neurons."""
     inputs_first: bool = False
-    """Whether the projection's weight is [inputs, outputs] (Conv1D), not [outputs, inputs] (Linear)."""
+    """Whether the projection's weight is [inputs, outputs] (Conv1D) instead of [outputs, inputs] (Linear)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ _LLAMA = Architecture(blocks="layers", ffn="mlp", projection="mlp.down_proj")
 
 ARCHITECTURES: dict[str, Architecture] = {
     "gpt2": Architecture(blocks="h", ffn="mlp", projection="mlp.c_proj", inputs_first=True),
-    # OPT has no module for the feed-forward network: its two projections stand in the block itself.
+    # OPT has no module for the feed-forward network: its two projections are modules of the block itself.
     "opt": Architecture(blocks="decoder.layers", ffn="fc2", projection="fc2"),
     "gpt_neo": Architecture(blocks="h", ffn="mlp", projection="mlp.c_proj"),
     "gpt_neox": Architecture(blocks="layers", ffn="mlp", projection="mlp.dense_4h_to_h"),
@@ -54,16 +54,16 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def find_architecture(model_type: str, architecture: str = "auto") -> Architecture:
-    """Give the table entry of a model.
+def find_architecture(model_type: str, architecture: str) -> Architecture:
+    """Return the table entry of a model.
 
     Parameters
     ----------
     model_type
-        As in the model's `config.json`.
+        `model_type` of the model's `config.json`.
     architecture
-        The entry to use whatever the model's type ("auto": the entry of that type), for a model whose layout is
-        that of a known architecture under another name.
+        Config key `neurons.architecture`: "auto" for the entry of the model's type, or the name of another entry whose
+        layout the model has.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def find_architecture(model_type: str, architecture: str = "auto") -> Architectu
     wanted = model_type if architecture == "auto" else architecture
     if wanted not in ARCHITECTURES:
         raise StudyError(
-            f"config key neurons.architecture: where a model of type {wanted!r} keeps its feed-forward networks is not "
-            f"known; set the key to the one of {', '.join(sorted(ARCHITECTURES))} that has the model's layout."
+            f"config key neurons.architecture: the layout of models of type {wanted!r} is unknown; set the key to the "
+            f"architecture with the same layout, one of {', '.join(sorted(ARCHITECTURES))}."
         )
     return ARCHITECTURES[wanted]
 
@@ -85,7 +85,7 @@ def find_blocks(model: "torch.nn.Module", architecture: Architecture) -> Iterato
     Raises
     ------
     StudyError
-        If the model has no module where the architecture says.
+        If the model lacks a module that the architecture names.
     """
     try:
         for block in model.base_model.get_submodule(architecture.blocks):
@@ -96,6 +96,6 @@ def find_blocks(model: "torch.nn.Module", architecture: Architecture) -> Iterato
             )
     except AttributeError as error:
         raise StudyError(
-            f"config key neurons.architecture: a model of type {model.config.model_type!r} has not the layout that the "
-            f"key stands for ({error}); set it to auto or to the one of {', '.join(sorted(ARCHITECTURES))} that fits."
+            f"config key neurons.architecture: the model of type {model.config.model_type!r} does not have the layout "
+            f"of the architecture named ({error}); set the key to auto or to one of {', '.join(sorted(ARCHITECTURES))}."
         ) from error

@@ -1,18 +1,18 @@
-"""How often each test rejects when nothing is there, and what it finds when something is: simulated studies.
+"""Simulated studies: how often each test rejects without an effect, and what it finds with one.
 
-A simulated study has this one's rounds and generations. Three worlds without an effect:
+A simulated study has the rounds and generations of the real one. Three worlds have no effect:
 
-- "random_walks": every neuron and the outcome is a random walk of its own in each round, with normal steps, from a
+- "random_walks": in each round, every neuron and the outcome are independent random walks with normal steps, from a
   start that the rounds share.
-- "decaying_steps": the same, and the step into generation g has the standard deviation 1 / g.
-- "run_correlation": the outcome as in "random_walks"; the neurons' steps are random normal mixtures of the run's own,
-  which are correlated from neuron to neuron as the run's are, and independent in time.
+- "decaying_steps": the same, with steps of standard deviation 1 / g into generation g.
+- "run_correlation": the outcome as in "random_walks". The neurons' steps are random normal mixtures of the run's steps,
+  so neurons are correlated with one another as in the run, and independent over time.
 
-With an effect, a tenth of the neurons follow the outcome's changes with a given correlation.
+To measure power, a tenth of the neurons are made to follow the outcome's changes with a given correlation.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,106 +21,110 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
-from bias_amplification.neurons.designs import RegressionSettings, make_rows
-from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_layers
-from bias_amplification.neurons.permute import Null, fill_layer, permutation_p_value, permute_outcomes
+from bias_amplification.neurons.analyse import CORRECTIONS
+from bias_amplification.neurons.designs import Versions, make_rows
+from bias_amplification.neurons.null_distribution import Null, fill_layer, permutation_p_value
+from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_batches
+from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import ROUNDING, regress
 from bias_amplification.neurons.sets import adjust
+from bias_amplification.study.sections import Calibration, Neurons
 
 WORLDS = ("random_walks", "decaying_steps", "run_correlation")
+
+#: Share of the neurons that follow the outcome when power is measured.
 PLANTED = 0.1
 
+#: Studies and permutations of each test of the number of neurons. More would change the rate by less than its error.
+COUNTED_STUDIES, COUNTED_PERMUTATIONS = 300, 199
 
-def calibrate(
-    panel: Path,
-    neurons: Sequence[Path],
-    out: Path,
-    *,
-    test: Mapping[str, Any],
-    moves: Sequence[Sequence[str]],
-    studies: int,
-    neurons_a_study: int,
-    effects: Sequence[float],
-    seed: int,
-    alpha: float = 0.05,
-    weight: str = "mean",
-) -> None:
+#: The choices of a test, in the order of `NEURON_CALIBRATION`.
+_TEST = ("difference", "lags", "reference", "small_sample", "fixed_effects")
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Simulated studies of one world."""
+
+    world: str
+    versions: Versions
+    x: np.ndarray
+    """Neurons [versions, studies, neurons]."""
+    y: np.ndarray
+    """Outcome [versions, studies]."""
+
+    def p_values(self, settings: Neurons) -> np.ndarray:
+        """Test every neuron of every study: [studies, neurons]."""
+        versions, studies, neurons = self.x.shape
+        rows = make_rows(*self.versions, settings.difference)
+        slopes = regress(self.x.reshape(versions, -1), np.repeat(self.y, neurons, axis=1), rows, settings)
+        return slopes.p_value.reshape(studies, -1)
+
+
+def calibrate_neurons(panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, seed: int) -> None:
     """Write how often the tests reject in simulated studies (schema `NEURON_CALIBRATION`).
 
     Parameters
     ----------
     panel, neurons
-        As for `analyse.analyse_neurons`: they give rounds, generations and the neurons' correlation.
+        As for `analyse.analyse_neurons`. Rounds, generations and the neurons' correlation are taken from them.
     out
         The table to write.
-    test
-        The arguments of `designs.RegressionSettings` of the run's own test, which is planted with effects.
-    moves
-        Moves of each permutation test of the counts.
-    studies, neurons_a_study
-        Size of the simulation.
-    effects
-        Correlations between the changes of a planted neuron and of the outcome.
+    settings
+        The study's own test and alpha; `weight`, the column whose correlation is used; `permutations.schemes`, each a
+        test of the number of neurons; and `calibration`, the size of the simulation.
     seed
-        Fixes the draws.
-    alpha
-        Level of the tests.
-    weight
-        The column that the run's correlation is taken from.
+        Seed of the draws.
+
+    Raises
+    ------
+    StudyError
+        If versions or neurons are missing or do not match.
     """
-    outcomes = read_outcomes(panel, len(neurons))
-    shape = outcomes.rounds, outcomes.generations
+    versions = read_outcomes(panel, len(neurons)).versions
     generator = np.random.default_rng(seed)
-    own = RegressionSettings(**test)
-    steps = run_steps(neurons, measure_columns(weight, "ffn")["weight"], shape, neurons_a_study, generator)
+    column = measure_columns(settings)["weight"]
+    steps = run_steps(neurons, column, versions, settings.calibration.neurons, generator)
     rows: list[dict[str, Any]] = []
     for world in WORLDS:
         if world == "run_correlation" and not steps.shape[1]:
             continue
-        x, y = simulate(world, shape, studies, neurons_a_study, steps, generator)
-        for settings in options(own):
-            design = make_rows(*shape, settings.difference)
-            repeated = np.repeat(y, x.shape[2], axis=1)
-            p_values = regress(x.reshape(len(x), -1), repeated, design, settings).p_value.reshape(studies, -1)
-            rows.append(_described(world, "neuron", settings, alpha, p_values))
-        for scheme in moves:
-            rows.append(_counts_row(world, scheme, own, shape, x, y, seed, alpha))
-        for effect in effects:
-            rows += _power_rows(world, effect, own, shape, x, y, alpha)
+        simulation = simulate(world, versions, settings.calibration, steps, generator)
+        rows += [_row(world, "neuron", test, simulation.p_values(test)) for test in list_tests(settings)]
+        rows += [_counts_row(simulation, moves, settings, seed) for moves in settings.permutations.schemes]
+        for effect in settings.calibration.effects:
+            rows += _power_rows(simulation, effect, settings)
     write_table(pa.Table.from_pylist(rows, schema=NEURON_CALIBRATION), out, NEURON_CALIBRATION)
 
 
-def options(own: RegressionSettings) -> Iterator[RegressionSettings]:
-    """Yield the tests to compare, the run's own among them, each once."""
-    listed = [
-        RegressionSettings(difference, lags, reference, small_sample)
+def list_tests(own: Neurons) -> list[Neurons]:
+    """List the settings of the tests to compare, the study's own among them, each once."""
+    choices = [
+        (difference, lags, reference, small_sample, False)
         for difference in ("levels", "across", "within")
         for lags in (1, "plugin", "newey_west", "andrews")
         for reference, small_sample in (("normal", False), ("normal", True), ("t", False), ("t", True))
     ]
-    listed += [replace(RegressionSettings(), difference=name, fixed_effects=True) for name in ("across", "within")]
-    yield from dict.fromkeys([*listed, own])
+    choices += [(difference, 1, "t", True, True) for difference in ("across", "within")]
+    choices.append((own.difference, own.lags, own.reference, own.small_sample, own.fixed_effects))
+    return [own.model_copy(update=dict(zip(_TEST, chosen, strict=True))) for chosen in dict.fromkeys(choices)]
 
 
 def run_steps(
-    paths: Sequence[Path],
-    column: str,
-    shape: tuple[Sequence[str], Sequence[int]],
-    number: int,
-    generator: np.random.Generator,
+    paths: Sequence[Path], column: str, versions: Versions, number: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Read the steps within rounds of some of the run's neurons, drawn over all layers.
+    """Read the steps within rounds of some of the run's neurons, drawn from all layers.
 
     Returns
     -------
     np.ndarray
-        [rows, neurons], centred and of length 1; neurons that never change are not among them.
+        [rows, neurons], centred and of length 1, without neurons that never change.
     """
-    rows = make_rows(*shape, "within")
+    rows = make_rows(*versions, "within")
     parts = []
-    for layers in stream_layers(paths, [column]):
-        values = layers.values[column]
-        steps = rows.of(values)
+    for batch in stream_batches(paths, [column]):
+        values = batch.values[column]
+        steps = rows.take(values)
         steps = steps - steps.mean(axis=0)
         changing = np.isfinite(steps).all(axis=0) & (
             np.abs(steps).max(axis=0, initial=0.0) > ROUNDING * np.abs(values).max(axis=0)
@@ -132,50 +136,38 @@ def run_steps(
 
 
 def simulate(
-    world: str,
-    shape: tuple[Sequence[str], Sequence[int]],
-    studies: int,
-    neurons: int,
-    steps: np.ndarray,
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+    world: str, versions: Versions, size: Calibration, steps: np.ndarray, generator: np.random.Generator
+) -> Simulation:
     """Simulate studies without an effect.
 
     Parameters
     ----------
     world
-        Of `WORLDS`.
-    shape
+        One of `WORLDS`.
+    versions
         Round and generation of each version.
-    studies, neurons
-        How many; the neurons of "run_correlation" are as many as `steps` has.
+    size
+        `studies`, and `neurons` of each study; a study of "run_correlation" has as many neurons as `steps`.
     steps
-        As `run_steps` gives them.
+        The result of `run_steps`.
     generator
-        Where the draws come from.
-
-    Returns
-    -------
-    neurons : np.ndarray
-        [versions, studies, neurons].
-    outcome : np.ndarray
-        [versions, studies].
+        Source of the draws.
     """
-    versions = len(shape[0])
+    many = len(versions.rounds)
     if world == "run_correlation":
-        mixing = generator.normal(size=(versions * studies, len(steps)))
-        x = (mixing @ steps).reshape(versions, studies, -1)
+        mixing = generator.normal(size=(many * size.studies, len(steps)))
+        x = (mixing @ steps).reshape(many, size.studies, -1)
     else:
-        x = generator.normal(size=(versions, studies, neurons))
-    y = generator.normal(size=(versions, studies))
+        x = generator.normal(size=(many, size.studies, size.neurons))
+    y = generator.normal(size=(many, size.studies))
     if world == "decaying_steps":
-        scale = 1 / np.maximum(np.asarray(shape[1], dtype=np.float64), 1)
+        scale = 1 / np.maximum(np.asarray(versions.generations, dtype=np.float64), 1)
         x, y = x * scale[:, None, None], y * scale[:, None]
-    return _walk(x, shape[0]), _walk(y, shape[0])
+    return Simulation(world, versions, _walk(x, versions.rounds), _walk(y, versions.rounds))
 
 
 def _walk(steps: np.ndarray, rounds: Sequence[str]) -> np.ndarray:
-    """Add up the steps of each round; all start at the same place, as rounds do that share a base model."""
+    """Sum the steps of each round; all rounds start at 0, as rounds share their base model."""
     names = np.asarray(rounds)
     walks = np.empty_like(steps)
     for name in dict.fromkeys(rounds):
@@ -185,17 +177,15 @@ def _walk(steps: np.ndarray, rounds: Sequence[str]) -> np.ndarray:
     return walks
 
 
-def _described(
-    world: str, test: str, settings: RegressionSettings, alpha: float, p_values: np.ndarray, effect: float = 0.0
-) -> dict[str, Any]:
-    """Make a row from p-values [studies, neurons] of neurons without an effect."""
-    share = np.nanmean(np.where(np.isfinite(p_values), p_values < alpha, np.nan), axis=1)
+def _row(world: str, test: str, settings: Neurons, p_values: np.ndarray, effect: float = 0.0) -> dict[str, Any]:
+    """Make a row from the p-values [studies, neurons] of neurons without an effect."""
+    share = np.nanmean(np.where(np.isfinite(p_values), p_values < settings.alpha, np.nan), axis=1)
     low, high = np.quantile(share, [0.025, 0.975])
     error = float(share.std(ddof=1) / np.sqrt(len(share))) if len(share) > 1 else 0.0
     return {
         "world": world,
         "test": test,
-        **asdict(settings),
+        **{name: getattr(settings, name) for name in _TEST},
         "lags": str(settings.lags),
         "effect": effect,
         "studies": len(share),
@@ -206,59 +196,46 @@ def _described(
     }
 
 
-def _counts_row(
-    world: str,
-    moves: Sequence[str],
-    settings: RegressionSettings,
-    shape: tuple[Sequence[str], Sequence[int]],
-    x: np.ndarray,
-    y: np.ndarray,
-    seed: int,
-    alpha: float,
-) -> dict[str, Any]:
-    """Say how often the permutation test of the number of neurons rejects; 199 permutations suffice for that."""
-    rows, number = make_rows(*shape, settings.difference), x.shape[2]
+def _counts_row(simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int) -> dict[str, Any]:
+    """Compute how often the permutation test of the number of neurons rejects."""
+    rows, number = make_rows(*simulation.versions, settings.difference), simulation.x.shape[2]
     rejected = []
-    for study in range(min(300, x.shape[1])):
-        (permuted,), _ = permute_outcomes([y[:, study]], *shape, moves, 199, seed + study)
+    for study in range(min(COUNTED_STUDIES, simulation.x.shape[1])):
+        outcome = simulation.y[:, study]
+        (permuted,), _ = permute_changes([outcome], simulation.versions, moves, COUNTED_PERMUTATIONS, seed + study)
         null = Null.empty(1, len(permuted), number)
-        # A second outcome that does not move is not tested.
+        # A second outcome that is constant is not tested.
         pair = [permuted, np.zeros_like(permuted)]
-        fill_layer(null, 0, slice(0, number), x[:, study], pair, rows, settings, alpha)
-        rejected.append(permutation_p_value(null.counts[0, 0]) <= alpha)
+        fill_layer(null, 0, slice(0, number), simulation.x[:, study], pair, rows, settings)
+        rejected.append(permutation_p_value(null.counts[0, 0]) <= settings.alpha)
     share = float(np.mean(rejected))
-    row = _described(world, f"counts, {'+'.join(moves)}", settings, alpha, np.zeros((len(rejected), 1)))
+    row = _row(simulation.world, f"counts, {'+'.join(moves)}", settings, np.zeros((len(rejected), 1)))
     error = float(np.sqrt(share * (1 - share) / len(rejected)))
     return row | {"rejected": share, "standard_error": error, "rejected_low": None, "rejected_high": None}
 
 
-def _power_rows(
-    world: str,
-    effect: float,
-    settings: RegressionSettings,
-    shape: tuple[Sequence[str], Sequence[int]],
-    x: np.ndarray,
-    y: np.ndarray,
-    alpha: float,
-) -> Iterator[dict[str, Any]]:
-    """Plant effects in a tenth of the neurons and say what each criterion finds."""
-    names = np.asarray(shape[0])
-    planted = max(1, int(PLANTED * x.shape[2]))
-    x, y = x.copy(), y
-    for name in dict.fromkeys(shape[0]):
+def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
+    """Plant effects in a tenth of the neurons and compute what each criterion finds."""
+    planted = max(1, int(PLANTED * simulation.x.shape[2]))
+    p_values = _plant(simulation, effect, planted).p_values(settings)
+    criteria = {"neuron": p_values}
+    for method in CORRECTIONS:
+        criteria[method] = np.array([adjust(line, method) for line in p_values])
+    for name, values in criteria.items():
+        found = values < settings.alpha
+        row = _row(simulation.world, name, settings, values[:, planted:], effect)
+        false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+        yield row | {"power": float(found[:, :planted].mean()), "false_discovery": float(false.mean())}
+
+
+def _plant(simulation: Simulation, effect: float, planted: int) -> Simulation:
+    """Let the changes of the first neurons correlate with the outcome's, at the correlation `effect`."""
+    x, y = simulation.x.copy(), simulation.y
+    names = np.asarray(simulation.versions.rounds)
+    for name in dict.fromkeys(simulation.versions.rounds):
         mine = np.flatnonzero(names == name)
         step, follow = np.diff(x[mine, :, :planted], axis=0), np.diff(y[mine], axis=0)
         size = step.std(axis=(0, 1)) / follow.std()
         mixed = np.sqrt(1 - effect**2) * step + effect * follow[:, :, None] * size
         x[mine[1:], :, :planted] = x[mine[:1], :, :planted] + np.cumsum(mixed, axis=0)
-    repeated = np.repeat(y, x.shape[2], axis=1)
-    rows = make_rows(*shape, settings.difference)
-    p_values = regress(x.reshape(len(x), -1), repeated, rows, settings).p_value.reshape(y.shape[1], -1)
-    criteria = {"neuron": p_values}
-    for method in ("benjamini_hochberg", "benjamini_yekutieli", "bonferroni"):
-        criteria[method] = np.array([adjust(line, method) for line in p_values])
-    for name, values in criteria.items():
-        found = values < alpha
-        row = _described(world, name, settings, alpha, values[:, planted:], effect)
-        false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-        yield row | {"power": float(found[:, :planted].mean()), "false_discovery": float(false.mean())}
+    return Simulation(simulation.world, simulation.versions, x, y)

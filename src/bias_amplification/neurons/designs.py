@@ -1,70 +1,66 @@
-"""What a neuron is tested on: which versions make the rows of a regression, and how its errors are weighed."""
+"""Designs of the neurons' regressions: the rows, and how the errors of neighbouring rows are weighted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-#: Rules that choose the lags from the data, one number for each neuron.
+#: Values of `neurons.lags` that choose the lags of each neuron from its data.
 DATA_DRIVEN = ("newey_west", "andrews")
 
 
-@dataclass(frozen=True)
-class RegressionSettings:
-    """How a neuron is tested."""
+class Versions(NamedTuple):
+    """Round and generation of each model version, a round's versions together and in ascending order.
 
-    difference: str = "within"
-    """"within": differences between generations of a round, and no lag product reaches into another round. "across":
-    differences of the rounds laid end to end, one series. "levels": no differences, one series."""
-    lags: int | str = 1
-    """Newey-West lags; "plugin" for floor(4 (rows / 100)^(2/9)); or a rule that looks at the data: "newey_west"
-    (Newey and West, 1994) or "andrews" (Andrews, 1991, AR(1))."""
-    reference: str = "t"
-    """Distribution of the statistic: "normal" or "t" with as many degrees of freedom as `freedom` says."""
-    small_sample: bool = True
-    """Whether the variance is multiplied by rows / freedom."""
-    fixed_effects: bool = False
-    """Whether each round has a constant of its own instead of one for all."""
+    Attributes
+    ----------
+    rounds, generations
+        [versions].
+    """
+
+    rounds: Sequence[str]
+    generations: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which versions make the rows of a regression, and when each row is in which series."""
+    """The rows of a regression: which versions each is computed from, and its place in a time series."""
 
     after: np.ndarray
     """[rows], index of a version."""
     before: np.ndarray | None
     """[rows], index of the version that is subtracted; None for levels."""
     series: np.ndarray
-    """[rows], number of the series: lag products stay within."""
+    """[rows], number of the series. Products of lagged errors stay within a series."""
     time: np.ndarray
     """[rows], time within the series."""
     group: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """[rows], number of the round: what fixed effects are taken of."""
+    """[rows], number of the round, for fixed effects."""
 
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """Give the rows of [versions, ...] values: differences, or the values themselves."""
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """Return the rows of [versions, ...] values: differences, or the values themselves."""
         return values[self.after] if self.before is None else values[self.after] - values[self.before]
 
-    def only(self, keep: np.ndarray) -> "Rows":
-        """Leave out rows; what remains keeps its time, so no lag product closes the gap."""
-        before = None if self.before is None else self.before[keep]
-        return Rows(self.after[keep], before, self.series[keep], self.time[keep], self.group[keep])
+    def keep(self, chosen: np.ndarray) -> "Rows":
+        """Return the chosen rows with their times, so that no lag skips a row that was left out."""
+        before = None if self.before is None else self.before[chosen]
+        return Rows(self.after[chosen], before, self.series[chosen], self.time[chosen], self.group[chosen])
 
     def constants(self, fixed_effects: bool) -> np.ndarray:
-        """Number the constant that each row has: one for all, or one a round.
+        """Return the number of each row's constant: one constant for all rows, or one for each round.
 
         Returns
         -------
         np.ndarray
-            [rows], 0 and up without gaps.
+            [rows], numbered from 0 without gaps.
         """
         if not fixed_effects:
             return np.zeros(len(self.after), dtype=np.int64)
         return np.unique(self.group, return_inverse=True)[1].astype(np.int64)
 
     def pairs(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give the rows that lie `lag` apart in one series.
+        """Return the pairs of rows that lie `lag` apart in one series.
 
         Returns
         -------
@@ -77,8 +73,8 @@ class Rows:
         return here, there
 
     @property
-    def reach(self) -> int:
-        """The longest lag that a series has."""
+    def longest_lag(self) -> int:
+        """The longest lag within a series."""
         return max((int(np.ptp(self.time[self.series == one])) for one in np.unique(self.series)), default=0)
 
 
@@ -90,19 +86,21 @@ def make_rows(rounds: Sequence[str], generations: Sequence[int], difference: str
     rounds, generations
         [versions], a round's versions together and in ascending order.
     difference
-        "within", "across" or "levels", see `RegressionSettings`.
+        Config key `neurons.difference`. "within": differences between consecutive generations of a round, each round a
+        series of its own. "across": differences of the rounds laid end to end, one series. "levels": no differences,
+        one series.
 
     Raises
     ------
     ValueError
-        If the versions are not in order.
+        If the versions are not in order, or `difference` is unknown.
     """
     seen = list(dict.fromkeys(rounds))
     number = np.array([seen.index(name) for name in rounds], dtype=np.int64)
     generation = np.asarray(generations, dtype=np.int64)
     same_round = np.diff(number) == 0
     if (np.diff(number) < 0).any() or (np.diff(generation)[same_round] <= 0).any():
-        raise ValueError("versions must come round by round, generations ascending")
+        raise ValueError("versions must be sorted: round by round, generations ascending")
     index = np.arange(len(number))
     if difference == "levels":
         return Rows(after=index, before=None, series=np.zeros_like(index), time=index, group=number)
@@ -117,14 +115,14 @@ def make_rows(rounds: Sequence[str], generations: Sequence[int], difference: str
 
 
 def count_lags(lags: int | str, rows: int) -> int | None:
-    """Give the number of lags where it does not depend on the data: as set, or by the plug-in rule.
+    """Return the number of lags if it is the same for all neurons: the number set, or the plug-in rule's.
 
     The plug-in rule is floor(4 (rows / 100)^(2/9)) (Newey and West, 1994, their preliminary choice).
 
     Returns
     -------
     int or None
-        None for the rules that look at the data.
+        None for the rules that choose the lags from each neuron's data.
     """
     if lags == "plugin":
         return int(4 * (rows / 100) ** (2 / 9))
@@ -136,7 +134,9 @@ def count_lags(lags: int | str, rows: int) -> int | None:
 
 
 def bartlett_kernel(rows: Rows, lags: int) -> np.ndarray:
-    """Weigh each pair of rows: 1 - |lag| / (lags + 1) within a series, 0 beyond `lags` and across series.
+    """Return the weight of each pair of rows: 1 - |lag| / (lags + 1) within a series, else 0.
+
+    Pairs that lie more than `lags` apart have weight 0 as well.
 
     Returns
     -------
@@ -165,8 +165,8 @@ def data_driven_bandwidth(autocovariances: np.ndarray, rows: int, rule: str) -> 
     Returns
     -------
     np.ndarray
-        [...]: a product of rows that lie `l` apart has the weight 1 - l / bandwidth, if that is above 0. A bandwidth
-        of lags + 1 is what that number of lags gives.
+        [...], at least 1. A product of rows that lie `l` apart has the weight max(0, 1 - l / bandwidth), so a fixed
+        number of lags corresponds to the bandwidth lags + 1.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         if rule == "newey_west":
@@ -181,5 +181,5 @@ def data_driven_bandwidth(autocovariances: np.ndarray, rows: int, rule: str) -> 
             r = first / autocovariances[0]
             bandwidth = 1.1447 * np.cbrt(4 * np.square(r) / np.square((1 - r) * (1 + r)) * rows)
         else:
-            raise ValueError(f"no rule for lags is called {rule!r}")
+            raise ValueError(f"the rule for lags must be one of {', '.join(DATA_DRIVEN)}, not {rule!r}")
     return np.clip(np.nan_to_num(bandwidth, nan=1.0, posinf=float(rows)), 1.0, float(rows))

@@ -1,4 +1,4 @@
-"""What each neuron of a model looks like: its incoming weights and its mean activation on a probe set.
+"""Extract the neurons of a model: their incoming weights and their mean activations on a probe set.
 
 A neuron is an output unit of a block's feed-forward network (paper, section 3.6): unit j of the second projection.
 """
@@ -13,68 +13,53 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
+from bias_amplification.corpus.articles import article_text
+from bias_amplification.models.folders import ModelFolders
 from bias_amplification.neurons.architectures import Block, find_architecture, find_blocks
+from bias_amplification.study.sections import JobCompute, Neurons
 
 if TYPE_CHECKING:
     import torch
 
 
-def extract_neurons(
-    model_folder: Path,
-    tokenizer_folder: Path,
-    probe_set: Path,
-    out: Path,
-    *,
-    max_tokens: int | None,
-    batch_tokens: int,
-    device: str = "cpu",
-    architecture: str = "auto",
-) -> None:
+def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: Neurons, compute: JobCompute) -> None:
     """Write the neurons of one model version.
 
     Parameters
     ----------
-    model_folder
-        A causal language model in Hugging Face format.
-    tokenizer_folder
-        Holds the model's `tokenizer.json`.
+    model
+        Folders of a causal language model in Hugging Face format, and of its `tokenizer.json`.
     probe_set
-        The article table whose texts (title, newline, body) the activations are means over.
+        The article table over whose texts (title, newline, body) activations are averaged.
     out
         The table to write (schema `NEURONS`).
-    max_tokens
-        How many tokens of each text are read at most; never more than the model has positions.
-    batch_tokens
-        How many tokens, padding included, go through the model at once.
-    device
-        Where the model runs, as torch names it.
-    architecture
-        Entry of the table of architectures, "auto" for the model's own.
+    settings
+        `architecture`, and `max_tokens`: tokens read of each text, at most the model's number of positions.
+    compute
+        Device, and `batch_tokens`: tokens in the model at once, with padding.
 
     Raises
     ------
     StudyError
-        If the architecture is not known, or the probe set is empty or its tokenizer does not fit the model.
+        If the architecture is unknown, the probe set is empty, or its tokenizer does not match the model.
     """
-    from bias_amplification.language_model.device import choose_device
     from bias_amplification.language_model.load import load_model, load_tokenizer
+    from bias_amplification.language_model.texts import encode
+    from bias_amplification.models.device import choose_device
 
     articles = read_table(probe_set, ARTICLES, columns=["title", "body"])
-    texts = [f"{row['title']}\n{row['body']}" for row in articles.to_pylist()]
-    tokenizer = load_tokenizer(tokenizer_folder)
-    model = load_model(model_folder, choose_device(device))
-    limits = [n for n in (max_tokens, getattr(model.config, "max_position_embeddings", None)) if n]
-    limit = min(limits, default=None)
-    token_lists = [encoding.ids[:limit] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-    write_table(neuron_table(model, token_lists, batch_tokens=batch_tokens, architecture=architecture), out, NEURONS)
+    texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
+    tokenizer = load_tokenizer(model.tokenizer)
+    loaded = load_model(model.model, choose_device(compute.device))
+    positions = getattr(loaded.config, "max_position_embeddings", None)
+    limit = min((n for n in (settings.max_tokens, positions) if n), default=None)
+    token_lists = encode(tokenizer, texts, limit)
+    table = neuron_table(loaded, token_lists, batch_tokens=compute.batch_tokens, architecture=settings.architecture)
+    write_table(table, out, NEURONS)
 
 
 def neuron_table(
-    model: "torch.nn.Module",
-    token_lists: Sequence[Sequence[int]],
-    *,
-    batch_tokens: int,
-    architecture: str = "auto",
+    model: "torch.nn.Module", token_lists: Sequence[Sequence[int]], *, batch_tokens: int, architecture: str = "auto"
 ) -> pa.Table:
     """Make the table of a model's neurons.
 
@@ -83,11 +68,11 @@ def neuron_table(
     model
         A transformers causal language model, on the device where it is to run.
     token_lists
-        The token ids of each probe text. Empty ones count for nothing.
+        The token ids of each probe text. Empty lists are ignored.
     batch_tokens
-        How many tokens, padding included, go through the model at once.
+        Tokens in the model at once, with padding.
     architecture
-        Entry of the table of architectures, "auto" for the model's own.
+        As for `architectures.find_architecture`.
 
     Returns
     -------
@@ -97,7 +82,7 @@ def neuron_table(
     Raises
     ------
     StudyError
-        If the architecture is not known, there are no tokens, or some that the model does not know.
+        If the architecture is unknown, there are no tokens, or the model does not know a token.
     ValueError
         If a text is longer than the model has positions.
     """
@@ -118,7 +103,7 @@ def neuron_table(
 
 
 def weight_summaries(blocks: Sequence[Block], *, inputs_first: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Summarise the incoming weights of every neuron; the bias term is no incoming weight.
+    """Summarise the incoming weights of every neuron, without the bias term.
 
     Parameters
     ----------
@@ -144,13 +129,9 @@ def weight_summaries(blocks: Sequence[Block], *, inputs_first: bool) -> tuple[np
 
 
 def mean_activations(
-    model: "torch.nn.Module",
-    blocks: Sequence[Block],
-    token_lists: Sequence[Sequence[int]],
-    *,
-    batch_tokens: int,
+    model: "torch.nn.Module", blocks: Sequence[Block], token_lists: Sequence[Sequence[int]], *, batch_tokens: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average the outputs of every block and of its feed-forward sublayer over all real tokens.
+    """Average the outputs of every block and of its feed-forward sublayer over all tokens, without padding.
 
     Only running sums are kept, in float64, so memory does not grow with the probe set.
 
@@ -163,7 +144,7 @@ def mean_activations(
     token_lists
         The token ids of each probe text.
     batch_tokens
-        How many tokens, padding included, go through the model at once.
+        Tokens in the model at once, with padding.
 
     Returns
     -------
@@ -173,47 +154,55 @@ def mean_activations(
     Raises
     ------
     StudyError
-        If there are no tokens, or some that the model does not know.
+        If there are no tokens, or the model does not know a token.
     ValueError
         If a text is longer than the model has positions.
     """
     import torch
 
-    from bias_amplification.batches import by_length, pad
+    from bias_amplification.models.batches import by_length, pad
 
     _check_tokens(model, token_lists)
     device = model.get_input_embeddings().weight.device
-    ffn_sums: list[Any] = [0.0] * len(blocks)
-    block_sums: list[Any] = [0.0] * len(blocks)
-    real = torch.empty(0, dtype=torch.bool)
-
-    def adder(sums: list[Any], layer: int) -> Callable[..., None]:
-        def add(_module: Any, _inputs: Any, output: Any) -> None:
-            hidden = output[0] if isinstance(output, tuple) else output
-            # Some modules see [batch, position, neuron], some [batch * position, neuron].
-            hidden = hidden.reshape(-1, hidden.shape[-1])[real]  # [real tokens, neuron]
-            sums[layer] = sums[layer] + hidden.sum(dim=0, dtype=torch.float64)
-
-        return add
-
-    hooks = [(block.ffn, adder(ffn_sums, layer)) for layer, block in enumerate(blocks)]
-    hooks += [(block.block, adder(block_sums, layer)) for layer, block in enumerate(blocks)]
+    ffn, block = [_TokenSum() for _ in blocks], [_TokenSum() for _ in blocks]
+    hooks = [(one.ffn, total.add) for one, total in zip(blocks, ffn, strict=True)]
+    hooks += [(one.block, total.add) for one, total in zip(blocks, block, strict=True)]
     tokens = 0
     with _hooked(model, hooks), torch.inference_mode():
         for batch in by_length([len(ids) for ids in token_lists], batch_tokens):
             inputs, attention = (part.to(device) for part in pad([token_lists[i] for i in batch], 0))
-            real = attention.flatten().bool()
-            # Without the head, because nothing here needs the logits, the largest tensor of all; and without a mask,
-            # because the padding stands at the end, where no real token looks.
+            for total in (*ffn, *block):
+                total.real = attention.flatten().bool()
+            # Without the output head, because the logits are not needed and are the largest tensor. Without a mask,
+            # because padding follows the text, and no token attends to later ones.
             model.base_model(input_ids=inputs, use_cache=False)
             tokens += int(attention.sum())
-    ffn, block = (torch.stack(sums).cpu().numpy() / tokens for sums in (ffn_sums, block_sums))
-    return ffn, block
+    means = [torch.stack([total.sum for total in totals]).cpu().numpy() / tokens for totals in (ffn, block)]
+    return means[0], means[1]
+
+
+class _TokenSum:
+    """A forward hook that sums a module's output over tokens, in float64."""
+
+    def __init__(self) -> None:
+        self.sum: Any = 0.0
+        """[neurons] after the first batch."""
+        self.real: Any = None
+        """[batch * position], which tokens of the current batch are not padding."""
+
+    def add(self, _module: Any, _inputs: Any, output: Any) -> None:
+        """Add the outputs at tokens that are not padding."""
+        import torch
+
+        hidden = output[0] if isinstance(output, tuple) else output
+        # Some modules return [batch, position, neuron], others [batch * position, neuron].
+        hidden = hidden.reshape(-1, hidden.shape[-1])[self.real]  # [tokens, neuron]
+        self.sum = self.sum + hidden.sum(dim=0, dtype=torch.float64)
 
 
 @contextmanager
 def _hooked(model: "torch.nn.Module", hooks: Sequence[tuple["torch.nn.Module", Callable[..., None]]]) -> Iterator[None]:
-    """Put forward hooks on modules and the model in evaluation mode; leave both as they were."""
+    """Register forward hooks and put the model in evaluation mode, then undo both."""
     training = model.training
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     model.eval()
@@ -226,7 +215,7 @@ def _hooked(model: "torch.nn.Module", hooks: Sequence[tuple["torch.nn.Module", C
 
 
 def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]) -> None:
-    """Refuse what the model cannot read."""
+    """Check that there are tokens and that the model can read them."""
     longest = max((len(tokens) for tokens in token_lists), default=0)
     if not longest:
         raise StudyError("The probe set of the neurons has no tokens: give it articles that are not empty.")
@@ -237,6 +226,6 @@ def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]
     known = model.get_input_embeddings().num_embeddings
     if largest >= known:
         raise StudyError(
-            f"The probe set's tokenizer gives token {largest} and the model knows {known} tokens: "
+            f"The probe set's tokenizer gives token {largest}, but the model has {known} tokens: "
             "use the tokenizer that belongs to the model."
         )

@@ -1,9 +1,9 @@
-"""The panel of the neuron study: outcomes and neurons of every model version, in one order.
+"""The panel of the neuron analysis: outcomes and neurons of all model versions, in the same order.
 
-A version is a generation of a round. Rounds that start alike share their generation 0: it stands in each of them.
+A version is a generation of a round. If rounds share their generation 0, it is in the panel once for each of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,58 +13,61 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS, metrics
+from bias_amplification.neurons.designs import Versions
+from bias_amplification.study.sections import Neurons
+
+#: The two outcomes, in the order of every pair of them.
+OUTCOMES = ("bias", "quality")
 
 BIAS_MEASURES = ("share", "mean_probability")
 QUALITY_MEASURES = ("class", "weighted")
 WEIGHT_SUMMARIES = ("mean", "l2")
 ACTIVATION_PLACES = ("ffn", "block")
 
-#: Numbers of one column held at once, 64 MB: what bounds memory whatever the versions and neurons.
+#: Numbers of one column in memory at once: 64 MB, whatever the numbers of versions and neurons.
 AT_ONCE = 2**23
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What the versions' articles are like; NaN where there was nothing to measure."""
+    """Bias and text quality of each version's articles; NaN if there was nothing to measure."""
 
-    rounds: tuple[str, ...]
-    """[versions]."""
-    generations: tuple[int, ...]
-    """[versions]."""
-    values: dict[str, np.ndarray]
-    """[versions] each: share and mean_probability of the label followed, quality_class and quality_weighted."""
+    versions: Versions
+    """Round and generation of each version."""
+    values: Mapping[str, np.ndarray]
+    """[versions] each: share and mean_probability of the tracked label, quality_class and quality_weighted."""
 
     def pair(self, bias_measure: str, quality_measure: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give bias and text quality, each [versions]."""
+        """Return bias and text quality, each [versions]."""
         return self.values[bias_measure], self.values[f"quality_{quality_measure}"]
 
 
 @dataclass(frozen=True)
-class Layers:
-    """Some layers' neurons in all versions."""
+class Batch:
+    """The neurons of some consecutive layers in all versions."""
 
     layer: np.ndarray
     """[neurons]."""
     neuron: np.ndarray
     """[neurons]."""
-    values: dict[str, np.ndarray]
+    values: Mapping[str, np.ndarray]
     """For each column [versions, neurons], float64."""
 
-    def each(self) -> Iterator[tuple[int, slice]]:
-        """Yield each layer with the place of its neurons."""
-        starts = [0, *(np.flatnonzero(np.diff(self.layer)) + 1).tolist(), len(self.layer)]
-        for start, end in pairwise(starts):
-            if end > start:
-                yield int(self.layer[start]), slice(start, end)
+
+@dataclass(frozen=True)
+class Layer:
+    """The neurons of one layer in all versions."""
+
+    index: int
+    """The layer's place among the model's layers, from 0."""
+    places: slice
+    """The places of its neurons among the model's neurons."""
+    values: Mapping[str, np.ndarray]
+    """For each column [versions, neurons of the layer], float64."""
 
 
 def assemble_panel(
-    metrics_file: Path,
-    out: Path,
-    *,
-    versions: Sequence[tuple[str, int]],
-    labels: Sequence[str],
-    bias_label: str | None = None,
+    metrics_file: Path, out: Path, versions: Sequence[tuple[str, int]], labels: Sequence[str], settings: Neurons
 ) -> None:
     """Write the outcomes of each version (schema `NEURON_PANEL`).
 
@@ -75,19 +78,17 @@ def assemble_panel(
     out
         The table to write.
     versions
-        Round and generation of each version, in the order wanted.
+        Round and generation of each version, in the panel's order.
     labels
         The label set.
-    bias_label
-        The label followed in all rounds; by default the tracked label of each round.
+    settings
+        `tracked_label`: the label whose share is the bias in all rounds; None: each round's tracked label.
 
     Raises
     ------
     StudyError
-        If a version is missing, or a label is not of the label set.
+        If the metrics lack a version, or track a label outside the label set.
     """
-    if bias_label is not None and bias_label not in labels:
-        raise StudyError(f"Bias cannot follow the label {bias_label!r}: the labels are {', '.join(labels)}.")
     table = read_table(metrics_file, metrics(labels))
     found = {(row["round"], row["generation"]): row for row in table.to_pylist()}
     rows = []
@@ -98,11 +99,11 @@ def assemble_panel(
                 f"{metrics_file} has no row for generation {generation} of round {round_name!r}: "
                 "delete it and run snakemake again."
             )
-        label = bias_label or row["tracked_label"]
+        label = settings.tracked_label or row["tracked_label"]
         if label not in labels:
             raise StudyError(
-                f"{metrics_file}: round {round_name!r} tracks the label {label!r}, "
-                f"which is not one of {', '.join(labels)}."
+                f"{metrics_file}: the tracked label of round {round_name!r} is {label!r}, which is not one of "
+                f"{', '.join(labels)}: correct neurons.tracked_label, or delete the file and run snakemake again."
             )
         outcomes = {measure: row[f"{measure}_{label}"] for measure in BIAS_MEASURES}
         outcomes |= {"quality_class": row["text_quality_index"], "quality_weighted": row["text_quality_index_weighted"]}
@@ -118,7 +119,7 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
     path
         The panel.
     files
-        How many versions it must have.
+        The number of versions that it must have.
 
     Raises
     ------
@@ -132,24 +133,23 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
         )
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
     return Outcomes(
-        rounds=tuple(table.column("round").to_pylist()),
-        generations=tuple(table.column("generation").to_pylist()),
+        versions=Versions(tuple(table.column("round").to_pylist()), tuple(table.column("generation").to_pylist())),
         values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
     )
 
 
-def neuron_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Read layer and neuron of every neuron, and check that all versions have the same.
+def read_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Read layer and number of every neuron, and check that they are the same in all versions.
 
     Returns
     -------
     tuple of np.ndarray
-        Layer and neuron, each [neurons].
+        Layer, and neuron within the layer, each [neurons].
 
     Raises
     ------
     StudyError
-        If a file is missing, damaged, empty or has not the neurons of the first.
+        If a file is missing, damaged or empty, or its neurons differ from the first file's.
     """
     keys: tuple[np.ndarray, np.ndarray] | None = None
     for path in dict.fromkeys(paths):
@@ -159,65 +159,76 @@ def neuron_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
             keys = found
         elif not all(map(np.array_equal, keys, found)):
             raise StudyError(
-                f"{path} has not the layers and neurons of {paths[0]}: all versions must come from one architecture; "
-                "delete the one that is wrong and run snakemake again."
+                f"{path} has other layers or neurons than {paths[0]}: all versions must have the same architecture; "
+                "delete the file that is wrong and run snakemake again."
             )
     if keys is None:
-        raise ValueError("no neurons tables to read")
+        raise ValueError("there are no neurons tables to read")
     if not len(keys[0]):
         raise StudyError(f"{paths[0]} has no neurons: delete it and run snakemake again.")
     return keys
 
 
-def stream_layers(paths: Sequence[Path], columns: Sequence[str], at_once: int = AT_ONCE) -> Iterator[Layers]:
-    """Read columns of the neurons tables, as many layers at a time as memory is meant for.
+def layer_slices(layer: np.ndarray) -> list[slice]:
+    """Return the places of each layer's neurons, from the layer of each neuron [neurons]."""
+    bounds = [0, *(np.flatnonzero(np.diff(layer)) + 1).tolist(), len(layer)]
+    return [slice(start, end) for start, end in pairwise(bounds) if end > start]
+
+
+def stream_batches(paths: Sequence[Path], columns: Sequence[str], at_once: int = AT_ONCE) -> Iterator[Batch]:
+    """Read columns of the neurons tables, a few layers at a time, so that memory is bounded.
 
     Parameters
     ----------
     paths
-        One table a version; a file may stand for several.
+        One table for each version; the same file may be given for several.
     columns
         Names of columns of `NEURONS`.
     at_once
-        Versions times neurons held of each column; a layer is never cut.
+        Maximum of versions times neurons in memory for each column. A layer is never split, however large.
 
     Yields
     ------
-    Layers
+    Batch
         Whole layers, in the tables' order.
 
     Raises
     ------
     StudyError
-        As `neuron_keys`.
+        As `read_keys`.
     """
-    layer, neuron = neuron_keys(paths)
-    bounds = [0, *(np.flatnonzero(np.diff(layer)) + 1).tolist(), len(layer)]
+    layer, neuron = read_keys(paths)
+    ends = [place.stop for place in layer_slices(layer)]
     start = 0
     while start < len(layer):
-        fitting = [end for end in bounds if end > start and (end - start) * len(paths) <= at_once]
-        end = max(fitting, default=min(end for end in bounds if end > start))
+        fitting = [end for end in ends if end > start and (end - start) * len(paths) <= at_once]
+        end = max(fitting, default=min(end for end in ends if end > start))
         values = {name: np.empty((len(paths), end - start)) for name in columns}
         for version, path in enumerate(paths):
             table = read_table(path, NEURONS, columns=list(columns))
             for name in columns:
                 values[name][version] = table.column(name).to_numpy()[start:end]
-        yield Layers(layer[start:end], neuron[start:end], values)
+        yield Batch(layer[start:end], neuron[start:end], values)
         start = end
 
 
-def measure_columns(weight: str, activation: str) -> dict[str, str]:
-    """Give the neurons column of each measure.
+def each_layer(batches: Iterator[Batch]) -> Iterator[Layer]:
+    """Yield the layers of batches, one by one."""
+    index = start = 0
+    for batch in batches:
+        for place in layer_slices(batch.layer):
+            values = {name: column[:, place] for name, column in batch.values.items()}
+            yield Layer(index, slice(start + place.start, start + place.stop), values)
+            index += 1
+        start += len(batch.layer)
 
-    Raises
-    ------
-    StudyError
-        If a choice is not known.
-    """
-    if weight not in WEIGHT_SUMMARIES:
-        raise StudyError(f"A neuron's weights are summed up by {' or '.join(WEIGHT_SUMMARIES)}, not by {weight!r}.")
-    if activation not in ACTIVATION_PLACES:
-        raise StudyError(
-            f"A neuron's activation is the output of {' or '.join(ACTIVATION_PLACES)}, not of {activation!r}."
-        )
-    return {"weight": f"weight_{weight}", "activation": f"activation_{activation}"}
+
+def measure_columns(settings: Neurons) -> dict[str, str]:
+    """Return the neurons column of each measure, weight and activation."""
+    return {"weight": f"weight_{settings.weight}", "activation": f"activation_{settings.activation}"}
+
+
+def nullable(values: np.ndarray) -> pa.Array:
+    """Turn numbers into a column, with null for NaN."""
+    values = np.asarray(values, dtype=np.float64)
+    return pa.array(values, mask=np.isnan(values), type=pa.float64())

@@ -1,25 +1,20 @@
 """Regressions of an outcome on every neuron at once, with Newey-West standard errors (paper, equation 1).
 
-For one regressor beside the constant the sandwich has a closed form. With z = x - mean(x) and residuals e the slope is
-b = sum z y / sum z^2, and its variance is sum over t, s of k(t, s) z_t e_t z_s e_s / (sum z^2)^2, where k is the
-Bartlett kernel 1 - |t - s| / (lags + 1) inside a series and 0 across series (Newey and West, 1987). The kernel is one
-matrix [rows, rows] for all neurons, so no step runs over neurons. Constants of the rounds (fixed effects) are taken
-out of both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
+With one regressor beside the constant, the sandwich estimator has a closed form. With z = x - mean(x) and residuals e,
+the slope is b = sum z y / sum z^2, and its variance is sum over t, s of k(t, s) z_t e_t z_s e_s / (sum z^2)^2, where k
+is the Bartlett kernel 1 - |t - s| / (lags + 1) within a series and 0 across series (Newey and West, 1987). The kernel
+is one [rows, rows] matrix for all neurons, so nothing loops over neurons. Constants of the rounds (fixed effects) are
+subtracted from both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from bias_amplification.neurons.designs import (
-    RegressionSettings,
-    Rows,
-    bartlett_kernel,
-    count_lags,
-    data_driven_bandwidth,
-)
+from bias_amplification.neurons.designs import Rows, bartlett_kernel, count_lags, data_driven_bandwidth
+from bias_amplification.study.sections import Neurons
 
-#: Why a neuron has no estimate.
+#: Reasons why a neuron has no estimate.
 NOT_FINITE = "a value is not finite"
 TOO_FEW_ROWS = "too few rows"
 CONSTANT_NEURON = "constant neuron"
@@ -27,16 +22,16 @@ CONSTANT_OUTCOME = "constant outcome"
 PERFECT_FIT = "perfect fit"
 ZERO_STANDARD_ERROR = "zero standard error"
 
-#: Neurons regressed at a time, so that what is computed on the way stays in a core's cache.
+#: Neurons regressed at a time, so that intermediate arrays fit a core's cache.
 BLOCK = 1024
 
-#: Rounding noise of a sum or difference of numbers of magnitude 1, with a margin.
+#: Rounding error of a sum or difference of numbers of magnitude 1, with a margin.
 ROUNDING = 32 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
 class Slopes:
-    """One regression a neuron; NaN where it could not be estimated, and `reason` says why (else empty)."""
+    """One regression for each neuron. Numbers are NaN without an estimate; `reason` says why (else empty)."""
 
     estimate: np.ndarray
     standard_error: np.ndarray
@@ -46,57 +41,56 @@ class Slopes:
 
     @classmethod
     def join(cls, parts: "list[Slopes]") -> "Slopes":
-        """Put the neurons of several parts one after another."""
+        """Concatenate the neurons of several parts."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
-def regress(
-    neurons: np.ndarray,
-    outcome: np.ndarray,
-    rows: Rows,
-    settings: RegressionSettings,
-) -> Slopes:
-    """Regress an outcome on a constant and each neuron by itself.
+def regress(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neurons) -> Slopes:
+    """Regress an outcome on a constant and one neuron, for each neuron.
 
     Parameters
     ----------
     neurons
         [versions, neurons].
     outcome
-        [versions], or [versions, neurons] for an outcome of each neuron's own; a version without an outcome (NaN)
-        takes its rows with it.
+        [versions], or [versions, neurons] if each neuron has an outcome of its own. Rows with a missing outcome (NaN)
+        are left out.
     rows
-        As `designs.make_rows` gives them for `settings.difference`.
+        The result of `designs.make_rows` for `settings.difference`.
     settings
-        How the slope is tested.
+        The test: lags, reference, small_sample, fixed_effects.
 
     Returns
     -------
     Slopes
         Arrays [neurons]; estimate and standard error in units of the outcome per unit of the neuron.
     """
-    if neurons.shape[1] > BLOCK:
-        blocks = [slice(start, start + BLOCK) for start in range(0, neurons.shape[1], BLOCK)]
-        own = outcome.ndim == 2
-        parts = [regress(neurons[:, b], outcome[:, b] if own else outcome, rows, settings) for b in blocks]
-        return Slopes.join(parts)
-    rows = rows.only(known_rows(outcome, rows))
-    lags = count_lags(settings.lags, len(rows.after))
+    if neurons.shape[1] <= BLOCK:
+        return _regress_block(neurons, outcome, rows, settings)
+    blocks = [slice(start, start + BLOCK) for start in range(0, neurons.shape[1], BLOCK)]
+    own = outcome.ndim == 2
+    parts = [_regress_block(neurons[:, b], outcome[:, b] if own else outcome, rows, settings) for b in blocks]
+    return Slopes.join(parts)
+
+
+def _regress_block(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neurons) -> Slopes:
+    rows = rows.keep(known_rows(outcome, rows))
     constants = rows.constants(settings.fixed_effects)
     freedom = len(rows.after) - 1 - (constants.max(initial=0) + 1)
     finite = np.isfinite(neurons).all(axis=0)
     neurons = np.where(finite, neurons, 0.0)
     if freedom < 1:
-        return _nothing(np.where(finite, TOO_FEW_ROWS, NOT_FINITE))
-    x, y = rows.of(neurons), rows.of(outcome)
+        return _without_estimates(np.where(finite, TOO_FEW_ROWS, NOT_FINITE))
+    x, y = rows.take(neurons), rows.take(outcome)
     y = y[:, None] if y.ndim == 1 else y  # [rows, 1 or neurons]
-    # Differences carry the rounding of the levels, so what counts as zero is measured by these.
+    # Differences contain the rounding errors of the levels, so the levels decide what counts as zero.
     x_rounding = ROUNDING * np.abs(neurons).max(axis=0)
     y_rounding = ROUNDING * np.nanmax(np.abs(outcome), axis=0)
     x, y = centre(x, constants), centre(y, constants)
     spread = np.abs(x).max(axis=0)
     constant = spread <= x_rounding
     z = x / np.where(constant, 1.0, spread)  # [rows, neurons], largest 1: no square underflows
+    lags = count_lags(settings.lags, len(y))
     with np.errstate(divide="ignore", invalid="ignore"):
         z_squares = np.square(z).sum(axis=0)
         slope = (z * y).sum(axis=0) / z_squares  # per spread
@@ -119,22 +113,22 @@ def regress(
 
 
 def known_rows(outcome: np.ndarray, rows: Rows) -> np.ndarray:
-    """Tell which rows of [versions] or [versions, neurons] outcomes are known, of all neurons: [rows]."""
-    known = np.isfinite(rows.of(outcome))
+    """Return which rows of [versions] or [versions, neurons] outcomes are known for all neurons: [rows]."""
+    known = np.isfinite(rows.take(outcome))
     return known if known.ndim == 1 else known.all(axis=1)
 
 
 def long_run_sums(score: np.ndarray, rows: Rows, lags: int | str) -> np.ndarray:
-    """Sum the products of scores, weighed by the Bartlett kernel.
+    """Sum the products of all pairs of scores, weighted by the Bartlett kernel.
 
     Parameters
     ----------
     score
         [rows, neurons], regressor times residual.
     rows
-        Which row is when in which series.
+        Series and time of each row.
     lags
-        Their number, or a rule of `designs.DATA_DRIVEN`, which chooses one for each neuron.
+        The number of lags, or a rule of `designs.DATA_DRIVEN`, which chooses it for each neuron.
 
     Returns
     -------
@@ -143,16 +137,16 @@ def long_run_sums(score: np.ndarray, rows: Rows, lags: int | str) -> np.ndarray:
     """
     if not isinstance(lags, str):
         return (score * (bartlett_kernel(rows, lags) @ score)).sum(axis=0)
-    products = [rows.pairs(lag) for lag in range(rows.reach + 1)]
+    products = [rows.pairs(lag) for lag in range(rows.longest_lag + 1)]
     sums = np.stack([(score[here] * score[there]).sum(axis=0) for here, there in products])  # [lags + 1, neurons]
     bandwidth = data_driven_bandwidth(sums, len(score), lags)
     weight = np.clip(1 - np.arange(len(sums))[:, None] / bandwidth, 0, None)
-    weight[1:] *= 2  # a lag stands on both sides of the diagonal
+    weight[1:] *= 2  # each lag is on both sides of the diagonal
     return (weight * sums).sum(axis=0)
 
 
 def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Give Pearson's correlation of an outcome with each neuron over versions.
+    """Compute Pearson's correlation of an outcome with each neuron over versions.
 
     Parameters
     ----------
@@ -164,7 +158,7 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        [neurons]; NaN where the neuron or the outcome is constant, not finite or of fewer than two versions.
+        [neurons]; NaN if the neuron or the outcome is constant or not finite, or if there are fewer than two versions.
     """
     keep = np.isfinite(outcome)
     neurons, outcome = neurons[keep], outcome[keep]
@@ -183,14 +177,14 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarray:
     """Subtract the mean over rows, or over the rows of each constant.
 
-    Twice: the first mean is rounded by what a large level leaves of its digits.
+    The mean is subtracted twice, because for large values the first mean is imprecise.
 
     Parameters
     ----------
     values
         [rows, ...].
     constants
-        [rows], as `designs.Rows.constants` numbers them; None for one constant.
+        [rows], numbers as from `designs.Rows.constants`; None for one constant.
     """
     if not len(values):
         return values
@@ -210,15 +204,10 @@ def _test(estimate: np.ndarray, error: np.ndarray, reason: np.ndarray, *, refere
     known = reason == ""
     estimate, error = np.where(known, estimate, np.nan), np.where(known, error, np.nan)
     statistic = estimate / error
-    if reference == "normal":
-        p_value = 2 * ndtr(-np.abs(statistic))
-    elif reference == "t":
-        p_value = 2 * stdtr(freedom, -np.abs(statistic))
-    else:
-        raise ValueError(f"reference must be normal or t, not {reference!r}")
+    p_value = 2 * (ndtr(-np.abs(statistic)) if reference == "normal" else stdtr(freedom, -np.abs(statistic)))
     return Slopes(estimate, error, statistic, p_value, reason)
 
 
-def _nothing(reason: np.ndarray) -> Slopes:
+def _without_estimates(reason: np.ndarray) -> Slopes:
     missing = np.full(len(reason), np.nan)
     return Slopes(missing, missing, missing, missing, reason)

@@ -1,36 +1,41 @@
-"""How the counts of neurons and the verdict on their overlap change with every choice of the analysis."""
+"""How the counts of neurons and the verdict on their overlap depend on each choice of the analysis."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_SENSITIVITY
-from bias_amplification.neurons.designs import RegressionSettings, make_rows
-from bias_amplification.neurons.null import permuted_pair, summarise
+from bias_amplification.neurons.designs import make_rows
+from bias_amplification.neurons.null_distribution import Null, fill_layer
+from bias_amplification.neurons.null_tables import overlap_row
 from bias_amplification.neurons.panel import (
     ACTIVATION_PLACES,
     BIAS_MEASURES,
     QUALITY_MEASURES,
     WEIGHT_SUMMARIES,
+    Outcomes,
+    each_layer,
+    layer_slices,
     measure_columns,
-    neuron_keys,
+    read_keys,
     read_outcomes,
-    stream_layers,
+    stream_batches,
 )
-from bias_amplification.neurons.permute import Null, fill_layer
+from bias_amplification.neurons.permutations import permute_changes
+from bias_amplification.study.sections import Neurons
 
 DIFFERENCES = ("within", "across", "levels")
 REFERENCES = ("t", "normal")
 
-#: Whose choices a row is: column, quality measure, difference, reference. The paper tests differences and names no
-#: reference distribution, so the usual one of Newey-West errors; the published code tests levels, takes activations
-#: from the whole block and weighs quality by probability. Which measure of bias went in neither says, so the rows of
-#: both stand. They are named so only with their one lag and without fixed effects.
+#: Sources of a combination of column, quality measure, difference and reference, with one lag and without fixed
+#: effects. The paper tests differences and names no reference distribution, so the normal one is assumed, which is
+#: usual for Newey-West errors. The published code tests levels, takes activations from the whole block and weights
+#: quality by probability. Neither says which measure of bias was used, so both rows are named.
 NAMED = {
     ("weight_mean", "class", "within", "normal"): "paper",
     ("activation_ffn", "class", "within", "normal"): "paper",
@@ -39,20 +44,24 @@ NAMED = {
 }
 
 
+class Combination(NamedTuple):
+    """One combination of choices."""
+
+    column: str
+    bias_measure: str
+    quality_measure: str
+    difference: str
+    reference: str
+    small_sample: bool
+
+    def apply(self, settings: Neurons) -> Neurons:
+        """Return the settings with this combination's test."""
+        test = {"difference": self.difference, "reference": self.reference, "small_sample": self.small_sample}
+        return settings.model_copy(update=test)
+
+
 def compare_choices(
-    panel: Path,
-    neurons: Sequence[Path],
-    out: Path,
-    *,
-    moves: Sequence[str],
-    number: int,
-    seed: int,
-    test: Mapping[str, Any],
-    alpha: float = 0.05,
-    weight: str = "mean",
-    activation: str = "ffn",
-    bias: str = "share",
-    quality: str = "class",
+    panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, quality: str, seed: int
 ) -> None:
     """Write the counts under every combination of choices (schema `NEURON_SENSITIVITY`).
 
@@ -62,80 +71,83 @@ def compare_choices(
         As for `analyse.analyse_neurons`.
     out
         The table to write.
-    moves, number, seed
-        The permutations that each combination is compared with.
-    test, alpha, weight, activation, bias, quality
-        As for `analyse.analyse_neurons`: the run's own choices, whose rows are named so. Lags and fixed effects are
-        theirs in all rows. Rows with a normal reference go without the small-sample correction, as the published code
-        does; if the run's own does not, its own rows are added.
+    settings
+        The study's own choices, whose rows are named so. Lags, fixed effects and alpha are the same in all rows. Rows
+        with a normal reference have no small-sample correction, as in the published code; if the study's choice differs
+        from that, its rows are added. `permutations.sensitivity` permutations by the first of `permutations.schemes`
+        give the ranges.
+    quality
+        Measure of text quality, "class" or "weighted" (config key `quality.score`).
+    seed
+        Seed of the permutations.
+
+    Raises
+    ------
+    StudyError
+        If versions or neurons are missing or do not match.
     """
-    own = RegressionSettings(**test)
     outcomes = read_outcomes(panel, len(neurons))
-    layer, _ = neuron_keys(neurons)
-    numbers = list(dict.fromkeys(layer.tolist()))
-    columns = [*(f"weight_{name}" for name in WEIGHT_SUMMARIES), *(f"activation_{name}" for name in ACTIVATION_PLACES)]
-    kinds = [(reference, own.small_sample and reference == "t") for reference in REFERENCES]
-    combinations = [
-        (*one, *kind) for *one, kind in product(columns, BIAS_MEASURES, QUALITY_MEASURES, DIFFERENCES, kinds)
+    layer_of_neuron, _ = read_keys(neurons)
+    layers = [int(layer_of_neuron[place.start]) for place in layer_slices(layer_of_neuron)]
+    own = [
+        Combination(column, settings.bias, quality, settings.difference, settings.reference, settings.small_sample)
+        for column in measure_columns(settings).values()
     ]
-    choices = [
-        (column, bias, quality, own.difference, own.reference, own.small_sample)
-        for column in measure_columns(weight, activation).values()
-    ]
-    combinations += [one for one in choices if one not in combinations]
-    pairs = {
-        measures: permuted_pair(outcomes, *measures, moves, number, seed)[0]
-        for measures in product(BIAS_MEASURES, QUALITY_MEASURES)
+    pairs = _permute_measures(outcomes, settings, seed)
+    nulls = {
+        one: Null.empty(len(layers), len(pairs[one.bias_measure, one.quality_measure][0]), len(layer_of_neuron))
+        for one in list_combinations(settings, own)
     }
-    many = {measures: len(pair[0]) for measures, pair in pairs.items()}
-    found = {one: Null.empty(len(numbers), many[one[1:3]], len(layer)) for one in combinations}
-    start = 0
-    for layers in stream_layers(neurons, columns):
-        for number_of_layer, place in layers.each():
-            whole = slice(start + place.start, start + place.stop)
-            for one, null in found.items():
-                column, bias_measure, quality_measure, difference, reference, small_sample = one
-                settings = replace(own, difference=difference, reference=reference, small_sample=small_sample)
-                rows = make_rows(outcomes.rounds, outcomes.generations, difference)
-                pair = pairs[bias_measure, quality_measure]
-                x = layers.values[column][:, place]
-                fill_layer(null, numbers.index(number_of_layer), whole, x, pair, rows, settings, alpha)
-        start += len(layers.layer)
+    columns = list(dict.fromkeys(one.column for one in nulls))
+    for layer in each_layer(stream_batches(neurons, columns)):
+        for one, null in nulls.items():
+            rows = make_rows(*outcomes.versions, one.difference)
+            x, pair = layer.values[one.column], pairs[one.bias_measure, one.quality_measure]
+            fill_layer(null, layer.index, layer.places, x, pair, rows, one.apply(settings))
     table = [
-        _row(
-            one,
-            null,
-            numbers,
-            alpha,
-            is_own=one in choices,
-            as_published=own.lags == 1 and not own.fixed_effects,
-        )
-        for one, null in found.items()
+        _row(one, _name(one, settings, own), overlap_row(null, None, layers, settings.alpha))
+        for one, null in nulls.items()
     ]
     table.sort(key=lambda row: row["named"] is None)
     write_table(pa.Table.from_pylist(table, schema=NEURON_SENSITIVITY), out, NEURON_SENSITIVITY)
 
 
-def _row(
-    one: tuple[Any, ...], null: Null, numbers: Sequence[int], alpha: float, *, is_own: bool, as_published: bool
-) -> dict[str, Any]:
-    column, bias_measure, quality_measure, difference, reference, small_sample = one
-    summary = summarise(null, None, numbers, alpha)
-    published = as_published and not small_sample
-    names = [NAMED.get((column, quality_measure, difference, reference)) if published else None]
-    names = [name for name in (["this study"] if is_own else []) + names if name]
+def list_combinations(settings: Neurons, own: Sequence[Combination]) -> list[Combination]:
+    """List every combination of choices, the study's own among them, each once."""
+    columns = [*(f"weight_{name}" for name in WEIGHT_SUMMARIES), *(f"activation_{name}" for name in ACTIVATION_PLACES)]
+    tests = [(reference, settings.small_sample and reference == "t") for reference in REFERENCES]
+    combinations = [
+        Combination(*choices, *test)
+        for *choices, test in product(columns, BIAS_MEASURES, QUALITY_MEASURES, DIFFERENCES, tests)
+    ]
+    return list(dict.fromkeys([*combinations, *own]))
+
+
+def _permute_measures(outcomes: Outcomes, settings: Neurons, seed: int) -> Mapping[tuple[str, str], list[np.ndarray]]:
+    """Permute bias and quality, for each pair of their measures: each [permutations, versions]."""
+    moves, number = settings.permutations.schemes[0], settings.permutations.sensitivity
+    return {
+        measures: permute_changes(outcomes.pair(*measures), outcomes.versions, moves, number, seed)[0]
+        for measures in product(BIAS_MEASURES, QUALITY_MEASURES)
+    }
+
+
+def _name(one: Combination, settings: Neurons, own: Sequence[Combination]) -> str | None:
+    """Return the source of a combination; None if it has none."""
+    as_published = settings.lags == 1 and not settings.fixed_effects and not one.small_sample
+    source = NAMED.get((one.column, one.quality_measure, one.difference, one.reference)) if as_published else None
+    names = [name for name in ("this study" if one in own else None, source) if name]
+    return ", ".join(names) or None
+
+
+def _row(one: Combination, name: str | None, overlap: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("tested", "expected_both", "p_bias", "p_quality", "verdict")
     return {
-        "named": ", ".join(names) or None,
-        "measure": column.split("_")[0],
-        "column": column,
-        "bias_measure": bias_measure,
-        "quality_measure": quality_measure,
-        "difference": difference,
-        "reference": reference,
-        "small_sample": small_sample,
-        **{name: int(summary[name]) for name in ("bias", "quality", "both")},
-        "both_low": summary["matched_low"],
-        "both_high": summary["matched_high"],
-        **{name: summary[name] for name in kept},
+        "named": name,
+        "measure": one.column.split("_")[0],
+        **one._asdict(),
+        **{name: int(overlap[name]) for name in ("bias", "quality", "both")},
+        "both_low": overlap["matched_low"],
+        "both_high": overlap["matched_high"],
+        **{name: overlap[name] for name in kept},
     }

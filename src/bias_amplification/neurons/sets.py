@@ -1,4 +1,4 @@
-"""Sets of neurons that go with an outcome, and how much two such sets have in common (paper, section 4.4)."""
+"""Sets of neurons that change with an outcome, and how much two such sets overlap (paper, section 4.4)."""
 
 from dataclasses import dataclass
 
@@ -7,44 +7,44 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many neurons of a population are in each of two sets and in both, beside what chance would give."""
+    """Sizes of two sets of neurons and of their overlap, with the overlap expected by chance."""
 
     population: int
     first: int
     second: int
     both: int
     expected_both: float
-    """If the sets were drawn independently; NaN for no population."""
+    """Mean overlap of independently drawn sets of these sizes; NaN if the population is empty."""
     p_overlap: float
-    """Probability of `both` or more if the sets were drawn independently; NaN for no population."""
+    """Probability that independently drawn sets share `both` neurons or more; NaN if the population is empty."""
 
 
 def significant(p_values: np.ndarray, alpha: float) -> np.ndarray:
-    """Tell which neurons have p < alpha; a neuron without a p-value (NaN) has not."""
+    """Return which neurons have p < alpha. A neuron without a p-value (NaN) is not significant."""
     return p_values < alpha
 
 
 def overlap(first: np.ndarray, second: np.ndarray, population: np.ndarray) -> Overlap:
-    """Compare two sets of neurons with what independent sets of their sizes would share.
+    """Compare the overlap of two sets of neurons with that of independent sets of the same sizes.
 
     Parameters
     ----------
     first, second
         [neurons], membership.
     population
-        [neurons], whether the neuron could be in either; others count nowhere.
+        [neurons], whether the neuron could be in both sets; others are not counted.
 
     Notes
     -----
-    The hypergeometric tail takes neurons as independent draws. Neurons of one model are strongly correlated, so the
-    probability says what chance gives for independent neurons, not for these.
+    The hypergeometric tail treats neurons as independent draws. Neurons of one model are strongly correlated, so the
+    probability is that of chance for independent neurons, not for these.
     """
     first, second = first & population, second & population
     return chance_overlap(int(population.sum()), int(first.sum()), int(second.sum()), int((first & second).sum()))
 
 
 def chance_overlap(population: int, first: int, second: int, both: int) -> Overlap:
-    """Give the expected number in both sets and the hypergeometric tail P(overlap >= both), from counts alone."""
+    """Compute the expected overlap and the hypergeometric tail P(overlap >= both) from counts alone."""
     from scipy.stats import hypergeom
 
     if not population:
@@ -54,7 +54,8 @@ def chance_overlap(population: int, first: int, second: int, both: int) -> Overl
 
 
 _SCIPY = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
-#: Ending of the counts' names, by correction.
+
+#: Suffix of the counts' names for each correction.
 ENDINGS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by", "bonferroni": "bonferroni"}
 
 
@@ -64,7 +65,7 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     Parameters
     ----------
     p_values
-        [neurons], NaN where there is none; these are not among the tests counted.
+        [neurons], NaN without a test; these do not count as tests.
     method
         "benjamini_hochberg" or "benjamini_yekutieli" (false discovery rate, the second under any dependence),
         "bonferroni" (family-wise error).
@@ -72,7 +73,7 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        [neurons], at most 1, NaN where there was none.
+        [neurons], at most 1, NaN without a test.
     """
     from scipy.stats import false_discovery_control
 
@@ -90,9 +91,9 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
 
 
 def share_of_true_nulls(p_values: np.ndarray, cut: float = 0.5) -> float:
-    """Estimate the share of neurons that do not go with the outcome (Storey, 2002): (1 + #{p > cut}) / ((1 - cut) m).
+    """Estimate the share of neurons that do not change with the outcome: (1 + #{p > cut}) / ((1 - cut) m).
 
-    p-values of true nulls are uniform, so those above the cut are nearly all of them.
+    p-values of true nulls are uniform, so nearly all p-values above the cut are from true nulls (Storey, 2002).
 
     Returns
     -------
@@ -106,14 +107,15 @@ def share_of_true_nulls(p_values: np.ndarray, cut: float = 0.5) -> float:
 
 
 def odds_ratio(population: int, first: int, second: int, both: int) -> tuple[float, float, float]:
-    """Give the odds ratio of belonging to both sets, with its exact 95% interval for independent neurons.
+    """Estimate the odds ratio of membership in the two sets, with its exact 95% interval for independent neurons.
 
-    1 is what independent sets give, less is more distinct, more is more alike (Fisher's conditional estimate).
+    The estimate is Fisher's conditional one. 1 means independent sets, less than 1 more distinct, more than 1 more
+    alike.
 
     Returns
     -------
     tuple of float
-        Estimate, low, high; NaN where a set is empty or everything.
+        Estimate, low, high; NaN if a set is empty or is the whole population.
     """
     from scipy.stats.contingency import odds_ratio as conditional
 
@@ -126,17 +128,17 @@ def odds_ratio(population: int, first: int, second: int, both: int) -> tuple[flo
 
 
 def independent_overlap(populations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give the distribution of the overlap of two sets that are drawn independently in each layer.
+    """Compute the distribution of the overlap of two sets that are drawn independently in each layer.
 
     Parameters
     ----------
     populations, first, second
-        [layers], neurons of the layer and sizes of its two sets.
+        [layers], number of the layer's neurons and sizes of its two sets.
 
     Returns
     -------
     np.ndarray
-        [overlaps], probabilities of 0, 1, ... in both: the sum of the layers' hypergeometric numbers.
+        [overlaps], probabilities of overlaps of 0, 1, ... neurons: the layers' hypergeometric distributions, convolved.
     """
     from scipy.stats import hypergeom
 
@@ -149,37 +151,37 @@ def independent_overlap(populations: np.ndarray, first: np.ndarray, second: np.n
 
 
 def tails(values: np.ndarray, found: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give the share of [nulls, draws] that are no smaller, and that are no larger, than what was found: [nulls]."""
+    """Return the shares of [nulls, draws] that are at least, and at most, the observed value: each [nulls]."""
     return np.mean(values >= found, axis=1), np.mean(values <= found, axis=1)
 
 
 def verdict(
     both: int, nulls: np.ndarray, independent: np.ndarray, *, smallest: float = 0.0, level: float = 0.05
 ) -> tuple[str, int]:
-    """Put into words whether two sets are more distinct, or more alike, than chance makes them.
+    """Decide whether two sets are more distinct, or more alike, than by chance.
 
     Parameters
     ----------
     both
-        Neurons in both sets.
+        Number of neurons in both sets.
     nulls
-        [nulls, draws], overlaps that chance gives; where there are several nulls, each must be rejected.
+        [nulls, draws], overlaps by chance. If there are several nulls, all must be rejected.
     independent
-        Distribution of the overlap of independent sets of these sizes, as `independent_overlap` gives it.
+        Distribution of the overlap of independent sets of these sizes, from `independent_overlap`.
     smallest
         The smallest one-sided p-value that the draws can give, whatever the overlap.
     level
-        Two-sided.
+        Level of the two-sided test.
 
     Returns
     -------
     words : str
-        "more distinct than chance", "more alike than chance" or "no more distinct than chance"; "too few permutations
-        to tell" where no overlap could be rare enough; "too few neurons to tell" where independent sets of these sizes
-        would often share as few as they can; "cannot be told apart from chance" where such sets would not, and yet the
-        nulls are so wide that they often do.
+        "more distinct than chance", "more alike than chance" or "no more distinct than chance". Or, without a decision:
+        "too few permutations to tell" if no overlap could be significant; "too few neurons to tell" if independent sets
+        of these sizes often have the smallest possible overlap; "cannot be told apart from chance" if they do not, but
+        the nulls are so wide that their sets often do.
     null : int
-        Place of the null that rejects least: the one whose range is to be told.
+        Index of the null with the largest p-value.
     """
     upper, lower = tails(nulls, both)
     place = int(np.argmax(np.minimum(upper, lower)))
@@ -200,19 +202,19 @@ def verdict(
 
 
 def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str, int | float | None]:
-    """Count the neurons that go with bias, with quality and with both, by every criterion.
+    """Count the neurons that change with bias, with quality and with both, by every criterion.
 
     Parameters
     ----------
     bias, quality
-        [neurons], p-values, NaN where there is none.
+        [neurons], p-values, NaN without a test.
     alpha
-        Level of the tests; false discovery rate and family-wise error of the corrected counts.
+        Level of the tests; for the corrected counts, the false discovery rate and the family-wise error.
 
     Returns
     -------
     dict
-        The counts and estimates of a row of `NEURON_SETS`; None for what is not known.
+        Counts and estimates of a row of `NEURON_SETS`; None for an estimate without a value.
     """
     tested = np.isfinite(bias) & np.isfinite(quality)
     shared = overlap(significant(bias, alpha), significant(quality, alpha), tested)

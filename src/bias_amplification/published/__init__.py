@@ -1,1 +1,1 @@
-"""The paper's published numbers, and a run's own held against them."""
+"""The paper's published numbers, and the comparison of a run's results with them."""

@@ -3,8 +3,10 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,261 +14,139 @@ import pyarrow as pa
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
-from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, difference_interval, wilson_interval
+from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_interval
 from bias_amplification.neurons.sets import chance_overlap
+from bias_amplification.published.comparable import Counterparts
 from bias_amplification.published.record import BASE, published_labels, published_metrics, read_statements
+from bias_amplification.published.verdicts import KINDS, VERDICTS, Comparison, Estimate, judge, judge_count
 
-WITHIN, SAME, DIFFERENT = "within sampling error", "same direction", "different"
-UNDECIDED, INCOMPARABLE = "undecided", "not comparable"
-#: In the order in which a reader wants to hear of them.
-VERDICTS = (WITHIN, SAME, DIFFERENT, UNDECIDED, INCOMPARABLE)
-
-#: Which kind of `study.comparable.level_departures` a quantity belongs to.
-KINDS = {
-    "share": "bias",
-    "mean_probability": "bias",
-    "text_quality_index_weighted": "quality",
-    "perplexity_base": "perplexity",
-    "macro_f1": "classifier",
-    "loss": "classifier",
-    "bias": "neurons",
-    "quality": "neurons",
-    "both": "neurons",
-    "article_probability": "bias",
-}
-
-#: The paper's population of neurons and level of its tests.
+#: The paper's number of neurons and significance level.
 NEURONS, ALPHA = 9216, 0.05
-#: Test articles behind Table 1, which the paper does not tell: 15% of what its resampling makes of the corpus's 2,542
-#: right, 2,388 left and 1,517 center articles less the 1,518 of the seed set, three times the 2,036 right ones.
+#: Estimated number of test articles behind Table 1, which the paper does not state: 15% of the resampled articles. The
+#: corpus has 2,542 right, 2,388 left and 1,517 center articles. Without the 1,518 articles of the seed set 2,036 right
+#: ones remain, and resampling brings the other labels up to this number.
 TEST_ARTICLES = 916
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number with the ends of its 95% interval; NaN for what is not known."""
+class Numbers:
+    """The numbers of a metrics table, by round and generation (by round and seed set for the base model)."""
 
-    value: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    def __init__(self, metrics: pd.DataFrame) -> None:
+        self.columns = set(metrics.columns)
+        self.seed_sets: dict[str, str] = {}
+        self._rows: dict[tuple[str, float | str], dict[str, Any]] = {}
+        for row in metrics.to_dict("records"):
+            self.seed_sets.setdefault(row["round"], row["seed_set"])
+            key = row["seed_set"] if row["round"] == BASE else row["generation"]
+            self._rows.setdefault((row["round"], key), row)
 
-    @property
-    def known(self) -> bool:
-        """Whether there is a number."""
-        return not math.isnan(self.value)
+    def at(self, round_name: str, seed_set: str, generation: int | None, column: str) -> Estimate:
+        """Return a number. It is unknown if the table has no such row, column or number."""
+        row = self._rows.get((round_name, seed_set if round_name == BASE else generation))
+        if row is None or column not in self.columns:
+            return Estimate()
+        found = (row[column], row[f"{column}_low"], row[f"{column}_high"])
+        return Estimate(*(math.nan if pd.isna(value) else float(value) for value in found))
 
-    @property
-    def sign(self) -> int | None:
-        """1 or -1 if the whole interval lies on one side of 0, 0 if it holds 0, None without an interval."""
-        if math.isnan(self.low) or math.isnan(self.high):
-            return None
-        return (self.low > 0) - (self.high < 0)
-
-    def minus(self, other: "Estimate") -> "Estimate":
-        """Difference of two independent estimates."""
-        return Estimate(*difference_interval(tuple(asdict(self).values()), tuple(asdict(other).values())))
-
-    def columns(self, name: str) -> dict[str, float | None]:
-        """Its three columns, null for what is not known."""
-        found = zip(("", "_low", "_high"), (self.value, self.low, self.high), strict=True)
-        return {name + end: None if math.isnan(value) else value for end, value in found}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A published number and the run's own."""
-
-    place: str
-    quantity: str
-    subject: str
-    published: Estimate
-    own: Estimate = Estimate()
-    published_change: Estimate = Estimate()
-    own_change: Estimate = Estimate()
-    published_round: str | None = None
-    round: str | None = None
-    generation: int | None = None
-    verdict: str = INCOMPARABLE
-    note: str = ""
-
-    def row(self) -> dict:
-        """A row of `COMPARISON`. Counts of neurons have no sampling error, so neither has their difference."""
-        difference = self.own.minus(self.published)
-        if KINDS[self.quantity] == "neurons":
-            difference = replace(difference, low=math.nan, high=math.nan)
-        names = ("place", "published_round", "round", "generation", "quantity", "subject", "verdict")
-        row = {name: getattr(self, name) for name in names} | {"note": self.note or None}
-        for name in ("published", "own", "published_change", "own_change"):
-            row |= getattr(self, name).columns(name)
-        return row | difference.columns("difference")
-
-
-def judge(comparison: Comparison, departure: str | None) -> Comparison:
-    """Add the verdict on a share, a mean or a score.
-
-    Where levels can be compared, a number is within sampling error if the 95% interval of the difference holds 0. If
-    it does not, and in any case where levels cannot be compared, the changes from generation 0 decide: the direction
-    is the same, or different, if both changes are larger than their sampling errors.
-
-    Parameters
-    ----------
-    comparison
-        Without a verdict; its note is kept.
-    departure
-        Why levels cannot be compared; None if they can.
-    """
-    if not comparison.own.known:
-        return comparison
-    published, own = comparison.published_change.sign, comparison.own_change.sign
-    both = published is not None and own is not None
-    notes = [comparison.note] if comparison.note else []
-    if departure is None:
-        difference = comparison.own.minus(comparison.published).sign
-        if difference is None:
-            verdict = INCOMPARABLE
-            notes.append("no sampling error is known")
-        elif difference == 0:
-            verdict = WITHIN
-        else:
-            verdict = SAME if both and published and published == own else DIFFERENT
-    elif not both:
-        verdict = INCOMPARABLE
-        notes.append(f"in level: {departure}")
-    elif published and own:
-        verdict = SAME if published == own else DIFFERENT
-    else:
-        verdict = UNDECIDED
-        which = "the published change is not" if own else "the own change is not" if published else "neither change is"
-        notes.append(f"{which} larger than its sampling error")
-    return replace(comparison, verdict=verdict, note="; ".join(notes))
-
-
-def judge_count(comparison: Comparison) -> Comparison:
-    """Add the verdict on a count of neurons: whether both counts are above, within or below what chance gives.
-
-    The counts themselves have no known sampling error, because the neurons of one model are not independent.
-    """
-    if not comparison.own.known:
-        return comparison
-    words = {1: "more than chance gives", 0: "as many as chance gives", -1: "fewer than chance gives"}
-    sides = [(e.value > e.high) - (e.value < e.low) for e in (comparison.published, comparison.own)]
-    verdict = {1: SAME, -1: DIFFERENT}.get(sides[0] * sides[1], SAME if sides[0] == sides[1] else UNDECIDED)
-    told = f"published: {words[sides[0]]}; own: {words[sides[1]]}"
-    return replace(comparison, verdict=verdict, note=f"{comparison.note}; {told}" if comparison.note else told)
+    def change(self, round_name: str, seed_set: str, generation: int, column: str) -> Estimate:
+        """Return the change of a number from generation 0; for generation 0, the change from the base model."""
+        if round_name == BASE:
+            return Estimate()
+        start = (round_name, seed_set, 0) if generation else (BASE, seed_set, None)
+        return self.at(round_name, seed_set, generation, column).minus(self.at(*start, column))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run found, and how it relates to the published one."""
+    """The results of a run, and its published counterparts."""
 
     metrics: pd.DataFrame
     """The metrics table."""
-    labels: Sequence[str]
-    """The study's labels."""
-    rounds: Mapping[str, str]
-    """Published rounds of the study's own (`study.comparable.published_rounds`)."""
-    seed_sets: Mapping[str, str]
-    """Published seed sets of the study's own."""
-    departures: Mapping[str, str]
-    """`study.comparable.level_departures`."""
+    counterparts: Counterparts
+    """The study's rounds and seed sets that are published ones, and the limits of the comparison."""
     scores: Sequence[Mapping] = ()
     """scores.json of every candidate for the classifier."""
     overlap: pd.DataFrame | None = None
-    """`NEURON_OVERLAP`."""
+    """`NEURON_OVERLAP`; None without an analysis of neurons."""
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of the metrics table."""
+        return Numbers(self.metrics)
 
     def own_rounds(self, published_round: str) -> list[str]:
-        """The study's rounds that are a published one."""
+        """Return the study's rounds that have this published counterpart."""
         if published_round == BASE:
             return [BASE]
-        return [name for name, published in self.rounds.items() if published == published_round]
+        return [name for name, published in self.counterparts.rounds.items() if published == published_round]
 
-
-def estimate_at(
-    metrics: pd.DataFrame, round_name: str, seed_set: str | None, generation: int | None, column: str
-) -> Estimate:
-    """Read a number off a metrics table; unknown where the table has not that row, column or number."""
-    if column not in metrics.columns:
-        return Estimate()
-    rows = metrics[metrics["round"] == round_name]
-    key, wanted = ("seed_set", seed_set) if round_name == BASE else ("generation", generation)
-    rows = rows[rows[key] == wanted]
-    if rows.empty:
-        return Estimate()
-    row = rows.iloc[0]
-    found = (row[column], row[f"{column}_low"], row[f"{column}_high"])
-    return Estimate(*(math.nan if pd.isna(value) else float(value) for value in found))
-
-
-def _change(metrics: pd.DataFrame, round_name: str, seed_set: str | None, generation: int, column: str) -> Estimate:
-    """Return the change from generation 0, at generation 0 from the base model."""
-    if round_name == BASE or seed_set is None:
-        return Estimate()
-    start = (round_name, 0) if generation else (BASE, None)
-    now = estimate_at(metrics, round_name, seed_set, generation, column)
-    return now.minus(estimate_at(metrics, start[0], seed_set, start[1], column))
+    def departure(self, quantity: str) -> str | None:
+        """Return why the level of a quantity cannot be compared; None if it can."""
+        return self.counterparts.departures.get(KINDS[quantity])
 
 
 def compare_published(run: Run, trajectories: Path | str, statements: Path | str) -> pd.DataFrame:
-    """Put every published number beside the run's own.
+    """Compare every published number with the run's own.
 
     Parameters
     ----------
     run
-        What the run found.
+        The results of the run.
     trajectories, statements
-        `resources/published/trajectories.csv` and `statements.csv`; the README there says what they hold.
+        `resources/published/trajectories.csv` and `statements.csv`, which the README beside them describes.
 
     Returns
     -------
     pd.DataFrame
-        The columns of `COMPARISON`: first what the text says, then the per-generation results. A number without a
-        counterpart in the run is there, not comparable, with the reason.
+        The columns of `COMPARISON`: first the numbers of the paper's text, then the per-generation results. A number
+        without a counterpart in the run is listed as not comparable, with the reason.
     """
-    published = published_metrics(trajectories, published_labels(trajectories))
+    metrics = published_metrics(trajectories, published_labels(trajectories))
+    published = Numbers(metrics)
     found = [
         *_compare_statements(run, published, read_statements(statements)),
-        *_compare_trajectories(run, published),
+        *_compare_trajectories(run, published, metrics),
         *_before_generation_0(trajectories),
     ]
     table = pa.Table.from_pylist([comparison.row() for comparison in found], COMPARISON)
     return table.to_pandas()
 
 
-def _versions(run: Run, comparison: Comparison, published: pd.DataFrame, column: str) -> Iterator[Comparison]:
-    """Judge a number of a model version, once for each of the study's rounds that are the published one."""
+def _versions(run: Run, comparison: Comparison, published: Numbers, column: str) -> Iterator[Comparison]:
+    """Judge a number of a model version, once for each of the study's rounds with this published counterpart."""
     name, generation = comparison.published_round, comparison.generation
-    seed_set = published.loc[published["round"] == name, "seed_set"].iloc[0]
-    own_seed_sets = [own for own, other in run.seed_sets.items() if other == seed_set]
-    change = _change(published, name, seed_set, generation or 0, column)
-    comparison = replace(comparison, published_change=change)
+    seed_set = published.seed_sets[name]
+    own_seed_sets = [own for own, other in run.counterparts.seed_sets.items() if other == seed_set]
+    comparison = replace(comparison, published_change=published.change(name, seed_set, generation or 0, column))
     rounds = run.own_rounds(name)
     if not rounds:
         missing = "no round of this seed set and strategy with greedy decoding"
     elif not own_seed_sets:
         missing = f"no seed set of the labels of the published set {seed_set}"
-    elif column not in run.metrics.columns:
+    elif column not in run.numbers.columns:
         missing = f"no label {comparison.subject}"
     else:
         missing = f"no generation {generation}" if generation is not None else "no such articles of the base model"
     compared = []
     for own_round in rounds if own_seed_sets else []:
-        rows = run.metrics[run.metrics["round"] == own_round]
-        own_seed_set = own_seed_sets[0] if own_round == BASE or rows.empty else rows["seed_set"].iloc[0]
-        own = estimate_at(run.metrics, own_round, own_seed_set, generation, column)
+        own_seed_set = own_seed_sets[0]
+        if own_round != BASE:
+            own_seed_set = run.numbers.seed_sets.get(own_round, own_seed_set)
+        own = run.numbers.at(own_round, own_seed_set, generation, column)
         if own.known:
-            own_change = _change(run.metrics, own_round, own_seed_set, generation or 0, column)
+            own_change = run.numbers.change(own_round, own_seed_set, generation or 0, column)
             compared.append(replace(comparison, round=own_round, own=own, own_change=own_change))
     if not compared:
         note = "; ".join(filter(None, (comparison.note, f"the study has {missing}")))
         yield replace(comparison, note=note)
     for one in compared:
-        yield judge(one, run.departures.get(KINDS[comparison.quantity]))
+        yield judge(one, run.departure(comparison.quantity))
 
 
-def _compare_trajectories(run: Run, published: pd.DataFrame) -> Iterator[Comparison]:
-    columns = [name for name in published.columns if name.startswith(("share_", "mean_probability_"))]
+def _compare_trajectories(run: Run, published: Numbers, metrics: pd.DataFrame) -> Iterator[Comparison]:
+    columns = [name for name in metrics.columns if name.startswith(("share_", "mean_probability_"))]
     columns = [name for name in columns if not name.endswith(("_low", "_high"))]
-    for row in published.to_dict("records"):
+    for row in metrics.to_dict("records"):
         generation = None if pd.isna(row["generation"]) else int(row["generation"])
         for column in [*columns, "text_quality_index_weighted", "perplexity_base"]:
             number = Estimate(row[column], row[f"{column}_low"], row[f"{column}_high"])
@@ -285,7 +165,7 @@ def _compare_trajectories(run: Run, published: pd.DataFrame) -> Iterator[Compari
 
 
 def _before_generation_0(trajectories: Path | str) -> Iterator[Comparison]:
-    """Yield the numbers of the file that comes before the paper's generation 0 in the center rounds."""
+    """Yield the numbers of the published file that precedes the paper's generation 0 in the center rounds."""
     table = pd.read_csv(trajectories)
     before = table[(table["paper_generation"] < 0) & (table["strategy"] != "base_model")]
     for row in before.to_dict("records"):
@@ -302,14 +182,14 @@ def _before_generation_0(trajectories: Path | str) -> Iterator[Comparison]:
 
 
 def split_column(column: str) -> tuple[str, str]:
-    """Split a column of the metrics table into quantity and label; other columns are of all articles."""
+    """Split a column of the metrics table into its quantity and its label ("all articles" if it has no label)."""
     for quantity in ("share", "mean_probability"):
         if column.startswith(f"{quantity}_"):
             return quantity, column.removeprefix(f"{quantity}_")
     return column, "all articles"
 
 
-def _compare_statements(run: Run, published: pd.DataFrame, statements: pd.DataFrame) -> Iterator[Comparison]:
+def _compare_statements(run: Run, published: Numbers, statements: pd.DataFrame) -> Iterator[Comparison]:
     for row in statements.to_dict("records"):
         kind = KINDS[row["quantity"]]
         place, note = row["place"], row["note"] or ""
@@ -323,7 +203,7 @@ def _compare_statements(run: Run, published: pd.DataFrame, statements: pd.DataFr
             yield from _compare_version(run, plain, row, published)
 
 
-def _compare_version(run: Run, plain: Comparison, row: Mapping, published: pd.DataFrame) -> Iterator[Comparison]:
+def _compare_version(run: Run, plain: Comparison, row: Mapping, published: Numbers) -> Iterator[Comparison]:
     base = row["strategy"] == "base_model"
     name = BASE if base else f"{row['seed_set']}_{row['strategy']}" if row["strategy"] else None
     generation = None if pd.isna(row["generation"]) else int(row["generation"])
@@ -339,7 +219,7 @@ def _compare_version(run: Run, plain: Comparison, row: Mapping, published: pd.Da
 
 
 def _share_interval(value: float, articles: int, quantity: str) -> Estimate:
-    """Interval of a printed share (Wilson) or mean probability (normal, with the largest variance that it can have)."""
+    """Return the interval of a printed share (Wilson) or mean probability (normal, with the largest variance)."""
     if quantity == "share":
         _, low, high = wilson_interval(round(value * articles), articles)
     else:
@@ -349,7 +229,10 @@ def _share_interval(value: float, articles: int, quantity: str) -> Estimate:
 
 
 def _compare_score(run: Run, plain: Comparison) -> Comparison:
-    """Judge a classifier's score. Macro F1 on balanced articles errs about as the accuracy does: Wilson's interval."""
+    """Judge a score of the classifier.
+
+    On balanced articles macro F1 has about the sampling error of the accuracy, so it gets Wilson's interval.
+    """
     scores = [score for score in run.scores if score["split"] == "random"]
     score = next((s for s in scores if s["model"].rsplit("/", 1)[-1] == plain.subject), None)
     if plain.quantity == "macro_f1":
@@ -357,13 +240,14 @@ def _compare_score(run: Run, plain: Comparison) -> Comparison:
     if score is None:
         return replace(plain, note=f"the study has no candidate {plain.subject}")
     if plain.quantity == "loss":
-        return judge(replace(plain, own=Estimate(score["test"]["loss"])), run.departures.get("classifier"))
+        return judge(replace(plain, own=Estimate(score["test"]["loss"])), run.departure(plain.quantity))
     own = _share_interval(score["test"]["macro_f1"], score["articles"]["test"], "share")
     note = f"intervals as for accuracy, the published one for about {TEST_ARTICLES} test articles"
-    return judge(replace(plain, own=own, note=note), run.departures.get("classifier"))
+    return judge(replace(plain, own=own, note=note), run.departure(plain.quantity))
 
 
 def _compare_count(run: Run, plain: Comparison, statements: pd.DataFrame) -> Comparison:
+    """Judge a count of neurons by the range of chance: the run's own by permutation, the published one computed."""
     from scipy.stats import binom, hypergeom
 
     counts = statements[statements["subject"] == plain.subject].set_index("quantity")["value"]
@@ -391,19 +275,16 @@ def _compare_count(run: Run, plain: Comparison, statements: pd.DataFrame) -> Com
 
 
 def write_comparison(
-    metrics_file: Path | str,
-    scores_files: Sequence[Path | str],
-    overlap_file: Path | str,
-    trajectories: Path | str,
-    statements: Path | str,
-    out: Path | str,
+    metrics_file: Path,
+    scores_files: Sequence[Path],
+    overlap_file: Path,
+    trajectories: Path,
+    statements: Path,
+    out: Path,
     *,
-    labels: Sequence[str],
-    rounds: Mapping[str, str],
-    seed_sets: Mapping[str, str],
-    departures: Mapping[str, str],
+    counterparts: Counterparts,
 ) -> None:
-    """Write `compare_published` of a run (schema `COMPARISON`).
+    """Compare every published number with the run's own, and write the table (schema `COMPARISON`).
 
     Parameters
     ----------
@@ -415,15 +296,12 @@ def write_comparison(
         The published numbers.
     out
         The table to write.
-    labels, rounds, seed_sets, departures
-        See `Run`.
+    counterparts
+        The study's rounds and seed sets that are published ones, and the limits of the comparison.
     """
     run = Run(
-        metrics=read_table(metrics_file, metrics_schema(labels)).to_pandas(),
-        labels=labels,
-        rounds=rounds,
-        seed_sets=seed_sets,
-        departures=departures,
+        metrics=read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas(),
+        counterparts=counterparts,
         scores=[json.loads(Path(file).read_text(encoding="utf-8")) for file in scores_files],
         overlap=read_table(overlap_file, NEURON_OVERLAP).to_pandas(),
     )

@@ -1,4 +1,4 @@
-"""The published per-generation results in the shape of a metrics table, to draw beside a run's own."""
+"""Read the published numbers: per-generation results as a metrics table, and the numbers of the paper's text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +10,22 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_interval
 
-#: The value of the column `round` in the base model's rows.
+#: Value of the column `round` in the rows of the base model.
 BASE = "base"
 
 
 def published_labels(file: Path | str) -> list[str]:
-    """Return the labels that published trajectories have shares of."""
+    """Return the labels whose shares the published trajectories contain."""
     return [name.removeprefix("share_") for name in pd.read_csv(file, nrows=0).columns if name.startswith("share_")]
 
 
 def read_statements(file: Path | str) -> pd.DataFrame:
-    """Read the numbers that the paper's text and Table 1 give: `resources/published/statements.csv`.
+    """Read the numbers in the paper's text and Table 1 from `resources/published/statements.csv`.
 
     Returns
     -------
     pd.DataFrame
-        Empty texts are "", empty numbers NaN; the README beside the file says what the columns are.
+        The columns that the README beside the file describes. Empty texts are "", empty numbers NaN.
     """
     table = pd.read_csv(file, keep_default_na=False)
     for name in ("generation", "articles"):
@@ -33,35 +33,43 @@ def read_statements(file: Path | str) -> pd.DataFrame:
     return table
 
 
+def published_macro_f1(file: Path | str) -> dict[str, float]:
+    """Return the macro F1 of the paper's Table 1, by the name of the model on the hub without its owner."""
+    rows = read_statements(file).query("quantity == 'macro_f1'")
+    return dict(zip(rows["subject"], rows["value"], strict=True))
+
+
 def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
-    """Read published trajectories as a metrics table.
+    """Read the published trajectories as a metrics table.
 
     Parameters
     ----------
     file
-        `resources/published/trajectories.csv`; its README says what the columns are.
+        `resources/published/trajectories.csv`; the README beside it describes the columns.
     labels
-        The label set; `share_{label}` and `mean_probability_{label}` must be there for each.
+        The label set. The file must have `share_{label}` and `mean_probability_{label}` for each label.
 
     Returns
     -------
     pd.DataFrame
         The columns of `artifacts.schemas.metrics(labels)`. Rounds are named `{seed_set}_{strategy}`, the base model
-        "base". Intervals of shares are Wilson's, from the share and the number of articles, because none are
-        published; those of quality and perplexity are the published ones. Those of mean probabilities are upper
-        bounds of the normal ones: a number between 0 and 1 with the mean m has a variance of at most m (1 - m). The
-        perplexity under the generating model is not published, nor are shares counted in other ways. The one row
-        before generation 0 of a fine-tuned round is left out.
+        "base". The row before generation 0 of the center synthetic round is left out.
+
+        Intervals of quality and perplexity are the published ones. For shares none are published: they are Wilson's,
+        from the share and the number of articles. Those of mean probabilities are upper bounds of the normal
+        intervals: a number between 0 and 1 with mean m has a variance of at most m (1 - m).
+
+        The perplexity under the generating model and the shares counted in other ways are not published and are NaN.
 
     Raises
     ------
     StudyError
-        If the file lacks a column for one of the labels.
+        If the file has no column for one of the labels.
     """
     table = pd.read_csv(file)
     missing = [label for label in labels if f"share_{label}" not in table.columns]
     if missing:
-        raise StudyError(f"{file} has no published share of {', '.join(missing)}: leave the published results out.")
+        raise StudyError(f"{file} has no published share of {', '.join(missing)}: set figures.published to false.")
     base = table["strategy"] == "base_model"
     table = table[base | (table["paper_generation"] >= 0)].reset_index(drop=True)
     base = table["strategy"] == "base_model"
@@ -83,7 +91,7 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
         half = PUBLISHED_QUANTILE * np.sqrt(mean * (1 - mean) / table["articles"])
         interval = _interval(f"mean_probability_{label}", mean, half)
         columns |= {name: values.clip(0, 1) for name, values in interval.items()}
-    # The published index weights each sentence's score with its probability.
+    # The published index weights the score of each sentence by its probability.
     columns |= _interval("text_quality_index", table["text_quality_index"], table["text_quality_index_ci95"])
     columns |= _interval("text_quality_index_weighted", table["text_quality_index"], table["text_quality_index_ci95"])
     columns |= _interval("perplexity_base", table["perplexity"], table["perplexity_ci95"])
@@ -92,5 +100,5 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def _interval(name: str, value: pd.Series, half_width: pd.Series | float) -> dict[str, pd.Series]:
-    """Return a number's three columns from the number and half its interval's width."""
+    """Return the three columns of a number, from the number and half the width of its interval."""
     return {name: value, f"{name}_low": value - half_width, f"{name}_high": value + half_width}

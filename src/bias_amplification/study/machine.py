@@ -1,17 +1,17 @@
-"""What the machine offers, found without loading PyTorch."""
+"""What hardware this machine has, found out without loading PyTorch."""
 
 import os
 from pathlib import Path
 
 
 def gpus_per_job(device: str) -> int:
-    """Tell how many GPUs a job that computes with a model should ask for: 1 where one will be used, else 0.
+    """Return how many GPUs a job that computes with a model asks for: 1 if it will use one, else 0.
 
     Parameters
     ----------
     device
-        The config's `compute.device`. "auto" looks for an NVIDIA device that the environment does not hide; on a
-        cluster whose head node has none, set "cuda".
+        The config's `compute.device`. "auto" looks for an NVIDIA device that `CUDA_VISIBLE_DEVICES` does not hide. On
+        a cluster whose head node has no GPU, use "cuda".
     """
     if device == "cuda":
         return 1

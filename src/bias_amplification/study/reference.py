@@ -1,4 +1,4 @@
-"""Write the config's JSON schema and its tables of keys from the settings (``make docs``).
+"""Write the config's JSON schema and its tables of keys from the sections (``make docs``).
 
 Run it as ``python -m bias_amplification.study.reference`` in the checkout's root, with ``src`` on the path.
 """
@@ -6,13 +6,13 @@ Run it as ``python -m bias_amplification.study.reference`` in the checkout's roo
 import json
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -23,10 +23,16 @@ from bias_amplification.study.settings import Study
 SCHEMA_FILE = Path("workflow/schemas/config.schema.yaml")
 KEYS_FILE = Path("config/README.md")
 
-INTRODUCTION = """\
+_SCHEMA_HEADING = """\
+# Made by `make docs` from src/bias_amplification/study/sections/. Editors use it to check and complete config files.
+# No key of the first level is required here, because an overlay has only the keys that it changes.
+"""
+
+_INTRODUCTION = """\
 # The config
 
-`config.yaml` is the study that a bare `snakemake` runs. Further files lie over it and change what they name:
+`config.yaml` is the study that a bare `snakemake` runs. Further files are overlays: they change some keys of it and
+keep the others.
 
 ```
 snakemake --configfile config/paper.yaml
@@ -34,77 +40,105 @@ snakemake --configfile config/paper.yaml my_changes.yaml
 snakemake --config seed=7
 ```
 
-- Later files win over earlier ones, and `--config` wins over files.
-- **Maps are merged key by key.** `finetuning: {epochs: 3}` changes the epochs and keeps the other keys. A key cannot
-  be removed by an overlay; where a key of a map should not count, give it `null`.
-- **Lists are replaced whole.** An overlay with `rounds:` or `seed_sets:` names all of them.
-- Write small numbers with a point, `5.0e-5`: YAML reads `5e-5` as text.
-- A key that is not listed here, a value of another type or outside its range stops the run before its first job, with
-  a sentence that names the key.
-- Changing a key makes the next run redo what depends on it and nothing more.
+- If a key is in several files, the last file wins. `--config` wins over files.
+- **Maps are merged key by key.** `finetuning: {epochs: 3}` changes the epochs and keeps the other keys. An overlay
+  cannot remove a key of a map; give it `null` instead.
+- **Lists are replaced as a whole.** An overlay with `rounds:` or `seed_sets:` must list all of them.
+- Write small numbers with a point, such as `5.0e-5`. YAML reads `5e-5` as text.
+- An unknown key, a value of another type or a value outside its range stops the run before its first job. The message
+  names the key.
+- After a change of a key, the next run makes the results again that depend on the key, and no others.
 
-To run a study of your own, copy the keys that differ into a new file. To add a round, a seed set or a classifier
-candidate, add a row to the list. Paths are relative to the folder in which `snakemake` is called.
+For a study of your own, write the keys that differ into a new file. To add a round, a seed set or a classifier
+candidate, add a row to its list. Paths are relative to the folder in which `snakemake` is started.
 
-In the tables below, a default of *required* means that `config.yaml` or an overlay must give the key; types are
-YAML's, and "or null" marks keys that may be left empty. Sections with a point in their name, `corpus.press`, are maps
-within maps; `[]` stands for one row of a list. `seed_sets` and `rounds` need a row at least.
+Editors that know the [YAML language server](https://github.com/redhat-developer/yaml-language-server) complete keys,
+explain them and mark faults, if the file begins with the line
+
+```
+# yaml-language-server: $schema=../workflow/schemas/config.schema.yaml
+```
+
+with the path of the schema relative to the file.
+
+In the tables below, *required* means that `config.yaml` or an overlay must have the key. Types are those of YAML; "or
+null" marks keys that may be empty. A heading such as `corpus.press` is a map within a map, and `rounds[]` is one row of
+a list.
 """
 
 _END = """
 ---
 
 This file and `workflow/schemas/config.schema.yaml` are made by `make docs` from
-`src/bias_amplification/study/sections.py`.
+`src/bias_amplification/study/sections/`.
 """
 
 
 def config_schema() -> str:
-    """Return the JSON schema of a config, as YAML."""
+    """Return the JSON schema of config files, as YAML."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
-    heading = "# Made by `make docs` from src/bias_amplification/study/sections.py.\n"
-    # Through JSON: YAML would tell tuples and shared objects apart.
-    return heading + yaml.safe_dump(json.loads(json.dumps(schema)), sort_keys=False, allow_unicode=True, width=120)
+    del schema["required"]
+    for part in (schema, *schema["$defs"].values()):
+        del part["title"]
+        part["description"] = " ".join(part["description"].split())
+        for field in part["properties"].values():
+            field.pop("title", None)
+            if "$ref" in field:
+                # The section's own keys have their defaults.
+                field.pop("default", None)
+    # Through JSON, because YAML would write tuples and repeated objects in a special notation.
+    plain = json.loads(json.dumps(schema))
+    return _SCHEMA_HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
 def config_keys() -> str:
     """Return the description of all keys, as Markdown."""
-    parts = [INTRODUCTION]
+    parts = [_INTRODUCTION]
     for path, section in _sections("", Study):
         heading = f"## `{path}`" if path else "## The study"
-        rows = [_row(name, field) for name, field in section.model_fields.items() if not _parts(field.annotation)]
-        parts.append(f"{heading}\n\n{_meaning(section)}\n")
-        if rows:
+        parts.append(f"{heading}\n\n{' '.join((section.__doc__ or '').split())}\n")
+        fields = section.model_fields.items()
+        if rows := [_row(path, name, field) for name, field in fields if not _is_section(field.annotation)]:
             parts.append("| Key | Type | Default | Meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts) + _END
 
 
-def _sections(path: str, section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield every part of the config, itself before its parts, with the path of its keys."""
+def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    """Yield a section and all sections within it, each after the one that it is in, with the path of its keys."""
     yield path, section
     for name, field in section.model_fields.items():
-        for part in _parts(field.annotation):
-            many = "[]" if get_origin(field.annotation) is list else ""
-            yield from _sections(f"{path}.{name}{many}".lstrip("."), part)
+        if _is_section(field.annotation):
+            yield from _sections(_join(path, name), field.annotation)
+        elif row := _row_section(field.annotation):
+            yield from _sections(f"{_join(path, name)}[]", row)
 
 
-def _parts(annotation: Any) -> list[type[BaseModel]]:
-    candidates = get_args(annotation) if get_origin(annotation) is list else (annotation,)
-    return [part for part in candidates if isinstance(part, type) and issubclass(part, Section)]
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
-def _meaning(section: type[BaseModel]) -> str:
-    return " ".join((section.__doc__ or "").split())
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    """Format one key as a table row."""
-    cells = [f"`{name}`", _type(field.annotation, field.metadata), _default(field), field.description or ""]
+def _row_section(annotation: Any) -> type[Section] | None:
+    """Return the section that a row of a list is; None if the annotation is not a list of sections."""
+    inner = get_args(annotation)
+    return inner[0] if get_origin(annotation) is list and _is_section(inner[0]) else None
+
+
+def _row(path: str, name: str, field: FieldInfo) -> str:
+    """Return one key as a row of a table."""
+    if _row_section(field.annotation):
+        kind = f"list of maps{_range(field.metadata)}, see `{_join(path, name)}[]`"
+    else:
+        kind = _type(field.annotation, field.metadata)
+    cells = [f"`{name}`", kind, _default(field), field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _type(annotation: Any, limits: list[Any] | tuple[Any, ...] = ()) -> str:
-    """Put a type and its range into words."""
+def _type(annotation: Any, limits: Sequence[Any] = ()) -> str:
+    """Describe a type and its range."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(inner[0], [limit for part in inner[1:] for limit in getattr(part, "metadata", [part])])
@@ -121,8 +155,8 @@ def _type(annotation: Any, limits: list[Any] | tuple[Any, ...] = ()) -> str:
     return words[annotation] + _range(limits)
 
 
-def _range(limits: list[Any] | tuple[Any, ...]) -> str:
-    """Put a range into words, with a space before it; nothing if there is none."""
+def _range(limits: Sequence[Any]) -> str:
+    """Describe a range, with a space before it. Return nothing if there is no range."""
     words = []
     for limit in limits:
         if isinstance(limit, Ge):
@@ -146,8 +180,11 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "*required*"
-    # YAML would read 5e-05 as text.
-    return re.sub(r"\b(\d)e-", r"\1.0e-", f"`{json.dumps(value, ensure_ascii=False)}`")
+    plain = TypeAdapter(field.annotation).dump_python(value, mode="json", exclude_defaults=True)
+    written = json.dumps(plain, ensure_ascii=False)
+    # With a point, as YAML needs it: 5.0e-5 for 5e-05.
+    written = re.sub(r"(?<![.0-9])([0-9])e-0?", r"\1.0e-", written)
+    return f"`{written}`"
 
 
 def write_reference(root: Path | str = ".") -> None:

@@ -1,4 +1,4 @@
-"""Finds in a text what gives away its outlet or author."""
+"""Find in a text what identifies its outlet or author."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bias_amplification.corpus.identity.outlets import OutletNames, alternation, without_article
 
-#: What takes an outlet's place in a sentence; the article before it is kept or added as the sentence needs it.
+#: Replacement of an outlet's name in a sentence. An article ("the") before it is kept, or added where it is needed.
 OUTLET_REPLACEMENT = "news outlet"
-#: Kinds whose replacement is a noun that stands in a sentence. The others are whole phrases or lines.
+#: Kinds whose replacement is a noun within a sentence. Spans of other kinds are whole phrases or lines.
 NOUN_KINDS = ("outlet", "outlet_in_context")
 
 _PERSON = r"[A-Z][\w'’.-]*(?: (?:(?:de|da|del|van|von|der|la|le|al|bin) )?[A-Z][\w'’.-]*){1,3}"
@@ -19,7 +19,7 @@ ROLE = (
 _AGENCY = r"(?:AFP|AP|Reuters|UPI|EPA|Getty(?: Images)?|Shutterstock|Corbis|Bloomberg|Landov|Polaris|Zuma ?Press)"
 _DAYS = "Mon|Tues|Wednes|Thurs|Fri|Satur|Sun"
 
-# What follows the names is an outlet or an office, never a sentence.
+# After the names, only an outlet or an office is matched, not a sentence.
 _BYLINE = re.compile(
     rf"^[ \t]*(?:By|BY|by) ({PERSONS})"
     r"(?: ?[,|–—-] ?(?=[A-Z]|[Ss]taff|[Ss]pecial|for )(?:[^\n.]|\.(?=\w)){1,60})?[ \t]*$",
@@ -60,7 +60,7 @@ _COVERS = re.compile(
 )
 _NAMED = re.compile(rf"(?:[•⦁*–—-]+ ?)?(?:{PERSONS})")
 _SENTENCE_END = re.compile(r"(?:[a-z]{3}|[\d)”\"%])[.!?][\"”)]?\s+(?=[A-Z“\"•⦁–-])|\n")
-#: After these, or at the start of a clause, an outlet's name without "the" becomes "the news outlet".
+#: After these words, or at the start of a clause, an outlet's name without "the" becomes "the news outlet".
 _TAKES_ARTICLE = re.compile(
     r"(?:^|[.!?,;:(\"“‘\n–—-]\s*|"
     r"\b(?:about|according to|after|against|along with|among|and|as|at|because|before|but|by|for|from|if|in|into|like|"
@@ -70,16 +70,16 @@ _TAKES_ARTICLE = re.compile(
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a text.
+    """A part of a text that identifies its outlet or author.
 
     Attributes
     ----------
     start, end
-        Where it stands.
+        Its position in the text.
     kind
-        Which pattern found it.
+        The kind of pattern that found it.
     text
-        What a reviewer decides on: the same for all like finds.
+        The text shown to a reviewer. Spans with the same kind and text share one decision.
     """
 
     start: int
@@ -89,16 +89,16 @@ class Span:
 
 
 class Detector:
-    """The patterns, made ready for one corpus.
+    """Finds spans by patterns that are made for one corpus.
 
     Parameters
     ----------
     names
-        Outlets' names.
+        Names of outlets.
     boilerplate
-        Phrases that a site puts around its articles.
+        Phrases that sites put around articles.
     repeated
-        Whole lines that an outlet repeats from article to article.
+        Whole lines that an outlet repeats in many articles.
     """
 
     def __init__(self, names: OutletNames, boilerplate: Iterable[str] = (), repeated: Iterable[str] = ()) -> None:
@@ -108,17 +108,17 @@ class Detector:
         ordinary = alternation(names.ordinary)
         every = alternation(names.distinctive | names.ordinary | names.uncertain) + r"(?:\.com|\.org)?"
         article = r"(?:(?P<article>[Tt]he|THE|[Aa]n?)\s+)?"
-        # Patterns that start with a name, not with what may stand before it, are found twice as fast.
+        # The search is twice as fast if a pattern starts with the name instead of the optional article before it.
         self._outlet = re.compile(rf"(?P<name>{distinctive})(?![\w@]|\.\w)")
         self._any = re.compile(rf"(?<!\w){every}(?!\w)")
-        # A capital after an ordinary word makes it part of another name, unless it starts a day's name or so.
+        # An ordinary word before a capitalised word is part of another name, except before a weekday or a new sentence.
         alone = rf"(?![\w-]| of [A-Z]|\.\w| (?!(?:{_DAYS})day\b|The\b|In\b|On\b|That\b|He\b|She\b|It\b|But\b)[A-Z])"
         self._before = re.compile(
             r"(?<!\w)(?:told|tells|telling|according to|obtained by|reported by|published (?:by|in)|interview with|"
             rf"interviewed by|(?:{ROLE}|op-ed|column|writing) (?:for|at|of|in|with)|statement to)\s+"
             rf"(?P<span>{article}(?P<name>{ordinary})){alone}"
         )
-        # Within a sentence nobody writes "Salon" or "The Hill" with capitals but for the outlet.
+        # Within a sentence, "Salon" or "The Hill" with capitals means the outlet.
         self._within = re.compile(
             rf"(?<=[a-z,] )(?P<span>The (?P<name>{ordinary})|(?P<capital>{alternation(names.capitalised)})){alone}"
         )
@@ -132,12 +132,12 @@ class Detector:
             rf"^[ \t]*(?:[A-Z][\w .,'’/-]{{1,45}}? )?\((?:[Tt]he )?{every}\) ?(?:--|[-–—])[ \t]*", re.MULTILINE
         )
         self._credit = re.compile(rf"\((?:via |[Pp]hoto: )?(?:[Tt]he )?{every}(?: Photo| photo)?\)")
-        # A person may stand before a colon ("Mitt Romney: ..."), so only names that are surely outlets' count there.
+        # The name before a colon may be a person's ("Mitt Romney: ..."), so only certain outlets are matched there.
         self._title = re.compile(rf"^(?:[Tt]he )?{distinctive}: (?=\S)|\s*(?: [-–—]|\|)\s*(?:[Tt]he )?{every}\s*$")
         self._promotion = re.compile(
             rf"^[ \t]*(?:Read|See|Find|Get) more (?:in|at|on|from) (?:[Tt]he )?{every}\b[^\n]{{0,60}}$", re.MULTILINE
         )
-        # A list of experts with their institutes reads the same, so the outlet has to be a sure one.
+        # A list of experts with their institutes has the same form, so only certain outlets are matched.
         sure = alternation(names.distinctive | names.ordinary)
         self._staff = re.compile(
             rf"^[ \t]*{PERSONS}, (?:[Tt]he )?{sure}(?: [Ss]taff(?: [Ww]riter)?)?[ \t]*$", re.MULTILINE
@@ -145,16 +145,16 @@ class Detector:
         self._first_byline = re.compile(rf"\A\s*(?:By|BY) {PERSONS}, (?:[Tt]he )?{every}[.,:]?(?=\s)")
 
     def title_spans(self, title: str) -> list[Span]:
-        """Find what a title gives away."""
+        """Return the spans in a title, without overlaps."""
         found = [Span(*m.span(), "title_mark", m.group().strip()) for m in self._title.finditer(title)]
         return without_overlaps([*found, *self._outlets(title)])
 
     def spans(self, body: str) -> list[Span]:
-        """Find what a body gives away: stretches that do not overlap, whole lines before names in them."""
+        """Return the spans in a body, without overlaps. Of overlapping candidates, the first is kept."""
         return without_overlaps(self.candidates(body))
 
     def candidates(self, body: str) -> Iterator[Span]:
-        """Yield every find, the kinds that win over others first."""
+        """Yield all spans in a body, which may overlap. Whole lines and phrases come before the names in them."""
         yield from self._lines(body)
         yield from self._bylines(body)
         yield from _plain("credit", self._dateline, body)
@@ -189,7 +189,7 @@ class Detector:
 
     def _bylines(self, body: str) -> Iterator[Span]:
         for match in _BYLINE.finditer(body):
-            # "BY THE NUMBERS" heads a list.
+            # Capitals without an outlet's name are a heading such as "BY THE NUMBERS".
             if not match.group(1).isupper() or self._any.search(match.group()):
                 yield Span(*match.span(), "byline", match.group().strip())
         yield from _plain("byline", _BYLINE_TAIL, body)
@@ -225,7 +225,7 @@ class Detector:
 
 
 def _with_article(text: str, start: int) -> int | None:
-    """Move the start of a name to the article before it; None where the name starts within a word or address."""
+    """Return the start of a name, including an article before it; None if it starts within a word or address."""
     before = text[max(0, start - 5) : start]
     if re.search(r"[\w@.]$", before):
         return None
@@ -247,7 +247,7 @@ def _sentence_start(text: str, position: int) -> int:
 
 
 def without_overlaps(spans: Iterable[Span]) -> list[Span]:
-    """Keep each span that overlaps none before it in the order given; return them in the text's order."""
+    """Keep each span that overlaps no earlier one in the order given, and return them in the order of the text."""
     taken: list[Span] = []
     for span in spans:
         if all(span.end <= other.start or span.start >= other.end for other in taken):
@@ -256,16 +256,16 @@ def without_overlaps(spans: Iterable[Span]) -> list[Span]:
 
 
 def replacement_for(text: str, span: Span, replacement: str) -> str:
-    """Write what takes a span's place.
+    """Return the text that replaces a span.
 
     Parameters
     ----------
     text
         The whole text.
     span
-        Where.
+        The span to replace.
     replacement
-        For `NOUN_KINDS` a noun without article, to which the article is added that the place needs; else the text.
+        For `NOUN_KINDS`, a noun without article; the article is added where it is needed. For other kinds, any text.
     """
     if span.kind not in NOUN_KINDS or not replacement:
         return replacement

@@ -1,4 +1,4 @@
-"""Names of outlets: the shipped list, the corpus's own, and how each may be spelled."""
+"""Names of outlets and their spellings, from the shipped list and the corpus."""
 
 import csv
 import re
@@ -13,11 +13,11 @@ from bias_amplification.artifacts import StudyError
 
 FOLDER = RESOURCES / "outlets"
 COLUMNS = ["name", "variants", "ordinary"]
-#: "lower": an ordinary word that no sentence capitalises but at its start.
+#: Values of the column ordinary. "lower" marks an ordinary word that is capitalised only at the start of a sentence.
 ORDINARY = ("yes", "no", "lower")
 
-#: A name with one of these words is an outlet's wherever it stands. A name without, that is in no list, may be a
-#: columnist's or a politician's, and is looked for in bylines and credits alone.
+#: An unlisted name with one of these words is certainly an outlet's. Other unlisted names may belong to a columnist or
+#: politician, so they are searched for in bylines and credits only.
 OUTLET_WORDS = frozenset(
     [
         "Advertiser",
@@ -66,7 +66,7 @@ OUTLET_WORDS = frozenset(
         "Wire",
     ]
 )
-#: Of these, the ones by which an outlet is called for short: "told the Times".
+#: The words among them that are used alone as a short form: "told the Times".
 SHORT_FORMS = OUTLET_WORDS - set(
     ["Broadcasting", "Daily", "News", "Newspaper", "Magazine", "Press", "Radio", "Report", "Reporter", "Weekly"]
 )
@@ -82,13 +82,13 @@ class OutletNames:
     Attributes
     ----------
     distinctive
-        Mean the outlet wherever they stand.
+        Names that always mean the outlet.
     ordinary
-        Words and phrases of the language too: mean the outlet in certain surroundings alone.
+        Names that are also ordinary words or phrases. They mean the outlet only in certain contexts.
     capitalised
-        Those of the ordinary that mean the outlet wherever a sentence writes them with a capital.
+        Ordinary names that mean the outlet wherever they are capitalised within a sentence.
     uncertain
-        From the corpus's outlet column, but perhaps a person: looked for in bylines and credits alone.
+        Names in the corpus's outlet column that may be persons. They are searched for in bylines and credits only.
     """
 
     distinctive: frozenset[str]
@@ -98,12 +98,12 @@ class OutletNames:
 
 
 def without_article(name: str) -> str:
-    """Drop a leading "The"."""
+    """Return a name without a leading "The"."""
     return re.sub(r"^[Tt]he (?=\S)", "", name.strip())
 
 
 def bare_name(outlet: str) -> str:
-    """Reduce a value of the outlet column to a name: "The Hill - News" and "CNN (Web News)" to "Hill" and "CNN"."""
+    """Return the name in a value of the outlet column: "Hill" of "The Hill - News", "CNN" of "CNN (Web News)"."""
     former, name = None, outlet.strip()
     while former != name:
         former, name = name, _ASIDE.sub("", name).strip()
@@ -121,39 +121,41 @@ def read_outlets(path: Path) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     Raises
     ------
     StudyError
-        If the file is missing or has other columns or values.
+        If the file is missing, has other columns, or a row lacks a name or has an unknown value.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             if reader.fieldnames != COLUMNS:
                 raise StudyError(
-                    f"{path} (corpus.identity.outlets_file) has the columns {', '.join(reader.fieldnames or [])}: it "
-                    f"needs {', '.join(COLUMNS)}."
+                    f"{path} (corpus.identity.outlets_file) has the columns {', '.join(reader.fieldnames or [])}, but "
+                    f"needs {', '.join(COLUMNS)}: correct its header."
                 )
             rows = []
             for row in reader:
                 if row["ordinary"] not in ORDINARY or not (row["name"] or "").strip():
                     raise StudyError(
-                        f"{path} (corpus.identity.outlets_file), line {reader.line_num}: a name and, in the column "
-                        "ordinary, one of {', '.join(ORDINARY)} are needed."
+                        f"{path} (corpus.identity.outlets_file), line {reader.line_num}, needs a name, and one of "
+                        f"{', '.join(ORDINARY)} in the column ordinary: correct it."
                     )
                 variants = tuple(part.strip() for part in row["variants"].split("|") if part.strip())
                 rows.append((row["name"].strip(), variants, row["ordinary"]))
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} (corpus.identity.outlets_file) cannot be read ({error}): mend the path.") from error
+        raise StudyError(
+            f"{path} (corpus.identity.outlets_file) cannot be read ({error}): correct the path."
+        ) from error
     return tuple(rows)
 
 
 def outlet_names(outlets: Iterable[str | None], files: Iterable[Path]) -> OutletNames:
-    """Collect the spellings to look for.
+    """Collect the spellings to search for.
 
     Parameters
     ----------
     outlets
         Values of the corpus's outlet column.
     files
-        Outlet lists; a name in a later one overrides an earlier one's.
+        Outlet lists. A name in a later list overrides the same name in an earlier one.
 
     Returns
     -------
@@ -165,7 +167,7 @@ def outlet_names(outlets: Iterable[str | None], files: Iterable[Path]) -> Outlet
     }
     for name, (variants, common) in listed.items():
         spellings = {name, *map(without_article, variants)}
-        # Of an ordinary name the variants that say more than the name itself ("Time magazine") are distinctive.
+        # Variants of an ordinary name that add to it ("Time magazine") are distinctive.
         if common != "no":
             ordinary.add(name)
             distinctive |= {spelling for spelling in spellings if spelling not in (name, without_article(name))}
@@ -185,9 +187,9 @@ def outlet_names(outlets: Iterable[str | None], files: Iterable[Path]) -> Outlet
 
 
 def alternation(phrases: Iterable[str]) -> str:
-    """Write a regular expression that matches any of the phrases, the longest that fits.
+    """Return a regular expression that matches the longest of the phrases that fits.
 
-    Phrases are grouped by their first word, so that a search does not try thousands at every position.
+    Phrases are grouped by their first word. Without that, a search would try thousands of phrases at every position.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for phrase in sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase)):
@@ -201,5 +203,5 @@ def alternation(phrases: Iterable[str]) -> str:
 
 
 def _escape(phrase: str) -> str:
-    """Escape a phrase; either apostrophe fits, and any run of spaces or one newline."""
+    """Escape a phrase for a regular expression in which any apostrophe and any white space match."""
     return re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]").replace("’", "['’]").replace("['['’]]", "['’]")

@@ -1,4 +1,4 @@
-"""Proposes what to remove, with the surroundings of a first find, for a person to review."""
+"""Propose what to remove, each proposal with its first occurrence in context, for a person to review."""
 
 import csv
 import re
@@ -13,17 +13,20 @@ from bias_amplification.corpus.identity.detect import NOUN_KINDS, OUTLET_REPLACE
 from bias_amplification.corpus.identity.outlets import FOLDER, bare_name, outlet_names
 from bias_amplification.corpus.identity.review import REVIEW
 
+#: Characters of context before and after an occurrence.
 CONTEXT = 60
-#: A line is an outlet's own when it is short and stands in so many of its articles, and hardly elsewhere.
+#: A line counts as repeated by an outlet if it has at most this many words, ...
 REPEATED_WORDS = 25
+#: ... occurs in at least this many of the outlet's articles, ...
 REPEATED_ARTICLES = 5
+#: ... and at least this share of the articles with the line are the outlet's.
 REPEATED_SHARE = 0.9
-#: Articles of its own that use a name as an outlet's, so that it counts as one.
+#: Number of an outlet's own articles that must use its name like an outlet's, so that it counts as an outlet.
 ATTESTED_ARTICLES = 2
 
 
 def repeated_lines(articles: pa.Table) -> list[str]:
-    """List short lines that one outlet repeats from article to article: calls to subscribe, headings, notices.
+    """Return short lines that one outlet repeats in many articles: calls to subscribe, headings, notices.
 
     Parameters
     ----------
@@ -33,7 +36,8 @@ def repeated_lines(articles: pa.Table) -> list[str]:
     Returns
     -------
     list of str
-        Lines of at most 25 words in at least 5 articles and 1% of an outlet's articles, 90% of them that outlet's.
+        Lines of at most 25 words, in at least 5 articles and 1% of the articles of an outlet. At least 90% of the
+        articles with the line are that outlet's.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     sizes: Counter[str] = Counter()
@@ -53,20 +57,27 @@ def repeated_lines(articles: pa.Table) -> list[str]:
     return sorted(found)
 
 
-def read_boilerplate(path: Path = FOLDER / "boilerplate.csv") -> dict[str, str]:
-    """Read the shipped phrases that sites put around articles, with what takes their place."""
-    with path.open(encoding="utf-8", newline="") as stream:
+def read_boilerplate() -> dict[str, str]:
+    """Read the shipped list of phrases that sites put around articles, with their replacements."""
+    with (FOLDER / "boilerplate.csv").open(encoding="utf-8", newline="") as stream:
         return {row["text"]: row["replacement"] for row in csv.DictReader(stream)}
 
 
 def attested_outlets(articles: pa.Table, names: Iterable[str]) -> frozenset[str]:
-    """Find which names of the outlet column are outlets' and not persons', by how their own articles use them.
+    """Find the names in the outlet column that belong to outlets instead of persons.
+
+    Parameters
+    ----------
+    articles
+        Rows of `ARTICLES`.
+    names
+        Names to decide on.
 
     Returns
     -------
     frozenset of str
-        Names that at least two of their own articles use as an outlet's: in a wire credit, after "told" or "reporter
-        for", in a byline. No article of a columnist or politician says that somebody told them something.
+        Names that at least two of their own articles use as an outlet's name: in a wire credit, after "told" or
+        "reporter for", or in a byline. Articles by a columnist or politician do not use the author's name like this.
     """
     names = frozenset(names)
     counts: Counter[str] = Counter()
@@ -84,15 +95,15 @@ def attested_outlets(articles: pa.Table, names: Iterable[str]) -> frozenset[str]
 
 
 def make_detector(articles: pa.Table, outlets_file: Path | None, repeated: list[str]) -> Detector:
-    """Make the patterns ready for a corpus; `outlets_file` adds to the shipped list of outlets."""
-    files = [FOLDER / "outlets.csv", *([Path(outlets_file)] if outlets_file else [])]
+    """Make the detector for a corpus. The outlets of `outlets_file` are added to the shipped list."""
+    files = [FOLDER / "outlets.csv", *([outlets_file] if outlets_file else [])]
     names = outlet_names(articles["outlet"].unique().to_pylist(), files)
     attested = attested_outlets(articles, names.uncertain)
     names = replace(names, distinctive=names.distinctive | attested, uncertain=names.uncertain - attested)
     return Detector(names, read_boilerplate(), repeated)
 
 
-def propose(articles: pa.Table, *, outlets_file: Path | None = None) -> pa.Table:
+def propose(articles: pa.Table, outlets_file: Path | None) -> pa.Table:
     """Propose what to remove from the articles.
 
     Parameters
@@ -100,13 +111,13 @@ def propose(articles: pa.Table, *, outlets_file: Path | None = None) -> pa.Table
     articles
         Rows of `ARTICLES`, cleaned.
     outlets_file
-        A list of further outlets.
+        A list of further outlets (CSV).
 
     Returns
     -------
     pa.Table
-        Rows of `REVIEW`, all accepted, one a kind and text, by kind and falling number of articles; `context` shows
-        the first find in double brackets.
+        Rows of `REVIEW`, one for each kind and text, all accepted, sorted by kind and decreasing number of articles.
+        `context` shows the first occurrence in double brackets.
     """
     detector = make_detector(articles, outlets_file, repeated_lines(articles))
     boilerplate = read_boilerplate()
@@ -137,7 +148,7 @@ def propose(articles: pa.Table, *, outlets_file: Path | None = None) -> pa.Table
 
 
 def show_context(text: str, span: Span) -> str:
-    """Show a span in its surroundings, on one line."""
+    """Return a span in double brackets with its context, on one line."""
     before = text[max(0, span.start - CONTEXT) : span.start]
     after = text[span.end : span.end + CONTEXT]
     return " ".join(f"{before}[[{text[span.start : span.end]}]]{after}".split())

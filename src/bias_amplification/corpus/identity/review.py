@@ -1,4 +1,4 @@
-"""The review file: what is proposed for removal, for a person to accept, reject or add to."""
+"""The review file: proposals for removal, which a person accepts or rejects, and rows that a person adds."""
 
 import csv
 import re
@@ -20,12 +20,12 @@ REVIEW = pa.schema(
 )
 DECISIONS = ("accept", "reject")
 NEEDED = ("decision", "kind", "text", "replacement")
-#: A row of this kind holds a regular expression, not a phrase.
+#: The text of a row of this kind is a regular expression instead of a phrase.
 PATTERN = "pattern"
 
 
 def write_review(review: pa.Table, path: Path) -> None:
-    """Write proposals as a CSV for a person."""
+    """Write proposals as a CSV file for a person to review."""
     write_csv(review.select(REVIEW.names).cast(REVIEW), path)
 
 
@@ -35,21 +35,20 @@ def read_review(path: Path) -> pa.Table:
     Parameters
     ----------
     path
-        A copy of ``corpus/review.csv`` with decisions changed and rows added. The columns articles and context may be
-        empty or absent.
+        A copy of ``corpus/review.csv`` in which decisions were changed or rows added. The columns articles and
+        context may be empty or absent.
 
     Returns
     -------
     pa.Table
-        Rows of `REVIEW`, in the file's order.
+        Rows of `REVIEW`, in the order of the file.
 
     Raises
     ------
     StudyError
-        If the file is missing, lacks a column, or a row has another decision than accept or reject, no text, or a
-        pattern that is no regular expression.
+        If the file is missing or lacks a column, or a row has a decision other than accept and reject, no text, or
+        an invalid regular expression.
     """
-    path = Path(path)
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -71,7 +70,7 @@ def read_review(path: Path) -> pa.Table:
 def _check_row(row: dict, number: int, path: Path) -> dict:
     place = f"{path} (corpus.identity.review_file), row {number}"
     if None in row or any(row[name] is None for name in NEEDED):
-        raise StudyError(f"{place} has too many or too few fields: mend its quotes.")
+        raise StudyError(f"{place} has too many or too few fields: correct its quotes.")
     decision = row["decision"].strip().lower()
     if decision not in DECISIONS:
         raise StudyError(f"{place} has the decision {row['decision']!r}: write accept or reject.")
@@ -82,7 +81,7 @@ def _check_row(row: dict, number: int, path: Path) -> dict:
         try:
             matches_empty = re.compile(text).search("") is not None
         except re.error as error:
-            raise StudyError(f"{place} has a pattern that is no regular expression ({error}): mend it.") from error
+            raise StudyError(f"{place} has an invalid regular expression ({error}): correct it.") from error
         if matches_empty:
             raise StudyError(f"{place} has the pattern {text!r}, which matches everywhere: make it narrower.")
     articles = (row.get("articles") or "").strip()

@@ -1,7 +1,7 @@
-"""The embedded press: political news of an invented country, written by the project itself.
+"""The embedded press: political news of an invented country, written by a small grammar.
 
-The vocabulary and the sentences are data (`resources/press/*.yaml`); this package is the small grammar engine that
-puts them together. It is the only place of the package that knows labels by name: left, center and right.
+The vocabulary and the sentences are data (`resources/press/*.yaml`); the modules here combine them into articles. They
+are the only modules of the package that contain the names of labels: left, center and right.
 """
 
 from bias_amplification.corpus.press.edition import write_press

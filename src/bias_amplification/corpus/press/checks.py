@@ -1,4 +1,4 @@
-"""Check the press's resource files: every key is there and every slot can be filled."""
+"""Check that the press's resource files have all keys and that all their slots can be filled."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
@@ -20,10 +20,10 @@ from bias_amplification.corpus.press.slots import (
 
 _STANCES = ("for", "against")
 _COUNTRY_LISTS = ("towns", "provinces", "courts", "pollsters", "universities", "activist_titles", "weekdays", "months")
-#: Keys of slant.yaml: how many numbers each holds (0: a plain number).
+#: Keys of slant.yaml and the length of their lists of numbers; 0 means a single number.
 _SLANT = {"strength": 2, "own_voice": 2, "own_voice_center": 2, "rest_to_center": 0, "tilt": 2, "identified": 0}
 _SLANT |= {"body_words": 2, "body_limits": 2, "title_limits": 2}
-#: Roles of a body's sentences that the outlines may name.
+#: Roles of sentences that the outlines may contain.
 _ROLES = ("lead", "frame", "quote", "detail", "point", "background", "counter", "fact")
 
 
@@ -33,14 +33,14 @@ def check_press(content: Mapping[str, Any], resources: Path) -> None:
     Parameters
     ----------
     content
-        What the YAML files hold, by name without ending; `topics` by topic.
+        Content of the YAML files, by file name without ending; `topics` has one entry per topic.
     resources
-        Their folder, for the messages.
+        Their folder, for messages.
 
     Raises
     ------
     StudyError
-        At the first fault, with the file and the place in it.
+        At the first error, with the file and the key.
     """
     _check_country(content["country"], resources / "country.yaml")
     _check_numbers(content["numbers"], resources / "numbers.yaml")
@@ -59,7 +59,7 @@ def check_press(content: Mapping[str, Any], resources: Path) -> None:
 
 
 def _require(content: Any, keys: Collection[str], path: Path, place: str = "") -> None:
-    """Require a mapping with these keys."""
+    """Raise an error unless the content is a mapping with these keys."""
     where = f"{path}: {place}" if place else f"{path}"
     if not isinstance(content, dict) or not content:
         raise StudyError(f"{where} must hold keys with values: restore it from the repository.")
@@ -69,7 +69,7 @@ def _require(content: Any, keys: Collection[str], path: Path, place: str = "") -
 
 
 def _require_texts(options: Any, path: Path, place: str, known: Collection[str] = ()) -> None:
-    """Require a list of at least one text, whose slots are all known."""
+    """Raise an error unless the options are a list of texts whose slots are all known."""
     if not isinstance(options, list) or not options:
         raise StudyError(f"{path}: {place} must be a list of at least one text: add one.")
     for number, text in enumerate(options):
@@ -78,15 +78,14 @@ def _require_texts(options: Any, path: Path, place: str, known: Collection[str] 
         for slot in SLOT.findall(text):
             if slot not in known:
                 raise StudyError(
-                    f"{path}: {place}[{number}] asks for {{{slot}}}, which nothing can fill there: "
-                    "correct the name in braces."
+                    f"{path}: {place}[{number}] has the slot {{{slot}}}, which cannot be filled there: correct it."
                 )
         if not text.count("{") == text.count("}") == len(SLOT.findall(text)):
-            raise StudyError(f"{path}: {place}[{number}] has a brace without its partner: close it.")
+            raise StudyError(f"{path}: {place}[{number}] has an unpaired brace: close it.")
 
 
 def _variants(entry: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield the lists of an entry that is a list, or a mapping of mappings of lists, each with its place."""
+    """Yield all lists in an entry, each with its place. An entry is a list or a nested mapping of lists."""
     if isinstance(entry, dict):
         for key, value in entry.items():
             yield from _variants(value, f"{place}.{key}")
@@ -126,10 +125,10 @@ def _check_numbers(numbers: Any, path: Path) -> None:
         elif not all(isinstance(scale[key], int) for key in ("from", "to", "step")) or not (
             scale["from"] <= scale["to"] and scale["step"] > 0
         ):
-            raise StudyError(f"{path}: scales.{name} must go up from `from` to `to` in whole steps: correct it.")
+            raise StudyError(f"{path}: scales.{name} needs whole numbers with from <= to and step > 0: correct it.")
     for name, scale in numbers["shared"].items():
         if scale not in numbers["scales"]:
-            raise StudyError(f"{path}: shared.{name} names the unknown scale {scale}: add it under scales.")
+            raise StudyError(f"{path}: shared.{name} has the unknown scale {scale}: add it under scales.")
 
 
 def _check_slant(slant: Any, path: Path) -> None:
@@ -161,7 +160,7 @@ def _check_outlets(outlets: Any, path: Path) -> None:
                 f"{path}: the leaning of {outlet['name']} is {outlet['leaning']!r}: use one of {', '.join(LABELS)}."
             )
         if outlet["name"] in names:
-            raise StudyError(f"{path}: the outlet {outlet['name']} stands there twice: give each its own name.")
+            raise StudyError(f"{path}: two outlets have the name {outlet['name']}: rename one.")
         names.append(outlet["name"])
     for label in LABELS:
         if not any(outlet["leaning"] == label for outlet in outlets["outlets"] or ()):
@@ -181,7 +180,7 @@ def _check_words(words: Any, path: Path, facts: Collection[str]) -> None:
 
 
 def _check_sided(entry: Any, path: Path, place: str, known: Collection[str]) -> None:
-    """Check sentences of the sides: for both, for each, by stance."""
+    """Check sentences with a side: those of either side and those of each side, by stance."""
     _require(entry, ("either", *SIDES), path, place)
     for owner in ("either", *SIDES):
         here = f"{place}.{owner}" if place else owner
@@ -216,7 +215,7 @@ def _check_outlines(outlines: Any, path: Path) -> None:
             unknown = [role for role in outline.split() if role != "|" and role not in _ROLES]
             if unknown:
                 raise StudyError(
-                    f"{path}: {place}[{number}] names the unknown role {unknown[0]}: use {', '.join(_ROLES)}."
+                    f"{path}: {place}[{number}] has the unknown role {unknown[0]}: use {', '.join(_ROLES)}."
                 )
 
 

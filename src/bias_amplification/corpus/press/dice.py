@@ -1,4 +1,4 @@
-"""Fast, reproducible draws."""
+"""Fast, reproducible random draws."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,13 +9,13 @@ Choice = TypeVar("Choice")
 
 
 class Dice:
-    """Random draws that depend on a key of whole numbers alone.
+    """Random draws that depend on a key of whole numbers only.
 
     Parameters
     ----------
     key
-        Whole numbers, not negative, such as the seed, the event's number and the article's place in it. NumPy's
-        seed sequence mixes them, the same way on every machine.
+        Non-negative whole numbers, such as the seed, the event's number and the article's number in the event. NumPy's
+        seed sequence mixes them, in the same way on all machines.
     """
 
     def __init__(self, *key: int) -> None:
@@ -33,7 +33,7 @@ class Dice:
         return first + int(self.uniform() * (last - first + 1))
 
     def pick(self, options: Sequence[Choice]) -> Choice:
-        """Draw one option, all equally likely."""
+        """Draw one option. All are equally likely."""
         return options[int(self.uniform() * len(options))]
 
     def shuffle(self, options: Sequence[Choice]) -> list[Choice]:

@@ -1,4 +1,4 @@
-"""Events: what happened, where, when and who was there. All outlets that cover an event share its facts."""
+"""Draw events: bill, date, place, people and numbers. All outlets that cover an event share its facts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from bias_amplification.corpus.press.slots import SIDES
 
 @dataclass(frozen=True)
 class Person:
-    """Someone in the news."""
+    """A person in the news."""
 
     title: str
     """Office or trade, before the name: `Senator`, `nurse`."""
     name: str
     """Given name and surname."""
     home: str
-    """What follows the name: `of the Civic Union`."""
+    """Party, group or town, after the name: `of the Civic Union`."""
 
     @property
     def surname(self) -> str:
-        """The name after the first mention."""
+        """The surname, for later mentions."""
         return self.name.split()[-1]
 
     @property
     def introduction(self) -> str:
-        """The name at the first mention."""
+        """Title, name and home, for the first mention."""
         return f"{self.title} {self.name} {self.home}"
 
     @property
     def short(self) -> str:
-        """The name in a headline."""
+        """Title and surname, for headlines."""
         return f"{self.title} {self.surname}"
 
 
@@ -52,17 +52,17 @@ class Event:
     people: Mapping[str, Person]
     """By role: {side}_official, {side}_activist, {side}_local, expert."""
     salt: int
-    """Makes an event's numbers its own."""
+    """Hashed with a sentence to give a number that differs between events."""
     scales: Mapping[str, Any]
-    """Scales of the numbers that belong to a sentence."""
+    """Scales of the numbers in sentences."""
 
     def number(self, scale: str, sentence: str) -> str:
-        """Return the number that a sentence of this event has: the same in every outlet that prints the sentence."""
+        """Return the number for a slot of a sentence. All outlets that print the sentence print the same number."""
         return number_at(self.scales[scale], crc32(f"{self.salt} {scale} {sentence}".encode()) / 2**32)
 
 
 def number_at(scale: Mapping[str, Any], place: float) -> str:
-    """Return the number of a scale at a place from 0 to 1 (excluded), as text."""
+    """Return the value of a scale at a relative place in [0, 1), as text."""
     if "words" in scale:
         return scale["words"][int(place * len(scale["words"]))]
     steps = (scale["to"] - scale["from"]) // scale["step"] + 1
@@ -76,9 +76,9 @@ def draw_event(press: Press, seed: int, number: int) -> Event:
     Parameters
     ----------
     press
-        What the press can say.
+        The press's resources.
     seed, number
-        The event depends on these two alone, not on how many events are drawn.
+        Seed of the press and number of the event. The event does not depend on how many events are drawn.
     """
     dice = Dice(seed, number, 0)
     topic = press.topics[dice.pick(list(press.topics))]
@@ -86,7 +86,7 @@ def draw_event(press: Press, seed: int, number: int) -> Event:
     kind = press.kinds[dice.pick(list(press.kinds))]
     day = press.country["first_day"] + timedelta(days=dice.whole(0, press.country["days"]))
     if day.weekday() > 4:
-        day -= timedelta(days=2)  # politics rests on weekends
+        day -= timedelta(days=2)  # events are on weekdays only
     chamber = dice.pick(list(press.country["chambers"]))
     town = dice.pick(press.country["towns"])
     people = _draw_people(press, dice, topic, press.country["chambers"][chamber], town)

@@ -1,4 +1,4 @@
-"""Marks that give an outlet or a writer away, for the identity removal to find."""
+"""Draw marks: phrases that identify an article's outlet or writer. Identity removal has to find them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,40 +11,40 @@ from bias_amplification.corpus.press.slots import SLOT
 
 @dataclass
 class Marks:
-    """The marks of one article. An article without marks has none of the four."""
+    """The marks of one article. Unused ones are empty."""
 
     byline: str = ""
-    """A first line of its own."""
+    """A separate first line."""
     dateline: str = ""
     """Before the first sentence."""
     closing: str = ""
-    """A last line of its own."""
+    """A separate last line."""
     telling: str = field(default="", repr=False)
-    """Stands once for `said`: `told the Northfield Ledger`."""
+    """Replaces `said` once: `told the Northfield Ledger`."""
     spare: str = ""
-    """The closing line to use when no one in the article is quoted and so no one told the outlet anything."""
+    """The closing line if `telling` stays unused because the article has no quotation."""
 
     @property
     def words(self) -> int:
-        """The most words that the marks can add."""
+        """The maximum number of words that the marks add."""
         texts = (self.byline, self.dateline, self.closing, self.telling, self.spare)
         return sum(len(text.split()) for text in texts)
 
     def told(self) -> str:
-        """Return the phrase that stands for `said`, the first time it is asked for."""
+        """Return `telling` at the first call, and an empty text afterwards."""
         told, self.telling = self.telling, ""
         if told:
             self.spare = ""
         return told
 
     def apply(self, paragraphs: list[str]) -> str:
-        """Put the marks around an article's paragraphs and join them, one a line."""
+        """Add the marks to an article's paragraphs and join all with newlines."""
         first = f"{self.dateline}{paragraphs[0]}"
         return "\n".join(text for text in (self.byline, first, *paragraphs[1:], self.closing or self.spare) if text)
 
 
 def draw_marks(press: Press, outlet: Mapping[str, Any], town: str, dice: Dice) -> Marks:
-    """Draw where an article names its outlet or writer: in one or two places, or nowhere."""
+    """Draw the marks of an article: one or two, or none."""
     if dice.uniform() >= press.slant["identified"]:
         return Marks()
     name = outlet["name"]

@@ -1,26 +1,26 @@
-"""The labels of the press, and the names that may stand in braces."""
+"""The labels of the press, and the names of slots (in braces) in its sentences."""
 
 import re
 
-#: The leanings of the embedded press: the one place where labels have names.
+#: The labels (leanings) of the embedded press.
 LABELS = ("left", "center", "right")
-#: The two labels that have a party, each with the other side.
+#: The two labels with a party, and the other side of each.
 SIDES = {"left": "right", "right": "left"}
 
 SLOT = re.compile(r"\{(\w+)\}")
 
-#: Facts of an event that its own draw settles (see events.py); numbers come on top.
+#: Facts of an event, except numbers (see events.py).
 FACT_SLOTS = frozenset(
     {"agency", "capital", "chamber", "country", "court", "judge", "last_month", "next_month", "next_weekday"}
     | {"opponent_party", "opponent_short", "policy", "policy_name", "pollster", "province"}
     | {"sponsor_party", "sponsor_short", "town", "weekday"}
 )
-#: People, introduced with office and full name, later called by surname.
+#: People: title and full name at the first mention, the surname afterwards.
 PEOPLE_SLOTS = frozenset({"sponsor", "opponent", "expert"})
-#: Words that come from the event's topic and from its bill.
+#: Words of the event's topic, and of its bill.
 TOPIC_SLOTS = frozenset({"subject", "group"})
 POLICY_SLOTS = frozenset({"aim", "gain", "harm"})
-#: Slots that only a sentence with a side can fill.
+#: Slots that can be filled only in a sentence with a side.
 SIDE_SLOTS = frozenset(
     {"own_official", "other_official", "own_activist", "own_local", "own_party", "other_party", "own_official_short"}
 )

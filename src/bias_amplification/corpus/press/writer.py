@@ -1,4 +1,4 @@
-"""Write one article about an event, in the voice of its outlet's leaning."""
+"""Write one article about an event, with the slant of its outlet."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,25 @@ from bias_amplification.corpus.press.slots import SIDES, SLOT
 _ARTICLE_BEFORE_VOWEL = re.compile(
     r"\b([Aa]) (?=(?![Uu]ni(?:on|t|vers)|[Uu]s[eu]|[Oo]ne\b|[Ee]u)[aeiouAEIOU]|8|11\b|18\b)"
 )
-#: Words that are arguments: what a bill is for and what it would do.
+#: Slots that are arguments: the aim of a bill, and its good and bad effects.
 _ARGUMENTS = frozenset({"aim", "gain", "harm"})
-#: First words that may follow a phrase of the house in small letters; others may be names.
+#: First words that become lower case after an outlet's phrase. Other first words may be names.
 _LOWERED = frozenset({"The", "A", "About", "It", "More", "Several", "Many", "Some", "Members", "For", "Both", "Judges"})
 
 
 def write_article(press: Press, event: Event, outlet: Mapping[str, Any], dice: Dice) -> dict[str, Any]:
-    """Write one outlet's article about an event.
+    """Write an outlet's article about an event.
+
+    Parameters
+    ----------
+    press
+        The press's resources.
+    event
+        The event.
+    outlet
+        An entry of outlets.yaml. Its leaning is the article's label.
+    dice
+        The random draws of this article.
 
     Returns
     -------
@@ -46,7 +57,7 @@ def write_article(press: Press, event: Event, outlet: Mapping[str, Any], dice: D
 
 @cache
 def _parts(template: str) -> tuple[str, ...]:
-    """Split a template: texts at even places, names of slots at odd ones."""
+    """Split a template into texts (at even positions) and names of slots (at odd positions)."""
     return tuple(SLOT.split(template))
 
 
@@ -55,25 +66,16 @@ def _count(text: str) -> int:
 
 
 def finish(text: str) -> str:
-    """Give a sentence its capital letter, also after an opening quotation mark, and `an` before a vowel."""
+    """Capitalise a sentence, also after an opening quotation mark, and write `an` before a vowel."""
     text = _ARTICLE_BEFORE_VOWEL.sub(r"\1n ", text)
     place = 1 if text.startswith('"') else 0
     return text[:place] + text[place].upper() + text[place + 1 :]
 
 
 class Writer:
-    """One article in the making: draws voices, picks sentences, fills their slots.
+    """Writes one article: draws voices, picks sentences and fills their slots.
 
-    Parameters
-    ----------
-    press
-        What the press can say.
-    event
-        What happened.
-    outlet
-        Who reports: an entry of outlets.yaml. Its leaning is the article's label.
-    dice
-        The article's own.
+    A voice is the side (or the center) in whose words a sentence is written. See `write_article` for the parameters.
     """
 
     def __init__(self, press: Press, event: Event, outlet: Mapping[str, Any], dice: Dice) -> None:
@@ -87,7 +89,7 @@ class Writer:
         self._marks: Marks = draw_marks(press, outlet, event.facts["town"], dice)
 
     def _draw_voices(self, slant: Mapping[str, Any], label: str) -> list[tuple[str, float]]:
-        """Return the three voices with their cumulative probabilities in this article."""
+        """Draw the probabilities of the three voices in this article, and return them as cumulative probabilities."""
         strength = self._dice.beta(*slant["strength"])
         tilt = self._dice.beta(*slant["tilt"])
         low, high = slant["own_voice_center" if label == "center" else "own_voice"]
@@ -103,16 +105,16 @@ class Writer:
         return voices
 
     def voice(self) -> str:
-        """Draw the voice of a sentence or of a word."""
+        """Draw the voice of a sentence or word."""
         draw = self._dice.uniform()
         return next((voice for voice, cumulative in self._voices if draw < cumulative), self._voices[-1][0])
 
     def stance(self, voice: str) -> str:
-        """Say how a side sees the event's policy."""
+        """Return whether a side is for or against the event's policy."""
         return "for" if voice == self._event.policy["sponsor"] else "against"
 
     def title(self) -> str:
-        """Write the headline, drawn again while it is shorter or longer than allowed."""
+        """Write the headline. It is drawn again if its length is outside the limits."""
         low, high = self._press.slant["title_limits"]
         for _ in range(50):
             voice = self.voice()
@@ -129,7 +131,7 @@ class Writer:
         return finish(title)
 
     def body(self) -> str:
-        """Write the text: paragraphs, one a line, with the marks of the outlet where it has any."""
+        """Write the body: paragraphs, one per line, with the marks that identify the outlet."""
         slant = self._press.slant
         wanted = self._dice.whole(*slant["body_words"])
         most = slant["body_limits"][1] - self._marks.words
@@ -159,7 +161,7 @@ class Writer:
         return self._press.outlets["phrase_share"]
 
     def _sentence(self, role: str) -> str | None:
-        """Write one sentence of a role, or none if all of its sentences stand in the article already."""
+        """Write a sentence with a role; return None if the article already has all sentences with this role."""
         voice, templates = self._templates(role)
         templates = [template for template in templates if template not in self._used]
         if not templates:
@@ -169,7 +171,7 @@ class Writer:
         return finish(self._fill(template, voice))
 
     def _templates(self, role: str) -> tuple[str | None, list[str]]:
-        """Return the voice drawn for a sentence (none if all share it) and the sentences it can be."""
+        """Return the voice of a sentence (None if all voices share it) and the templates to choose from."""
         if role in ("lead", "detail", "outlook"):
             return None, self._event.kind[role]
         if role == "fact":
@@ -222,7 +224,7 @@ class Writer:
             options = options[voice]
             if isinstance(options, dict):
                 options = options[self.stance(voice)]
-        # An argument is not repeated before the others have been heard.
+        # An argument is used again only after all others were used.
         fresh = [word for word in options if word not in self._heard] if name in _ARGUMENTS else options
         word = self._dice.pick(fresh or options)
         self._heard.add(word)

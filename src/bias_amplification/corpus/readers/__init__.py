@@ -1,1 +1,1 @@
-"""One module a source: each turns its files into one article table and says what it met on the way."""
+"""One reader per source. Each returns an article table and findings about rows that were repaired or lost."""

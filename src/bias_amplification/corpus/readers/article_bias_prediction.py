@@ -1,7 +1,7 @@
-"""Article-Bias-Prediction (Baly et al. 2020): one JSON file an article, in a folder or in the GitHub archive."""
+"""Read Article-Bias-Prediction (Baly et al. 2020): one JSON file per article, in a folder or in the GitHub archive."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,40 +10,38 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.rows import RowCollector, decode
+from bias_amplification.study.sections import Corpus
 
 URL = "https://github.com/ramybaly/Article-Bias-Prediction/archive/refs/heads/main.zip"
 FOLDER = "data/jsons"
-#: The natural text; `content` is masked and cut into tokens.
+#: Limit on the size of all JSON files, in bytes unpacked: far more than the published files need.
+UNPACKED_LIMIT = 2**31
+#: The field with the text as published. The field `content` has it with masked names, cut into tokens.
 TEXT = "content_original"
 NEEDED = ("ID", "bias", "title", TEXT)
 
 
-def read(
-    path: Path, *, label_map: Mapping[str, str | None], labels: Sequence[str] = ()
-) -> tuple[pa.Table, list[Finding]]:
-    """Read the corpus, in the order of the file names.
+def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
+    """Read the articles, in the order of the file names.
 
     Parameters
     ----------
     path
-        The GitHub archive (zip or tar), or a folder that holds ``data/jsons`` or the JSON files themselves.
-    label_map
-        From the values of the field ``bias`` (0, 1, 2) to the study's labels.
-    labels
-        The study's labels; empty allows any.
+        The GitHub archive (zip or tar), a folder with ``data/jsons``, or a folder with the JSON files.
+    corpus
+        Uses `label_map`, from the values of the field ``bias`` (0, 1, 2) to the study's labels.
 
     Returns
     -------
     articles, findings
-        The topic is the event. A file that is cut short or lacks a field is counted as lost, by its name.
+        The topic of an article is its event. Files that are cut short or lack a field are counted as lost.
 
     Raises
     ------
     StudyError
-        If no such file is there or none can be read, or a label is unknown.
+        If there is no such file, none can be read, or a label is unknown.
     """
-    path = Path(path)
-    collector = RowCollector(label_map, labels, str(path))
+    collector = RowCollector(corpus, str(path))
     files = 0
     for name, content in _files(path):
         files += 1
@@ -67,9 +65,11 @@ def read(
         )
     table, findings = collector.finish()
     if not files:
-        raise StudyError(f"{path} (corpus.path) holds no {FOLDER}/*.json: name the archive or the folder that does.")
+        raise StudyError(f"{path} (corpus.path) has no {FOLDER}/*.json: name the archive or folder that has them.")
     if not table.num_rows:
-        raise StudyError(f"{path} (corpus.path): none of its {files} JSON files gave an article: download it again.")
+        raise StudyError(
+            f"{path} (corpus.path) has {files} JSON files, but none has a complete article: download it again."
+        )
     return table, findings
 
 
@@ -85,7 +85,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
         folder = next((part for part in (path / FOLDER, path / "jsons", path) if any(part.glob("*.json"))), None)
         if folder is None:
-            # An unpacked archive has one folder more, named after the branch.
+            # An unpacked GitHub archive has one more folder, named after the branch.
             folder = next(iter(sorted(path.glob(f"*/{FOLDER}"))), path)
         for file in sorted(folder.glob("*.json")):
             yield file.name, file.read_bytes()
@@ -96,5 +96,9 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         )
     if not is_archive(path):
         raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
-    for name, content in read_members(path, lambda name: f"/{FOLDER}/" in f"/{name}" and name.endswith(".json")):
+
+    def wanted(name: str) -> bool:
+        return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json")
+
+    for name, content in read_members(path, wanted, UNPACKED_LIMIT):
         yield name.rsplit("/", 1)[-1], content

@@ -1,9 +1,9 @@
-"""Any table of labelled articles: CSV, JSONL or Parquet, with the columns and label values that the config names."""
+"""Read a table of labelled articles (CSV, JSONL or Parquet), with the columns and label values named in the config."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,56 +15,48 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.rows import RowCollector, decode, long_fields, note_bad_lines
+from bias_amplification.study.sections import Corpus
 
 NEEDED = ("body", "label")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def read(
-    path: Path,
-    *,
-    columns: Mapping[str, str | None],
-    label_map: Mapping[str, str | None] | None = None,
-    labels: Sequence[str] = (),
-) -> tuple[pa.Table, list[Finding]]:
+def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     """Read a table of articles.
 
     Parameters
     ----------
     path
         A file that ends in .csv, .tsv, .jsonl, .ndjson or .parquet.
-    columns
-        The file's column for article_id, event_id, outlet, date, title, body, label; None or absent where it has
-        none, which body and label must have. Empty: the columns have these very names, as far as they are there.
-    label_map
-        From the file's label values to the study's labels; None as a label leaves such articles out.
-    labels
-        The study's labels; empty allows any.
+    corpus
+        Uses `columns`, `label_map` and `labels`. `columns` gives the file's column for article_id, event_id, outlet,
+        date, title, body and label; only body and label are required. If it is empty, the file's columns must have
+        these names.
 
     Returns
     -------
     articles, findings
-        In the file's order. Articles without an id are numbered by their row, from 1.
+        In the order of the file. Articles without an id get their row number (from 1) as id.
 
     Raises
     ------
     StudyError
         If the file is missing or damaged, a column is missing, a row has too few or too many fields, a label is
-        unknown or an id occurs twice.
+        unknown, or two articles have the same id.
     """
-    path = Path(path)
     if not path.is_file():
         raise StudyError(f"{path} (corpus.path) does not exist: name a CSV, JSONL or Parquet file.")
-    unknown = sorted(set(columns) - set(ARTICLES.names))
+    unknown = sorted(set(corpus.columns) - set(ARTICLES.names))
     if unknown:
         raise StudyError(
-            f"corpus.columns names {unknown[0]!r}, which an article does not have: use {', '.join(ARTICLES.names)}."
+            f"corpus.columns has the key {unknown[0]!r}, which is no column of an article: use "
+            f"{', '.join(ARTICLES.names)}."
         )
-    collector = RowCollector(label_map or {}, labels, str(path))
+    collector = RowCollector(corpus, str(path))
     chosen: dict[str, str] = {}
     for number, (place, row) in enumerate(_rows(path, collector), start=1):
         if not chosen or not row.keys() >= set(chosen.values()):
-            chosen = _choose(columns, list(row), f"{path}, {place},")
+            chosen = _choose(corpus.columns, list(row), f"{path}, {place},")
         fields = {name: row[column] for name, column in chosen.items()}
         collector.add(
             place,
@@ -73,30 +65,30 @@ def read(
             **{name: value if isinstance(value, date) else _text(value) for name, value in fields.items()},
         )
     if not chosen:
-        raise StudyError(f"{path} (corpus.path) holds no article: name a file with at least one row.")
+        raise StudyError(f"{path} (corpus.path) has no article: name a file with at least one row.")
     return collector.finish()
 
 
 def _choose(columns: Mapping[str, str | None], present: list[str], place: str) -> dict[str, str]:
-    """Say which of the file's columns gives what of an article."""
+    """Return the file's column for each column of an article that the file has."""
     wanted = columns or {name: name for name in ARTICLES.names if name in present or name in NEEDED}
     chosen = {name: column for name, column in wanted.items() if column is not None}
     for name in NEEDED:
         if name not in chosen:
             raise StudyError(
-                f"corpus.columns names no column for {name}, and the study needs one: the file's columns are "
+                f"corpus.columns has no column for {name}, which is required: choose one of the file's columns "
                 f"{', '.join(present)}."
             )
     for name, column in chosen.items():
         if column not in present:
             raise StudyError(
-                f"{place} has no column {column!r} for {name} (it has {', '.join(present)}): mend corpus.columns."
+                f"{place} has no column {column!r} for {name} (it has {', '.join(present)}): correct corpus.columns."
             )
     return chosen
 
 
 def _text(value: Any) -> str:
-    """Make text of a value as a person would write it in a config: 1 and 1.0 are "1"."""
+    """Convert a value to text as a person would write it in the config: 1 and 1.0 become "1"."""
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -144,23 +136,23 @@ def _csv_rows(path: Path, text: str, separator: str) -> Iterator[tuple[str, dict
                     continue
                 if len(row) != len(header):
                     raise StudyError(
-                        f"{path}, {place}: the row has {len(row)} fields where the header has {len(header)}: mend the "
-                        "quotes or separators of that row."
+                        f"{path}, {place}: the row has {len(row)} fields, but the header has {len(header)}: correct "
+                        "the quotes or separators of that row."
                     )
                 yield place, dict(zip(header, row, strict=True))
     except csv.Error as error:
-        raise StudyError(f"{path}, line {start}: the row is broken ({error}): mend its quotes.") from error
+        raise StudyError(f"{path}, line {start}: the row is not valid CSV ({error}): correct its quotes.") from error
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not splitlines: U+2028 and its like may stand within a JSON string.
+    # Not splitlines, because U+2028 and similar characters may occur within a JSON string.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise StudyError(f"{path}, line {number} is not JSON ({error}): mend or remove that line.") from error
+            raise StudyError(f"{path}, line {number} is not JSON ({error}): correct or remove that line.") from error
         if not isinstance(row, dict):
-            raise StudyError(f"{path}, line {number} is not a JSON object: write one article a line as {{...}}.")
+            raise StudyError(f"{path}, line {number} is not a JSON object: write each article as a line {{...}}.")
         yield f"line {number}", row

@@ -1,9 +1,9 @@
-"""Collects a source's rows into an article table; what every reader needs and does the same way."""
+"""Collect the rows of a source into an article table. All readers use it."""
 
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -11,14 +11,15 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import Finding, finding
+from bias_amplification.corpus.findings import Finding
+from bias_amplification.study.sections import Corpus
 
 STEP = "reading"
 
 
 @contextmanager
 def long_fields() -> Iterator[None]:
-    """Let CSV fields be longer than the 131,072 characters that Python allows by default; articles can be."""
+    """Allow CSV fields above 131,072 characters, Python's default limit. Articles can be longer."""
     former = csv.field_size_limit(sys.maxsize)
     try:
         yield
@@ -27,29 +28,26 @@ def long_fields() -> Iterator[None]:
 
 
 class RowCollector:
-    """Gathers articles and findings of one source.
+    """Collects the articles of a source, and findings about them.
 
     Parameters
     ----------
-    label_map
-        From the source's label values to the study's labels; None leaves the articles of that value out. Empty:
-        the values are labels already.
-    labels
-        The study's labels; empty allows any.
+    corpus
+        Uses `label_map` and `labels`.
     source
-        What the source is called in messages.
+        The name of the source in messages.
     """
 
-    def __init__(self, label_map: Mapping[str, str | None], labels: Iterable[str], source: str) -> None:
-        self._label_map = {str(value): label for value, label in label_map.items()}
-        self._labels = set(labels)
+    def __init__(self, corpus: Corpus, source: str) -> None:
+        self._label_map = corpus.label_map
+        self._labels = corpus.labels
         self._source = source
         self._places: dict[str, str] = {}
         self._columns: dict[str, list] = {name: [] for name in ARTICLES.names}
         self._notes: dict[tuple[str, bool], list[str]] = defaultdict(list)
 
     def note(self, text: str, kept: bool, place: str) -> None:
-        """Count one article or row under a finding."""
+        """Count one article or row under the finding `text`."""
         self._notes[text, kept].append(place)
 
     def add(self, place: str, article_id: str, label: str, **fields: str | date | None) -> None:
@@ -58,18 +56,18 @@ class RowCollector:
         Parameters
         ----------
         place
-            Where it stands in the source, for messages ("row 3", "line 7").
+            Where the article is in the source, for messages ("row 3", "line 7").
         article_id
             Its id, unique in the source.
         label
-            The source's label value; empty if it has none, which cleaning counts and leaves out.
+            The source's label value. Articles with an empty label are added; cleaning counts and removes them.
         **fields
-            event_id, outlet, date, title, body; absent or None where the source has none.
+            event_id, outlet, date, title and body; absent or None if the source has none.
 
         Raises
         ------
         StudyError
-            If the id was met before or the label is unknown.
+            If another article has the same id, or the label is unknown.
         """
         first = self._places.setdefault(article_id, place)
         if first != place:
@@ -94,13 +92,13 @@ class RowCollector:
             return ""
         if self._label_map and value not in self._label_map:
             raise StudyError(
-                f"{self._source}: {place} has the label {value!r}, which corpus.label_map does not name "
-                f"(it names {', '.join(self._label_map)}): add it there, with null to leave such articles out."
+                f"{self._source}: {place} has the label {value!r}, which corpus.label_map does not contain "
+                f"(it has {', '.join(self._label_map)}): add it there, with null to leave such articles out."
             )
-        label = self._label_map.get(value, value) if self._label_map else value
-        if label is not None and self._labels and label not in self._labels:
+        label = self._label_map[value] if self._label_map else value
+        if label is not None and label not in self._labels:
             raise StudyError(
-                f"{self._source}: {place} has the label {label!r}, which is not among corpus.labels "
+                f"{self._source}: {place} has the label {label!r}, which is not in corpus.labels "
                 f"({', '.join(sorted(self._labels))}): add it there, or map it in corpus.label_map."
             )
         return label
@@ -120,37 +118,37 @@ class RowCollector:
             return None
 
     def finish(self) -> tuple[pa.Table, list[Finding]]:
-        """Return the article table and the findings, "articles read" first."""
+        """Return the article table and the findings. The first finding is the number of articles read."""
         table = pa.table(self._columns, schema=ARTICLES)
-        notes = [finding(STEP, text, kept, places) for (text, kept), places in self._notes.items()]
+        notes = [Finding.with_examples(STEP, text, kept, places) for (text, kept), places in self._notes.items()]
         return table, [Finding(STEP, f"articles read from {self._source}", True, table.num_rows), *notes]
 
 
 def decode(content: bytes, name: str) -> tuple[str, list[int]]:
-    """Decode UTF-8, with or without a byte order mark, line by line where bytes are bad.
+    """Decode UTF-8, with or without a byte order mark. Lines with invalid bytes are decoded as Windows-1252.
 
     Parameters
     ----------
     content
-        The file.
+        The file's content.
     name
-        What it is called in messages.
+        The file's name, for messages.
 
     Returns
     -------
     text, lines
-        The text, and the numbers (from 1) of lines that are not UTF-8 and were read as Windows-1252, the encoding
-        such lines nearly always have; bytes that even that lacks become U+FFFD.
+        The text, and the numbers (from 1) of the lines that are not UTF-8. In news texts their encoding is nearly
+        always Windows-1252; bytes that Windows-1252 lacks become U+FFFD.
 
     Raises
     ------
     StudyError
-        If the file is UTF-16, or holds the zero bytes of a binary file.
+        If the file is UTF-16 or binary (it has zero bytes).
     """
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise StudyError(f"{name} is UTF-16, and only UTF-8 is read: save it as UTF-8.")
+        raise StudyError(f"{name} is UTF-16, but only UTF-8 can be read: save it as UTF-8.")
     if b"\0" in content[:4096]:
-        raise StudyError(f"{name} is not a text file (it holds zero bytes): name a UTF-8 text file.")
+        raise StudyError(f"{name} is not a text file (it has zero bytes): name a UTF-8 text file.")
     try:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError:
@@ -166,6 +164,6 @@ def decode(content: bytes, name: str) -> tuple[str, list[int]]:
 
 
 def note_bad_lines(collector: RowCollector, lines: Iterable[int]) -> None:
-    """Report the lines that `decode` could not read as UTF-8."""
+    """Add a finding for the lines that `decode` could not read as UTF-8."""
     for line in lines:
         collector.note("line that is not UTF-8, read as Windows-1252", True, f"line {line}")

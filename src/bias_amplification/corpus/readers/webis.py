@@ -1,9 +1,10 @@
-"""Webis-Bias-Flipper-18 as its archive ships (Chen et al. 2018): one CSV, some of whose quotes are not escaped.
+"""Read Webis-Bias-Flipper-18 (Chen et al. 2018): one CSV file in which some quotes are not escaped.
 
-A plain CSV reader fails on such lines or, worse, swallows the rows after them. Here records are found first, by what
-every record must have (an id at the start of a line, a title, a known rating), so that a broken record costs itself
-alone; each is then read strictly and, if that fails, cut into fields in the only way that its structure allows. What
-has no such way, or several, is counted with its line.
+A standard CSV reader fails on such rows or reads the following rows as part of them. This reader first finds where
+records start, by what all records have: an id at the start of a line, a title, and a known rating. A broken record
+then affects no other record. Each record is read as strict CSV. If that fails, it is cut into fields in the only way
+that fits the structure of a record. Records that can be cut in no way, or in several, are counted as lost, with their
+line.
 """
 
 import csv
@@ -12,7 +13,7 @@ import itertools
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,26 +23,40 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.rows import STEP, RowCollector, decode, long_fields, note_bad_lines
+from bias_amplification.study.sections import Corpus
 
 URL = "https://zenodo.org/records/3271061/files/corpus-webis-bias-flipper-18.zip"
 MEMBER = "data_public.csv"
+#: Limit on the size of the CSV, in bytes unpacked: far more than the published file needs.
+UNPACKED_LIMIT = 2**30
 FIELDS = ("story_id", "title", "bias", "source", "body", "original_title", "original_body")
-#: Records of each rating that a plain reading of the published file is known to give.
+#: Number of records with each rating that a standard CSV reader finds in the published file.
 KNOWN_COUNTS = {"From the Right": 2542, "From the Left": 2388, "From the Center": 1517}
 BIAS = FIELDS.index("bias")
 ORIGINAL_TITLE = FIELDS.index("original_title")
+#: Maximum length of a title, in characters.
 TITLE_LENGTH = 400
-#: A title with newlines spans at most so many lines.
+#: Maximum number of lines of a title.
 TITLE_LINES = 4
 REPAIRED = "record with unescaped quotes, repaired"
 BROKEN = "record that could not be repaired"
-#: Ways of cutting a record that are looked at before it counts as ambiguous.
-MOST_WAYS = 2
+#: A record that can be cut in this many ways is ambiguous; further ways are not searched.
+AMBIGUOUS = 2
 
 
 @dataclass(frozen=True)
 class Record:
-    """A logical record: its fields, or None where they are lost, and what is to be told of it."""
+    """A record of the CSV.
+
+    Attributes
+    ----------
+    line
+        The line of the file where it starts, from 1.
+    fields
+        Its fields, in the order of `FIELDS`; None if it is lost.
+    finding
+        What is reported about it; None if it was read as it is.
+    """
 
     line: int
     fields: tuple[str, ...] | None
@@ -53,51 +68,41 @@ class Record:
         return self.finding == REPAIRED
 
 
-def read(
-    path: Path, *, label_map: Mapping[str, str | None], labels: Sequence[str] = ()
-) -> tuple[pa.Table, list[Finding]]:
-    """Read the corpus.
+def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
+    """Read the articles.
 
     Parameters
     ----------
     path
-        The archive, a folder that holds the CSV at any depth, or the CSV.
-    label_map
-        From the ratings in the column ``bias`` to the study's labels. The ratings are also what records are known by.
-    labels
-        The study's labels; empty allows any.
+        The archive, a folder that contains the CSV at any depth, or the CSV.
+    corpus
+        Uses `label_map`, from the ratings in the column ``bias`` to the study's labels. These ratings are also used
+        to find the records.
 
     Returns
     -------
     articles, findings
-        The full text (``original_title``, ``original_body``) where there is one; the headline of the event's page
-        stands in for a missing title. Articles and records counted as lost add up to the records of the file,
-        unless the text of one has a line that looks like a record, which is then counted too.
+        Body and title are ``original_body`` and ``original_title``. A missing title is replaced with the headline of
+        the event's page. The articles and the records counted as lost add up to the records of the file. (A line of
+        text that looks like the start of a record is counted as one more record.)
 
     Raises
     ------
     StudyError
-        If there is no such CSV, its header is another one, or no rating is known.
+        If there is no such CSV, or its header differs.
     """
-    name, content = _content(Path(path))
-    if not label_map:
-        raise StudyError(
-            "corpus.label_map is empty, and source webis needs it to know the ratings in the column bias: map each."
-        )
+    name, content = _content(path)
     text, bad_lines = decode(content, name)
-    collector = RowCollector(label_map, labels, name)
+    collector = RowCollector(corpus, name)
     note_bad_lines(collector, bad_lines)
-    read_here: Counter[str] = Counter()
-    repaired: Counter[str] = Counter()
-    for record in split_records(text, tuple(map(str, label_map)), name):
+    records = list(split_records(text, tuple(corpus.label_map), name))
+    for record in records:
         place = f"line {record.line}"
         if record.finding:
             collector.note(record.finding, record.fields is not None, place)
         if record.fields is None:
             continue
         fields = dict(zip(FIELDS, record.fields, strict=True))
-        read_here[fields["bias"]] += 1
-        repaired[fields["bias"]] += record.repaired
         if not fields["original_title"].strip() and fields["title"].strip():
             collector.note("no title of its own, the event's headline used", True, place)
         collector.add(
@@ -110,15 +115,11 @@ def read(
             body=fields["original_body"],
         )
     articles, findings = collector.finish()
-    plain = plain_counts(text)
-    return articles, [
-        *findings,
-        *(_beside_known(rating, read_here, repaired, plain) for rating in KNOWN_COUNTS),
-    ]
+    return articles, [*findings, *_compare_counts(records, text)]
 
 
-def plain_counts(text: str) -> Counter[str]:
-    """Count the records of each rating that a plain reading of the CSV gives, which unescaped quotes mislead.
+def standard_counts(text: str) -> Counter[str]:
+    """Count the records of each rating as a standard CSV reader finds them. Unescaped quotes make it miscount.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def plain_counts(text: str) -> Counter[str]:
     Returns
     -------
     Counter
-        By what stands in the third field.
+        Number of rows by the value of their third field.
     """
     with long_fields():
         rows = csv.reader(io.StringIO(text, newline=""))
@@ -136,61 +137,63 @@ def plain_counts(text: str) -> Counter[str]:
         return Counter(row[BIAS] for row in rows if len(row) > BIAS)
 
 
-def _beside_known(
-    rating: str, read_here: Mapping[str, int], repaired: Mapping[str, int], plain: Mapping[str, int]
-) -> Finding:
-    """Put a rating's records beside the published file's, and say what the difference is made of."""
-    found, known, flat = read_here[rating], KNOWN_COUNTS[rating], plain[rating]
-    said = f"{rating}: {found:,} records read, {repaired[rating]:,} of them repaired; {known:,} are known of the "
-    said += f"published file, {found - known:+,}: a plain reading of this file gives {flat:,}"
-    said += f", {flat - known:+,} for another version of the file and {found - flat:+,} for repairs and losses"
-    return Finding(STEP, said, True, found)
+def _compare_counts(records: Sequence[Record], text: str) -> Iterator[Finding]:
+    """Compare the number of records of each rating with the published file, and explain the difference."""
+    standard = standard_counts(text)
+    complete = [record for record in records if record.fields is not None]
+    for rating, known in KNOWN_COUNTS.items():
+        own = [record for record in complete if record.fields[BIAS] == rating]
+        found, repaired, flat = len(own), sum(record.repaired for record in own), standard[rating]
+        said = f"{rating}: {found:,} records read, {repaired:,} of them repaired; {known:,} are known of the "
+        said += f"published file, {found - known:+,}: a plain reading of this file gives {flat:,}"
+        said += f", {flat - known:+,} for another version of the file and {found - flat:+,} for repairs and losses"
+        yield Finding(STEP, said, True, found)
 
 
 def _content(path: Path) -> tuple[str, bytes]:
     if path.is_dir():
         found = sorted(path.rglob(MEMBER))
         if not found:
-            raise StudyError(f"{path} (corpus.path) holds no {MEMBER}: name the folder or archive that does.")
+            raise StudyError(f"{path} (corpus.path) has no {MEMBER}: name the folder or archive that has it.")
         path = found[0]
     if not path.is_file():
         raise StudyError(f"{path} (corpus.path) does not exist: name the Webis archive, its folder or its CSV.")
     if is_archive(path):
-        for name, content in read_members(path, lambda name: name.split("/")[-1] == MEMBER):
+        for name, content in read_members(path, lambda name: name.split("/")[-1] == MEMBER, UNPACKED_LIMIT):
             return f"{path}:{name}", content
-        raise StudyError(f"{path} (corpus.path) holds no {MEMBER}: name the Webis-Bias-Flipper-18 archive.")
+        raise StudyError(f"{path} (corpus.path) has no {MEMBER}: name the Webis-Bias-Flipper-18 archive.")
     return str(path), path.read_bytes()
 
 
-def split_records(text: str, ratings: Sequence[str], name: str = "the CSV") -> Iterator[Record]:
-    """Cut the text of the CSV into its records, repairing those whose quotes are not escaped.
+def split_records(text: str, ratings: Sequence[str], name: str) -> Iterator[Record]:
+    """Cut the CSV into records, and repair records with unescaped quotes.
 
     Parameters
     ----------
     text
         The whole file.
     ratings
-        The values that the column ``bias`` can have.
+        The values of the column ``bias`` that mark a record.
     name
-        The file, for messages.
+        The file's name, for messages.
 
     Yields
     ------
     Record
-        Every record of the file once, in its order.
+        Every record of the file once, in order.
 
     Raises
     ------
     StudyError
-        If the header lacks a column.
+        If the header differs from `FIELDS`.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     header, _, _ = text.partition("\n")
     columns = [column.strip().strip('"') for column in header.split(",")]
     if columns != list(FIELDS):
         raise StudyError(
-            f"{name} has the columns {', '.join(columns)[:200]} where Webis-Bias-Flipper-18 has {', '.join(FIELDS)}: "
-            "name its data_public.csv in corpus.path, or use corpus.source table."
+            f"{name} has the columns {', '.join(columns)[:200]}, but Webis-Bias-Flipper-18 has {', '.join(FIELDS)}: "
+            "name its data_public.csv in corpus.path, or set corpus.source to table."
         )
     line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
     starts = [*_record_starts(text, ratings, len(header) + 1), len(text)]
@@ -202,7 +205,7 @@ def split_records(text: str, ratings: Sequence[str], name: str = "the CSV") -> I
 
 
 def _record_starts(text: str, ratings: Sequence[str], first: int) -> list[int]:
-    """Find where records start: lines of an id and a title that lead to a rating."""
+    """Return the positions where records start: at a line with an id and a title, followed by a rating."""
     alternatives = "|".join(re.escape(rating) for rating in ratings)
     rating = re.compile(rf'(?:"(?:{alternatives})"|(?<=,)(?:{alternatives})),')
     opening = re.compile(r'"?[^",\n]{1,80}"?,(?:"[\s\S]*",|[^",\n][^,\n]*,|,)\Z')
@@ -223,7 +226,7 @@ def _record_starts(text: str, ratings: Sequence[str], first: int) -> list[int]:
 
 
 def _strict(chunk: str) -> list[list[str]] | None:
-    """Read a chunk as proper CSV; None where it is not."""
+    """Read a chunk as strict CSV; return None if it is not valid."""
     try:
         with long_fields():
             return [row for row in csv.reader(io.StringIO(chunk, newline=""), strict=True) if row]
@@ -237,14 +240,18 @@ def _plausible(fields: Sequence[str]) -> bool:
 
 
 def _read_chunk(chunk: str, ratings: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...] | None, str | None]]:
-    """Read what stands between two record starts: one record, and further ones whose rating is none of the known."""
+    """Yield offset, fields and finding of the records in a chunk.
+
+    A chunk goes from one record start to the next. It holds one record, and possibly records with unknown ratings,
+    whose starts were not found.
+    """
     rows = _strict(chunk)
     if rows is not None and len(rows) == 1 and len(rows[0]) == len(FIELDS) and rows[0][BIAS] in ratings:
         yield 0, tuple(rows[0]), None
         return
     tail = _unknown_rating(chunk)
     if tail == 0:
-        # A record as it should be but for its rating: without one it is kept for cleaning to count.
+        # A valid record whose rating is unknown or empty. With an empty one it is kept: cleaning counts and removes it.
         (fields,) = rows
         rating = fields[BIAS].strip()
         finding = f"record with the rating {rating!r}, which corpus.label_map does not map" if rating else None
@@ -259,12 +266,12 @@ def _read_chunk(chunk: str, ratings: Sequence[str]) -> Iterator[tuple[int, tuple
 
 
 def _unknown_rating(chunk: str) -> int | None:
-    """Find the last line at which a proper record begins and runs to the end of the chunk."""
+    """Return the last position at which a valid record starts that ends with the chunk; None if there is none."""
     for match in reversed(list(re.finditer(r'^"?[^",\n]{1,80}"?,(?=["\w,])', chunk, re.MULTILINE))):
         rows = _strict(chunk[match.start() :])
         if rows is None or len(rows) != 1 or len(rows[0]) != len(FIELDS) or not _plausible(rows[0]):
             continue
-        # A line of text can have as many commas as a record; a rating, known or not, is a few words.
+        # A line of text can have as many commas as a record, but its third field is rarely just words, as a rating is.
         if re.fullmatch(r"(?:[^\W\d_]+ ?)*", rows[0][BIAS]):
             return match.start()
     return None
@@ -273,21 +280,21 @@ def _unknown_rating(chunk: str) -> int | None:
 def repair(chunk: str, ratings: Sequence[str]) -> tuple[str, ...] | None:
     """Cut a record with unescaped quotes into its fields.
 
-    A field either stands in quotes, and ends at a quote before a comma, or has no quote and no comma. The record has
-    as many fields as the header, the third is a rating, and titles are short. Where that leaves one way, it is the
-    record; where it leaves none or several, nobody can say.
+    A field either is in quotes and ends at a quote before a comma, or has no quote and no comma. A record has as many
+    fields as the header, its third field is a rating, and its titles are short. The record is repaired if exactly one
+    way of cutting it meets these conditions.
 
     Parameters
     ----------
     chunk
         The record, without its final newline.
     ratings
-        The values that the third field can have.
+        The possible values of the third field.
 
     Returns
     -------
     tuple of str, or None
-        The fields, in the header's order.
+        The fields, in the order of the header; None if no way or several ways are possible.
     """
     found: list[tuple[str, ...]] = []
     for ends in _ways(chunk, 0, ratings, ()):
@@ -298,13 +305,13 @@ def repair(chunk: str, ratings: Sequence[str]) -> tuple[str, ...] | None:
             start = end + 1
         if _plausible(fields):
             found.append(tuple(fields))
-            if len(found) == MOST_WAYS:
+            if len(found) == AMBIGUOUS:
                 return None
     return found[0] if found else None
 
 
 def _ways(chunk: str, start: int, ratings: Sequence[str], ends: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the ends of the fields for every way of cutting the chunk, depth first."""
+    """Yield the ends of all fields for every way of cutting the chunk, by depth-first search."""
     index = len(ends)
     if index == BIAS + 1 and chunk[ends[-2] + 1 : ends[-1]].strip('"') not in ratings:
         return

@@ -1,0 +1,47 @@
+"""The place of a file in a study. It is written into the file, so that a file in another one's place is noticed."""
+
+import re
+from pathlib import Path
+
+from bias_amplification.artifacts.atomic import StudyError
+
+#: Paths of files that occur many times in a study with the same name and schema.
+_PLACES = re.compile(r"(?:^|/)((?:rounds/[^/]+/generation_\d\d|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
+
+
+def place_in_study(path: Path | str) -> str | None:
+    """Return the end of a path that distinguishes a file from others of its kind.
+
+    Returns
+    -------
+    str or None
+        Such as "rounds/balanced_synthetic/generation_03/articles.parquet". None for a file that a study has only once.
+    """
+    found = _PLACES.search(Path(path).as_posix())
+    return found[1] if found else None
+
+
+def check_place(path: Path | str, made_as: str | None) -> None:
+    """Check that a file was made for the place where it is.
+
+    Files of generation 0 may have been made for another round, because rounds may share generation 0.
+
+    Parameters
+    ----------
+    path
+        Where the file is.
+    made_as
+        The place that is written in the file; None if there is none.
+
+    Raises
+    ------
+    StudyError
+        If the file was made for another place. The message names both places.
+    """
+    place = place_in_study(path)
+    if place is None or made_as is None or place == made_as:
+        return
+    shared = [re.fullmatch(r"rounds/[^/]+/(generation_00/.+)", name) for name in (place, made_as)]
+    if all(shared) and shared[0][1] == shared[1][1]:
+        return
+    raise StudyError(f"{path} was made as {made_as} and is in the wrong place: delete it and run snakemake again.")

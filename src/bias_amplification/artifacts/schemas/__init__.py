@@ -1,0 +1,56 @@
+"""The declared columns of every table of a run.
+
+Writers and readers check tables against these schemas. The package knows no label by name, so the schemas of tables
+with columns for each label are functions of the labels.
+"""
+
+from bias_amplification.artifacts.schemas.corpus import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
+from bias_amplification.artifacts.schemas.neurons import (
+    NEURON_CALIBRATION,
+    NEURON_CORRELATIONS,
+    NEURON_NULL,
+    NEURON_OVERLAP,
+    NEURON_PANEL,
+    NEURON_PERMUTED,
+    NEURON_REGRESSION,
+    NEURON_SENSITIVITY,
+    NEURON_SETS,
+)
+from bias_amplification.artifacts.schemas.results import BETA, COMPARISON
+from bias_amplification.artifacts.schemas.versions import (
+    GENERATED_ARTICLES,
+    NEURONS,
+    PERPLEXITY,
+    QUALITY,
+    ROBUST_MEASURES,
+    TRAINING_LOG,
+    TRAINING_SET,
+    metrics,
+    predictions,
+)
+
+__all__ = [
+    "ARTICLES",
+    "BETA",
+    "CLASSIFIER_ARTICLES",
+    "CLEANING",
+    "COMPARISON",
+    "GENERATED_ARTICLES",
+    "NEURONS",
+    "NEURON_CALIBRATION",
+    "NEURON_CORRELATIONS",
+    "NEURON_NULL",
+    "NEURON_OVERLAP",
+    "NEURON_PANEL",
+    "NEURON_PERMUTED",
+    "NEURON_REGRESSION",
+    "NEURON_SENSITIVITY",
+    "NEURON_SETS",
+    "PERPLEXITY",
+    "QUALITY",
+    "ROBUST_MEASURES",
+    "TRAINING_LOG",
+    "TRAINING_SET",
+    "metrics",
+    "predictions",
+]

@@ -1,0 +1,189 @@
+"""Tables of the analysis of neurons.
+
+In all of them, `measure` is "weight" or "activation", and `outcome` is "bias" or "quality". Columns that end in
+`_bias`, `_quality` and `_both` are about the neurons of one outcome and about those of both.
+"""
+
+from bias_amplification.artifacts.schemas.fields import (
+    COUNT,
+    FLAG,
+    GENERATION,
+    REAL,
+    TEXT,
+    interval,
+    optional,
+    required,
+    table,
+)
+
+_NEURON = [*required(GENERATION, "layer"), *required(COUNT, "neuron"), *required(TEXT, "measure", "outcome")]
+
+#: The outcomes: one row for each model version, rounds in order, generations ascending.
+#:
+#: label                    the tracked label
+#: share, mean_probability  measures of this label, as fractions
+#: quality_*                text quality indices, from 0 to 3
+NEURON_PANEL = table(
+    required(TEXT, "round"),
+    required(GENERATION, "generation"),
+    required(TEXT, "label"),
+    required(REAL, "share", "mean_probability"),
+    optional(REAL, "quality_class", "quality_weighted"),
+)
+
+#: Pearson correlations over model versions: one row for each neuron, measure and outcome. Null if neuron or outcome is
+#: constant.
+NEURON_CORRELATIONS = table(_NEURON, optional(REAL, "pearson"))
+
+#: Regressions (paper, equation 1): one row for each neuron, measure and outcome.
+#:
+#: estimate   slope, in units of the outcome per unit of the neuron
+#: *_plugin   with Newey-West errors at the lags of the plug-in rule instead of the lags that are set
+#: p_value_{benjamini_hochberg,benjamini_yekutieli,bonferroni}  adjusted for the number of neurons
+#: reason     why there is no estimate; else null
+NEURON_REGRESSION = table(
+    _NEURON,
+    optional(REAL, "estimate", "standard_error", "statistic", "p_value"),
+    optional(REAL, "standard_error_plugin", "p_value_plugin"),
+    optional(REAL, "p_value_benjamini_hochberg", "p_value_benjamini_yekutieli", "p_value_bonferroni"),
+    optional(TEXT, "reason"),
+)
+
+#: Sets of significant neurons (paper, section 4.4): one row for each measure.
+#:
+#: column                   column of `NEURONS` that was read
+#: rows, lags, lags_plugin  of the regressions on bias. Text quality may be known for fewer versions; `NEURON_OVERLAP`
+#:                          has both. Lags are null if a rule chooses them for each neuron.
+#: bias, quality, both      numbers of neurons with p below `alpha`
+#: tested                   number of neurons that could be in both sets
+#: expected_both            expected number in both, for independent sets of these sizes among the tested neurons
+#: p_overlap                hypergeometric probability of `both` or more for such sets
+#: odds_ratio               of belonging to both sets, with the 95% interval for independent neurons
+#: true_nulls_*             Storey's estimate of the share of neurons without an effect
+#: *_bh, *_by               numbers with a false discovery rate of `alpha`: Benjamini-Hochberg, and Benjamini-Yekutieli,
+#:                          which holds under any dependence
+#: *_bonferroni             numbers with a family-wise error of `alpha`
+#: *_plugin                 numbers at the lags of the plug-in rule
+NEURON_SETS = table(
+    required(TEXT, "measure", "column", "difference", "reference"),
+    required(COUNT, "rows"),
+    optional(COUNT, "lags"),
+    required(COUNT, "lags_plugin"),
+    required(REAL, "alpha"),
+    required(COUNT, "neurons", "tested_bias", "tested_quality", "tested"),
+    required(COUNT, "bias", "quality", "both"),
+    optional(REAL, "expected_both", "p_overlap"),
+    interval("odds_ratio"),
+    optional(REAL, "true_nulls_bias", "true_nulls_quality"),
+    required(COUNT, "bias_bh", "quality_bh", "both_bh"),
+    required(COUNT, "bias_by", "quality_by", "both_by"),
+    required(COUNT, "bias_bonferroni", "quality_bonferroni", "both_bonferroni"),
+    required(COUNT, "bias_plugin", "quality_plugin", "both_plugin"),
+)
+
+_MOVED = ("", "_bias_moved", "_quality_moved")
+
+#: What each permutation of the outcomes gives: one row for each scheme, measure and permutation. Permutation 0 is the
+#: order of the run itself.
+#:
+#: scheme               names of the moves
+#: bias, quality, both  numbers of neurons with p below alpha
+#: matched              overlap of the strongest neurons, as many in each layer as the sets of the run have
+#: rank_agreement       mean over layers of Spearman's correlation between |t| for bias and |t| for quality
+#: same_sign            neurons whose two slopes have the same sign
+#: *_bias_moved, *_quality_moved  if only this outcome is permuted
+#: maximum_*            largest |t|
+#:
+#: Null if nothing is tested.
+NEURON_NULL = table(
+    required(TEXT, "scheme", "measure"),
+    required(COUNT, "permutation", "bias", "quality", "both"),
+    required(COUNT, *(f"matched{moved}" for moved in _MOVED)),
+    optional(REAL, *(f"rank_agreement{moved}" for moved in _MOVED)),
+    optional(COUNT, *(f"same_sign{moved}" for moved in _MOVED)),
+    optional(REAL, "maximum_bias", "maximum_quality"),
+)
+
+#: p-values by permutation: one row for each neuron, measure and outcome. Null if there is no estimate.
+#:
+#: p_value_permutation  of the neuron by itself
+#: p_value_familywise   by the largest statistic of all neurons
+NEURON_PERMUTED = table(_NEURON, optional(REAL, "p_value_permutation", "p_value_familywise"))
+
+#: The sets of the run against those under permutation: one row for each scheme, measure and layer, and one for all
+#: layers together (`layer` null).
+#:
+#: complete             whether all possible permutations were used
+#: rows_*, lags_*       of the regressions; lags are null if a rule chooses them for each neuron
+#: *_low, *_high        ends of the 95% range under permutation
+#: p_*                  share of the permutations, the run's own order included, whose value is at least as large
+#: p_matched_fewer      share whose value is at most as large
+#: p_rank_agreement, p_same_sign  two-sided
+#: *_null               `matched`, `rank_agreement` and `same_sign` compare the two outcomes. They are tested with both
+#:                      outcomes permuted, with bias alone and with quality alone. The p-value is the largest of the
+#:                      three. The range is the one in which the run's value is the least extreme, and `*_null` names
+#:                      it: "both", "bias" or "quality".
+#: expected_both        overlap of independent sets of these sizes among all neurons
+#: expected_by_layer    overlap of independent sets of these sizes in each layer
+#: threshold_*          the (1 - alpha) quantile of the largest |t|
+#: *_familywise         numbers of neurons with |t| above this threshold
+#: verdict              what `matched` says about the overlap, in words
+#:
+#: Null if nothing is tested.
+NEURON_OVERLAP = table(
+    required(TEXT, "scheme", "measure"),
+    optional(GENERATION, "layer"),
+    required(COUNT, "permutations"),
+    required(FLAG, "complete"),
+    required(COUNT, "rows_bias", "rows_quality"),
+    optional(COUNT, "lags_bias", "lags_quality"),
+    required(COUNT, "tested"),
+    *(interval(name, nullable=False) for name in ("bias", "quality", "both", "matched")),
+    optional(REAL, "p_bias", "p_quality", "p_both", "p_matched", "p_matched_fewer"),
+    required(TEXT, "matched_null"),
+    optional(REAL, "expected_both", "expected_by_layer"),
+    interval("rank_agreement"),
+    optional(REAL, "p_rank_agreement"),
+    optional(TEXT, "rank_agreement_null"),
+    interval("same_sign"),
+    optional(REAL, "p_same_sign"),
+    optional(TEXT, "same_sign_null"),
+    optional(REAL, "threshold_bias", "threshold_quality"),
+    optional(COUNT, "bias_familywise", "quality_familywise"),
+    required(TEXT, "verdict"),
+)
+
+#: How often each test rejects in simulated studies of the run's shape: one row for each world, test, choice of settings
+#: and effect.
+#:
+#: world            "random_walks", "decaying_steps" or "run_correlation" (random mixtures of the run's neurons)
+#: test             "neuron" (one regression), "counts" (the permutation test of the number of neurons), or, if effects
+#:                  are planted, the name of a correction
+#: effect           correlation between the changes of a planted neuron and of the outcome; 0 without planted neurons
+#: rejected         share of the neurons without an effect (for "counts", of the studies) that are rejected
+#: standard_error   Monte Carlo error of `rejected`
+#: rejected_low, rejected_high  95% range over studies
+#: power            share of the planted neurons that are found
+#: false_discovery  mean share of false findings among all findings
+NEURON_CALIBRATION = table(
+    required(TEXT, "world", "test", "difference", "lags", "reference"),
+    required(FLAG, "small_sample", "fixed_effects"),
+    required(REAL, "effect"),
+    required(COUNT, "studies"),
+    required(REAL, "rejected", "standard_error"),
+    optional(REAL, "rejected_low", "rejected_high", "power", "false_discovery"),
+)
+
+#: The numbers of significant neurons for every combination of analysis choices.
+#:
+#: named  source of the combination, such as "paper" or "this study"; null if it has none
+NEURON_SENSITIVITY = table(
+    optional(TEXT, "named"),
+    required(TEXT, "measure", "column", "bias_measure", "quality_measure", "difference", "reference"),
+    required(FLAG, "small_sample"),
+    required(COUNT, "tested", "bias", "quality", "both"),
+    optional(REAL, "expected_both"),
+    required(REAL, "both_low", "both_high"),
+    optional(REAL, "p_bias", "p_quality"),
+    required(TEXT, "verdict"),
+)

@@ -1,0 +1,114 @@
+"""Tables of model versions: what each is trained on, what it writes, and how this is measured."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from bias_amplification.artifacts.schemas.fields import (
+    COUNT,
+    GENERATION,
+    REAL,
+    TEXT,
+    interval,
+    optional,
+    required,
+    table,
+)
+
+#: The texts that a generation is trained on.
+#:
+#: origin  "seed_set", or "generation_NN" of the same round
+TRAINING_SET = table(required(COUNT, "position"), required(TEXT, "origin", "article_id"))
+
+#: The course of a training: one row for each optimizer step.
+#:
+#: epoch  number of passes over the training set after the step
+#: loss   mean cross-entropy, nats per token
+TRAINING_LOG = table(required(COUNT, "step"), required(REAL, "epoch", "loss", "learning_rate"))
+
+#: The articles that a model wrote: one row for each article of the seed set, in its order.
+#:
+#: title       the real title
+#: text        the model's text
+#: prompts     number of prompts that the text continues
+#: new_tokens  number of tokens that the model wrote
+GENERATED_ARTICLES = table(required(TEXT, "article_id", "title", "text"), required(COUNT, "prompts", "new_tokens"))
+
+#: Text quality of each article (paper, section 3.5): means over its sentences. Null if it has no sentence.
+#:
+#: quality           value of the sentence's class, from 3 (clean) to 0 (noise)
+#: quality_weighted  this value times the probability of the class
+#: share_*           share of the sentences in the class
+QUALITY = table(
+    required(TEXT, "article_id"),
+    required(COUNT, "sentences"),
+    optional(REAL, "quality", "quality_weighted"),
+    optional(REAL, "share_clean", "share_mild_gibberish", "share_word_salad", "share_noise"),
+)
+
+#: Perplexity of each article: exp of the mean negative log-likelihood of its tokens. Null if it has fewer than two.
+#:
+#: perplexity_base        under the base model
+#: perplexity_generating  under the model that wrote it
+PERPLEXITY = table(
+    required(TEXT, "article_id"),
+    required(COUNT, "tokens"),
+    optional(REAL, "perplexity_base", "perplexity_generating"),
+)
+
+#: Neurons of a model version: one row for each output unit of an FFN, ordered by layer and neuron.
+#:
+#: weight_*      summaries of the unit's incoming weights in the second projection
+#: activation_*  output of the FFN sublayer and of the whole block, averaged over all real tokens of the probe set
+NEURONS = table(
+    required(GENERATION, "layer"),
+    required(COUNT, "neuron"),
+    required(REAL, "weight_mean", "weight_l2", "activation_ffn", "activation_block"),
+)
+
+#: Measures of a label's share that are robust to one fault of the classifier each (see `metrics`).
+ROBUST_MEASURES = ("share_adjusted", "share_second", "share_readable", "mean_probability_calibrated")
+
+
+def predictions(labels: Sequence[str]) -> pa.Schema:
+    """Return the schema of the label probabilities of a version's articles.
+
+    The probabilities of an article, `probability_{label}`, sum to 1. `predicted` is the label with the largest one.
+    """
+    return table(required(TEXT, "article_id", "predicted"), required(REAL, *(f"probability_{n}" for n in labels)))
+
+
+def metrics(labels: Sequence[str]) -> pa.Schema:
+    """Return the schema of the metrics: one row for each version, and one for the base model on each seed set.
+
+    A base model's row has the round "base" and no generation. Shares and probabilities are fractions. `_low` and
+    `_high` are the ends of 95% intervals over articles. `ROBUST_MEASURES` show whether a share is an artefact of the
+    classifier:
+
+    - `share_adjusted_*`: shares corrected for the classifier's confusion matrix. `adjusted_misfit` is the share of the
+      articles that no correction explains.
+    - `share_second_*`: shares by the second-best candidate, which agrees with the selected one on the fraction
+      `agreement` of the articles. Null without a second candidate.
+    - `share_readable_*`: shares among the `articles_readable` articles whose text quality index reaches a threshold.
+      Null if there are none.
+    - `mean_probability_calibrated_*`: mean probabilities at the temperature that fits the validation articles best.
+    """
+    of_labels = []
+    for label in labels:
+        of_labels += interval(f"share_{label}", nullable=False) + interval(f"mean_probability_{label}", nullable=False)
+        of_labels += [field for measure in ROBUST_MEASURES for field in interval(f"{measure}_{label}")]
+    return table(
+        required(TEXT, "round"),
+        optional(GENERATION, "generation"),
+        required(TEXT, "seed_set"),
+        optional(TEXT, "strategy", "decoding", "tracked_label"),
+        required(COUNT, "articles"),
+        of_labels,
+        optional(REAL, "adjusted_misfit"),
+        optional(COUNT, "articles_readable"),
+        interval("agreement"),
+        interval("text_quality_index"),
+        interval("text_quality_index_weighted"),
+        interval("perplexity_base"),
+        interval("perplexity_generating"),
+    )

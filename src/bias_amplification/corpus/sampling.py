@@ -1,0 +1,50 @@
+"""Draw articles at random, and divide a number of articles by shares."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bias_amplification.seeds import derive_seed
+
+
+def _ids_with_label(articles: pa.Table, label: str) -> list[str]:
+    pairs = zip(articles["article_id"].to_pylist(), articles["label"].to_pylist(), strict=True)
+    return [article_id for article_id, own in pairs if own == label]
+
+
+def shuffled_ids(articles: pa.Table, label: str, seed: int) -> list[str]:
+    """Return the ids of a label's articles in random order.
+
+    The order depends on the ids, the label and the seed, and not on the order of the articles in the table. All seed
+    sets take the first ids of this order: each is a simple random sample, and together they overlap as much as they
+    can, which leaves most articles to the classifier.
+    """
+    ids = sorted(_ids_with_label(articles, label))
+    order = np.random.default_rng(derive_seed(seed, "shuffled_ids", label)).permutation(len(ids))
+    return [ids[index] for index in order]
+
+
+def sampled_ids(articles: pa.Table, label: str, random_state: int, count: int) -> list[str]:
+    """Return the ids of a label's articles: first those that pandas samples, then the others.
+
+    The sample is that of `DataFrame.sample(n=count, random_state=random_state)`. Unlike `shuffled_ids`, it depends on
+    the order of the articles in the table and on `count`.
+    """
+    ids = pd.Series(_ids_with_label(articles, label))
+    drawn = ids.sample(n=min(count, len(ids)), random_state=random_state)
+    return [*drawn, *ids.drop(drawn.index)]
+
+
+def apportion(size: int, shares: Sequence[float]) -> list[int]:
+    """Divide a number by shares into whole numbers.
+
+    They sum to `size`, and each differs by less than one from its exact part.
+    """
+    exact = size * np.asarray(shares, float) / np.sum(shares)
+    counts = np.floor(exact + 1e-9).astype(int)
+    # A stable sort, so that of equal remainders the first is rounded up.
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: size - counts.sum()]] += 1
+    return counts.tolist()

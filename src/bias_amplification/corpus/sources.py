@@ -1,0 +1,54 @@
+"""Read the source of labelled articles that the config names."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from bias_amplification import RESOURCES
+from bias_amplification.corpus.download import checksum_of, download
+from bias_amplification.corpus.findings import Finding
+from bias_amplification.corpus.press import write_press
+from bias_amplification.corpus.readers import article_bias_prediction, delimited, webis
+from bias_amplification.corpus.readers.rows import STEP
+from bias_amplification.study.sections import Corpus
+
+#: Readers of published archives.
+_ARCHIVES = {"webis": webis, "article_bias_prediction": article_bias_prediction}
+
+
+def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, list[Finding]]:
+    """Read the source of labelled articles, or write the embedded press.
+
+    Parameters
+    ----------
+    corpus
+        The config's section.
+    seed
+        Seed of the embedded press.
+    downloads
+        Folder for downloaded archives.
+
+    Returns
+    -------
+    articles, findings
+        Rows of `ARTICLES`, not cleaned.
+
+    Raises
+    ------
+    StudyError
+        If the source cannot be downloaded or read.
+    """
+    if corpus.source == "press":
+        articles = write_press(corpus.press.events, seed, RESOURCES / "press")
+        return articles, [Finding(STEP, "articles written by the embedded press", True, articles.num_rows)]
+    if corpus.source == "table":
+        return delimited.read(Path(corpus.path), corpus)
+    reader = _ARCHIVES[corpus.source]
+    if corpus.path is not None:
+        return reader.read(Path(corpus.path), corpus)
+    address = corpus.url or reader.URL
+    path = download(address, downloads, corpus.checksum)
+    # The report gives the checksum, so that a later run can be held to the same archive.
+    digest = corpus.checksum or f"sha256:{checksum_of(path, 'sha256')}, not checked: corpus.checksum is empty"
+    articles, findings = reader.read(path, corpus)
+    return articles, [Finding(STEP, f"downloaded {address} ({digest})", True, 0), *findings]

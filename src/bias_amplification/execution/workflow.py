@@ -1,0 +1,117 @@
+"""What the Snakefile does besides naming its rules: read the config, watch the run, check the disk, clean up."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bias_amplification.artifacts.atomic import StudyError, remove_leftovers
+from bias_amplification.execution import interrupts, jobs, terminal, warm
+from bias_amplification.study import Plan, Study, check_paths, read_study
+from bias_amplification.study.costs.needs import Needs
+from bias_amplification.study.costs.space import check_space, trainings_at_once
+
+#: Oldest release of Snakemake that the workflow runs with.
+_SNAKEMAKE = "9.0"
+
+#: Saved states of killed jobs are removed after this time, in seconds.
+_MONTH = 30 * 24 * 3600
+
+
+def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Needs]:
+    """Read the config and prepare this process to run the study's jobs.
+
+    The `compute` section is completed in `config` itself, because scripts read it from there (`jobs.job_compute`).
+
+    Parameters
+    ----------
+    config
+        Snakemake's config, merged from all its sources.
+    workflow
+        Snakemake's object of that name.
+
+    Returns
+    -------
+    study, plan, needs
+        The config, its rounds and versions, and the resources that each kind of job asks for.
+
+    Raises
+    ------
+    WorkflowError
+        If the config has a fault or Snakemake is too old. Snakemake prints it without a traceback.
+    """
+    from snakemake.utils import min_version
+
+    min_version(_SNAKEMAKE)
+    try:
+        study = read_study(config)
+        check_paths(study)
+    except StudyError as fault:
+        raise _workflow_error(fault) from None
+    # It stays a valid section, because Snakemake reads a module again, with this config, for each `use rule` statement.
+    config["compute"] = study.compute.model_dump()
+    if workflow.is_main_process:
+        # Another workflow that uses this one as a module keeps its own terminal output.
+        if workflow.modifier.is_main_snakefile():
+            terminal.show_progress(study.generations, lambda: workflow.dryrun)
+        # Snakemake does not know yet whether jobs will be local or on a cluster.
+        jobs.announce(os.getpid())
+        if study.compute.warm:
+            warm.announce(os.getpid())
+    elif workflow.remote_exec:
+        # A job on a cluster inherits the head node's environment, but not its processes.
+        for variable in (jobs.SCHEDULER, warm.VARIABLE):
+            os.environ.pop(variable, None)
+    return study, Plan(study), Needs(study)
+
+
+def begin(plan: Plan, workflow: Any) -> None:
+    """Before the first job: take over interrupts, remove leftovers of killed jobs, and check the space on the disk.
+
+    Raises
+    ------
+    WorkflowError
+        If the study does not fit on the disk.
+    """
+    interrupts.end_jobs_on_interrupt()
+    remove_leftovers(plan.study.results)
+    gpus = workflow.global_resources.get("gpu")
+    trainings = trainings_at_once(plan, workflow.cores if workflow.local_exec else None, gpus and gpus.value)
+    try:
+        print(check_space(plan, trainings), file=sys.stderr)
+    except StudyError as fault:
+        raise _workflow_error(fault) from None
+
+
+def finish(plan: Plan) -> None:
+    """After the last job: remove leftovers of killed jobs, and their saved states after a month."""
+    results = Path(plan.study.results)
+    remove_leftovers(results)
+    oldest = time.time() - _MONTH
+    states = results / "state"
+    for path in sorted([states, *states.rglob("*")], reverse=True):
+        with suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            elif path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+def given_files(paths: Iterable[str]) -> list[str]:
+    """Return inputs that no rule makes, such as a model's folder or shipped data.
+
+    Where the study is a module of another workflow, the module's prefix is put before all paths of its rules except
+    those that are marked as local.
+    """
+    from snakemake.io import local
+
+    return [local(path) for path in paths]
+
+
+def _workflow_error(fault: StudyError) -> Exception:
+    from snakemake.exceptions import WorkflowError
+
+    return WorkflowError(fault)

@@ -1,0 +1,24 @@
+"""The catalogue of a study's figures, tables and pages.
+
+The workflow's rules, Snakemake's report and the page of results all read it. A new figure is a function in
+`bias_amplification.figures` and an entry in `catalogue/entries.py`. Importing the catalogue loads no plotting library.
+"""
+
+from bias_amplification.figures.catalogue.entries import FIRST, OTHERS
+from bias_amplification.figures.catalogue.entry import KINDS, Entry
+from bias_amplification.figures.catalogue.facts import facts
+from bias_amplification.figures.catalogue.trajectories import trajectory_entries
+from bias_amplification.study import Plan
+
+__all__ = ["KINDS", "Entry", "catalogue"]
+
+
+def catalogue(plan: Plan) -> dict[str, Entry]:
+    """Return a study's figures, tables and pages by name, in the order of the page of results."""
+    known = facts(plan)
+    entries = [
+        *(entry.filled(known) for entry in FIRST),
+        *trajectory_entries(plan),
+        *(entry.filled(known) for entry in OTHERS),
+    ]
+    return {entry.name: entry for entry in entries}

@@ -1,0 +1,346 @@
+"""The figures, tables and pages of every study, as data. Fields in braces are explained in `facts.py`."""
+
+from bias_amplification.figures.catalogue.entry import Entry
+
+BIAS_AND_QUALITY = "Bias and quality over generations"
+ROBUSTNESS = "Robustness of the measure"
+PUBLISHED = "Published numbers"
+ARTICLES = "Articles"
+NEURONS = "Neurons"
+CORPUS = "Corpus and classifier"
+THEORY = "Theory"
+
+_METRICS = {"metrics_file": "metrics.parquet"}
+_COMPARISON = {"comparison_file": "comparison.parquet"}
+_ARTICLE = {"seed_set_file": "example_seed_set", "generation_files": "example_tables"}
+_SETS = {"sets_file": "neurons/sets.parquet"}
+_REGRESSION = {"regression_file": "neurons/regression.parquet"}
+_OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
+_NULL = {"null_file": "neurons/null.parquet"}
+_BETA = {"beta_file": "theory/beta.parquet"}
+
+#: Entries before the figures over generations (`trajectories.py`).
+FIRST = (
+    Entry(
+        "figure_2",
+        BIAS_AND_QUALITY,
+        "Figure 2: labels of the base model's articles",
+        "{label_measure}, before any fine-tuning, prompted with the articles of the seed set {seed_set}. Black lines: "
+        "95% intervals over articles. Dotted: equal shares of all labels.",
+        function="figures.distributions:write_label_distribution",
+        inputs=_METRICS,
+        study_arguments=("labels", "seed_set", "figures"),
+    ),
+    Entry(
+        "metrics",
+        BIAS_AND_QUALITY,
+        "Every model version",
+        "One row for the base model and for each generation of each round: shares of labels in per cent, mean "
+        "probabilities, text quality indices and perplexities, with 95% intervals over articles in brackets.",
+        kind="table",
+        function="figures.tables.metrics:write_metrics_table",
+        inputs=_METRICS,
+        study_arguments=("labels",),
+    ),
+)
+
+_ROBUSTNESS = (
+    Entry(
+        "robustness",
+        ROBUSTNESS,
+        "Robustness of the amplification",
+        "Share of each round's tracked label as the classifier counts it (band: 95% interval over articles) and in "
+        "other ways: corrected for the confusions that the classifier makes on test articles{second}, among articles "
+        "with a text quality index of at least {readable:g}, and as the mean probability after calibration on the "
+        "validation articles. The classifier is trained on articles by people and judges articles by models. If the "
+        "lines move together, the change does not depend on the way of counting. The correction assumes that models' "
+        "articles are confused as often as people's.",
+        function="figures.robustness:write_robustness",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+    ),
+    Entry(
+        "robustness_table",
+        ROBUSTNESS,
+        "Changes of the tracked label's share, in every way of counting",
+        "The first and the last generation with a value, and their difference, with 95% intervals in brackets. A "
+        "change is clear if its interval does not contain 0; the interval takes generations as independent samples. "
+        "Articles are unexplained if no mixture of the classifier's known confusions gives the labels that it assigns. "
+        "Its confusions have then changed; above 5% unexplained articles the corrected share is not compared.",
+        kind="table",
+        function="figures.robustness:write_robustness_table",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+    ),
+    Entry(
+        "classifier_reliability",
+        ROBUSTNESS,
+        "Confidence and accuracy of the classifier",
+        "Test articles grouped by the classifier's largest probability (its confidence), with the share that is "
+        "classified correctly. In a calibrated classifier the two are equal. Each classifier is listed without "
+        "calibration (temperature 1) and at the temperature that fits its validation articles. Expected calibration "
+        "error: the mean difference of confidence and accuracy over articles.",
+        kind="table",
+        function="figures.tables.classifier:write_reliability_table",
+        inputs={"scores_files": "judge_scores"},
+    ),
+)
+
+_PUBLISHED = (
+    Entry(
+        "comparison_summary",
+        PUBLISHED,
+        "Verdicts on the published numbers",
+        "Number of published numbers for each verdict. Within sampling error: the run's number differs by no more than "
+        "sampling error; if sampling error were the only difference, about 5% of the numbers would exceed it. Same "
+        "direction or different: both changes from generation 0 are clear. Undecided: one of the changes is no larger "
+        "than its sampling error. Sampling error is that of the articles; the effect of another training seed is not "
+        "included in either study.{level}",
+        kind="table",
+        function="figures.tables.comparison:write_comparison_summary",
+        inputs=_COMPARISON,
+    ),
+    Entry(
+        "comparison",
+        PUBLISHED,
+        "Every published number beside the run's own",
+        "First the numbers in the paper's text, each as the measure that it really is, then the per-generation "
+        "results. In brackets: 95% intervals over articles (Wilson's for shares, Newcombe's for differences, upper "
+        "bounds for published mean probabilities). For counts of neurons the brackets are the range that chance gives "
+        "(for the run's own counts by permuted outcomes). Changes are from generation 0; for generation 0, from the "
+        "base model. Their intervals take generations as independent samples; intervals of paired articles would be "
+        "narrower if articles kept their labels.{level}",
+        kind="table",
+        function="figures.tables.comparison:write_comparison_table",
+        inputs=_COMPARISON,
+    ),
+)
+
+_ARTICLES = (
+    Entry(
+        "figure_8",
+        ARTICLES,
+        "Figure 8: distribution of the text quality index",
+        "One histogram per generation of the text quality index of the articles of round {example_round}, in bins of "
+        "0.1. Black: the mean. Articles without a sentence are left out.",
+        function="figures.distributions:write_quality_distribution",
+        inputs={"quality_files": "example_quality"},
+        study_arguments=("quality",),
+    ),
+    Entry(
+        "article_evolution",
+        ARTICLES,
+        "One article across generations (appendices C and F)",
+        "The article that each generation of round {example_round} wrote from the same seed article: label "
+        "probabilities, text quality index, and perplexity under the base model and under the model that wrote it. One "
+        "article is an illustration, not evidence.",
+        function="figures.article:write_article_evolution",
+        inputs=_ARTICLE,
+        study_arguments=("labels", "example"),
+    ),
+    Entry(
+        "article_page",
+        ARTICLES,
+        "One article across generations: the texts",
+        "The seed article beside the text that each generation wrote from it.",
+        kind="page",
+        function="figures.article:write_article_page",
+        inputs=_ARTICLE,
+        study_arguments=("labels", "example"),
+    ),
+)
+
+_NEURONS = (
+    Entry(
+        "figure_4",
+        NEURONS,
+        "Figure 4: neuron weights against bias and text quality",
+        "Pearson correlation of each neuron's weight with bias and with text quality over all {versions} model "
+        "versions. Above: histogram over neurons. Below: one row per layer with its neurons sorted by correlation; "
+        "white is 0, neurons that never changed are blank. Weights, bias and quality all drift over generations, and "
+        "drift alone gives high correlations. The regressions therefore use differences.",
+        function="figures.neurons:write_correlations",
+        inputs={"correlations_file": "neurons/correlations.parquet"},
+        arguments={"measure": "weight"},
+    ),
+    Entry(
+        "neuron_sets",
+        NEURONS,
+        "Neurons that go with bias, with text quality, and with both (section 4.4)",
+        "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
+        "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
+        "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
+        "probability of at least this overlap, if neurons were independent, which they are not.",
+        function="figures.neurons:write_neuron_sets",
+        inputs=_SETS,
+    ),
+    Entry(
+        "neuron_counts",
+        NEURONS,
+        "Counts of neurons (section 4.4)",
+        "Neurons that go with bias, with text quality and with both; in brackets their share of the tested neurons. "
+        "The rows of a measure are: the significance level, the same level as false discovery rate "
+        "(Benjamini-Hochberg), the same under any dependence (Benjamini-Yekutieli), the same level as family-wise "
+        "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
+        "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
+        "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
+        "do not go with the outcome.",
+        kind="table",
+        function="figures.tables.neurons:write_neuron_table",
+        inputs=_SETS,
+    ),
+    Entry(
+        "p_values",
+        NEURONS,
+        "p-values of all regressions",
+        "One regression per neuron, measure and outcome. Dashed: the height of every bar if no neuron went with the "
+        "outcome. Neurons are correlated with each other, so the histogram varies more than for independent tests.",
+        function="figures.neurons:write_p_values",
+        inputs=_REGRESSION,
+        study_arguments=("neurons",),
+    ),
+    Entry(
+        "p_value_quantiles",
+        NEURONS,
+        "p-values against those of chance",
+        "One point per neuron, the smallest p-values on the right. Points above the line are smaller than chance "
+        "gives. The grey band contains 95% of the points of independent neurons; the neurons of one model are not "
+        "independent and stray further.",
+        function="figures.neuron_nulls:write_quantiles",
+        inputs=_REGRESSION,
+    ),
+    Entry(
+        "counts_against_chance",
+        NEURONS,
+        "Counts of neurons against permuted outcomes",
+        "Number of neurons with p < {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
+        "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
+        "permutations with at least this number.",
+        function="figures.neuron_nulls:write_counts",
+        inputs={**_NULL, **_OVERLAP},
+    ),
+    Entry(
+        "overlap_against_chance",
+        NEURONS,
+        "Are the neurons of bias and of text quality distinct?",
+        "Left: number of neurons that are among the strongest for bias and also for text quality, with as many in each "
+        "layer as were observed; dotted: the overlap that sets independent in each layer would have. Middle: rank "
+        "correlation of the absolute t statistics within layers. Right: neurons whose slopes on both outcomes have the "
+        "same sign. The outcomes are permuted together, bias alone, and quality alone; each panel shows the one of the "
+        "three with the largest p-value. In italics: the verdict on the overlap.",
+        function="figures.neuron_nulls:write_overlaps",
+        inputs={**_NULL, **_OVERLAP},
+    ),
+    Entry(
+        "layer_map",
+        NEURONS,
+        "Where the significant neurons are",
+        "One row per layer; neurons with p < {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
+        "range of 95% of the permutations.",
+        function="figures.neuron_nulls:write_layer_map",
+        inputs={**_REGRESSION, **_OVERLAP},
+        study_arguments=("neurons",),
+    ),
+    Entry(
+        "neuron_overlap",
+        NEURONS,
+        "Counts of neurons beside their ranges under permutation",
+        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% range "
+        "under permutation in brackets. The permutations are named after their moves. Shift: the changes of each round "
+        "are shifted in a circle; valid if changes are alike over generations, and rejects far too often if they "
+        "shrink. Flip: the signs of all changes of a round are flipped; valid if rises and falls are equally likely. "
+        "Exchange: whole rounds are exchanged, which keeps what all rounds have in common at a generation. "
+        "Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
+        "permutations.",
+        kind="table",
+        function="figures.tables.neurons:write_overlap_table",
+        inputs=_OVERLAP,
+    ),
+    Entry(
+        "neuron_sensitivity",
+        NEURONS,
+        "Counts of neurons under every combination of choices",
+        "One row per combination of: the summary of a neuron, the measure of bias, the measure of quality, the "
+        "differences, and the reference distribution with its small-sample correction. The paper's, the published "
+        "code's and this study's combinations come first. In brackets: the range of the overlap in 95% of the "
+        "permutations.",
+        kind="table",
+        function="figures.tables.neurons:write_sensitivity_table",
+        inputs={"sensitivity_file": "neurons/sensitivity.parquet"},
+    ),
+    Entry(
+        "neuron_calibration",
+        NEURONS,
+        "How often each test rejects in simulated studies",
+        "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
+        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Random walks drift apart by chance, which is why regressions "
+        "of levels reject far more often. Counts: the permutation test of the number of neurons. Planted: a tenth of "
+        "the neurons follow the outcome with the given correlation.",
+        kind="table",
+        function="figures.tables.neurons:write_calibration_table",
+        inputs={"calibration_file": "neurons/calibration.parquet"},
+    ),
+)
+
+_CORPUS = (
+    Entry(
+        "table_1",
+        CORPUS,
+        "Table 1: classifier candidates",
+        "Scores of each candidate on articles that it was not trained on. The study uses the candidate with the best "
+        "macro F1 on the validation part of the random split, and trains it again on splits by event and by outlet. "
+        "Articles have the label of their outlet, so scores on a random split are too good.",
+        kind="table",
+        function="figures.tables.classifier:write_classifier_table",
+        inputs={"scores_files": "classifier_scores"},
+        published={"statements_file": "statements.csv"},
+    ),
+    Entry(
+        "quality_detector",
+        CORPUS,
+        "Quality detector",
+        "F1 of the detector behind the text quality index, for each class, on sentences with graded corruptions that "
+        "it was not trained on.",
+        kind="table",
+        function="figures.tables.classifier:write_detector_table",
+        inputs={"scores_file": "quality_detector/scores.json"},
+    ),
+    Entry(
+        "cleaning",
+        CORPUS,
+        "Corpus cleaning",
+        "Number of articles that each step of reading, cleaning and identity removal changed or left out, with the ids "
+        "of some of them.",
+        kind="table",
+        function="figures.tables.metrics:write_cleaning_table",
+        inputs={"cleaning_file": "corpus/cleaning.parquet"},
+    ),
+)
+
+_DENSITIES = "Fitted Beta densities by generation. Dashed: mean of the biased pretraining distribution."
+
+_THEORY = (
+    Entry(
+        "figure_10",
+        THEORY,
+        "Figure 10: weighted maximum likelihood in a loop",
+        f"{_DENSITIES} Each generation is fitted to a sample of the one before, weighted by that generation's density: "
+        "the bias amplifies itself without sampling error.",
+        function="figures.densities:write_beta_densities",
+        inputs=_BETA,
+        arguments={"method": "weighted"},
+    ),
+    Entry(
+        "figure_11",
+        THEORY,
+        "Figure 11: plain maximum likelihood in a loop",
+        f"{_DENSITIES} Each generation is fitted to an unweighted sample of the one before: the density stays near "
+        "that of the real sample.",
+        function="figures.densities:write_beta_densities",
+        inputs=_BETA,
+        arguments={"method": "plain"},
+    ),
+)
+
+#: Entries after the figures over generations.
+OTHERS = (*_ROBUSTNESS, *_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)

@@ -1,0 +1,88 @@
+"""An entry of the catalogue: a figure, a table or a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from bias_amplification.published.comparable import published_file
+
+
+class Kind(NamedTuple):
+    """A kind of entries: the folder of their files below the results, and the endings of the files."""
+
+    folder: str
+    endings: tuple[str, ...]
+
+
+KINDS = {
+    "figure": Kind("figures", ("png", "svg", "pdf")),
+    "table": Kind("tables", ("csv", "html")),
+    "page": Kind("figures", ("html",)),
+}
+
+
+class Facts(NamedTuple):
+    """Everything in an entry that depends on the study."""
+
+    words: Mapping[str, Any]
+    """Values for the fields in braces of titles and captions."""
+    files: Mapping[str, str | Sequence[str]]
+    """Files below the results folder, by a name for `Entry.inputs`."""
+    arguments: Mapping[str, Any]
+    """Arguments of functions, by the name of the parameter, as plain values."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure, a table or a page.
+
+    The entries in `entries.py` are declarations, which `filled` completes for a study.
+    """
+
+    name: str
+    """Name of its files, without their endings."""
+    group: str
+    """The section of the page of results that it is in."""
+    title: str
+    """Title; may have fields in braces for `Facts.words`."""
+    caption: str
+    """Caption; may have fields in braces for `Facts.words`."""
+    function: str
+    """The function that makes it, as "module:name"."""
+    inputs: Mapping[str, str | Sequence[str]]
+    """Files that the function reads, by parameter: paths below the results folder, or names in `Facts.files`."""
+    kind: str = "figure"
+    """One of `KINDS`."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the function."""
+    study_arguments: tuple[str, ...] = ()
+    """Names of further arguments that depend on the study (`Facts.arguments`)."""
+    published: Mapping[str, str] = field(default_factory=dict)
+    """Files of `resources/published` that the function reads, by parameter."""
+
+    def filled(self, facts: Facts) -> "Entry":
+        """Return the entry with everything that depends on the study filled in."""
+        return replace(
+            self,
+            title=self.title.format(**facts.words),
+            caption=self.caption.format(**facts.words),
+            inputs={parameter: facts.files.get(files, files) for parameter, files in self.inputs.items()},
+            arguments={**self.arguments, **{name: facts.arguments[name] for name in self.study_arguments}},
+            study_arguments=(),
+        )
+
+    def files(self, results: str) -> list[str]:
+        """Return the paths of its files."""
+        folder, endings = KINDS[self.kind]
+        return [f"{results}/{folder}/{self.name}.{ending}" for ending in endings]
+
+    def sources(self, results: str) -> dict[str, str | list[str]]:
+        """Return the paths of the results that it is made from, by parameter."""
+        return {
+            parameter: f"{results}/{files}" if isinstance(files, str) else [f"{results}/{file}" for file in files]
+            for parameter, files in self.inputs.items()
+        }
+
+    def published_sources(self) -> dict[str, str]:
+        """Return the paths of the published results that it is made from, by parameter."""
+        return {parameter: published_file(name) for parameter, name in self.published.items()}

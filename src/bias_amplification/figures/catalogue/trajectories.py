@@ -1,0 +1,108 @@
+"""Entries of the figures over generations, which depend on the study's seed sets and labels.
+
+The first seed set gives Figures 3, 6, 7 and 9, the second Figure 5. Figures of further seed sets and labels are named
+after them.
+"""
+
+from collections.abc import Sequence
+
+from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
+from bias_amplification.figures.catalogue.entry import Entry
+from bias_amplification.published.comparable import level_departures, published_rounds
+from bias_amplification.study import Plan
+
+_BANDS = "Bands: 95% intervals over the articles of a generation. Dotted: the base model before fine-tuning."
+_PERPLEXITY = (
+    "Mean perplexity of the synthetic articles, (a) under the base model and (b) under the model that wrote them, on a "
+    "logarithmic axis. Low perplexity does not mean high quality: repetitive text is easy to predict."
+)
+_MEASURES = {"share": "Share of articles whose most likely label is", "mean_probability": "Mean probability of"}
+#: Kind of number in a column, by the first word of its name. All other columns are about bias.
+_KINDS = {"text": "quality", "perplexity": "perplexity"}
+
+
+def trajectory_entries(plan: Plan) -> list[Entry]:
+    """Return the entries of the figures over generations, in the order of the page of results."""
+    entries = []
+    for position, seed_set in enumerate(plan.seed_sets_used()):
+        entries.append(_bias_and_quality(plan, position, seed_set))
+        if position == 0:
+            entries += _other_labels(plan, seed_set)
+    columns = ["perplexity_base", "perplexity_generating"]
+    rounds = _rounds(plan, plan.seed_sets_used()[0])
+    return [*entries, _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds)]
+
+
+def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
+    rounds = _rounds(plan, seed_set)
+    tracked = _tracked(plan, rounds)
+    weighted = "" if plan.study.quality.score == "class" else "_weighted"
+    bias = plan.study.figures.bias
+    number = {0: "3", 1: "5"}.get(position)
+    return _entry(
+        plan,
+        f"figure_{number}" if number else f"trajectories_{seed_set}",
+        (f"Figure {number}: " if number else "") + f"bias and text quality, seed set {seed_set}",
+        f"{_MEASURES[bias]} {' or '.join(tracked)}, and mean text quality index, in the rounds that start from the "
+        f"seed set {seed_set}. Generation 0 is fine-tuned on real articles.",
+        [*(f"{bias}_{label}" for label in tracked), f"text_quality_index{weighted}"],
+        rounds,
+    )
+
+
+def _other_labels(plan: Plan, seed_set: str) -> list[Entry]:
+    """Return the figures of the labels that no round of the seed set tracks."""
+    rounds, bias = _rounds(plan, seed_set), plan.study.figures.bias
+    tracked = _tracked(plan, rounds)
+    entries = []
+    # Last label first: with the labels left, center, right the paper shows center before left.
+    for order, label in enumerate(label for label in reversed(plan.study.corpus.labels) if label not in tracked):
+        numbered = order < 2
+        entries.append(
+            _entry(
+                plan,
+                f"figure_{6 + order}" if numbered else f"share_{label}",
+                (f"Figure {6 + order}: " if numbered else "") + f"articles labelled {label}",
+                f"{_MEASURES[bias]} {label}, in the rounds of Figure 3.",
+                [f"{bias}_{label}"],
+                rounds,
+            )
+        )
+    return entries
+
+
+def _entry(plan: Plan, name: str, title: str, caption: str, columns: Sequence[str], rounds: Sequence[str]) -> Entry:
+    published = {own: other for own, other in published_rounds(plan.study).items() if own in rounds}
+    drawn = bool(published) and plan.study.figures.published
+    arguments = {"labels": plan.study.corpus.labels, "columns": columns, "rounds": rounds}
+    return Entry(
+        name=name,
+        group=BIAS_AND_QUALITY,
+        title=title,
+        caption=f"{caption} {_BANDS}" + (f" {_published_caption(plan, columns)}" if drawn else ""),
+        function="figures.trajectories:write_trajectories",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments=arguments | ({"published_rounds": published} if drawn else {}),
+        published={"published_file": "trajectories.csv"} if drawn else {},
+    )
+
+
+def _published_caption(plan: Plan, columns: Sequence[str]) -> str:
+    """Describe the published lines, and why their level may differ from the run's."""
+    departures = level_departures(plan.study)
+    shown = {_KINDS.get(column.split("_")[0], "bias") for column in columns}
+    reasons = dict.fromkeys(departures[kind] for kind in sorted(shown) if kind in departures)
+    text = "Pale dashes: the paper's published results"
+    text += f"; only their direction can be compared ({'; '.join(reasons)})." if reasons else "."
+    if "quality" in shown:
+        text += " The published index weights the score of a sentence by its probability and cuts texts at periods."
+    return text
+
+
+def _rounds(plan: Plan, seed_set: str) -> list[str]:
+    return [r.name for r in plan.study.rounds if r.seed_set == seed_set]
+
+
+def _tracked(plan: Plan, rounds: Sequence[str]) -> list[str]:
+    """Return the labels that the rounds track, each once."""
+    return list(dict.fromkeys(plan.rounds[name].tracked_label for name in rounds))

@@ -1,0 +1,42 @@
+"""The table of all model versions, and the report of the corpus cleaning."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas import CLEANING, ROBUST_MEASURES
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
+
+
+def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the metrics table for readers: each measure with its 95% interval in one cell, shares in per cent.
+
+    Shares that are counted in other ways are left out; `figures.robustness` has a figure and a table of them.
+    """
+    left_out = (*ROBUST_MEASURES, "adjusted_misfit", "articles_readable", "agreement")
+    shown = [n for n in metrics.columns if not n.endswith(("_low", "_high")) and not n.startswith(left_out)]
+    table = metrics[shown].copy()
+    for name in table.columns:
+        if f"{name}_low" not in metrics.columns:
+            continue
+        factor, digits = (100, 1) if name.startswith("share_") else (1, 3)
+        ends = zip(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"], strict=True)
+        table[name] = [with_interval(*(factor * value for value in values), digits=digits) for values in ends]
+    words = {name: name.replace("_", " ") + (" (%)" if name.startswith("share_") else "") for name in table.columns}
+    return table.rename(columns=words)
+
+
+def write_metrics_table(metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str]) -> None:
+    """Read the metrics table and write it for readers to each of `out` (.csv, .html)."""
+    table = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    write_table_for_reading(metrics_table(table), out, "Bias, quality and perplexity of every model version")
+
+
+def write_cleaning_table(cleaning_file: Path, out: Sequence[Path]) -> None:
+    """Read `corpus/cleaning.parquet` and write it for readers to each of `out` (.csv, .html)."""
+    table = read_table(cleaning_file, CLEANING).to_pandas()
+    table["kept"] = ["yes" if kept else "no" for kept in table["kept"]]
+    write_table_for_reading(table, out, "Corpus cleaning")

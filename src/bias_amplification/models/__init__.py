@@ -1,0 +1,1 @@
+"""Parts that all models share: folders, devices, batches, training, processes, packed weights, the output head."""

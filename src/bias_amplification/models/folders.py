@@ -1,0 +1,193 @@
+"""Model folders in Hugging Face format: their files, and checks that do not load PyTorch."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bias_amplification.artifacts import StudyError
+
+#: Files of a model without a tokenizer. Generations are such models: they use the base model's tokenizer.
+MODEL_FILES = ("model.safetensors", "config.json")
+
+#: Files of a model with a tokenizer: the base model and every sequence classifier.
+MODEL_AND_TOKENIZER_FILES = (*MODEL_FILES, "tokenizer.json", "tokenizer_config.json")
+
+#: A tokenizer has at least one of these files. Older models have a vocabulary instead of tokenizer.json.
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
+
+
+class ModelFolders(NamedTuple):
+    """The folder of a language model and the folder of its tokenizer, which for a generation is the base model's."""
+
+    model: Path | str
+    tokenizer: Path | str
+
+
+def source_files(folder: Path | str) -> list[str]:
+    """List the files of a model folder, sorted, so that a rule can have them as inputs."""
+    return [str(file) for file in sorted(Path(folder).iterdir()) if file.suffix in (".json", ".safetensors")]
+
+
+def keep_only(folder: Path | str, names: Sequence[str]) -> None:
+    """Remove all files of a folder except the named ones: libraries save more than is needed."""
+    for file in Path(folder).iterdir():
+        if file.name not in names:
+            file.unlink()
+
+
+def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer: bool = False) -> Path:
+    """Check that a folder holds a model in Hugging Face format.
+
+    Parameters
+    ----------
+    folder
+        Must hold config.json and weights in safetensors, in one file or several.
+    key
+        The config key that names the folder; None for a folder that the run itself makes.
+    tokenizer
+        Whether the folder must hold a tokenizer too.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StudyError
+        If a file is missing or damaged. The message names the folder, the fault and the remedy.
+    """
+    folder = Path(folder)
+    remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
+    if not folder.is_dir():
+        raise StudyError(f"{folder} is not a folder: {remedy}.")
+    if not (folder / "config.json").exists():
+        raise StudyError(f"{folder} has no config.json: {remedy}.")
+    if key:  # load_model compares the run's own files with their checksums
+        try:
+            _read_config(folder)
+        except ValueError as error:
+            raise StudyError(f"{folder}/config.json is not a JSON object ({error}): {remedy}.") from error
+    weights = _weights(folder)
+    if not weights:
+        convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
+        raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
+    if tokenizer and not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise StudyError(f"{folder} has no tokenizer (tokenizer.json): {remedy}.")
+    for file in weights:
+        try:
+            _read_header(file)
+        except _FAULTS as error:
+            remedy = f"download it again, or correct {key}" if key else "delete it and run snakemake again"
+            raise StudyError(f"{file} is not a whole safetensors file ({error}): {remedy}.") from error
+    return folder
+
+
+def count_parameters(folder: Path | str) -> int:
+    """Count the parameters in a folder's safetensors files, whatever their precision.
+
+    Raises
+    ------
+    StudyError
+        If the folder is not a model folder, or a file is cut short.
+    """
+    tensors = [entry for file in _weights(check_model_folder(folder)) for entry in _read_header(file)]
+    return sum(math.prod(entry["shape"]) for entry in tensors)
+
+
+#: Architectures whose logits are the product of the last hidden state and the output head's weights, nothing more.
+PLAIN_HEADS = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
+
+
+class Shape(NamedTuple):
+    """The parts of a transformer's size that determine how much memory it needs.
+
+    Attributes
+    ----------
+    layers, width, heads, vocabulary
+        Number of blocks, width of the hidden state, number of attention heads, number of tokens.
+    plain
+        Whether the logits can be computed some rows at a time (see `PLAIN_HEADS`).
+    keys
+        Width of a token's keys, and of its values, in a block. None where it is the hidden state's width; it differs
+        where heads share keys or are wider than usual.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    plain: bool = True
+    keys: int | None = None
+
+
+#: Names in config.json of layers, width, heads and vocabulary; they differ by architecture.
+_SHAPE_NAMES = (
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    ("hidden_size", "n_embd", "dim", "d_model"),
+    ("num_attention_heads", "n_head", "n_heads", "num_heads"),
+    ("vocab_size",),
+)
+
+
+def read_shape(folder: Path | str) -> Shape | None:
+    """Read a model's shape from a folder's config.json.
+
+    Parameters
+    ----------
+    folder
+        A folder that passes `check_model_folder`.
+
+    Returns
+    -------
+    Shape or None
+        None if the file lacks a part of the shape, or gives it as something else than a positive whole number.
+    """
+    config = _read_config(Path(folder))
+    text = config.get("text_config")
+    config = text if isinstance(text, dict) else config
+    found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
+    if not all(type(size) is int and size > 0 for size in found):
+        return None
+    layers, width, heads, vocabulary = found
+    keys = _whole(config, "num_key_value_heads", heads) * _whole(config, "head_dim", width // heads)
+    plain = config.get("model_type") in PLAIN_HEADS
+    return Shape(layers, width, heads, vocabulary, plain, None if keys == width else keys)
+
+
+def _whole(config: Mapping[str, Any], name: str, otherwise: int) -> int:
+    size = config.get(name)
+    return size if type(size) is int and size > 0 else otherwise
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError(f"it is a {type(config).__name__}")
+    return config
+
+
+def _weights(folder: Path) -> list[Path]:
+    """List a folder's weight files. Hidden files are skipped: they are unfinished, or left by a killed job."""
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
+
+
+#: Errors that reading a damaged header can raise.
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError)
+
+
+def _read_header(file: Path) -> list[dict[str, Any]]:
+    """Return the entries of a file's header, one per tensor, after checking that the file has the size they imply."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= min(size, 100_000_000):
+            raise ValueError("its header is cut short")
+        header = json.loads(stream.read(length))
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+    if size != 8 + length + end:
+        raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
+    return tensors

@@ -1,0 +1,92 @@
+"""Memory, time and GPUs that jobs ask a cluster for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, encoder_bytes, model_bytes, working_bytes
+from bias_amplification.study.machine import gpus_per_job
+from bias_amplification.study.settings import Study
+
+_MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What one kind of job needs.
+
+    Attributes
+    ----------
+    memory
+        Memory besides the model, MB: Python, its libraries and the job's data.
+    models
+        Memory for the model, in sizes of its weights.
+    minutes
+        Time.
+    """
+
+    memory: int
+    models: float
+    minutes: int
+
+
+#: Needs by kind of job. Training holds weights, gradients, two moments and a saved state. Writing and measuring hold
+#: the weights and a packed copy. On a CPU the activations of `working_bytes` are added. Minutes are for GPT-2 124M on
+#: one GPU.
+_NEEDS = {
+    "train": _Need(3200, 6, 120),
+    "train_encoder": _Need(2500, 6, 120),
+    "generate": _Need(1500, 2.5, 60),
+    "measure": _Need(3400, 2.5, 60),
+    "analyse": _Need(2000, 0, 60),
+    "prepare": _Need(3000, 2, 60),
+    "light": _Need(700, 0, 10),
+}
+
+#: Needs of each further process of a fine-tuning: Python with its libraries, a GPU's context, and the model, of which
+#: there are two copies while it is read.
+_PROCESS = _Need(2500, 2, 0)
+
+
+class Needs:
+    """Resources of the workflow's rules. An attempt after a failure asks for more memory and time.
+
+    Parameters
+    ----------
+    study
+        The config.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        model, encoder = model_bytes(study) or UNKNOWN_MODEL, encoder_bytes(study)
+        self.models = dict.fromkeys(_NEEDS, model) | {"train_encoder": encoder, "measure": max(model, encoder)}
+
+    def __call__(self, kind: str, gpus: int | None = None) -> dict[str, int | Callable[..., int]]:
+        """Return a rule's resources.
+
+        Parameters
+        ----------
+        kind
+            train, train_encoder, generate, measure, analyse, prepare or light.
+        gpus
+            Number of GPUs of the job if the study uses GPUs; None for a job that never uses one.
+        """
+        need = _NEEDS[kind]
+        # With `device: cuda`, activations are in the GPU's memory.
+        activations = 0 if self.study.compute.device == "cuda" else working_bytes(self.study, kind)
+        memory = need.memory + (need.models * self.models[kind] + activations) / _MB
+        asked = (gpus or 0) * gpus_per_job(self.study.compute.device)
+        if kind == "train" and asked > 1:
+            memory += (asked - 1) * (_PROCESS.memory + _PROCESS.models * self.models[kind] / _MB)
+
+        def mem_mb(wildcards: Any, attempt: int) -> int:
+            return round(round(memory) * 1.5 ** (attempt - 1))
+
+        def runtime(wildcards: Any, attempt: int) -> int:
+            return need.minutes * 2 ** (attempt - 1)
+
+        resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
+        if gpus is not None:
+            resources["gpu"] = asked
+        return resources

@@ -1,0 +1,76 @@
+"""The sections of the config: each key with its type, range, default and meaning.
+
+These models are the only definition of the config. The JSON schema for editors and the tables in ``config/README.md``
+are generated from them (``make docs``).
+"""
+
+from bias_amplification.study.sections.compute import Compute, JobCompute, Storage
+from bias_amplification.study.sections.corpus import Cleaning, Corpus, Identity, Press, SeedSet
+from bias_amplification.study.sections.measures import (
+    Candidate,
+    Classifier,
+    Detector,
+    DetectorTraining,
+    EncoderTraining,
+    Perplexity,
+    Quality,
+)
+from bias_amplification.study.sections.models import (
+    BaseModelSettings,
+    Encoder,
+    GivenModel,
+    ModelSource,
+    Pretraining,
+)
+from bias_amplification.study.sections.neurons import Calibration, Lags, Moves, Neurons, Permutations
+from bias_amplification.study.sections.results import Comparison, Example, Figures, Theory
+from bias_amplification.study.sections.rounds import (
+    Decoding,
+    Finetuning,
+    Generation,
+    Round,
+    Strategies,
+    StrategyName,
+)
+from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+
+__all__ = [
+    "NAME_PATTERN",
+    "BaseModelSettings",
+    "Calibration",
+    "Candidate",
+    "Classifier",
+    "Cleaning",
+    "Comparison",
+    "Compute",
+    "Corpus",
+    "Decoding",
+    "Detector",
+    "DetectorTraining",
+    "Encoder",
+    "EncoderTraining",
+    "Example",
+    "Figures",
+    "Finetuning",
+    "Generation",
+    "GivenModel",
+    "Identity",
+    "JobCompute",
+    "Lags",
+    "ModelSource",
+    "Moves",
+    "Name",
+    "Neurons",
+    "Permutations",
+    "Perplexity",
+    "Press",
+    "Pretraining",
+    "Quality",
+    "Round",
+    "Section",
+    "SeedSet",
+    "Storage",
+    "Strategies",
+    "StrategyName",
+    "Theory",
+]

@@ -1,0 +1,128 @@
+"""The corpus and the seed sets that are drawn from it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+
+
+class Cleaning(Section):
+    """Which articles are kept."""
+
+    min_words: int = Field(
+        20,
+        ge=1,
+        description="Fewest words in an article's body. Shorter articles are left out and counted in the cleaning "
+        "table.",
+    )
+
+
+class Identity(Section):
+    """Removal of text that reveals an article's outlet or author."""
+
+    remove: bool = Field(True, description="Remove outlet names, bylines, wire credits and author notes.")
+    review_file: str | None = Field(
+        None,
+        description="A reviewed copy of `corpus/review.csv`. Its decisions (accept, reject, added rows) are applied "
+        "instead of the automatic proposals.",
+    )
+    outlets_file: str | None = Field(
+        None, description="A CSV with outlet names to remove in addition to those of the shipped list."
+    )
+
+
+class Press(Section):
+    """Size of the embedded press, the synthetic news corpus that comes with the project."""
+
+    events: int = Field(1400, ge=10, description="Number of news events. Several outlets report each event.")
+
+
+class Corpus(Section):
+    """Where the real articles come from, and which labels they have."""
+
+    source: Literal["press", "webis", "article_bias_prediction", "table"] = Field(
+        "press",
+        description="`press`: the embedded press. `webis`: Webis-Bias-Flipper-18. `article_bias_prediction`: the "
+        "corpus of Baly et al. (2020). `table`: any CSV, JSONL or Parquet file.",
+    )
+    path: str | None = Field(
+        None,
+        description="Local file or folder of the source. null downloads the source from `url`. `table` needs a path.",
+    )
+    url: str | None = Field(
+        None, description="Address of the archive; null: the address where the source is published."
+    )
+    checksum: str | None = Field(
+        None, description="Expected checksum of the archive at `url`, as `md5:...` or `sha256:...`; null: not checked."
+    )
+    columns: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="For `table`: the file's column for each of article_id, event_id, outlet, date, title, body and "
+        "label. Leave out a field that the file does not have, or give it null. Empty: the file's columns have these "
+        "names. One column may be named for both title and body.",
+    )
+    label_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="The study's label for each label value of the source. Articles whose value maps to null are left "
+        "out. Empty: the source's values are the study's labels.",
+    )
+    labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
+        ["left", "center", "right"], min_length=2, description="The study's labels."
+    )
+    cleaning: Cleaning = Cleaning()
+    identity: Identity = Identity()
+    press: Press = Press()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Corpus":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("corpus.labels has a label twice: remove one")
+        unknown = sorted({label for label in self.label_map.values() if label is not None} - set(self.labels))
+        if unknown:
+            raise ValueError(
+                f"corpus.label_map maps to {unknown[0]!r}, which is not in corpus.labels: add it there, or map to one "
+                f"of {', '.join(self.labels)}"
+            )
+        if self.source in ("webis", "article_bias_prediction") and not self.label_map:
+            raise ValueError(
+                f"corpus.label_map is empty: map the labels of source {self.source} to the labels of the study"
+            )
+        if self.source == "table" and self.path is None:
+            raise ValueError("corpus.path is missing for corpus.source table: name a CSV, JSONL or Parquet file")
+        return self
+
+
+class SeedSet(Section):
+    """The real articles that a round starts from."""
+
+    name: Name = Field(pattern=NAME_PATTERN, description="The seed set's name, used in file names and in `rounds`.")
+    labels: list[Name] = Field(
+        min_length=1, description="Labels of its articles. Each label has the same number of articles."
+    )
+    size: int = Field(
+        gt=0, description="Number of articles. A seed set with one label may be smaller if the corpus has fewer."
+    )
+    draw: Literal["shuffled", "pandas"] = Field(
+        "shuffled",
+        description="How articles are drawn. `shuffled`: from the start of one random order of each label's articles, "
+        "which does not depend on the order in the file; seed sets overlap as much as possible. `pandas`: as in the "
+        "published code, each label with `DataFrame.sample` and `random_state` set to the study's `seed`, then all "
+        "articles shuffled in the same way.",
+    )
+    shared_with_classifier: bool = Field(
+        False,
+        description="Whether the classifier may be trained on the seed set's articles, as in the published center "
+        "set. If so, it judges texts whose prompts it was trained on.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "SeedSet":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"seed_sets {self.name}: labels has a label twice: remove one")
+        if self.size % len(self.labels):
+            raise ValueError(
+                f"seed_sets {self.name}: size is {self.size}, but must be a multiple of {len(self.labels)}, the number "
+                "of its labels"
+            )
+        return self

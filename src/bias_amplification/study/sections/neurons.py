@@ -1,0 +1,101 @@
+"""The analysis of neurons."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bias_amplification.study.sections.section import Name, Section, one_of
+
+#: A fixed number of lags, or a rule.
+Lags = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["plugin", "newey_west", "andrews"],
+    one_of("a whole number of at least 0, plugin, newey_west or andrews"),
+]
+
+#: Moves that one permutation of the outcomes combines.
+Moves = Annotated[list[Literal["shift", "flip", "exchange"]], Field(min_length=1)]
+
+
+class Permutations(Section):
+    """Null distributions of the number of significant neurons and of the overlap of the two outcomes' neurons.
+
+    They come from permuting the outcomes' changes from generation to generation.
+    """
+
+    number: int = Field(
+        10_000, ge=19, description="Number of permutations of each null distribution; all of them if there are fewer."
+    )
+    schemes: list[Moves] = Field(
+        [["flip", "exchange"], ["exchange"], ["flip"], ["shift"], ["shift", "flip", "exchange"]],
+        min_length=1,
+        description="The moves that each null distribution combines. `shift` moves a round's changes in a circle, "
+        "`flip` changes the signs of a round's changes, `exchange` swaps whole rounds. The verdict is by the first "
+        "entry. Its default leaves out `shift`, which rejects too often if changes shrink over generations.",
+    )
+    sensitivity: int = Field(
+        500, ge=19, description="Number of permutations for each row of the table of analysis choices."
+    )
+
+
+class Calibration(Section):
+    """Simulated studies that show how often each test rejects, and how many true effects it finds."""
+
+    studies: int = Field(1000, ge=20, description="Number of simulated studies of each kind of process.")
+    neurons: int = Field(50, ge=10, description="Number of neurons in each simulated study.")
+    effects: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.3, 0.5],
+        description="Correlations between the changes of the outcome and those of the neurons that are given an "
+        "effect.",
+    )
+
+
+class Neurons(Section):
+    """The analysis of neurons (paper, section 3.6)."""
+
+    probe_set: Name | None = Field(
+        None, description="Name of the seed set on whose tokens activations are averaged; null: the first seed set."
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Number of first tokens of a probe article that are averaged; null: as many as the model has "
+        "positions.",
+    )
+    architecture: str = Field(
+        "auto",
+        description="Entry of the table of architectures that says where the model has its FFN; `auto`: the entry of "
+        "the model's type.",
+    )
+    rounds: list[Name] | None = Field(
+        None, min_length=1, description="Names of the rounds that are analysed; null: all rounds."
+    )
+    weight: Literal["mean", "l2"] = Field(
+        "mean", description="The weight of a neuron: mean or L2 norm of its incoming weights."
+    )
+    activation: Literal["ffn", "block"] = Field(
+        "ffn", description="The activation of a neuron: output of the FFN sublayer, or output of the whole block."
+    )
+    bias: Literal["share", "mean_probability"] = Field(
+        "share",
+        description="The outcome bias: share of the articles that are classified as the tracked label, or its mean "
+        "probability.",
+    )
+    tracked_label: Name | None = Field(
+        None, description="The tracked label of all rounds; null: each round's own `tracked_label`."
+    )
+    difference: Literal["within", "across", "levels"] = Field(
+        "within",
+        description="What is regressed. `within`: first differences within rounds. `across`: first differences of all "
+        "rounds in one series, from round to round too. `levels`: no differences, all rounds in one series.",
+    )
+    lags: Lags = Field(
+        1,
+        description="Newey-West lags: a number; `plugin`, which is floor(4 (n/100)^(2/9)); or a rule that chooses them "
+        "for each neuron, `newey_west` (Newey and West, 1994) or `andrews` (Andrews, 1991).",
+    )
+    fixed_effects: bool = Field(False, description="Whether each round has a constant of its own.")
+    reference: Literal["t", "normal"] = Field("t", description="Reference distribution of the test statistic.")
+    small_sample: bool = Field(True, description="Whether the covariance is multiplied by n / (n - 2).")
+    alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
+    permutations: Permutations = Permutations()
+    calibration: Calibration = Calibration()

@@ -1,0 +1,126 @@
+"""Rounds: training sets, fine-tuning, decoding and writing of their generations."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from bias_amplification.study.sections.models import GivenModel
+from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+
+#: The names of the strategies. `study.strategies.STRATEGIES` has a function for each.
+StrategyName = Literal["synthetic", "overfitting", "preservation", "accumulation"]
+
+
+class Finetuning(Section):
+    """How each generation is trained (paper, section 3.2)."""
+
+    epochs: int = Field(5, ge=1, description="Passes over the training set.")
+    batch_size: int = Field(8, ge=1, description="Examples per step.")
+    learning_rate: float = Field(
+        5.0e-5, gt=0, description="Learning rate of the first step. It decays linearly to 0, without warm-up."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    max_tokens: int = Field(512, ge=16, description="Longest example, in tokens. The rest of a longer one is cut off.")
+    example: Literal["article", "line"] = Field(
+        "article", description="What makes a training example: a whole article, or a line of one (published code)."
+    )
+    blank_lines: bool = Field(
+        False,
+        description="With `example: line`, whether lines of fewer than two tokens are examples too (published code). "
+        "Nothing is learned from them, but they take a place in a batch.",
+    )
+    learn_end: bool = Field(False, description="Whether the end-of-text token after an example is learned.")
+    initialisation: Literal["previous", "base"] = Field(
+        "previous", description="The weights that training starts from: the previous generation's or the base model's."
+    )
+
+    @property
+    def warmup(self) -> float:
+        """Share of the steps in which the learning rate rises: none, as in transformers' Trainer."""
+        return 0.0
+
+
+class Decoding(Section):
+    """How a model continues a prompt."""
+
+    method: Literal["greedy", "beam", "nucleus"] = Field("greedy", description="Decoding method.")
+    beams: int = Field(5, ge=2, description="For method `beam`: number of beams.")
+    top_p: float = Field(
+        0.9, gt=0, le=1, description="For method `nucleus`: probability mass of the tokens that are sampled from."
+    )
+    temperature: float = Field(1.0, gt=0, description="For method `nucleus`: temperature.")
+
+    @property
+    def rows_per_prompt(self) -> int:
+        """Sequences that are decoded for each prompt: the beams, or one."""
+        return self.beams if self.method == "beam" else 1
+
+    @property
+    def default_prompts(self) -> int:
+        """Prompts that are decoded at once if neither the config nor a GPU's memory decides: 256 sequences."""
+        return max(1, 256 // self.rows_per_prompt)
+
+
+class Generation(Section):
+    """How a model writes a synthetic article (paper, section 3.3)."""
+
+    block_tokens: int = Field(
+        64,
+        ge=1,
+        description="Length of a prompt, in tokens. The body of a real article is cut into prompts of this length. Its "
+        "title is a prompt of its own.",
+    )
+    new_tokens: int = Field(64, ge=1, description="Most tokens that are written after each prompt.")
+    batch_prompts: int | None = Field(
+        None,
+        ge=1,
+        description="Number of prompts that are decoded at once; fewer if prompts are longer than a block. It changes "
+        "speed and memory, and what `nucleus` samples. null: 256, divided by the number of beams; for greedy decoding "
+        "on a GPU, as many as fit into a quarter of its memory.",
+    )
+
+
+class Round(Section):
+    """A chain of generations with one seed set, one strategy and one decoding method.
+
+    A round with `models`, one for each generation, fine-tunes nothing: articles, measures and neurons are made with
+    these models. They must have the base model's architecture and tokenizer.
+    """
+
+    name: Name = Field(pattern=NAME_PATTERN, description="The round's name, used in file names and figures.")
+    seed_set: Name = Field(description="Name of the seed set that the round starts from.")
+    strategy: StrategyName = Field(
+        description="What a generation is trained on. `synthetic` and `overfitting`: what the previous generation "
+        "wrote; `overfitting` differs only by the epochs and weight decay that the round sets. `preservation`: the "
+        "same and some real articles. `accumulation`: the seed set and what all earlier generations wrote."
+    )
+    tracked_label: Name = Field(description="The label whose share is the round's measure of bias.")
+    decoding: Decoding = Decoding()
+    epochs: int | None = Field(None, ge=1, description="The round's own number of epochs; null: `finetuning.epochs`.")
+    weight_decay: float | None = Field(
+        None, ge=0, description="The round's own weight decay; null: `finetuning.weight_decay`."
+    )
+    models: list[GivenModel] = Field(
+        default_factory=list,
+        description="Models that were trained elsewhere, one for each generation from 0 on. Empty: the round trains "
+        "its models.",
+    )
+
+
+class Strategies(Section):
+    """Details of the mitigation strategies (paper, section 4.3)."""
+
+    preserved_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="`preservation`: number of real articles in a training set, as a share of the seed set's size.",
+    )
+    preservation: Literal["add", "replace"] = Field(
+        "add",
+        description="`preservation`: whether real articles are added to the synthetic ones or replace their synthetic "
+        "versions.",
+    )
+    accumulation: Literal["with_seed_set", "synthetic_only"] = Field(
+        "with_seed_set", description="`accumulation`: whether the seed set is part of every training set."
+    )
