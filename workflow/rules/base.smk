@@ -1,14 +1,13 @@
 # Base model: the language model before any fine-tuning.
-# Takes the pretraining articles, or a model from a folder or hub. Makes results/base/ and what the base model writes
-# for each seed set (Figure 2).
-
-
-BASE_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+# Inputs: the pretraining articles, or a model from a folder or hub.
+# Outputs: the base model in results/base/, and the articles that it writes for each seed set (Figure 2).
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, MODEL_FILES
+from bias_amplification.seeds import derive_seed
 
 
 rule base:
     input:
-        [f"{RESULTS}/base/{file}" for file in BASE_FILES],
+        [f"{RESULTS}/base/{file}" for file in MODEL_AND_TOKENIZER_FILES],
         expand(
             f"{RESULTS}/base/generated/{{name}}/{{table}}.parquet",
             name=plan.seed_sets_used(),
@@ -21,7 +20,7 @@ if study.base_model.source == "pretrain":
     rule pretrain_base_model:
         input:
             articles=f"{RESULTS}/corpus/pretraining.parquet",
-            tokenizer=plan.tokenizer_files,
+            tokenizer=given_files(plan.tokenizer_files),
         output:
             f"{RESULTS}/base/training_log.parquet",
             f"{RESULTS}/base/metadata.json",
@@ -38,7 +37,7 @@ if study.base_model.source == "pretrain":
         resources:
             **needs("train", gpus=1),
         params:
-            settings=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
+            pretraining=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
             seed=derive_seed(study.seed, "pretraining"),
             precision=study.compute.precision,
         message:
@@ -50,7 +49,7 @@ else:
 
     rule obtain_base_model:
         input:
-            plan.source_files(study.base_model),
+            given_files(plan.source_files(study.base_model)),
         output:
             f"{RESULTS}/base/metadata.json",
             f"{RESULTS}/base/tokenizer_config.json",
@@ -66,7 +65,7 @@ else:
         params:
             source=study.base_model.model_dump(include={"source", "hub_id", "revision", "path"}),
         message:
-            "Base model: loading it from its folder or hub"
+            "Base model: copying it from its folder or hub"
         script:
             "../scripts/obtain_base_model.py"
 

@@ -1,6 +1,9 @@
-# Chain: generation i of a round is trained on what its strategy says and writes the articles that i + 1 is trained on.
-# Takes the base model and the seed sets. Makes, for each round and generation, the training set, the model and its
-# articles. A round whose models are given (`models` in the config) has no training set: its models are taken as they are.
+# Chain: the generations of each round. The round's strategy chooses the texts that a generation is trained on: articles
+# of the seed set, or articles that earlier generations wrote.
+# Inputs: the base model and the seed sets.
+# Outputs, for each round and generation: the training set, the model, and the articles that the model writes.
+# A round with `models` in the config has no training sets: it uses these models and trains none.
+from bias_amplification.study.plan import VERSION_FOLDER, Version
 
 
 wildcard_constraints:
@@ -8,7 +11,8 @@ wildcard_constraints:
     generation=r"\d\d",
 
 
-MODEL_FILES = ["model.safetensors", "config.json"]
+GENERATION = f"{RESULTS}/{VERSION_FOLDER}"
+GENERATION_LOGS = f"{RESULTS}/logs/{VERSION_FOLDER}"
 CHAIN_FILES = [
     *MODEL_FILES,
     "training_set.parquet",
@@ -16,11 +20,11 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
-# Rounds by where their models come from; a pattern without a round matches nothing.
+# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained. `none` matches no round.
 GIVEN = "|".join(plan.given) or "none"
 TRAINED = "|".join(name for name in plan.rounds if name not in plan.given) or "none"
 TRAINING_FILES = ["training_set.parquet", "training_log.parquet"]
-# Generations by what becomes of their weights; a pattern without a generation matches nothing.
+# Patterns for wildcards: the generations whose weights are kept (True), and those whose weights are removed (False).
 KEPT = {
     kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "none"
     for kept in (True, False)
@@ -42,10 +46,11 @@ rule compose_training_set:
     input:
         seed_set=lambda wildcards: plan.seed_set_file(plan.version(wildcards)),
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
+        f"{GENERATION}/training_set.parquet",
     log:
-        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/training_set.log",
+        f"{GENERATION_LOGS}/training_set.log",
     priority: lambda wildcards: plan.priority(plan.version(wildcards))
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
@@ -55,26 +60,26 @@ rule compose_training_set:
         options=lambda wildcards: plan.strategy_options(plan.version(wildcards)),
         seed=lambda wildcards: plan.seed("training_set", plan.version(wildcards)),
     message:
-        "{wildcards.round}, generation {wildcards.generation}: choosing what it is trained on"
+        "{wildcards.round}, generation {wildcards.generation}: choosing the training texts"
     script:
         "../scripts/compose_training_set.py"
 
 
 rule finetune:
     input:
-        training_set=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_set.parquet",
+        training_set=f"{GENERATION}/training_set.parquet",
         sources=lambda wildcards: list(plan.training_sources(plan.version(wildcards)).values()),
         initial_model=lambda wildcards: [
             f"{plan.initial_model(plan.version(wildcards))}/{file}" for file in MODEL_FILES
         ],
         tokenizer=f"{RESULTS}/base/tokenizer.json",
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_log.parquet",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
-        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+        f"{GENERATION}/training_log.parquet",
+        f"{GENERATION}/config.json",
+        f"{GENERATION}/metadata.json",
+        model=f"{GENERATION}/model.safetensors",
     log:
-        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/finetune.log",
+        f"{GENERATION_LOGS}/finetune.log",
     wildcard_constraints:
         round=TRAINED,
         generation=KEPT[True],
@@ -95,13 +100,13 @@ rule finetune:
         "../scripts/finetune.py"
 
 
-# The same for weights that go once all is made of them (storage.weights).
+# The same rule for generations whose weights are removed when they are no longer needed (storage.weights).
 use rule finetune as finetune_passing with:
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/training_log.parquet",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
-        model=temp(f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors"),
+        f"{GENERATION}/training_log.parquet",
+        f"{GENERATION}/config.json",
+        f"{GENERATION}/metadata.json",
+        model=temp(f"{GENERATION}/model.safetensors"),
     wildcard_constraints:
         round=TRAINED,
         generation=KEPT[False],
@@ -109,14 +114,14 @@ use rule finetune as finetune_passing with:
 
 rule obtain_generation:
     input:
-        source=lambda wildcards: plan.source_files(plan.given_model(plan.version(wildcards))),
+        source=lambda wildcards: given_files(plan.source_files(plan.given_model(plan.version(wildcards)))),
         base_model=[f"{RESULTS}/base/{file}" for file in MODEL_FILES],
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
-        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
+        f"{GENERATION}/config.json",
+        f"{GENERATION}/metadata.json",
+        model=f"{GENERATION}/model.safetensors",
     log:
-        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/obtain.log",
+        f"{GENERATION_LOGS}/obtain.log",
     wildcard_constraints:
         round=GIVEN,
         generation=KEPT[True],
@@ -129,16 +134,17 @@ rule obtain_generation:
         source=lambda wildcards: plan.given_model(plan.version(wildcards)).model_dump(),
         key=lambda wildcards: f"rounds {wildcards.round}: models.{int(wildcards.generation)}",
     message:
-        "{wildcards.round}, generation {wildcards.generation}: taking its model as it is"
+        "{wildcards.round}, generation {wildcards.generation}: copying the given model"
     script:
         "../scripts/obtain_generation.py"
 
 
+# The same rule for generations whose weights are removed when they are no longer needed.
 use rule obtain_generation as obtain_generation_passing with:
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/metadata.json",
-        model=temp(f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors"),
+        f"{GENERATION}/config.json",
+        f"{GENERATION}/metadata.json",
+        model=temp(f"{GENERATION}/model.safetensors"),
     wildcard_constraints:
         round=GIVEN,
         generation=KEPT[False],
@@ -146,14 +152,14 @@ use rule obtain_generation as obtain_generation_passing with:
 
 rule generate:
     input:
-        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
-        config=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        model=f"{GENERATION}/model.safetensors",
+        config=f"{GENERATION}/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
         seed_set=lambda wildcards: plan.seed_set_file(plan.version(wildcards)),
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/articles.parquet",
+        f"{GENERATION}/articles.parquet",
     log:
-        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/generate.log",
+        f"{GENERATION_LOGS}/generate.log",
     priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
         "../../envs/study.yaml"

@@ -1,16 +1,18 @@
 # Classifiers: the leaning classifier and the quality detector.
-# Takes the classifier's articles. Makes every candidate (Table 1), the selected one, what it reaches on splits by
-# event and outlet, and the detector behind the text quality index.
+# Input: the classifier's articles.
+# Outputs: every candidate (Table 1), copies of the best and the second-best candidate, the best candidate trained and
+# tested on the splits by event and by outlet, and the detector behind the text quality index.
 
-ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "scores.json"]
-# Classifiers that every article is put to, by the name of their predictions' file.
+
+ENCODER_FILES = [*MODEL_AND_TOKENIZER_FILES, "scores.json"]
+# The classifiers that classify every article: the name of the file of predictions, and the classifier's folder.
 CLASSIFIERS = {"predictions": "selected"} | ({"predictions_second": "second"} if plan.second_classifier else {})
 
 
 rule train_classifier:
     input:
         articles=f"{RESULTS}/corpus/classifier.parquet",
-        source=lambda wildcards: plan.source_files(plan.candidates[wildcards.candidate]),
+        source=lambda wildcards: given_files(plan.source_files(plan.candidates[wildcards.candidate])),
     output:
         [f"{RESULTS}/classifier/{{candidate}}/{file}" for file in ENCODER_FILES],
         timing=f"{RESULTS}/classifier/{{candidate}}/timing.json",
@@ -26,10 +28,8 @@ rule train_classifier:
         **needs("train_encoder", gpus=1),
     params:
         candidate=lambda wildcards: plan.candidates[wildcards.candidate].model_dump(),
+        classifier=study.classifier.model_dump(include={"training", "remove_quotes", "resample_first"}),
         split="random",
-        training=study.classifier.training.model_dump(),
-        remove_quotes=study.classifier.remove_quotes,
-        test_copies=study.classifier.resample_first,
         labels=study.corpus.labels,
         seed=lambda wildcards: derive_seed(study.seed, "classifier", wildcards.candidate),
         precision=study.compute.precision,
@@ -47,12 +47,13 @@ rule select_classifier:
         **{folder: f"{RESULTS}/classifier/{folder}/selected.json" for folder in CLASSIFIERS.values()},
     log:
         f"{RESULTS}/logs/classifier/select.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
         **needs("light"),
     params:
-        candidates=[f"{RESULTS}/classifier/{name}" for name in plan.candidates],
+        candidates=list(plan.candidates),
     message:
         "Classifier: selecting the candidate with the best validation macro F1"
     script:
@@ -77,10 +78,8 @@ rule test_split:
         **needs("train_encoder", gpus=1),
     params:
         candidates={name: candidate.model_dump() for name, candidate in plan.candidates.items()},
+        classifier=study.classifier.model_dump(include={"training", "remove_quotes"}),
         split=lambda wildcards: wildcards.split,
-        training=study.classifier.training.model_dump(),
-        remove_quotes=study.classifier.remove_quotes,
-        test_copies=False,
         labels=study.corpus.labels,
         seed=lambda wildcards: derive_seed(study.seed, "classifier_split", wildcards.split),
         precision=study.compute.precision,
@@ -93,7 +92,7 @@ rule test_split:
 rule train_quality_detector:
     input:
         articles=f"{RESULTS}/corpus/classifier.parquet",
-        source=plan.source_files(study.quality.detector),
+        source=given_files(plan.source_files(study.quality.detector)),
     output:
         [f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
         timing=f"{RESULTS}/quality_detector/timing.json",
@@ -106,10 +105,7 @@ rule train_quality_detector:
     resources:
         **needs("train_encoder" if study.quality.detector.source == "scratch" else "measure", gpus=1),
     params:
-        detector=study.quality.detector.model_dump(),
-        training=study.quality.training.model_dump(),
-        sentences=study.quality.sentences,
-        splitter=study.quality.splitter,
+        quality=study.quality.model_dump(include={"detector", "training", "sentences", "splitter"}),
         seed=derive_seed(study.seed, "quality_detector"),
         precision=study.compute.precision,
     message:

@@ -1,6 +1,8 @@
 # Corpus: from a source of labelled articles to clean tables.
-# Takes the source that `corpus` in the config names. Makes the article table, the report of its cleaning, the
-# proposals for identity removal, the seed sets, the classifier's articles and the pretraining articles.
+# Input: the source that the config's section `corpus` names.
+# Outputs: the table of articles, the report of its cleaning, the proposals for identity removal, the seed sets, the
+# classifier's articles and the pretraining articles.
+from bias_amplification.seeds import derive_seed
 
 
 rule corpus:
@@ -14,7 +16,7 @@ rule corpus:
 
 rule build_corpus:
     input:
-        plan.corpus_files,
+        given_files(plan.corpus_files),
     output:
         articles=f"{RESULTS}/corpus/articles.parquet",
         cleaning=f"{RESULTS}/corpus/cleaning.parquet",
@@ -43,6 +45,7 @@ rule draw_seed_sets:
     log:
         f"{RESULTS}/logs/corpus/seed_sets.log",
     priority: 100
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
@@ -76,8 +79,7 @@ rule split_classifier_articles:
         **needs("prepare"),
     params:
         labels=study.corpus.labels,
-        resample=study.classifier.resample,
-        resample_first=study.classifier.resample_first,
+        classifier=study.classifier.model_dump(include={"resample", "resample_first"}),
         seed=derive_seed(study.seed, "classifier_articles"),
     message:
         "Corpus: splitting the classifier's articles"
@@ -99,8 +101,7 @@ rule draw_pretraining_articles:
     resources:
         **needs("prepare"),
     params:
-        label_mix=study.base_model.pretraining.label_mix,
-        articles=study.base_model.pretraining.articles,
+        pretraining=study.base_model.pretraining.model_dump(include={"label_mix", "articles"}),
         seed=derive_seed(study.seed, "pretraining_articles"),
     message:
         "Corpus: drawing the pretraining articles"

@@ -1,21 +1,32 @@
-# Figures and tables: everything a reader looks at.
-# Takes the metrics, the neurons' analysis, the theory and single generations' tables. Makes each entry of the catalogue
-# (src/bias_amplification/figures/catalogue.py) as PNG, SVG and PDF or as CSV and HTML, and one page that shows them all.
+# Figures, tables and pages: everything that readers look at.
+# Inputs: the metrics, the analysis of neurons, the theory, the comparison with the published numbers, and tables of
+# single generations.
+# Outputs: every entry of the catalogue (src/bias_amplification/figures/catalogue), a figure as PNG, SVG and PDF and a
+# table as CSV and HTML, and index.html, which shows all of them.
+from bias_amplification.figures.catalogue import KINDS, catalogue
+
+
+report: "../report/workflow.rst"
+
 
 CATALOGUE = catalogue(plan)
-KINDS = {kind: [entry.name for entry in CATALOGUE.values() if entry.kind == kind] for kind in ENDINGS}
+NAMES = {kind: [name for name, entry in CATALOGUE.items() if entry.kind == kind] for kind in KINDS}
+# `local`: if another workflow uses the study as a module, its prefix is not put before these shipped files.
+SOURCES = {
+    name: entry.sources(RESULTS) | {parameter: local(file) for parameter, file in entry.published_sources().items()}
+    for name, entry in CATALOGUE.items()
+}
 
 
 rule figures:
     input:
         [entry.files(RESULTS) for entry in CATALOGUE.values()],
-        f"{RESULTS}/figures/article_page.html",
         f"{RESULTS}/index.html",
 
 
 rule draw_figure:
     input:
-        unpack(lambda wildcards: CATALOGUE[wildcards.name].sources(RESULTS)),
+        unpack(lambda wildcards: SOURCES[wildcards.name]),
     output:
         report(
             f"{RESULTS}/figures/{{name}}.png",
@@ -28,7 +39,8 @@ rule draw_figure:
     log:
         f"{RESULTS}/logs/figures/{{name}}.log",
     wildcard_constraints:
-        name="|".join(KINDS["figure"]),
+        name="|".join(NAMES["figure"]),
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
@@ -46,7 +58,7 @@ rule draw_figure:
 
 rule write_table:
     input:
-        unpack(lambda wildcards: CATALOGUE[wildcards.name].sources(RESULTS)),
+        unpack(lambda wildcards: SOURCES[wildcards.name]),
     output:
         f"{RESULTS}/tables/{{name}}.csv",
         report(
@@ -58,7 +70,8 @@ rule write_table:
     log:
         f"{RESULTS}/logs/tables/{{name}}.log",
     wildcard_constraints:
-        name="|".join(KINDS["table"]),
+        name="|".join(NAMES["table"]),
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
@@ -76,58 +89,53 @@ rule write_table:
 
 rule write_article_page:
     input:
-        **CATALOGUE["article_evolution"].sources(RESULTS),
+        **SOURCES["article_page"],
     output:
         report(
             f"{RESULTS}/figures/article_page.html",
             caption="../report/entry.rst",
-            category="Articles",
-            labels={"shows": "One article across generations, to read"},
+            category=CATALOGUE["article_page"].group,
+            labels={"shows": CATALOGUE["article_page"].title},
         ),
     log:
         f"{RESULTS}/logs/figures/article_page.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
         **needs("light"),
     params:
-        arguments=CATALOGUE["article_evolution"].arguments,
-        round=plan.example_round,
-        title="One article across generations, to read",
-        caption="The seed article beside what each generation wrote when prompted with it.",
+        function=CATALOGUE["article_page"].function,
+        arguments=CATALOGUE["article_page"].arguments,
+        title=CATALOGUE["article_page"].title,
+        caption=CATALOGUE["article_page"].caption,
     message:
-        "Page of one article across generations"
+        "Page: one article across generations"
     script:
-        "../scripts/write_article_page.py"
+        "../scripts/write_entry.py"
 
 
 rule write_index:
     input:
         [entry.files(RESULTS) for entry in CATALOGUE.values()],
-        f"{RESULTS}/figures/article_page.html",
     output:
         f"{RESULTS}/index.html",
     log:
         f"{RESULTS}/logs/index.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
         **needs("light"),
     params:
-        entries=[
-            {
-                "group": entry.group,
-                "title": entry.title,
-                "caption": entry.caption,
-                "files": entry.files(RESULTS)
-                + ([f"{RESULTS}/figures/article_page.html"] if entry.name == "article_evolution" else []),
-            }
+        headings=[
+            {"name": entry.name, "group": entry.group, "title": entry.title, "caption": entry.caption}
             for entry in CATALOGUE.values()
         ],
         title=f"Bias amplification: study {study.name}",
         introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; base model: "
         f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
     message:
-        "Page of all figures and tables"
+        "Page: all figures and tables"
     script:
         "../scripts/write_index.py"

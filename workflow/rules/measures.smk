@@ -1,6 +1,8 @@
-# Measures: what each model version wrote, judged.
-# Takes the articles of every generation and of the base model, the selected classifier, the quality detector and the
-# models. Makes predictions, quality and perplexity beside the articles, and the metrics table of all versions.
+# Measures: leaning, quality and perplexity of the articles that each model version wrote, and the version's neurons.
+# Inputs: the articles of every generation and of the base model, the models, the selected classifiers, and the quality
+# detector.
+# Outputs: predictions, quality, perplexity and neurons in each version's folder, and the metrics of all versions.
+from bias_amplification.seeds import derive_seed
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
 METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet"]
@@ -38,13 +40,12 @@ rule classify:
     resources:
         **needs("measure", gpus=1),
     params:
-        classifiers=[f"{RESULTS}/classifier/{folder}" for folder in CLASSIFIERS.values()],
+        classifier=study.classifier.model_dump(
+            include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
+        ),
         labels=study.corpus.labels,
-        text=study.classifier.text,
-        max_tokens=study.classifier.max_tokens or study.classifier.training.max_tokens,
-        remove_quotes=study.classifier.remove_quotes,
     message:
-        "{wildcards.version}: classifying"
+        "{wildcards.version}: classifying the articles"
     script:
         "../scripts/classify.py"
 
@@ -63,8 +64,7 @@ rule score_quality:
     resources:
         **needs("measure", gpus=1),
     params:
-        splitter=study.quality.splitter,
-        max_tokens=study.quality.training.max_tokens,
+        quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
     message:
         "{wildcards.version}: scoring text quality"
     script:
@@ -74,7 +74,7 @@ rule score_quality:
 rule score_perplexity:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",
-        base_model=[f"{RESULTS}/base/{file}" for file in BASE_FILES],
+        base_model=[f"{RESULTS}/base/{file}" for file in MODEL_AND_TOKENIZER_FILES],
         generating_model=lambda wildcards: [
             f"{RESULTS}/{'base' if wildcards.version.startswith('base/') else wildcards.version}/{file}"
             for file in MODEL_FILES
@@ -89,33 +89,32 @@ rule score_perplexity:
     resources:
         **needs("measure", gpus=1),
     params:
-        max_tokens=study.perplexity.max_tokens,
+        perplexity=study.perplexity.model_dump(),
     message:
-        "{wildcards.version}: scoring perplexity"
+        "{wildcards.version}: computing perplexity"
     script:
         "../scripts/score_perplexity.py"
 
 
 rule extract_neurons:
     input:
-        model=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/model.safetensors",
-        config=f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/config.json",
+        model=f"{GENERATION}/model.safetensors",
+        config=f"{GENERATION}/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
         probe_set=f"{RESULTS}/corpus/seed_sets/{plan.probe_set}.parquet",
     output:
-        f"{RESULTS}/rounds/{{round}}/generation_{{generation}}/neurons.parquet",
+        f"{GENERATION}/neurons.parquet",
     log:
-        f"{RESULTS}/logs/rounds/{{round}}/generation_{{generation}}/extract_neurons.log",
+        f"{GENERATION_LOGS}/extract_neurons.log",
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
         **needs("measure", gpus=1),
     params:
-        architecture=study.neurons.architecture,
-        max_tokens=study.neurons.max_tokens,
+        settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
     message:
-        "{wildcards.round}, generation {wildcards.generation}: extracting its neurons"
+        "{wildcards.round}, generation {wildcards.generation}: extracting the neurons"
     script:
         "../scripts/extract_neurons.py"
 
@@ -129,17 +128,18 @@ rule collect_metrics:
         metrics=f"{RESULTS}/metrics.parquet",
     log:
         f"{RESULTS}/logs/metrics.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
         **needs("light"),
     params:
-        versions=plan.measured(),
+        versions=[{key: value for key, value in row.items() if key != "folder"} for row in plan.measured()],
         measures=[Path(file).stem for file in METRIC_FILES],
         labels=study.corpus.labels,
-        readable=study.quality.readable,
+        quality=study.quality.model_dump(include={"readable"}),
         seed=derive_seed(study.seed, "adjusted shares"),
     message:
-        "Metrics of all model versions"
+        "Metrics: collecting them from all model versions"
     script:
         "../scripts/collect_metrics.py"

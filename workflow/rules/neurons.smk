@@ -1,17 +1,15 @@
-# Neurons: which of them change as bias or quality change, and whether that is more than chance.
-# Takes the metrics and the neurons of all versions, one Parquet each. Makes the panel of outcomes, correlations and
-# regressions, the sets of significant neurons, their null distributions under permutation, the tests' calibration on
-# simulated studies, and the counts under every combination of choices.
+# Neurons: which neurons change when bias or quality changes, and whether there are more of them than chance would give.
+# Inputs: the metrics, and one file of neurons for each version.
+# Outputs: the panel of outcomes, the correlations and regressions, the sets of significant neurons, their null
+# distributions under permutation, the error rates of the tests in simulated studies, and the numbers of significant
+# neurons under every combination of analysis choices.
+from bias_amplification.seeds import derive_seed
 
 NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in plan.neuron_versions()]
-NEURON_CHOICES = {
-    "test": study.neurons.model_dump(include={"difference", "lags", "reference", "small_sample", "fixed_effects"}),
-    "alpha": study.neurons.alpha,
-    "weight": study.neurons.weight,
-    "activation": study.neurons.activation,
-    "bias": study.neurons.bias,
-    "quality": study.quality.score,
-}
+# A rule's settings are only those keys of the config's section `neurons` on which its tables depend. So a changed key
+# remakes only these tables.
+NEURON_TEST = {"difference", "lags", "reference", "small_sample", "fixed_effects", "alpha"}
+NEURON_MEASURES = {"weight", "activation", "bias"}
 
 
 rule neurons:
@@ -30,6 +28,7 @@ rule assemble_panel:
         panel=f"{RESULTS}/neurons/panel.parquet",
     log:
         f"{RESULTS}/logs/neurons/panel.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
@@ -37,9 +36,9 @@ rule assemble_panel:
     params:
         versions=[(version.round, version.generation) for version in plan.neuron_versions()],
         labels=study.corpus.labels,
-        bias_label=study.neurons.tracked_label,
+        settings=study.neurons.model_dump(include={"tracked_label"}),
     message:
-        "Neurons: outcomes of all model versions"
+        "Neurons: collecting the outcomes of all model versions"
     script:
         "../scripts/assemble_panel.py"
 
@@ -59,14 +58,15 @@ rule analyse_neurons:
     resources:
         **needs("analyse"),
     params:
-        choices=NEURON_CHOICES,
+        settings=study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
+        quality=study.quality.score,
     message:
         "Neurons: correlations, regressions and sets over all model versions"
     script:
         "../scripts/analyse_neurons.py"
 
 
-rule permute_neurons:
+rule permute_outcomes:
     input:
         panel=f"{RESULTS}/neurons/panel.parquet",
         neurons=NEURON_FILES,
@@ -81,14 +81,16 @@ rule permute_neurons:
     resources:
         **needs("analyse"),
     params:
-        choices=NEURON_CHOICES,
-        schemes=study.neurons.permutations.schemes,
-        number=study.neurons.permutations.number,
+        settings={
+            **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
+            "permutations": study.neurons.permutations.model_dump(include={"schemes", "number"}),
+        },
+        quality=study.quality.score,
         seed=derive_seed(study.seed, "permute neurons"),
     message:
         "Neurons: null distributions under permuted outcomes"
     script:
-        "../scripts/permute_neurons.py"
+        "../scripts/permute_outcomes.py"
 
 
 rule calibrate_neurons:
@@ -104,13 +106,10 @@ rule calibrate_neurons:
     resources:
         **needs("analyse"),
     params:
-        test=NEURON_CHOICES["test"],
-        alpha=study.neurons.alpha,
-        weight=study.neurons.weight,
-        moves=study.neurons.permutations.schemes,
-        studies=study.neurons.calibration.studies,
-        neurons_a_study=study.neurons.calibration.neurons,
-        effects=study.neurons.calibration.effects,
+        settings={
+            **study.neurons.model_dump(include=NEURON_TEST | {"weight", "calibration"}),
+            "permutations": study.neurons.permutations.model_dump(include={"schemes"}),
+        },
         seed=derive_seed(study.seed, "calibrate neurons"),
     message:
         "Neurons: how often the tests reject in simulated studies"
@@ -131,11 +130,16 @@ rule compare_choices:
     resources:
         **needs("analyse"),
     params:
-        choices=NEURON_CHOICES,
-        moves=study.neurons.permutations.schemes[0],
-        number=study.neurons.permutations.sensitivity,
+        settings={
+            **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
+            "permutations": {
+                "schemes": study.neurons.permutations.schemes[:1],
+                "sensitivity": study.neurons.permutations.sensitivity,
+            },
+        },
+        quality=study.quality.score,
         seed=derive_seed(study.seed, "compare choices"),
     message:
-        "Neurons: counts under every combination of choices"
+        "Neurons: counts under every combination of analysis choices"
     script:
         "../scripts/compare_choices.py"

@@ -1,6 +1,10 @@
 # Published: the paper's numbers beside the run's own.
-# Takes the metrics, the candidates' scores, the neurons' sets under permutation and resources/published/. Makes one
-# table with the sampling error of both sides and a verdict for each number.
+# Inputs: the metrics, the scores of the classifier candidates, the numbers of significant neurons for bias, for quality
+# and for both, and resources/published/.
+# Output: comparison.parquet, with each published number beside the run's own, the sampling error of both and a verdict.
+from dataclasses import asdict
+
+from bias_amplification.published.comparable import counterparts, published_file
 
 
 rule compare_published:
@@ -8,22 +12,21 @@ rule compare_published:
         metrics=f"{RESULTS}/metrics.parquet",
         scores=expand(f"{RESULTS}/classifier/{{name}}/scores.json", name=plan.candidates),
         overlap=f"{RESULTS}/neurons/overlap.parquet",
-        trajectories=trajectories_file(),
-        statements=statements_file(),
+        # `local`: if another workflow uses the study as a module, its prefix is not put before these shipped files.
+        trajectories=local(published_file("trajectories.csv")),
+        statements=local(published_file("statements.csv")),
     output:
         f"{RESULTS}/comparison.parquet",
     log:
         f"{RESULTS}/logs/comparison.log",
+    localrule: True
     conda:
         "../../envs/study.yaml"
     resources:
         **needs("light"),
     params:
-        labels=study.corpus.labels,
-        rounds=published_rounds(study),
-        seed_sets=published_seed_sets(study),
-        departures=level_departures(study),
+        counterparts=asdict(counterparts(study)),
     message:
-        "Published numbers beside the run's own"
+        "Comparison with the published numbers"
     script:
         "../scripts/compare_published.py"

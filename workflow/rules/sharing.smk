@@ -1,12 +1,10 @@
-# Sharing: a generation 0 that several rounds have in common is trained and measured once.
-# Takes the files of the round that makes it. Makes copies in the other rounds' folders, each by a job of its own, so
-# that deleting one remakes that one.
+# Sharing: rounds with the same seed set, fine-tuning and decoding have the same generation 0, which is made only once.
+# Inputs: the files of generation 0 of the first such round.
+# Outputs: copies in the folders of the other rounds. Each copy has its own job, so that a deleted copy is remade alone.
 
 if plan.sharing:
 
-    localrules:
-        share_generation,
-
+    # The other rules could make these files as well: the copy goes before them.
     ruleorder:
         share_generation
         > compose_training_set
@@ -35,11 +33,12 @@ if plan.sharing:
                 if file != "model.safetensors" or plan.keeps_weights(Version("", 0))
             ).replace(".", "[.]"),
         priority: 90
+        localrule: True
         conda:
             "../../envs/study.yaml"
         resources:
             **needs("light"),
         message:
-            "{wildcards.sharer}, generation 00: {wildcards.file} is another round's too"
+            "{wildcards.sharer}, generation 00: copying {wildcards.file} from the round that made it"
         script:
             "../scripts/share_generation.py"

@@ -1,5 +1,7 @@
 # Theory: the paper's Beta simulation (appendix I), which needs no language model.
-# Takes nothing. Makes the fits of weighted and plain maximum likelihood, generation by generation.
+# Inputs: none.
+# Output: theory/beta.parquet, with the fits by weighted and by plain maximum likelihood in every generation.
+from bias_amplification.seeds import derive_seed
 
 
 rule simulate_theory:
@@ -12,10 +14,9 @@ rule simulate_theory:
     resources:
         **needs("light"),
     params:
-        samples=study.theory.samples,
-        generations=study.theory.generations,
+        theory=study.theory.model_dump(),
         seed=derive_seed(study.seed, "theory"),
     message:
-        "Theory: weighted and plain maximum likelihood"
+        "Theory: simulating weighted and plain maximum likelihood"
     script:
         "../scripts/simulate_theory.py"

@@ -1,6 +1,6 @@
-"""Collect the outcomes that neurons are compared with, one row a model version."""
+"""Assemble the outcomes of the neuron analysis, one row for each model version."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
     "neurons.panel:assemble_panel",
@@ -9,5 +9,5 @@ run_job(
     out=snakemake.output.panel,
     versions=snakemake.params.versions,
     labels=snakemake.params.labels,
-    bias_label=snakemake.params.bias_label,
+    settings=snakemake.params.settings,
 )

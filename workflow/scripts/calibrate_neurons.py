@@ -1,19 +1,13 @@
-"""Simulate studies and say how often the neurons' tests reject."""
+"""Simulate studies and count how often the neurons' tests reject."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "neurons.calibrate:calibrate",
+    "neurons.calibrate:calibrate_neurons",
     snakemake,
     panel=snakemake.input.panel,
     neurons=list(snakemake.input.neurons),
     out=snakemake.output.calibration,
-    test=snakemake.params.test,
-    alpha=snakemake.params.alpha,
-    weight=snakemake.params.weight,
-    moves=snakemake.params.moves,
-    studies=snakemake.params.studies,
-    neurons_a_study=snakemake.params.neurons_a_study,
-    effects=snakemake.params.effects,
+    settings=snakemake.params.settings,
     seed=snakemake.params.seed,
 )

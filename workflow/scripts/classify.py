@@ -1,20 +1,17 @@
 """Classify the leaning of a version's articles."""
 
-from bias_amplification.jobs import run_job, saved_state
+from pathlib import Path
 
-compute = snakemake.config["compute"]
+from bias_amplification.execution.jobs import job_compute, run_job
+
+classifiers = list(dict.fromkeys(str(Path(file).parent) for file in snakemake.input.classifiers))
 
 run_job(
     "measures.leaning:classify_articles",
     snakemake,
-    threads=compute["threads"],
     articles=snakemake.input.articles,
-    out=dict(zip(snakemake.params.classifiers, snakemake.output, strict=True)),
+    out=dict(zip(classifiers, snakemake.output, strict=True)),
+    classifier=snakemake.params.classifier,
     labels=snakemake.params.labels,
-    text=snakemake.params.text,
-    max_tokens=snakemake.params.max_tokens,
-    remove_quotes=snakemake.params.remove_quotes,
-    batch_tokens=compute["batch_tokens"],
-    device=compute["device"],
-    state=saved_state(snakemake),
+    compute=job_compute(snakemake),
 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 measures = snakemake.params.measures
 tables = iter(snakemake.input.tables)
@@ -10,14 +10,11 @@ tables = iter(snakemake.input.tables)
 run_job(
     "measures.metrics:collect_metrics",
     snakemake,
-    versions=[
-        {"predictions_second": None, **version, **{name: next(tables) for name in measures}}
-        for version in snakemake.params.versions
-    ],
+    versions=[version | {name: next(tables) for name in measures} for version in snakemake.params.versions],
     out=snakemake.output.metrics,
     seed_sets={Path(file).stem: file for file in snakemake.input.seed_sets},
     classifier=str(Path(snakemake.input.scores).parent),
     labels=snakemake.params.labels,
-    readable=snakemake.params.readable,
+    quality=snakemake.params.quality,
     seed=snakemake.params.seed,
 )

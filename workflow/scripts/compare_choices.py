@@ -1,6 +1,6 @@
 """Count significant neurons under every combination of choices."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
     "neurons.sensitivity:compare_choices",
@@ -8,8 +8,7 @@ run_job(
     panel=snakemake.input.panel,
     neurons=list(snakemake.input.neurons),
     out=snakemake.output.sensitivity,
-    moves=snakemake.params.moves,
-    number=snakemake.params.number,
+    settings=snakemake.params.settings,
+    quality=snakemake.params.quality,
     seed=snakemake.params.seed,
-    **snakemake.params.choices,
 )

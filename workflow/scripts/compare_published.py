@@ -1,6 +1,6 @@
-"""Put the published numbers beside the run's own."""
+"""Compare every published number with the run's own."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
     "published.compare:write_comparison",
@@ -11,8 +11,5 @@ run_job(
     trajectories=snakemake.input.trajectories,
     statements=snakemake.input.statements,
     out=snakemake.output[0],
-    labels=snakemake.params.labels,
-    rounds=snakemake.params.rounds,
-    seed_sets=snakemake.params.seed_sets,
-    departures=snakemake.params.departures,
+    counterparts=snakemake.params.counterparts,
 )

@@ -1,9 +1,9 @@
 """Choose the texts that a generation is trained on."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "strategies:compose_training_set",
+    "study.strategies:compose_training_set",
     snakemake,
     seed_set=snakemake.input.seed_set,
     out=snakemake.output[0],

@@ -1,16 +1,13 @@
-"""Draw the articles that the base model is pretrained on, in the label mix of the config."""
+"""Draw the articles that the base model is pretrained on."""
 
-from pathlib import Path
-
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "corpus.build:draw_pretraining",
+    "corpus.pretraining_articles:draw_pretraining_articles",
     snakemake,
-    articles=Path(snakemake.input.articles),
-    seed_sets=[Path(file) for file in snakemake.input.seed_sets],
-    out=Path(snakemake.output[0]),
-    label_mix=snakemake.params.label_mix,
-    count=snakemake.params.articles,
+    articles=snakemake.input.articles,
+    seed_sets=snakemake.input.seed_sets,
+    out=snakemake.output[0],
+    pretraining=snakemake.params.pretraining,
     seed=snakemake.params.seed,
 )

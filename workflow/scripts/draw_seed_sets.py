@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "corpus.build:draw_seed_sets",
+    "corpus.seed_sets:draw_seed_sets",
     snakemake,
-    articles=Path(snakemake.input.articles),
-    out={Path(file).stem: Path(file) for file in snakemake.output},
+    articles=snakemake.input.articles,
+    out={Path(file).stem: file for file in snakemake.output},
     seed_sets=snakemake.params.seed_sets,
     seed=snakemake.params.seed,
     random_state=snakemake.params.random_state,

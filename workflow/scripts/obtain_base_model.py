@@ -1,12 +1,12 @@
-"""Load the base model from its folder or hub."""
+"""Take the base model from its folder or hub."""
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "language_model.load:obtain_base_model",
+    "language_model.obtain:obtain_base_model",
     snakemake,
     out=str(Path(snakemake.output.model).parent),
-    **snakemake.params.source,
+    source=snakemake.params.source,
 )

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "language_model.load:obtain_generation",
+    "language_model.obtain:obtain_generation",
     snakemake,
     out=str(Path(snakemake.output.model).parent),
     base_model=str(Path(snakemake.input.base_model[0]).parent),
+    source=snakemake.params.source,
     key=snakemake.params.key,
-    **snakemake.params.source,
 )

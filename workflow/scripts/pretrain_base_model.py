@@ -2,19 +2,14 @@
 
 from pathlib import Path
 
-from bias_amplification.jobs import run_job, saved_state
-
-compute = snakemake.config["compute"]
+from bias_amplification.execution.jobs import job_compute, run_job
 
 run_job(
     "language_model.pretrain:pretrain_base_model",
     snakemake,
-    threads=compute["training_threads"],
     articles=snakemake.input.articles,
     out=str(Path(snakemake.output.model).parent),
-    settings=snakemake.params.settings,
+    pretraining=snakemake.params.pretraining,
     seed=snakemake.params.seed,
-    device=compute["device"],
-    precision=snakemake.params.precision,
-    state=saved_state(snakemake),
+    compute=job_compute(snakemake, threads="training_threads"),
 )

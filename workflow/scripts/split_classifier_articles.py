@@ -1,17 +1,14 @@
-"""Split the classifier's articles, none of which is in a seed set."""
+"""Split the articles outside the seed sets for the classifier."""
 
-from pathlib import Path
-
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "corpus.build:split_classifier_articles",
+    "corpus.classifier_articles:split_classifier_articles",
     snakemake,
-    articles=Path(snakemake.input.articles),
-    seed_sets=[Path(file) for file in snakemake.input.seed_sets],
-    out=Path(snakemake.output[0]),
+    articles=snakemake.input.articles,
+    seed_sets=snakemake.input.seed_sets,
+    out=snakemake.output[0],
     labels=snakemake.params.labels,
+    classifier=snakemake.params.classifier,
     seed=snakemake.params.seed,
-    resample=snakemake.params.resample,
-    resample_first=snakemake.params.resample_first,
 )

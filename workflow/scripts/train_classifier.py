@@ -3,29 +3,24 @@
 import json
 from pathlib import Path
 
-from bias_amplification.jobs import run_job, saved_state
+from bias_amplification.execution.jobs import job_compute, run_job
 
 candidate = snakemake.params.get("candidate")
 if candidate is None:
-    selected = json.loads(Path(snakemake.input.selected).read_text())["selected"]
+    selected = json.loads(Path(snakemake.input.selected).read_text(encoding="utf-8"))["selected"]
     candidate = snakemake.params.candidates[selected]
-
-compute = snakemake.config["compute"]
 
 run_job(
     "measures.leaning:train_leaning_classifier",
     snakemake,
-    threads=compute["threads"],
-    articles=snakemake.input.articles,
+    articles={
+        "path": snakemake.input.articles,
+        "split": snakemake.params.split,
+        "labels": snakemake.params.labels,
+    },
     out=str(Path(snakemake.output.timing).parent),
     candidate=candidate,
-    split=snakemake.params.split,
-    labels=snakemake.params.labels,
-    training=snakemake.params.training,
-    remove_quotes=snakemake.params.remove_quotes,
-    test_copies=snakemake.params.test_copies,
+    classifier=snakemake.params.classifier,
     seed=snakemake.params.seed,
-    device=compute["device"],
-    precision=snakemake.params.precision,
-    state=saved_state(snakemake),
+    compute=job_compute(snakemake),
 )

@@ -1,11 +1,11 @@
-"""Make one figure or table of the catalogue."""
+"""Make one figure, table or page of the catalogue."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
     snakemake.params.function,
     snakemake,
     **dict(snakemake.input.items()),
-    outputs=list(snakemake.output),
+    out=list(snakemake.output),
     **snakemake.params.arguments,
 )

@@ -1,12 +1,13 @@
 """Write the page that shows every figure and table of the run."""
 
-from bias_amplification.jobs import run_job
+from bias_amplification.execution.jobs import run_job
 
 run_job(
     "figures.index:write_index",
     snakemake,
-    page=snakemake.output[0],
-    entries=snakemake.params.entries,
+    files=list(snakemake.input),
+    out=snakemake.output[0],
+    headings=snakemake.params.headings,
     title=snakemake.params.title,
     introduction=snakemake.params.introduction,
 )
