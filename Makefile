@@ -1,20 +1,23 @@
-# Verbs: study, resume, unlock, test, test-slurm, format, docs, benchmark. Each makes the environment that it needs.
+# `make help` lists the commands. A command that needs the environment creates it first, or updates it.
 PYTHON ?= python3
 ENVIRONMENT ?= .venv
 BIN = $(ENVIRONMENT)/bin
 CORES ?= all
 
-.PHONY: study resume unlock test test-slurm lint format docs benchmark lock environment
+.PHONY: help study resume unlock check test test-slurm lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
 study: environment  ## run the embedded study: every table and figure, from nothing
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
 	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
 
-resume: unlock study  ## go on with a study whose Snakemake was killed
+resume: unlock study  ## continue a study after Snakemake was killed
 
-unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs, wait for their end, free the folder
+unlock: environment  ## after Snakemake was killed: cancel its cluster jobs, wait until they have ended, unlock the folder
 	@for head in $$(pgrep -f '^[^ ]*python[^ ]* (-m |[^ ]*bin/)snakemake ' 2>/dev/null); do \
 		if [ "$$(readlink /proc/$$head/cwd)" = "$(CURDIR)" ] && ! tr '\0' ' ' < /proc/$$head/cmdline | grep -q -e '--mode '; then \
 			echo "Snakemake still runs here: end process $$head first (Ctrl-C, or kill $$head)."; exit 1; \
@@ -28,27 +31,31 @@ unlock: environment  ## after a kill of Snakemake: cancel its live cluster jobs,
 	fi
 	$(BIN)/snakemake --unlock $(ARGUMENTS)
 
-test: environment lint  ## lint, unit tests and small studies, some files of tests side by side
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGUMENTS)
+check: environment lint  ## lint and the quick unit tests, in under two minutes
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 -m "not slow" tests/unit $(ARGUMENTS)
 
-test-slurm: environment  ## a small study on a real SLURM cluster of one node, which this starts and stops (Debian, Ubuntu)
+test: environment lint  ## lint, all unit tests and small studies, several test files at once
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
+
+test-slurm: environment  ## a small study on a SLURM cluster of one node, which it starts and stops (Debian, Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)
 
-lint: environment
+lint: environment  ## style, formatting, imports between parts of the package, Snakemake's own lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(BIN)/snakemake --lint
 
-format: environment
+format: environment  ## format Python and Snakemake files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow
 
-docs: environment  ## remake the config's schema and table of keys from the settings
+docs: environment  ## remake the config's schema and config/README.md from src/bias_amplification/study/sections/
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
 
-benchmark: environment  ## the comparisons of docs/speed.md: TOKENIZER=folder, and if you like ARTICLES=table.parquet
+benchmark: environment  ## run the comparisons of docs/speed.md; needs TOKENIZER=folder, and ARTICLES=table.parquet is optional
 	@test -n "$(TOKENIZER)" || { echo "Give a folder with GPT-2's tokenizer.json: make benchmark TOKENIZER=folder"; exit 1; }
 	for name in writing finetuning classification chain; do \
 		PYTHONPATH=src $(BIN)/python benchmarks/$$name.py --tokenizer $(TOKENIZER) $(if $(ARTICLES),--articles $(ARTICLES)) \
@@ -56,15 +63,19 @@ benchmark: environment  ## the comparisons of docs/speed.md: TOKENIZER=folder, a
 	done
 	PYTHONPATH=src $(BIN)/python benchmarks/neuron_statistics.py
 
-lock:  ## pin the newest versions that go together (needs pip-tools)
+lock:  ## pin the newest package versions that work together (needs pip-tools)
 	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --upgrade --output-file envs/requirements.txt envs/requirements.in
+		--no-emit-trusted-host --upgrade --extra test --extra lint --output-file envs/requirements.txt pyproject.toml
 	sed -i 's/^torch==\([0-9.]*\)+.*/torch==\1/' envs/requirements.txt
 
-environment: $(ENVIRONMENT)/.complete
+# The environment has a copy of the requirements that were installed. If it differs from the file, the environment is
+# updated. File times are not compared, because a clone changes them.
+environment:
+	@cmp -s envs/requirements.txt $(ENVIRONMENT)/.installed || $(MAKE) --no-print-directory $(ENVIRONMENT)/.installed
 
-$(ENVIRONMENT)/.complete: envs/requirements.txt
+.PHONY: $(ENVIRONMENT)/.installed
+$(ENVIRONMENT)/.installed:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ...")'
 	$(PYTHON) -m venv $(ENVIRONMENT)
 	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
-	touch $@
+	cp envs/requirements.txt $@
