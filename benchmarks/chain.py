@@ -1,13 +1,14 @@
-"""Time a chain of three generations: ours, and a plain script that does the same with transformers alone.
+"""Time a chain of three generations: the project's, and a plain script with transformers alone.
 
     PYTHONPATH=src python benchmarks/chain.py --tokenizer FOLDER [--articles TABLE] [--number 4] [--repeats 1]
 
-Both fine-tune GPT-2 124M, of random weights, on articles, let it write them anew, classify what it wrote with a
-RoBERTa-base and score it with a DistilBERT, and fine-tune again on what it wrote, in alternation and in this process.
-Both take the same examples in the same order without dropout, so that in float32 articles, labels and quality must
-agree: the script says of how many they do. (On a GPU both train under bfloat16 autocast, whose rounding can part them.)
-Without a table (Parquet with title and body) the embedded press writes the articles. The last lines project a full
-study of 66 versions of 1,518 articles from the time of each step. Nothing else should run on the machine meanwhile.
+In each generation, both fine-tune GPT-2 124M (with random weights at first) on articles, write one article per article
+with it, classify these with a RoBERTa-base and score their quality with a DistilBERT. The next generation is trained on
+them. Both sides run in this process, in alternation. They have the same examples in the same order and no dropout, so
+in float32 their articles, labels and qualities must agree; the report says how many do. On a GPU both train under
+bfloat16 autocast, and its rounding can make them differ. Without a table (Parquet with title and body), the embedded
+press writes the articles. The last lines of the report estimate the time of a full study of 66 versions of 1,518
+articles. Nothing else should run on the machine at the same time.
 """
 
 import statistics
@@ -24,7 +25,7 @@ import torch
 from common import BATCH_TOKENS, BLOCK, MOST, NEW, new_parser, parse, read_rows, spread, times, write_report
 from rehearsal import make_models
 
-from bias_amplification import strategies
+from bias_amplification import RESOURCES
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, QUALITY, predictions
 from bias_amplification.corpus.press.edition import write_press
@@ -34,38 +35,50 @@ from bias_amplification.language_model.training import NextToken
 from bias_amplification.measures.corruption import CLASSES
 from bias_amplification.measures.leaning import classify_articles
 from bias_amplification.measures.quality import VALUES, score_quality
+from bias_amplification.models.folders import ModelFolders
+from bias_amplification.study import strategies
+from bias_amplification.study.sections import (
+    Classifier,
+    Decoding,
+    DetectorTraining,
+    Finetuning,
+    Generation,
+    JobCompute,
+    Quality,
+    Strategies,
+)
 
 GENERATIONS, SEED = 3, 7
-#: Without dropout, whose noise two programs cannot share; and weights five times the usual, without which a model of
-#: random weights writes the same few tokens over and over, texts of no length for the next generation.
+#: No dropout, because two programs cannot share its noise. Weights are five times as large as usual: with smaller
+#: random weights a model repeats a few tokens, and the next generation has hardly any text to learn from.
 WRITER = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "initializer_range": 0.1}
 LABELS = ("LABEL_0", "LABEL_1", "LABEL_2")
-#: Fine-tunings of the paper's six rounds of eleven generations, in passes over a seed set: five epochs each, 25 of
-#: overfitting, a tenth more of preservation, accumulation's growing set; generation 0 is shared.
+#: Passes over a seed set in the paper's six rounds of eleven generations, of which rounds share generation 0. All have
+#: five epochs, except overfitting with 25. Preservation's sets are a tenth larger, and accumulation's grow.
 PASSES = 5 * (1 + 10 + 11 + 5 * 11 + sum(range(2, 12)) + 1 + 10 + 11)
-#: Versions that write and are measured: those trained, and the base model on two seed sets.
+#: Versions that write articles: all that are trained, and the base model on two seed sets.
 WRITTEN = 63 + 2
-#: A study has every article classified by the selected classifier and by the second.
+#: Classifiers that read every article: the selected one and the second.
 CLASSIFIERS = 2
 STUDY_ARTICLES = 1518
 STEPS = ("fine-tuning", "writing", "classifying", "quality")
 
 
 class Chain:
-    """What both sides start from, and where they put what they make.
+    """The common inputs of both sides, and each side's chain.
 
     Parameters
     ----------
     folder
-        To work in.
+        Folder for models and results.
     articles
-        Columns title and body.
+        Rows with title and body.
     tokenizer
-        Its folder.
+        Folder of the tokenizer.
     recipe
-        Epochs, batch size, rates.
+        Fields of the config's `finetuning`: epochs, batch size, learning rate and weight decay.
     tiny
-        Real architectures of width 32.
+        Whether the models have one layer of width 32.
     """
 
     def __init__(self, folder: Path, articles: Sequence[dict], tokenizer: Path, recipe: dict, tiny: bool) -> None:
@@ -78,36 +91,34 @@ class Chain:
         write_table(pa.Table.from_pylist(rows, ARTICLES), self.seed_set, ARTICLES)
 
     def ours(self, timed: Callable) -> list[tuple]:
-        """Run the workflow's own functions; return texts, labels and quality of each generation."""
+        """Run the project's functions, and return texts, labels and qualities of each generation."""
         model, out = self.folder / "gpt2", self.folder / "ours"
-        sources = {strategies.SEED_SET: self.seed_set}
-        found = []
+        sources, found = {strategies.SEED_SET: self.seed_set}, []
+        finetuning, writing = Finetuning(**self.recipe, max_tokens=MOST), Generation(block_tokens=BLOCK, new_tokens=NEW)
+        classifier = Classifier(max_tokens=MOST)
+        quality = Quality(splitter="period", training=DetectorTraining(max_tokens=MOST))
+        compute = JobCompute(batch_tokens=BATCH_TOKENS)
         for generation in range(GENERATIONS):
             own = out / strategies.generation_origin(generation)
             articles = own / "articles.parquet"
-            strategies.compose_training_set(
-                self.seed_set, own / "training_set.parquet", strategy="synthetic", generation=generation,
-                options={}, seed=SEED,
-            )  # fmt: skip
-            wanted = strategies.origins("synthetic", generation, strategies.Options())
+            training_set = own / "training_set.parquet"
+            strategies.compose_training_set(self.seed_set, training_set, "synthetic", generation, Strategies(), SEED)
+            origins = strategies.origins("synthetic", generation, Strategies())
             timed(
-                "fine-tuning", finetune_generation, own / "training_set.parquet", {n: sources[n] for n in wanted},
-                model, self.tokenizer, own, recipe=self.recipe, max_tokens=MOST, example="article", learn_end=False,
-                seed=SEED + generation, device="auto", precision="auto",
+                "fine-tuning", finetune_generation, training_set, {name: sources[name] for name in origins},
+                ModelFolders(model, self.tokenizer), own, finetuning, SEED + generation, compute,
             )  # fmt: skip
             model = own
             timed(
-                "writing", generate_articles, model, self.tokenizer, self.seed_set, articles,
-                generation={"block_tokens": BLOCK, "new_tokens": NEW, "batch_prompts": None},
-                decoding={"method": "greedy"}, seed=SEED, device="auto",
+                "writing", generate_articles, ModelFolders(model, self.tokenizer), self.seed_set, articles,
+                writing, Decoding(), SEED, compute,
             )  # fmt: skip
             timed(
                 "classifying", classify_articles, articles, {self.folder / "roberta-base": own / "predictions.parquet"},
-                labels=LABELS, text="text", max_tokens=MOST, batch_tokens=BATCH_TOKENS,
+                classifier, LABELS, compute,
             )  # fmt: skip
             timed(
-                "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet",
-                splitter="period", max_tokens=MOST, batch_tokens=BATCH_TOKENS,
+                "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet", quality, compute,
             )  # fmt: skip
             sources[strategies.generation_origin(generation)] = articles
             texts = read_table(articles, GENERATED_ARTICLES)["text"].to_pylist()
@@ -116,14 +127,14 @@ class Chain:
         return found
 
     def plain(self, timed: Callable) -> list[tuple]:
-        """Run the plain script; the same is returned."""
+        """Run the plain script, and return the same."""
         model, found = self.folder / "gpt2", []
         values = {name.replace("_", " "): value for name, value in zip(CLASSES, VALUES.tolist(), strict=True)}
         bodies = [row["body"] for row in self.articles]
         for generation in range(GENERATIONS):
             texts = [f"{row['title']}\n{body}".strip() for row, body in zip(self.articles, bodies, strict=True)]
             out = self.folder / "plain" / str(generation)
-            orders = NextToken([[0]] * len(texts), 0, SEED + generation)
+            orders = NextToken([[0]] * len(texts), 0, SEED + generation, self.recipe["batch_size"])
             order = [place for epoch in range(self.recipe["epochs"]) for place in orders.order(epoch)]
             timed("fine-tuning", plain.finetune, model, self.tokenizer, texts, order, out, self.recipe, MOST)
             model = out
@@ -135,7 +146,7 @@ class Chain:
 
 
 def agreement(ours: Sequence[tuple], other: Sequence[tuple]) -> dict[str, int]:
-    """Count the articles of all generations whose text, label and quality are those of the other side."""
+    """Count the articles of all generations whose text, label and quality are the same on both sides."""
     names = ("articles", "labels", "quality")
     return {
         name: sum(
@@ -147,7 +158,7 @@ def agreement(ours: Sequence[tuple], other: Sequence[tuple]) -> dict[str, int]:
 
 
 def compare(chain: Chain, repeats: int) -> tuple[dict[str, dict[str, list[float]]], dict[str, int]]:
-    """Run both sides in alternation; return seconds by side and step, and how often they agree."""
+    """Run both sides in alternation, and return the seconds by side and step, and the counts of agreeing articles."""
     took: dict[str, dict[str, list[float]]] = {side: defaultdict(list) for side in ("ours", "plain")}
     agreed: dict[str, int] = {}
     for _ in range(repeats):
@@ -173,10 +184,10 @@ def compare(chain: Chain, repeats: int) -> tuple[dict[str, dict[str, list[float]
 
 
 def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> list[str]:
-    """Make the comparison and the projection, in lines of Markdown."""
+    """Return the comparison and the estimate for a full study as lines of Markdown."""
     lines = [
-        f"{articles} articles, {GENERATIONS} generations, {epochs} epochs; seconds, median (range) of "
-        f"{len(took['ours']['all'])} runs of each side in alternation.",
+        f"{articles} articles, {GENERATIONS} generations, {epochs} epochs. Seconds: median (range) of "
+        f"{len(took['ours']['all'])} runs of each side.",
         "",
         "| Step | Plain script | Ours | Plain, times ours |",
         "|---|---|---|---|",
@@ -185,7 +196,8 @@ def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> li
         ratio = times(took["plain"][step], took["ours"][step])
         lines.append(f"| {step} | {spread(took['plain'][step])} | {spread(took['ours'][step])} | {ratio:.1f} |")
     whole = GENERATIONS * articles
-    lines += ["", f"The same of {whole}: " + ", ".join(f"{name} {count}" for name, count in agreed.items()) + ".", ""]
+    counts = ", ".join(f"{name} {count}" for name, count in agreed.items())
+    lines += ["", f"Agreement among {whole} articles: {counts}.", ""]
     each = {step: statistics.median(took["ours"][step]) / whole for step in STEPS}
     hours = {step: each[step] * WRITTEN * STUDY_ARTICLES / 3600 for step in STEPS}
     hours["fine-tuning"] = each["fine-tuning"] / epochs * PASSES * STUDY_ARTICLES / 3600
@@ -193,15 +205,15 @@ def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> li
     words = ", ".join(f"{step} {value:.2f}" for step, value in hours.items())
     return [
         *lines,
-        f"In hours for 66 versions of {STUDY_ARTICLES:,} articles, one job at a time and at most, because what each "
-        f"model costs once is multiplied with the articles: {words} (by two classifiers); "
-        "perplexity, neurons and the classifiers' own training come on top.",
+        f"Hours for 66 versions of {STUDY_ARTICLES:,} articles, one job at a time: {words}. These are upper bounds, "
+        "because the time to load a model is counted for each article. Classifying is by two classifiers. Perplexity, "
+        "neurons and the training of the classifiers are not included.",
     ]
 
 
 def write_articles(number: int) -> list[dict]:
-    """Let the embedded press write so many articles."""
-    press = write_press(number, seed=SEED, resources=Path(__file__).parents[1] / "resources" / "press")
+    """Return articles of the embedded press."""
+    press = write_press(number, seed=SEED, resources=RESOURCES / "press")
     return press.slice(0, number).to_pylist()
 
 
@@ -213,9 +225,9 @@ def main() -> None:
     parser.set_defaults(repeats=1)
     parser.add_argument("--tiny", action="store_true")
     arguments = parse(parser)
-    # Batches of Trainer would go on over the end of an epoch.
+    # A divisor of the number of articles, because the plain script's batches would run across the end of an epoch.
     batch = next(size for size in (8, 4, 2, 1) if arguments.number % size == 0)
-    # So low that a model of random weights does not learn to write line ends alone, which are no text to learn from.
+    # With a higher rate a model with random weights learns to write nothing but line ends.
     recipe = {"epochs": arguments.epochs, "batch_size": batch, "learning_rate": 1e-6, "weight_decay": 0.01}
     with tempfile.TemporaryDirectory() as folder:
         number, table = arguments.number, arguments.articles

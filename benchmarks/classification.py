@@ -1,10 +1,11 @@
-"""Time classifying by a RoBERTa-base: ours, one text at a time, and batches padded to 512.
+"""Time three ways to classify with a RoBERTa-base: the workflow's, one text at a time, and batches padded to 512.
 
     PYTHONPATH=src python benchmarks/classification.py --tokenizer FOLDER [--articles TABLE] [--out FOLDER]
 
-All sides run in this process, in alternation, on a model of random weights and texts of mixed lengths: the first so
-many words of articles (Parquet, column body), or of noise. Nothing else should run on the machine meanwhile. The result
-is a Markdown table of medians and ranges, and the largest difference of a probability from one text at a time.
+All ways run in this process, in alternation, with a model of random weights. The texts have different lengths: they are
+beginnings of articles (Parquet, column body) or random words. Nothing else should run on the machine. The result is a
+Markdown table with the median and range of each way's seconds, and its largest difference of a probability from one
+text at a time.
 """
 
 import tempfile
@@ -18,12 +19,14 @@ from rehearsal import make_models
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bias_amplification.measures.encoder_prediction import predict_probabilities
+from bias_amplification.measures.encoders import TextClassifier
+from bias_amplification.study.sections import JobCompute
 
 LABELS = ("LABEL_0", "LABEL_1", "LABEL_2")
 
 
 def read_texts(table: Path | None, number: int) -> list[str]:
-    """Texts of 40 to 600 words, as synthetic articles are: some are cut at 512 tokens, most are not."""
+    """Return texts of 40 to 600 words, like synthetic articles: some are cut at 512 tokens, most are not."""
     generator = np.random.default_rng(0)
     lengths = generator.lognormal(np.log(250), 0.7, number).astype(int).clip(40, 600)
     if table is None:
@@ -36,7 +39,7 @@ def read_texts(table: Path | None, number: int) -> list[str]:
 
 @torch.inference_mode()
 def padded(folder: Path, texts: list[str], batch: int) -> np.ndarray:
-    """Batches as they come, each text padded to 512."""
+    """Classify in batches in the given order, each text padded to 512 tokens."""
     words = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).to(DEVICE).eval()
     found = []
@@ -49,19 +52,20 @@ def padded(folder: Path, texts: list[str], batch: int) -> np.ndarray:
 
 
 def alone(folder: Path, texts: list[str]) -> np.ndarray:
-    """One text at a time."""
+    """Classify one text at a time."""
     return np.array([[row[label] for label in LABELS] for row in probabilities(folder, texts, MOST)])
 
 
 def ours(folder: Path, texts: list[str], batch_tokens: int) -> np.ndarray:
-    """As the workflow does, reading the model included as on the other sides."""
+    """Classify as the workflow does, including reading the model as the other ways do."""
     words = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    return predict_probabilities(model, words, texts, LABELS, max_tokens=MOST, batch_tokens=batch_tokens, device="auto")
+    compute = JobCompute(batch_tokens=batch_tokens)
+    return predict_probabilities(TextClassifier(model, words, LABELS), texts, MOST, compute)
 
 
 def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> list[str]:
-    """Rows of the table: seconds of each way to classify."""
+    """Return the lines of the table: the seconds of each way to classify."""
     ways = {
         "one text at a time": lambda some: alone(folder, some),
         "batches of 16, padded to 512": lambda some: padded(folder, some, 16),
@@ -69,23 +73,23 @@ def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> 
     }
     took, found = in_turn(ways, texts, repeats)
     lines = [
-        f"{len(texts)} texts, RoBERTa-base's shape, float32; reading the model within the time.",
+        f"{len(texts)} texts, a model of RoBERTa-base's shape in float32. The time includes reading the model.",
         "",
-        "| | Seconds | Times ours | Farthest from one text at a time |",
+        "| | Seconds | Times ours | Largest difference from one text at a time |",
         "|---|---|---|---|",
     ]
     for name, values in took.items():
-        apart = float(np.abs(found[name] - found["one text at a time"]).max())
-        lines.append(f"| {name} | {spread(values)} | {times(values, took['ours']):.2f} | {apart:.0e} |")
+        difference = float(np.abs(found[name] - found["one text at a time"]).max())
+        lines.append(f"| {name} | {spread(values)} | {times(values, took['ours']):.2f} | {difference:.0e} |")
     return lines
 
 
 def main() -> None:
-    """Compare, and write classification.md."""
+    """Compare the ways and write classification.md."""
     parser = new_parser(__doc__, needs_tokenizer=True)
-    parser.add_argument("--number", type=int, default=32 if DEVICE == "cpu" else 1518, help="texts")
+    parser.add_argument("--number", type=int, default=32 if DEVICE == "cpu" else 1518, help="number of texts")
     parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
-    parser.add_argument("--tiny", action="store_true", help="a model of width 32, to try this out")
+    parser.add_argument("--tiny", action="store_true", help="use a model of width 32, to try the benchmark")
     arguments = parse(parser)
     texts = read_texts(arguments.articles, arguments.number)
     with tempfile.TemporaryDirectory() as folder:

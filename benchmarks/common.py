@@ -1,4 +1,4 @@
-"""What the benchmarks share: arguments, time, tables, the machine's limits, GPT-2 124M's shape and what it reads."""
+"""Shared parts of the benchmarks: arguments, timing, tables, the machine's limits, and GPT-2 124M with its inputs."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# Before PyTorch counts the GPUs: transformers' Trainer would use all there are, and the other sides one.
+# Set before PyTorch counts the GPUs: transformers' Trainer would use all of them, the other sides only one.
 os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 import numpy as np
@@ -18,28 +18,29 @@ import transformers
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.language_model.load import fuse_activations, load_tokenizer
-from bias_amplification.language_model.packed import packed_product
 from bias_amplification.language_model.texts import article_prompts, encode
+from bias_amplification.models.packed import packed_product
 
+#: Tokens of a block, new tokens after each prompt, most tokens of a training example or a text, and GPT-2's end token.
 BLOCK, NEW, MOST, END = 64, 64, 512, 50256
-#: Numbers of GPT-2 124M: in the matrices of its blocks, which every token passes, and in its head.
-BODY, HEAD = 12 * 12 * 768**2, 50257 * 768
+#: Parameters of GPT-2 124M in the matrices of its blocks, and in its output head.
+BODY, OUTPUT_HEAD = 12 * 12 * 768**2, 50257 * 768
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 #: Tokens measured at once: the default of the config's compute.batch_tokens.
 BATCH_TOKENS = 16384
-#: Whether training runs under bfloat16 autocast, on all sides alike: as the workflow does where a GPU has it.
+#: Whether all sides train under bfloat16 autocast, as the workflow does on a GPU that supports it natively.
 BFLOAT16 = DEVICE == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def positive(text: str) -> int:
-    """Read a number of at least 1."""
+    """Return a whole number of at least 1 from an argument's text."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError("give at least 1")
     return number
 
 
 def new_parser(description: str, *, needs_tokenizer: bool = False) -> argparse.ArgumentParser:
-    """Arguments of every benchmark of models: what is read, where the table goes, how often and on how many threads."""
+    """Return a parser of the arguments that all benchmarks of models have."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--articles", type=Path, help="Parquet with the columns title and body")
     parser.add_argument("--tokenizer", type=Path, required=needs_tokenizer, help="folder with GPT-2's tokenizer.json")
@@ -50,7 +51,7 @@ def new_parser(description: str, *, needs_tokenizer: bool = False) -> argparse.A
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the arguments, and compute on so many threads."""
+    """Read the arguments, and set the number of threads."""
     arguments = parser.parse_args()
     if arguments.articles and not arguments.tokenizer:
         parser.error("--articles needs --tokenizer, a folder with GPT-2's tokenizer.json")
@@ -59,13 +60,13 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def here() -> str:
-    """Tell the machine and the libraries."""
-    where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    return f"{where}, {platform.machine()}, PyTorch {torch.__version__}, transformers {transformers.__version__}"
+    """Describe the machine and the libraries in one line."""
+    machine = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    return f"{machine}, {platform.machine()}, PyTorch {torch.__version__}, transformers {transformers.__version__}"
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time one call, the GPU's work included."""
+    """Return the seconds of one call, including its work on the GPU."""
     start = time.perf_counter()
     call()
     if DEVICE == "cuda":
@@ -74,28 +75,45 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
-    """Median and range."""
+    """Return median and range as text."""
     if len(values) == 1:
         return form.format(values[0])
     return f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
 
 
 def times(one: Sequence[float], other: Sequence[float]) -> float:
-    """Median ratio of two sides that took turns."""
+    """Return the median ratio of the seconds of two sides that were run in alternation."""
     return statistics.median([a / b for a, b in zip(one, other, strict=True)])
 
 
 def read_from(arguments: argparse.Namespace, otherwise: str) -> str:
-    """Tell what a benchmark reads."""
+    """Describe the articles that a benchmark reads, or their substitute."""
     return f"articles of {arguments.articles.name}" if arguments.articles else otherwise
 
 
 def in_turn(
     ways: dict[str, Callable[[list], object]], given: list, repeats: int
 ) -> tuple[dict[str, list[float]], dict[str, object]]:
-    """Time every way once in each round; return seconds, and what each way gave last.
+    """Time several ways to do the same, in alternation.
 
-    First each does some of it untimed, on a GPU all, because what is compiled there is for the shapes met.
+    Before that, each way is called once without timing, with two of the given items on a CPU and with all on a GPU,
+    where functions are compiled for the shapes that they meet.
+
+    Parameters
+    ----------
+    ways
+        Functions of a list of items, by name.
+    given
+        The items.
+    repeats
+        Number of timed calls of each way.
+
+    Returns
+    -------
+    took : dict
+        Seconds of each call, by name.
+    found : dict
+        Result of the last call, by name.
     """
     for way in ways.values():
         way(given if DEVICE == "cuda" else given[:2])
@@ -113,7 +131,7 @@ def in_turn(
 
 
 def write_report(title: str, table: Sequence[str], out: Path, name: str) -> None:
-    """Print a table, with the machine above it, and keep it as Markdown."""
+    """Print a table below a line about the machine, and write both to a Markdown file."""
     text = "\n".join([f"# {title}", "", here(), "", *table, ""])
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.md").write_text(text, encoding="utf-8")
@@ -121,7 +139,10 @@ def write_report(title: str, table: Sequence[str], out: Path, name: str) -> None
 
 
 def new_gpt2(*, fused: bool) -> GPT2LMHeadModel:
-    """GPT-2 124M with random weights, the same each time; with the activation that the workflow puts in, or its own."""
+    """Return GPT-2 124M with random weights from a fixed seed.
+
+    With `fused`, it has the faster activation that the workflow uses; otherwise GPT-2's own.
+    """
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config())
     if fused:
@@ -130,7 +151,7 @@ def new_gpt2(*, fused: bool) -> GPT2LMHeadModel:
 
 
 def read_rows(table: Path, number: int) -> list[dict[str, str]]:
-    """Return title and body of so many of a table's articles, drawn at random; what is missing is empty."""
+    """Return title and body of randomly drawn articles of a table; a missing title or body is empty."""
     rows = pq.read_table(table, columns=["title", "body"]).to_pylist()
     if len(rows) < number:
         raise SystemExit(f"{table} has {len(rows)} articles where {number} are wanted: ask for fewer, or give another.")
@@ -139,7 +160,7 @@ def read_rows(table: Path, number: int) -> list[dict[str, str]]:
 
 
 def read_articles(table: Path | None, tokenizer: Path | None, number: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the tokens of so many titles and bodies: of a table, or random ones of a news corpus's lengths."""
+    """Return the tokens of titles and bodies: of a table's articles, or random ones with lengths of news articles."""
     generator = np.random.default_rng(0)
     if table is None or tokenizer is None:
         lengths = generator.lognormal(np.log(1050), 0.6, number).astype(int).clip(40)
@@ -152,37 +173,37 @@ def read_articles(table: Path | None, tokenizer: Path | None, number: int) -> tu
 
 
 def whole_blocks(titles: list[list[int]], bodies: list[list[int]], number: int) -> list[list[int]]:
-    """Return so many prompts of a whole block; fewer if there are fewer."""
+    """Return at most `number` prompts that are whole blocks."""
     prompts = [p for title, body in zip(titles, bodies, strict=True) for p in article_prompts(title, body, BLOCK)]
     return [prompt for prompt in prompts if len(prompt) == BLOCK][:number]
 
 
 def product_rate(rows: int, dtype: torch.dtype = torch.float32) -> float:
-    """Measured floating-point operations a second of GPT-2's own products with so many rows, weighted by their cost.
+    """Measure the floating-point operations per second of GPT-2's matrix products with a number of rows.
 
-    Each product is made in the fastest way that there is: PyTorch's, or on a CPU oneDNN's from packed weights.
+    Each product is computed in the fastest available way: by PyTorch, or on a CPU by oneDNN from packed weights.
     """
     operations, took = 0, 0.0
     for inputs, outputs in ((768, 2304), (768, 768), (768, 3072), (3072, 768)):
         left = torch.randn(rows, inputs, device=DEVICE, dtype=dtype)
         right = torch.randn(inputs, outputs, device=DEVICE, dtype=dtype)
         ways = [lambda rows, right=right: rows @ right, packed_product(right.T)]
-        # On a GPU enough for the launches to be nothing beside the products.
+        # So many products that the time to launch them is negligible on a GPU.
         repeats = max(1, round((1e13 if DEVICE == "cuda" else 1e10) / (2 * rows * inputs * outputs)))
 
         def multiply(way: Callable[[torch.Tensor], object], left: torch.Tensor = left, repeats: int = repeats) -> None:
             for _ in range(repeats):
                 way(left)
 
-        for way in (known := [way for way in ways if way]):
+        for way in (available := [way for way in ways if way]):
             multiply(way)
-        took += min(seconds(lambda way=way: multiply(way)) for way in known for _ in range(3)) / repeats
+        took += min(seconds(lambda way=way: multiply(way)) for way in available for _ in range(3)) / repeats
         operations += 2 * rows * inputs * outputs
     return operations / took
 
 
 def memory_rate() -> float:
-    """Measured bytes a second that are read: the sum of half a gigabyte, which no cache holds."""
+    """Measure the bytes read per second, by summing half a gigabyte, which is more than any cache holds."""
     numbers = torch.ones(2**27, device=DEVICE)
     numbers.sum()
     passes = 100 if DEVICE == "cuda" else 1

@@ -1,11 +1,11 @@
-"""Time one epoch at GPT-2 124M's size: ours, Trainer padded to 512, a bare loop, and what the machine's products allow.
+"""Time one epoch of GPT-2 124M: our training, Trainer, a bare loop, and the limit of the machine's matrix products.
 
     PYTHONPATH=src python benchmarks/finetuning.py [--articles TABLE --tokenizer FOLDER] [--out FOLDER]
 
-All sides run in this process, in alternation, each from the same random weights, on a GPU all under bfloat16 autocast.
-With a table (Parquet, columns title and body) and a tokenizer, examples are cut from its articles; without, they are
-random tokens with lengths like a news corpus's. Nothing else should run on the machine meanwhile. The result is a
-Markdown table of medians and ranges.
+All sides run in this process, in alternation and from the same random weights; on a GPU all use bfloat16 autocast.
+With a table (Parquet, columns title and body) and a tokenizer, examples are cut from its articles. Without them,
+examples are random tokens with lengths of news articles. Nothing else should run on the machine at the same time. The
+result is a Markdown table of medians and ranges.
 """
 
 import statistics
@@ -17,8 +17,8 @@ from common import (
     BODY,
     DEVICE,
     END,
-    HEAD,
     MOST,
+    OUTPUT_HEAD,
     in_turn,
     new_gpt2,
     new_parser,
@@ -32,18 +32,19 @@ from common import (
 )
 from transformers import Trainer, TrainingArguments
 
-from bias_amplification.language_model.device import autocast
-from bias_amplification.language_model.training import IGNORED, NextToken
-from bias_amplification.learning import Recipe, learn
+from bias_amplification.language_model.training import IGNORED, NextToken, longer_than_one
+from bias_amplification.models.device import autocast
+from bias_amplification.models.learning import learn
+from bias_amplification.study.sections import Finetuning
 
 BATCH = 8
-RECIPE = Recipe(epochs=1, batch_size=BATCH, learning_rate=5e-5, weight_decay=0.01)
+RECIPE = Finetuning(epochs=1, batch_size=BATCH)
 
 Examples = list[list[int]]
 
 
 def with_trainer(examples: Examples) -> list[float]:
-    """One epoch with transformers' Trainer, every example padded to 512: the published recipe."""
+    """Train one epoch with transformers' Trainer and every example padded to 512 tokens, as the published code does."""
     rows = []
     for example in examples:
         rest = MOST - len(example)
@@ -55,26 +56,28 @@ def with_trainer(examples: Examples) -> list[float]:
             }
         )
     with tempfile.TemporaryDirectory() as folder:
-        # Each step's loss told would have a GPU wait for it, on this side alone.
+        # Logging the loss of each step would make the GPU wait, on this side only.
         arguments = TrainingArguments(
-            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH, learning_rate=5e-5,
-            weight_decay=0.01, bf16=BFLOAT16, save_strategy="no", report_to=[], logging_strategy="no",
-            disable_tqdm=True,
+            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
+            learning_rate=RECIPE.learning_rate, weight_decay=RECIPE.weight_decay, bf16=BFLOAT16, save_strategy="no",
+            report_to=[], logging_strategy="no", disable_tqdm=True,
         )  # fmt: skip
         trainer = Trainer(model=new_gpt2(fused=False), args=arguments, train_dataset=rows)
         return [trainer.train().training_loss]
 
 
 def with_bare_loop(examples: Examples) -> list[float]:
-    """One epoch of the shortest loop there is: batches padded to 512, cross-entropy of all logits, fused AdamW."""
+    """Train one epoch with a minimal loop: batches padded to 512 tokens, cross-entropy of all logits, fused AdamW."""
     model = new_gpt2(fused=False).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=RECIPE.learning_rate, weight_decay=RECIPE.weight_decay, fused=True
+    )
     found = []
     for start in range(0, len(examples), BATCH):
-        some = examples[start : start + BATCH]
-        tokens = torch.full((len(some), MOST), END, device=model.device)
-        following = torch.full((len(some), MOST), IGNORED, device=model.device)
-        for row, example in enumerate(some):
+        batch = examples[start : start + BATCH]
+        tokens = torch.full((len(batch), MOST), END, device=model.device)
+        following = torch.full((len(batch), MOST), IGNORED, device=model.device)
+        for row, example in enumerate(batch):
             tokens[row, : len(example)] = torch.tensor(example)
             following[row, : len(example) - 1] = torch.tensor(example[1:])
         with autocast(BFLOAT16, DEVICE):
@@ -89,18 +92,19 @@ def with_bare_loop(examples: Examples) -> list[float]:
 
 
 def with_ours(examples: Examples) -> list[float]:
-    """One epoch of our own training."""
-    steps = learn(new_gpt2(fused=True), NextToken(examples, END, 1), RECIPE, seed=1, bfloat16=BFLOAT16)
+    """Train one epoch with the project's training loop."""
+    objective = NextToken(examples, END, 1, BATCH)
+    steps = learn(new_gpt2(fused=True), objective, RECIPE, seed=1, bfloat16=BFLOAT16)
     return [step.loss for step in steps]
 
 
 def operations(examples: Examples) -> float:
-    """Operations of the products of one epoch, forward and back, padding left out."""
-    return 6.0 * sum(len(example) - 1 for example in examples) * (BODY + HEAD)
+    """Return the operations of one epoch's matrix products, forward and backward, without padding."""
+    return 6.0 * sum(len(example) - 1 for example in examples) * (BODY + OUTPUT_HEAD)
 
 
 def compare(examples: Examples, repeats: int, read: str) -> list[str]:
-    """Rows of the table: seconds of one epoch of each way to train."""
+    """Return the report: seconds of one epoch for each way to train."""
     ways = {
         "Trainer, padded to 512": with_trainer,
         "bare loop, padded to 512": with_bare_loop,
@@ -111,7 +115,7 @@ def compare(examples: Examples, repeats: int, read: str) -> list[str]:
     limit = operations(examples) / rate
     lines = [
         f"One epoch of {len(examples)} {read}, {sum(map(len, examples)):,} tokens, batches of {BATCH}, "
-        f"{'bfloat16 autocast' if BFLOAT16 else 'float32'}, GPT-2's dropout; models made anew within the time.",
+        f"{'bfloat16 autocast' if BFLOAT16 else 'float32'}, GPT-2's dropout. The times include making the model.",
         "",
         "| | Seconds | Times ours | Share of the limit | Mean loss |",
         "|---|---|---|---|---|",
@@ -134,9 +138,7 @@ def main() -> None:
     arguments = parse(parser)
     titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.epoch)
     examples = [(title + body)[:MOST] for title, body in zip(titles, bodies, strict=True)]
-    # One token predicts nothing.
-    examples = [example for example in examples if len(example) > 1]
-    table = compare(examples, arguments.repeats, read_from(arguments, "articles of random tokens"))
+    table = compare(longer_than_one(examples), arguments.repeats, read_from(arguments, "articles of random tokens"))
     write_report("Fine-tuning", table, arguments.out, "finetuning")
 
 

@@ -1,8 +1,8 @@
-"""Time the neurons' statistics: regressions against statsmodels, permutations against the arithmetic, scale.
+"""Time the neurons' statistics: regressions against statsmodels, permutations against bare matrix products, and scale.
 
-Run it in the checkout: ``PYTHONPATH=src python benchmarks/neuron_statistics.py [--out FOLDER]``. It makes neurons
-tables of random walks, runs both sides in alternation and writes a Markdown table with medians and ranges. Nothing
-else should run on the machine meanwhile. Linux only: it reads the peak of memory from /proc.
+Run it in the checkout: ``PYTHONPATH=src python benchmarks/neuron_statistics.py [--out FOLDER]``. It writes neurons
+tables of random walks, runs both sides alternately and writes a Markdown table with medians and ranges. Nothing else
+should run on the machine meanwhile. It runs only on Linux, because it reads the peak memory from /proc.
 """
 
 import argparse
@@ -20,17 +20,19 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS
-from bias_amplification.neurons.designs import RegressionSettings, make_rows
-from bias_amplification.neurons.null import permute_neurons
+from bias_amplification.neurons.designs import make_rows
+from bias_amplification.neurons.permute import PermutationFiles, permute_outcomes
 from bias_amplification.neurons.regress import regress
+from bias_amplification.study.sections import Neurons, Permutations
 
 WIDTH, GENERATIONS = 768, 11
-TEST = {"difference": "within", "lags": 1, "reference": "t", "small_sample": True, "fixed_effects": False}
+#: The shape of GPT-2 124M in the paper's study: rounds and layers.
+ROUNDS, LAYERS = 6, 12
 MOVES = ["shift", "flip", "exchange"]
 
 
 def simulate_tables(folder: Path, rounds: int, layers: int, width: int) -> tuple[Path, list[Path]]:
-    """Write a panel and one neurons table a version."""
+    """Write a panel, and one neurons table for each version."""
     generator = np.random.default_rng(1)
     outcomes = generator.normal(size=(4, rounds, GENERATIONS)).cumsum(axis=2).reshape(4, -1)
     columns = {"round": [f"r{i}" for i in range(rounds) for _ in range(GENERATIONS)]}
@@ -58,7 +60,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def with_statsmodels(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Regress one neuron after another: [neurons] p-values."""
+    """Regress one neuron at a time: [neurons] p-values."""
     import statsmodels.api as sm
 
     keywords = {"groups": groups, "maxlags": 1, "use_correction": "hac", "df_correction": False}
@@ -71,20 +73,21 @@ def with_statsmodels(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.nda
 
 
 def compare_with_statsmodels(repeats: int) -> dict[str, float]:
-    """Time one analysis of 9,216 neurons both ways, in alternation."""
+    """Time one analysis of 9,216 neurons in both ways, alternately."""
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(6, GENERATIONS, 12 * WIDTH)).cumsum(axis=1).reshape(66, -1)
-    y = generator.normal(size=(6, GENERATIONS)).cumsum(axis=1).ravel()
-    rows = make_rows([name for name in "abcdef" for _ in range(GENERATIONS)], [*range(GENERATIONS)] * 6, "within")
-    settings = RegressionSettings(**TEST)
+    x = generator.normal(size=(ROUNDS, GENERATIONS, LAYERS * WIDTH)).cumsum(axis=1).reshape(ROUNDS * GENERATIONS, -1)
+    y = generator.normal(size=(ROUNDS, GENERATIONS)).cumsum(axis=1).ravel()
+    settings = Neurons()
+    names = [f"r{i}" for i in range(ROUNDS) for _ in range(GENERATIONS)]
+    rows = make_rows(names, [*range(GENERATIONS)] * ROUNDS, settings.difference)
     groups = np.unique(rows.series, return_inverse=True)[1]
     found: dict[str, np.ndarray] = {}
     ours, theirs = [], []
     regress(x, y, rows, settings)
-    with_statsmodels(rows.of(x[:, :2]), rows.of(y), groups)
+    with_statsmodels(rows.take(x[:, :2]), rows.take(y), groups)
     for _ in range(repeats):
         ours.append(seconds(lambda: found.update(ours=regress(x, y, rows, settings).p_value)))
-        theirs.append(seconds(lambda: found.update(theirs=with_statsmodels(rows.of(x), rows.of(y), groups))))
+        theirs.append(seconds(lambda: found.update(theirs=with_statsmodels(rows.take(x), rows.take(y), groups))))
     apart = float(np.max(np.abs(found["ours"] / found["theirs"] - 1)))
     return {
         "ours": statistics.median(ours),
@@ -96,7 +99,7 @@ def compare_with_statsmodels(repeats: int) -> dict[str, float]:
 
 
 def gemm_rate() -> float:
-    """Measure double-precision multiplications and additions a second on products of the study's shape."""
+    """Measure double-precision operations per second in matrix products of the study's shape."""
     generator = np.random.default_rng(0)
     left, right = generator.normal(size=(10_000, 114)), generator.normal(size=(114, 9216))
     left[:100] @ right
@@ -105,18 +108,19 @@ def gemm_rate() -> float:
 
 
 def permute_here(folder: Path, rounds: int, layers: int, width: int, number: int) -> dict[str, float]:
-    """Permute in this process and say what it took."""
+    """Permute in this process; return seconds and peak memory."""
     panel, paths = simulate_tables(folder, rounds, layers, width)
-    out = [folder / f"out_{name}.parquet" for name in ("null", "overlap", "permuted")]
-    took = seconds(lambda: permute_neurons(panel, paths, *out, schemes=[MOVES], number=number, seed=1, test=TEST))
-    # Not getrusage, whose peak a process inherits from the one that started it.
+    out = PermutationFiles(*(folder / f"out_{name}.parquet" for name in PermutationFiles._fields))
+    settings = Neurons(permutations=Permutations(schemes=[MOVES], number=number))
+    took = seconds(lambda: permute_outcomes(panel, paths, out, settings, "class", seed=1))
+    # A process inherits the peak that getrusage returns from its parent, so it is read from /proc.
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     return {"seconds": took, "peak_mib": peak / 1024}
 
 
 def permute_apart(rounds: int, layers: int, width: int, number: int) -> dict[str, float]:
-    """Permute in a process of its own, so that its peak of memory is its own."""
+    """Permute in a process of its own, to measure its peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--permute", folder, *map(str, (rounds, layers, width, number))]
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -133,17 +137,22 @@ def main() -> None:
         folder, *sizes = arguments.permute
         print(json.dumps(permute_here(Path(folder), *map(int, sizes))))
         return
-    one = compare_with_statsmodels(arguments.repeats)
+    lines = [*list_speed(arguments.repeats), "", *list_scale()]
+    # Imported last, because it imports PyTorch, whose memory would count in the processes above.
+    from common import write_report
+
+    write_report("Neurons' statistics", lines, arguments.out, "neuron_statistics")
+
+
+def list_speed(repeats: int) -> list[str]:
+    """Measure one analysis and its permutations: lines of a table."""
+    one = compare_with_statsmodels(repeats)
     rate = gemm_rate()
-    full = [permute_apart(6, 12, WIDTH, 10_000) for _ in range(arguments.repeats)]
-    scale = {
-        (rounds, layers, width): permute_apart(rounds, layers, width, 1000)
-        for rounds, layers, width in ((6, 12, 768), (6, 24, 1024), (60, 12, 768), (60, 24, 1024))
-    }
-    # b, the mixed and the squared term: 60 + 60 rows and 114 pairs; two outcomes, two measures.
-    arithmetic = 2 * (60 + 60 + 114) * 9216 * 10_000 * 4
-    took = statistics.median(run["seconds"] for run in full)
-    lines = [
+    full = [permute_apart(ROUNDS, LAYERS, WIDTH, 10_000) for _ in range(repeats)]
+    # Slope, mixed and squared term: 60 + 60 rows and 114 pairs; two outcomes, two measures.
+    arithmetic = 2 * (60 + 60 + 114) * LAYERS * WIDTH * 10_000 * 4
+    took = [run["seconds"] for run in full]
+    return [
         "| Measured | Result |",
         "|---|---|",
         f"| one analysis, 9,216 neurons x 66 versions, ours | {one['ours'] * 1000:.0f} ms "
@@ -152,27 +161,30 @@ def main() -> None:
         f"({one['statsmodels_range'][0]:.1f} to {one['statsmodels_range'][1]:.1f}) |",
         f"| ratio | {one['statsmodels'] / one['ours']:.0f} |",
         f"| largest relative difference of a p-value | {one['largest_relative_difference_of_p']:.1e} |",
-        f"| 10,000 permutations of all four analyses, from files to files | {took:.1f} s "
-        f"({min(run['seconds'] for run in full):.1f} to {max(run['seconds'] for run in full):.1f}), "
-        f"{max(run['peak_mib'] for run in full):.0f} MiB |",
-        f"| their products of matrices alone, {arithmetic / 1e9:.0f} GFLOP at the measured {rate / 1e9:.0f} GFLOP/s | "
+        f"| 10,000 permutations of all four analyses, from files to files | {statistics.median(took):.1f} s "
+        f"({min(took):.1f} to {max(took):.1f}), {max(run['peak_mib'] for run in full):.0f} MiB |",
+        f"| their matrix products alone, {arithmetic / 1e9:.0f} GFLOP at the measured {rate / 1e9:.0f} GFLOP/s | "
         f"{arithmetic / rate:.1f} s |",
-        "",
-        "| Versions | Neurons | Seconds for 1,000 permutations | Versions x neurons, times the first | Seconds, times "
-        "the first | Peak memory, MiB |",
+    ]
+
+
+def list_scale() -> list[str]:
+    """Measure more neurons and more versions: lines of a table."""
+    lines = [
+        "| Versions | Neurons | Seconds for 1,000 permutations | Versions x neurons, relative to the first | Seconds, "
+        "relative to the first | Peak memory, MiB |",
         "|---|---|---|---|---|---|",
     ]
-    first = scale[6, 12, 768]["seconds"]
-    for (rounds, layers, width), run in scale.items():
-        size = rounds * layers * width / (6 * 12 * 768)
+    first = 0.0
+    for rounds, layers, width in ((6, 12, 768), (6, 24, 1024), (60, 12, 768), (60, 24, 1024)):
+        run = permute_apart(rounds, layers, width, 1000)
+        first = first or run["seconds"]
+        size = rounds * layers * width / (ROUNDS * LAYERS * WIDTH)
         lines.append(
             f"| {rounds * GENERATIONS} | {layers * width:,} | {run['seconds']:.1f} | {size:.1f} | "
             f"{run['seconds'] / first:.1f} | {run['peak_mib']:.0f} |"
         )
-    # Here, because PyTorch would count in the memory of the processes that measure it.
-    from common import write_report
-
-    write_report("Neurons' statistics", lines, arguments.out, "neuron_statistics")
+    return lines
 
 
 if __name__ == "__main__":

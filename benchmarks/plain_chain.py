@@ -1,6 +1,6 @@
-"""The chain as one writes it from the paper with transformers alone: Trainer padded to 512, one text at a time.
+"""A chain of generations, written from the paper with transformers alone: padding to 512 tokens, one text at a time.
 
-The other side of `chain.py`, and the oracle of its articles. It knows nothing of this project.
+`chain.py` compares the project's chain with this one: its time, and its articles. Nothing of the project is used here.
 """
 
 import re
@@ -19,12 +19,12 @@ from transformers import (
 
 
 def device() -> str:
-    """Where the models compute."""
+    """Return the device that the models compute on."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class InOrder(Trainer):
-    """Takes the examples as they come, so that two programs can learn from the same ones in the same order."""
+    """A Trainer that keeps the order of the examples, so that two programs can train in the same order."""
 
     def _get_train_sampler(self, *args, **kwargs) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)
@@ -33,7 +33,7 @@ class InOrder(Trainer):
 def finetune(
     model: Path, tokenizer: Path, texts: Sequence[str], order: Sequence[int], out: Path, recipe: Mapping, most: int
 ) -> None:
-    """Fine-tune on texts cut and padded to `most` tokens; `order` goes over all epochs."""
+    """Fine-tune on texts that are cut and padded to `most` tokens; `order` is the order of all epochs together."""
     words = AutoTokenizer.from_pretrained(tokenizer)
     words.pad_token = words.eos_token
     rows = []
@@ -63,7 +63,7 @@ def finetune(
 
 
 def write(model: Path, tokenizer: Path, articles: Sequence[Mapping], block: int, new: int) -> list[str]:
-    """Continue each article's title and every block of its body, one after the other."""
+    """Write an article per article: continue its title and each block of its body, one by one."""
     words = AutoTokenizer.from_pretrained(tokenizer)
     writer = AutoModelForCausalLM.from_pretrained(model).to(device()).eval()
     texts = []
@@ -90,7 +90,7 @@ def write(model: Path, tokenizer: Path, articles: Sequence[Mapping], block: int,
 
 
 def probabilities(folder: Path, texts: Sequence[str], most: int) -> list[dict[str, float]]:
-    """Class probabilities by name, one text at a time."""
+    """Return the class probabilities of each text by class name, computed one text at a time."""
     words = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).to(device()).eval()
     found = []
@@ -103,13 +103,13 @@ def probabilities(folder: Path, texts: Sequence[str], most: int) -> list[dict[st
 
 
 def classify(folder: Path, texts: Sequence[str], most: int) -> list[dict[str, float]]:
-    """Leaning of each text, double quotes removed."""
+    """Return the label probabilities of each text without its double quotes."""
     return probabilities(folder, [re.sub('["“”]', "", text) for text in texts], most)
 
 
 def quality(folder: Path, texts: Sequence[str], most: int, values: Mapping[str, int]) -> list[float | None]:
-    """Mean value of the likeliest class over what stands between periods."""
-    pieces = [[piece.strip() for piece in text.split(".") if piece.strip()] for text in texts]
-    rows = iter(probabilities(folder, [piece for some in pieces for piece in some], most))
-    likeliest = [[max(row, key=row.get) for _, row in zip(some, rows, strict=False)] for some in pieces]
+    """Return the mean value of the sentences' likeliest classes for each text, cut into sentences at periods."""
+    sentences = [[part.strip() for part in text.split(".") if part.strip()] for text in texts]
+    rows = iter(probabilities(folder, [sentence for parts in sentences for sentence in parts], most))
+    likeliest = [[max(row, key=row.get) for _, row in zip(parts, rows, strict=False)] for parts in sentences]
     return [sum(values[name] for name in names) / len(names) if names else None for names in likeliest]

@@ -1,14 +1,14 @@
-"""Rehearse config/paper.yaml at its real size and without a hub: models of random weights, few or many articles.
+"""Run config/paper.yaml at its real size without a hub: models with random weights, and few or many articles.
 
     python benchmarks/rehearsal.py make FOLDER --tokenizer FOLDER [--articles TABLE --number 6]
     snakemake --cores all --resources gpu=1 --configfile config/paper.yaml FOLDER/rehearsal.yaml
     python benchmarks/rehearsal.py table results-rehearsal
 
-GPT-2 124M, RoBERTa-base, DistilBERT and a DistilBERT with the published detector's label names, each with the tokenizer
-given. The texts are noise; the path, the time and the memory are the paper's. With a table of articles (Parquet with
-the columns article_id, topic, source, date, title, body, leaning) the rounds keep their strategies and have two
-generations of so many articles; without, the overlay changes the models alone. The last command prints what each rule
-took, from its jobs' logs.
+The models are GPT-2 124M, RoBERTa-base, DistilBERT and a DistilBERT with the published detector's label names, all with
+the given tokenizer. The texts that they write are noise, but rules, time and memory are the paper's. With a table of
+articles (Parquet with the columns article_id, topic, source, date, title, body, leaning), the overlay also shortens the
+rounds to two generations of a few articles; without, it changes only the models. The last command prints the time and
+the memory of each rule, which it reads in the jobs' logs.
 """
 
 import argparse
@@ -31,28 +31,28 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-#: Label names of the published gibberish detector, by its ids, which are not in the order of quality.
+#: Label names of the published gibberish detector by id. The ids are not in the order of quality.
 DETECTOR_LABELS = {0: "clean", 1: "mild gibberish", 2: "noise", 3: "word salad"}
 
 
 def make_models(out: Path, tokenizer: Path, tiny: bool = False, **changes: float) -> Path:
-    """Write the model folders and the overlay that puts them in the place of the hub's.
+    """Write model folders, and an overlay of the config that names them instead of the hub's models.
 
     Parameters
     ----------
     out
-        Folder to make: gpt2/, roberta-base/, distilbert/, detector/ and rehearsal.yaml.
+        Folder to write gpt2/, roberta-base/, distilbert/, detector/ and rehearsal.yaml into.
     tokenizer
-        A folder with tokenizer.json and tokenizer_config.json.
+        Folder with tokenizer.json and tokenizer_config.json.
     tiny
-        Real architectures, but one layer of width 32, for tests.
+        Whether the models have one layer of width 32, for tests.
     changes
-        Of GPT-2's config.
+        Changed fields of GPT-2's config.
 
     Returns
     -------
     Path
-        The overlay, to be given after config/paper.yaml.
+        The overlay, for use after config/paper.yaml.
     """
     torch.manual_seed(0)
     words = AutoTokenizer.from_pretrained(tokenizer)
@@ -104,7 +104,7 @@ def _save(model: PreTrainedModel, words: AutoTokenizer, folder: Path, pads: bool
 
 
 def cut_corpus(articles: Path, out: Path, corpus: int) -> None:
-    """Write so many of a table's articles, as many of each label."""
+    """Write a random part of a table's articles, with equally many of each label."""
     import pandas as pd
 
     table = pd.read_parquet(articles)
@@ -113,7 +113,7 @@ def cut_corpus(articles: Path, out: Path, corpus: int) -> None:
 
 
 def small_study(articles: Path, number: int) -> dict:
-    """Return keys that keep the paper's rounds and cut everything else: two generations of `number` articles.
+    """Return config keys for a short study: the paper's rounds with two generations of `number` articles.
 
     Parameters
     ----------
@@ -142,8 +142,8 @@ def small_study(articles: Path, number: int) -> dict:
     }
 
 
-#: What a log at a known place is the log of; the first that fits.
-RULES = (
+#: Patterns of logs' paths, and the name of each in the table. The first pattern that fits counts.
+LOGS = (
     (r"/finetune\.log$", "fine-tuning"),
     (r"/generate\w*\.log$", "writing"),
     (r"/classify\.log$", "classifying, by both classifiers"),
@@ -158,12 +158,12 @@ RULES = (
 
 
 def resource_table(results: Path) -> str:
-    """Tell time and memory by rule as Markdown, from the last lines of the jobs' logs.
+    """Return a Markdown table of time and memory by rule, read in the last lines of the jobs' logs.
 
     Parameters
     ----------
     results
-        The study's folder.
+        The study's results folder.
     """
     found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for log in sorted((results / "logs").rglob("*.log")):
@@ -172,9 +172,9 @@ def resource_table(results: Path) -> str:
             log.read_text(encoding="utf-8"), re.MULTILINE,
         )  # fmt: skip
         if done:
-            name = next((rule for place, rule in RULES if re.search(place, log.as_posix())), log.stem)
+            name = next((name for pattern, name in LOGS if re.search(pattern, log.as_posix())), log.stem)
             found[name].append(tuple(float((part or "0").replace(",", "")) for part in done.groups()))
-    lines = ["| Rule | Jobs | Seconds: median (most) | Seconds in all | Memory at most, MB | GPU memory at most, MB |"]
+    lines = ["| Rule | Jobs | Seconds: median (longest) | Seconds in all | Most memory, MB | Most GPU memory, MB |"]
     lines.append("|---|---|---|---|---|---|")
     for name, jobs in sorted(found.items(), key=lambda row: -sum(job[0] for job in row[1])):
         seconds, memory, gpu = zip(*jobs, strict=True)
@@ -186,7 +186,7 @@ def resource_table(results: Path) -> str:
 
 
 def main() -> None:
-    """Make the models and their overlay, or print the table."""
+    """Make the models and the overlay, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make")

@@ -1,10 +1,11 @@
-"""Time writing at GPT-2 124M's size: ours, transformers' ways, other engines, and what the machine allows.
+"""Time decoding with GPT-2 124M: ours, transformers', other engines, and the limit of the machine's matrix products.
 
     PYTHONPATH=src python benchmarks/writing.py [--articles TABLE --tokenizer FOLDER] [--out FOLDER]
 
-All sides run in this process, in alternation, on a model of random weights: the arithmetic is that of a trained one.
-With a table (Parquet, columns title and body) and a tokenizer, prompts are cut from its articles; without, they are
-random tokens. Nothing else should run on the machine meanwhile. The result is a Markdown table of medians and ranges.
+All sides run in this process, in alternation. The model has random weights, which take as long as trained ones. With a
+table (Parquet, columns title and body) and a tokenizer, prompts are cut from its articles. Without them, prompts are
+random tokens. Nothing else should run on the machine at the same time. The result is a Markdown table of medians and
+ranges.
 """
 
 import importlib.util
@@ -21,8 +22,8 @@ from common import (
     BODY,
     DEVICE,
     END,
-    HEAD,
     NEW,
+    OUTPUT_HEAD,
     in_turn,
     memory_rate,
     new_gpt2,
@@ -36,15 +37,16 @@ from common import (
     whole_blocks,
     write_report,
 )
-from transformers import GenerationConfig, GPT2LMHeadModel
+from transformers import ContinuousBatchingConfig, GenerationConfig, GPT2LMHeadModel
 
 from bias_amplification.language_model.decoding import decode_greedily
-from bias_amplification.language_model.device import device_memory
-from bias_amplification.language_model.generate import prompts_at_once
 from bias_amplification.language_model.load import load_tokenizer
-from bias_amplification.language_model.packed import packed
+from bias_amplification.language_model.prompt_batches import prompts_at_once
+from bias_amplification.models.device import device_memory
+from bias_amplification.models.packed import packed
+from bias_amplification.study.sections import Decoding, Generation
 
-#: Batch sizes tried on either side; larger ones on a GPU.
+#: Batch sizes that both sides are tried with.
 BATCHES = (32, 64, 128, 256) if DEVICE == "cpu" else (64, 128, 256, 512, 1024)
 ALONE = "`generate`, one prompt at a time"
 
@@ -52,7 +54,7 @@ Rows = list[list[int]]
 
 
 def generate(model: GPT2LMHeadModel, prompts: Rows, batch: int, **options: str) -> Rows:
-    """transformers' own greedy decoding."""
+    """Decode greedily with transformers' `generate`."""
     found = []
     for start in range(0, len(prompts), batch):
         tokens = torch.tensor(prompts[start : start + batch], device=model.device)
@@ -72,7 +74,7 @@ def generate(model: GPT2LMHeadModel, prompts: Rows, batch: int, **options: str) 
 
 
 def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
-    """Our decoding of the same prompts."""
+    """Decode greedily with the project's function."""
     found = []
     with torch.inference_mode(), packed(model):
         for start in range(0, len(prompts), batch):
@@ -82,9 +84,11 @@ def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
 
 
 def with_continuous_batching(model: GPT2LMHeadModel, prompts: Rows) -> Rows:
-    """transformers' own scheduler of requests over a paged cache."""
+    """Decode greedily with transformers' continuous batching, which uses a paged cache."""
     config = GenerationConfig(max_new_tokens=NEW, do_sample=False, eos_token_id=END, pad_token_id=END)
-    found = list(model.generate_batch(inputs=prompts, generation_config=config, progress_bar=False).values())
+    # By default the cache fills nearly all memory, which takes seconds. Each prompt needs one page of 256 tokens.
+    cache = ContinuousBatchingConfig(num_blocks=len(prompts) + 1)
+    found = list(model.generate_batch(prompts, config, cache).values())
     if faults := [row.error for row in found if row.error]:
         raise RuntimeError(faults[0])
     if len(found) != len(prompts):
@@ -93,14 +97,14 @@ def with_continuous_batching(model: GPT2LMHeadModel, prompts: Rows) -> Rows:
 
 
 class CTranslate2:
-    """CTranslate2, if it is installed: conversion and loading, timed once, and decoding.
+    """CTranslate2: converts and loads a model, which is timed, and decodes with it.
 
     Parameters
     ----------
     model
-        Saved, converted and read again.
+        The model to save, convert and load.
     tokenizer
-        Its folder: CTranslate2 takes tokens by their names.
+        Folder of its tokenizer, because CTranslate2 takes tokens by their names.
     """
 
     def __init__(self, model: GPT2LMHeadModel, tokenizer: Path) -> None:
@@ -118,7 +122,7 @@ class CTranslate2:
             self.preparation = time.perf_counter() - start
 
     def __call__(self, prompts: Rows, batch: int) -> Rows:
-        """Decode greedily."""
+        """Decode greedily with CTranslate2."""
         names = [[self.words.id_to_token(token) for token in prompt] for prompt in prompts]
         results = self.generator.generate_batch(
             names, max_batch_size=batch, max_length=NEW, beam_size=1, include_prompt_in_result=False, end_token=[END]
@@ -130,7 +134,7 @@ class CTranslate2:
 def other_engines(
     plain: GPT2LMHeadModel, prompts: Rows, tokenizer: Path | None, sizes: Sequence[int]
 ) -> tuple[dict[str, Callable[[Rows], Rows]], list[str]]:
-    """What else decodes here, and what there is to say of it; an engine that fails is said to."""
+    """Return the other ways to decode that work on this machine, and notes on those that do not."""
     notes: list[str] = []
     candidates: dict[str, Callable[[Rows], Rows]] = {
         f"`generate` with a static cache, {batch} at a time": lambda of, batch=batch: generate(
@@ -146,18 +150,18 @@ def other_engines(
         try:
             engine = CTranslate2(plain, tokenizer)
         except Exception as error:
-            notes.append(f"CTranslate2: cannot be made ready here ({_first_line(error)}).")
+            notes.append(f"CTranslate2: cannot load the model here ({_first_line(error)}).")
         else:
-            notes.append(f"CTranslate2: {engine.preparation:.1f} s of conversion and loading for each generation.")
+            notes.append(f"CTranslate2: converting and loading a model takes {engine.preparation:.1f} s.")
             candidates |= {
                 f"CTranslate2, {batch} at a time": lambda of, batch=batch: engine(of, batch) for batch in sizes
             }
     ways: dict[str, Callable[[Rows], Rows]] = {}
-    # On a GPU the first call compiles for the shapes it meets, so that it must meet all of them.
-    some = prompts if DEVICE == "cuda" else prompts[:2]
+    # On a GPU functions are compiled for the shapes that they meet, so the trial needs all prompts.
+    trial = prompts if DEVICE == "cuda" else prompts[:2]
     for name, way in candidates.items():
         try:
-            way(some)
+            way(trial)
         except Exception as error:
             notes.append(f"{name}: does not run here ({_first_line(error)}).")
         else:
@@ -170,42 +174,43 @@ def _first_line(error: Exception) -> str:
 
 
 def operations(prompts: int) -> float:
-    """Operations of the products that writing takes; of the prompt, only the last place needs the head."""
-    return 2.0 * prompts * (BODY * (BLOCK + NEW - 1) + HEAD * NEW)
+    """Return the operations of the matrix products. Only the last token of a prompt passes the output head."""
+    return 2.0 * prompts * (BODY * (BLOCK + NEW - 1) + OUTPUT_HEAD * NEW)
 
 
 def bytes_read(prompts: int, batch: int) -> float:
-    """Bytes that writing reads at least: in each step the weights once, and of each row its keys and values."""
+    """Return the bytes that decoding must read: in each step the weights, and the keys and values of each row."""
     kept = 2 * 12 * 768 * sum(BLOCK + step for step in range(NEW))
-    return 4.0 * (-(-prompts // batch) * NEW * (BODY + HEAD) + prompts * kept)
+    return 4.0 * (-(-prompts // batch) * NEW * (BODY + OUTPUT_HEAD) + prompts * kept)
 
 
 def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, read: str) -> list[str]:
-    """Rows of the table: tokens a second of each way to write."""
+    """Return the report: tokens per second for each way to decode."""
     model, plain = new_gpt2(fused=True).eval(), new_gpt2(fused=False).eval()
-    few = prompts[:alone]
+    single = prompts[:alone]
     sizes = [size for size in BATCHES if size <= len(prompts)]
     if not sizes:
-        raise SystemExit(f"{len(prompts)} whole blocks are too few: {BATCHES[0]} are needed at least.")
-    usual = prompts_at_once(model.config, BLOCK + NEW, device_memory(model.device))
+        raise SystemExit(f"{len(prompts)} whole blocks are too few: give articles with at least {BATCHES[0]}.")
+    settings = Generation(block_tokens=BLOCK, new_tokens=NEW)
+    usual = prompts_at_once(model.config, settings, Decoding(), device_memory(model.device))
     sizes = sorted({*sizes, *([usual] if usual <= len(prompts) else [])})
     own = sorted({*sizes[-2:], *([usual] if usual in sizes else [])})
-    ways = {ALONE: lambda of: generate(plain, of[: len(few)], 1)}
+    ways = {ALONE: lambda of: generate(plain, of[: len(single)], 1)}
     ways |= {f"`generate`, {size} at a time": lambda of, size=size: generate(plain, of, size) for size in sizes}
     engines, notes = other_engines(plain, prompts, tokenizer, sizes)
     ways |= engines
     mine = {f"ours, {size} at a time": lambda of, size=size: ours(model, of, size) for size in own}
     took, found = in_turn(ways | mine, prompts, repeats)
     rate, reading = product_rate(256), memory_rate()
-    counts = {name: len(few) if name == ALONE else len(prompts) for name in took}
+    counts = {name: len(single) if name == ALONE else len(prompts) for name in took}
     speed = {name: [NEW * counts[name] / value for value in values] for name, values in took.items()}
     best = max(mine, key=lambda name: statistics.median(speed[name]))
     limit = NEW * rate / operations(1)
     lines = [
-        f"{len(prompts)} prompts of {BLOCK} tokens of {read} ({len(few)} for one at a time), {NEW} new tokens each, "
-        "greedy, float32.",
+        f"{len(prompts)} prompts of {BLOCK} tokens from {read} ({len(single)} where one is decoded at a time), {NEW} "
+        "new tokens each, greedy decoding, float32.",
         "",
-        f"| | Tokens a second | Times slower than {best} | Share of the limit | Rows as from `generate` alone |",
+        f"| | Tokens per second | Times slower than {best} | Share of the limit | Same rows as `generate` alone |",
         "|---|---|---|---|---|",
     ]
     for name, values in speed.items():
@@ -213,16 +218,16 @@ def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, rea
         alike = sum(a == b for a, b in zip(found[name], found[ALONE], strict=False))
         lines.append(
             f"| {name} | {spread(values, '{:.0f}')} | {times(speed[best], values):.2f} | {share:.0%} "
-            f"| {alike} of {len(few)} |"
+            f"| {alike} of {len(single)} |"
         )
     widest = max(own)
     bound = NEW * len(prompts) * reading / bytes_read(len(prompts), widest)
     return [
         *lines,
         "",
-        f"Limit: {limit:.0f} tokens a second, from products of 256 rows at {rate / 1e9:.0f} GFLOP/s, "
-        f"{operations(1) / 1e9:.1f} GFLOP a prompt. Reading weights, keys and values at the {reading / 1e9:.1f} GB/s "
-        f"measured would allow {bound:,.0f} with {widest} at a time.",
+        f"Limit: {limit:.0f} tokens per second, from products of 256 rows at {rate / 1e9:.0f} GFLOP/s and "
+        f"{operations(1) / 1e9:.1f} GFLOP per prompt. Reading weights, keys and values at {reading / 1e9:.1f} GB/s "
+        f"would allow {bound:,.0f} tokens per second with {widest} prompts at a time.",
         *notes,
     ]
 
@@ -230,8 +235,10 @@ def compare(prompts: Rows, alone: int, repeats: int, tokenizer: Path | None, rea
 def main() -> None:
     """Compare, and write writing.md."""
     parser = new_parser(__doc__)
-    parser.add_argument("--together", type=int, default=128 if DEVICE == "cpu" else 2048, help="prompts of most sides")
-    parser.add_argument("--alone", type=int, default=4, help="prompts of the side that takes one at a time")
+    parser.add_argument(
+        "--together", type=int, default=128 if DEVICE == "cpu" else 2048, help="prompts for most ways to decode"
+    )
+    parser.add_argument("--alone", type=int, default=4, help="prompts that are decoded one at a time")
     arguments = parse(parser)
     titles, bodies = read_articles(arguments.articles, arguments.tokenizer, arguments.together)
     prompts = whole_blocks(titles, bodies, arguments.together)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A throw-away SLURM cluster of one node, made of Debian's packages and run by whoever calls it: nothing is installed
-# into the system, no root and no systemd is needed.
-#   cluster.sh up|down      start it (downloading the packages the first time), stop it
-#   cluster.sh path         the folder of its commands (sbatch, squeue, ...), to be put first into PATH
-# CLUSTER names its folder (short: it holds a socket), CLUSTER_GPUS its made-up GPUs.
+# Run a temporary SLURM cluster of one node as the calling user, from Debian's packages. Nothing is installed into the
+# system, and neither root nor systemd is needed.
+#   cluster.sh up|down      start the cluster (and download the packages the first time), stop it
+#   cluster.sh path         print the folder of its commands (sbatch, squeue, ...), to be put first into PATH
+# CLUSTER is its folder (a short path, because it holds a socket), CLUSTER_GPUS the number of its simulated GPUs.
 set -euo pipefail
 
 root=${CLUSTER:-/tmp/ba-slurm-$(id -u)}
@@ -20,7 +20,7 @@ files=$root/files
 fetch() {
   [[ -e $files/.complete ]] && return
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-    { echo "The cluster for tests is made of Debian's packages: apt-get and dpkg-deb are needed." >&2; exit 3; }
+    { echo "The test cluster is built from Debian's packages: run it where apt-get and dpkg-deb are installed." >&2; exit 3; }
   rm -rf "$files"
   mkdir -p "$files" "$root"/debs "$root"/apt/{lists/partial,cache/archives/partial}
   local options=(-qq -o Dir::State="$root/apt" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$root/apt/cache"
@@ -28,7 +28,7 @@ fetch() {
   (cd "$root/debs" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "${packages[@]}") \
     >"$root/fetch.log" 2>&1 || { tail "$root/fetch.log" >&2; exit 1; }
   for package in "$root"/debs/*.deb; do dpkg-deb --extract "$package" "$files"; done
-  # Debian's daemons carry the suffix -wlm and find out by their name that they are daemons.
+  # Debian's daemons have the suffix -wlm, but each daemon recognises its role by a name without it.
   for daemon in slurmctld slurmd slurmstepd; do ln -sf "$daemon-wlm" "$files/usr/sbin/$daemon"; done
   touch "$files/.complete"
 }
@@ -41,7 +41,7 @@ configure() {
   [[ -e $root/etc/munge.key ]] || (umask 077 && head -c 128 /dev/urandom >"$root/etc/munge.key")
   chmod 400 "$root/etc/munge.key"
   local lib; lib=$(libraries)
-  # Jobs lose every SLURM_ variable, SLURM_CONF among them: so each command is told it anew.
+  # Jobs run without any SLURM_ variable, so each command sets SLURM_CONF itself.
   for name in "${commands[@]}"; do
     cat >"$root/bin/$name" <<END
 #!/bin/sh
@@ -91,7 +91,7 @@ DefMemPerCPU=100
 NodeName=$node NodeAddr=127.0.0.1 Boards=1 SocketsPerBoard=1 CoresPerSocket=$((cores > 4 ? cores : 4)) ThreadsPerCore=1 RealMemory=$memory Gres=gpu:$gpus State=UNKNOWN
 PartitionName=main Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
-  # A GPU needs a device file, and only character devices get CUDA_VISIBLE_DEVICES set.
+  # A GPU needs a device file, and SLURM sets CUDA_VISIBLE_DEVICES only for character devices.
   local devices=(/dev/null /dev/zero /dev/full /dev/random)
   echo "NodeName=$node Name=gpu File=$(IFS=,; echo "${devices[*]:0:gpus}")" >"$root/etc/gres.conf"
 }

@@ -1,4 +1,4 @@
-"""A small study on a real SLURM cluster of one node, and what happens to its jobs and its head there."""
+"""A small study on a real SLURM cluster of one node, and faults of its jobs, of Snakemake and of the node."""
 
 import hashlib
 import itertools
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,29 +28,32 @@ MODEL = "results/rounds/balanced_synthetic/generation_01/model.safetensors"
 
 
 class Cluster:
-    """The cluster's commands, and a study that runs on it."""
+    """The cluster's commands, and the folder of a study that runs on it."""
 
     def __init__(self, commands: str, folder: Path) -> None:
         self.folder = folder
+        self.output = folder / "snakemake.log"
+        #: Checksums of the results of an undisturbed run.
+        self.undisturbed: dict[str, str] = {}
         self.environment = os.environ | {"PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def call(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
+        ended = subprocess.run(
             command, capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=120
         )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert not check or ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
 
     @contextmanager
-    def head(self, *targets: str, resources: tuple[str, ...] = ()) -> Iterator[subprocess.Popen]:
-        """Snakemake with the cluster's profile."""
+    def snakemake(self, *targets: str, resources: tuple[str, ...] = ()) -> Iterator[subprocess.Popen]:
+        """Start Snakemake with the profile of the cluster, and kill it at the end."""
         command = [
-            sys.executable, str(HERE / "head.py"), *targets, "--profile", "profiles/slurm",
+            sys.executable, str(HERE / "snakemake_polling_fast.py"), *targets, "--profile", "profiles/slurm",
             "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10",
             "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES), *resources,
             "--configfile", *CONFIGS,
         ]  # fmt: skip
-        with (self.folder / "head.log").open("w") as log:
+        with self.output.open("w") as log:
             process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, env=self.environment, start_new_session=True
             )
@@ -61,42 +65,43 @@ class Cluster:
                     process.wait()
 
     def finish(self, process: subprocess.Popen, seconds: int = 240) -> str:
-        """Wait for the head's good end; return what it said."""
+        """Wait until Snakemake ends, check that it succeeds, and return its output."""
         status = process.wait(seconds)
-        said = (self.folder / "head.log").read_text()
-        assert status == 0, said[-5000:]
-        return said
+        output = self.output.read_text()
+        assert status == 0, output[-5000:]
+        return output
 
-    def running(self, rule: str, but: tuple[str, ...] = ()) -> str:
-        """Wait until a job of a rule runs; return its id."""
+    def running(self, rule: str) -> str:
+        """Wait until a job of a rule runs, and return its id."""
 
-        def look() -> str | None:
-            found = self.call("squeue", "-h", "-t", "RUNNING", "-o", "%i %k").splitlines()
-            jobs = [line.split()[0] for line in found if f"rule_{rule}" in line]
-            return next((job for job in jobs if job not in but), None)
+        def find() -> str | None:
+            lines = self.call("squeue", "-h", "-t", "RUNNING", "-o", "%i %k").splitlines()
+            return next((line.split()[0] for line in lines if f"rule_{rule}" in line), None)
 
-        return wait_for(look)
+        return wait_for(find)
 
     def processes(self, job: str) -> list[int]:
-        """Wait until a job's Python works on the job itself, and return its processes."""
+        """Wait until a job has processes, and return their ids."""
 
-        def look() -> list[int]:
+        def find() -> list[int]:
             listed = self.call("scontrol", "listpids", job, check=False).splitlines()[1:]
             return [int(line.split()[0]) for line in listed if line.split()[0].isdigit()]
 
-        return wait_for(lambda: look() or None)
+        return wait_for(find)
 
 
-def wait_for(look: Callable, seconds: float = 60):
+def wait_for(find: Callable[[], Any], seconds: float = 60) -> Any:
+    """Wait until a function returns something, and return that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := look():
+        if found := find():
             return found
         time.sleep(0.1)
-    raise AssertionError("it did not come about in time")
+    raise AssertionError(f"it did not happen in {seconds} s")
 
 
 def make_folder(folder: Path) -> Path:
+    """Make a folder with links to the project's files."""
     folder.mkdir(parents=True)
     for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs", "Makefile"):
         os.symlink(ROOT / name, folder / name)
@@ -115,9 +120,9 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     commands = subprocess.run([script, "path"], check=True, capture_output=True, text=True).stdout.strip()
     cluster = Cluster(commands, make_folder(tmp_path_factory.mktemp("slurm") / "study"))
     try:
-        with cluster.head("chain") as process:
-            cluster.said = cluster.finish(process)
-        cluster.whole = checksums(cluster.folder)
+        with cluster.snakemake("chain") as process:
+            cluster.finish(process)
+        cluster.undisturbed = checksums(cluster.folder)
         yield cluster
     finally:
         subprocess.run([script, "down"], check=True, timeout=60)
@@ -128,11 +133,11 @@ def test_the_cluster_makes_the_same_bytes_as_one_machine(cluster, tmp_path):
     command = [sys.executable, "-m", "snakemake", "chain", "--cores", "2", "--configfile", *CONFIGS]
     subprocess.run(command, cwd=alone, check=True, capture_output=True, timeout=300)
 
-    assert len(cluster.whole) == 4 * 4 + 1
-    assert cluster.whole == checksums(alone)
+    assert len(cluster.undisturbed) == 4 * 4 + 1
+    assert cluster.undisturbed == checksums(alone)
 
 
-def test_jobs_on_the_gpu_never_overlap_and_light_rules_are_no_jobs(cluster):
+def test_gpu_jobs_do_not_overlap_and_light_rules_are_not_submitted(cluster):
     columns = "JobID:.20|,StartTime:.30|,EndTime:.30|,tres-per-job:.30|,Comment:.60"
     listed = cluster.call("squeue", "-h", "--states=all", f"--Format={columns}")
     jobs = [[cell.strip() for cell in line.split("|")] for line in listed.splitlines()]
@@ -152,67 +157,67 @@ def remake(cluster: Cluster, *files: str) -> None:
 
 def test_a_cancelled_job_is_tried_again(cluster):
     remake(cluster, ARTICLES)
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         cluster.call("scancel", cluster.running("generate"))
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" in said
-    assert checksums(cluster.folder) == cluster.whole
+    assert "Trying to restart job" in output
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
 def test_a_killed_process_is_tried_again(cluster):
     remake(cluster, MODEL)
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         for pid in cluster.processes(cluster.running("finetune")):
             os.kill(pid, signal.SIGKILL)
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" in said
-    assert checksums(cluster.folder) == cluster.whole
+    assert "Trying to restart job" in output
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
-def test_a_requeued_job_is_waited_for(cluster):
+def test_snakemake_waits_for_a_requeued_job(cluster):
     remake(cluster, ARTICLES)
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         job = cluster.running("generate")
         cluster.call("scontrol", "requeue", job)
-        # A requeued job waits for two minutes, lest its node be at fault. Some seconds must stay: the node refuses
-        # a job that it is asked to start within the second in which it killed it.
+        # SLURM starts a requeued job two minutes later, in case its node was at fault. Here it waits for three
+        # seconds, because the node refuses to start a job within the second in which it killed the job.
         wait_for(lambda: "PENDING" in cluster.call("squeue", "-h", "-j", job, "-o", "%T"))
         cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" not in said
-    assert checksums(cluster.folder) == cluster.whole
+    assert "Trying to restart job" not in output
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
 def test_a_job_out_of_memory_gets_more(cluster):
     remake(cluster, ARTICLES)
-    with cluster.head("chain", resources=("generate:mem_mb=150 if attempt == 1 else 3000",)) as process:
+    with cluster.snakemake("chain", resources=("generate:mem_mb=150 if attempt == 1 else 3000",)) as process:
         first = cluster.running("generate")
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" in said
+    assert "Trying to restart job" in output
     assert re.search("JobState=(OUT_OF_MEMORY|CANCELLED|FAILED)", cluster.call("scontrol", "show", "job", first))
-    assert checksums(cluster.folder) == cluster.whole
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
 def test_a_job_out_of_time_gets_more(cluster):
     remake(cluster, ARTICLES)
-    with cluster.head("chain", resources=("generate:runtime=1 if attempt == 1 else 10",)) as process:
+    with cluster.snakemake("chain", resources=("generate:runtime=1 if attempt == 1 else 10",)) as process:
         first = cluster.running("generate")
         for pid in cluster.processes(first):
             os.kill(pid, signal.SIGSTOP)
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" in said
+    assert "Trying to restart job" in output
     assert "JobState=TIMEOUT" in cluster.call("scontrol", "show", "job", first)
-    assert checksums(cluster.folder) == cluster.whole
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
-def test_a_dead_head_is_followed_by_one_command_and_a_rerun(cluster):
+def test_a_study_continues_after_snakemake_was_killed(cluster):
     remake(cluster, MODEL, ARTICLES)
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         job = cluster.running("finetune")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -223,15 +228,15 @@ def test_a_dead_head_is_followed_by_one_command_and_a_rerun(cluster):
     cluster.call("make", "unlock", f"ENVIRONMENT={environment}", arguments)
 
     assert cluster.call("squeue", "-h", "-t", "RUNNING,PENDING,COMPLETING") == ""
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         cluster.finish(process)
-    assert checksums(cluster.folder) == cluster.whole
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
-def test_a_drained_node_delays_and_loses_nothing(cluster):
+def test_a_drained_node_only_delays_the_study(cluster):
     remake(cluster, MODEL, ARTICLES)
     (node,) = cluster.call("sinfo", "-h", "-o", "%n").split()
-    with cluster.head("chain") as process:
+    with cluster.snakemake("chain") as process:
         cluster.running("finetune")
         cluster.call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
         try:
@@ -240,13 +245,13 @@ def test_a_drained_node_delays_and_loses_nothing(cluster):
             assert process.poll() is None
         finally:
             cluster.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
-        said = cluster.finish(process)
+        output = cluster.finish(process)
 
-    assert "Trying to restart job" not in said
-    assert checksums(cluster.folder) == cluster.whole
+    assert "Trying to restart job" not in output
+    assert checksums(cluster.folder) == cluster.undisturbed
 
 
-def test_no_cluster_job_and_no_state_is_left(cluster):
+def test_no_job_and_no_saved_state_is_left(cluster):
     assert cluster.call("squeue", "-h", "-t", "RUNNING,PENDING") == ""
     assert not (cluster.folder / "results" / "state").exists()
     shutil.rmtree(cluster.folder)

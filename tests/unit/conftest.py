@@ -1,18 +1,30 @@
-"""What unit tests share: a small config, a few articles, a small trained model. Heavy imports wait for their users."""
+"""Fixtures of all unit tests: configs, a few articles, and a small trained model.
 
+Libraries that load slowly are imported in the fixtures that use them.
+"""
+
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 import yaml
+from hypothesis import settings
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import ARTICLES
 
 ROOT = Path(__file__).parents[2]
+
+# Test files run at once, one for each core. With more threads than cores, PyTorch's small products take much longer.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A property test must not fail because its machine is slow.
+settings.register_profile("without_deadline", deadline=None)
+settings.load_profile("without_deadline")
 
 #: Short texts with enough repetition for a small model to learn.
 STORIES = [
@@ -33,7 +45,7 @@ STORIES = [
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Give back what signals meant: jobs that keep their state listen to them."""
+    """Restore signal handlers after each test. Jobs that save their state replace them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -42,7 +54,7 @@ def signals() -> Iterator[None]:
 
 @pytest.fixture
 def config() -> dict:
-    """A config as Snakemake would load it: a study of the paper's shape, with labels of its own."""
+    """Return a config as Snakemake loads it: a study of the paper's shape with other labels."""
     balanced = [
         {"name": f"balanced_{strategy}", "seed_set": "balanced", "strategy": strategy, "tracked_label": "blue"}
         for strategy in ("synthetic", "overfitting", "preservation", "accumulation")
@@ -69,15 +81,15 @@ def config() -> dict:
 
 
 def merge(below: dict, above: dict) -> dict:
-    """Lay a config over another one, as Snakemake does."""
+    """Apply an overlay to a config, as Snakemake does. The config is changed in place."""
     for key, value in above.items():
         below[key] = merge(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
     return below
 
 
 @pytest.fixture
-def shipped():
-    """A function that merges config/config.yaml with overlays beside it, by name, and with changes."""
+def shipped() -> Callable[..., dict]:
+    """Return a function that merges config/config.yaml with overlays in its folder, given by name, and with changes."""
 
     def read(*names: str, **changes) -> dict:
         config: dict = {}
@@ -89,7 +101,7 @@ def shipped():
 
 
 def articles_table(stories: list[tuple[str, str]]) -> pa.Table:
-    """An article table of titles and bodies, ids "a0", "a1", ..."""
+    """Return an article table of titles and bodies with the ids "a0", "a1", ..."""
     count = len(stories)
     columns = {
         "article_id": [f"a{k}" for k in range(count)],
@@ -105,16 +117,17 @@ def articles_table(stories: list[tuple[str, str]]) -> pa.Table:
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A base model that `pretrain_base_model` made: its folder, its seed set, the settings."""
+    """Return a pretrained base model: its folder, its articles, and the pretraining settings."""
     import torch
 
     from bias_amplification.language_model.pretrain import pretrain_base_model
+    from bias_amplification.study.sections import JobCompute, Pretraining
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("language_model")
     seed_set = folder / "seed_set.parquet"
     write_table(articles_table(STORIES), seed_set, ARTICLES)
-    settings = {"layers": 2, "width": 32, "heads": 2, "context": 128, "tokenizer": None, "vocabulary": 300}
-    settings |= {"epochs": 60, "batch_size": 2, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.05}
-    pretrain_base_model(seed_set, folder / "base", settings=settings, seed=3, device="cpu", precision="float32")
-    return SimpleNamespace(folder=folder / "base", seed_set=seed_set, settings=settings)
+    size = {"layers": 2, "width": 32, "heads": 2, "context": 128, "vocabulary": 300}
+    pretraining = Pretraining(**size, epochs=60, batch_size=2, learning_rate=3e-3)
+    pretrain_base_model(seed_set, folder / "base", pretraining, seed=3, compute=JobCompute(device="cpu"))
+    return SimpleNamespace(folder=folder / "base", seed_set=seed_set, pretraining=pretraining)

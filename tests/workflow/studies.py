@@ -1,8 +1,11 @@
-"""A place to run small studies in: the project's files by link, results and Snakemake's memory of their own."""
+"""Small studies in folders of their own, and Snakemake runs in them."""
 
 import base64
+import functools
 import hashlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,127 +14,219 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from bias_amplification.execution.tasks import QUIET
+from bias_amplification.execution.warm import LATER, PRELOAD
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 SHORT = TINY.with_name("short.yaml")
 
 
+class Run(NamedTuple):
+    """A run of Snakemake that has ended."""
+
+    status: int
+    output: str
+
+
 @dataclass
 class Study:
-    """A working folder with the project's files in it."""
+    """A folder with the project's files, in which Snakemake runs."""
 
     folder: Path
+    targets: ClassVar[tuple[str, ...]] = ()
 
     @property
     def results(self) -> Path:
         return self.folder / "results"
 
-    def snakemake(
-        self, *arguments: str, configs: Sequence[Path] = (TINY,), cores: int = 2
-    ) -> subprocess.CompletedProcess:
-        """Run Snakemake as a user would, in this folder."""
-        command = [sys.executable, "-m", "snakemake"]
-        limits = ["--cores", str(cores), "--resources", "gpu=1"]
-        return subprocess.run(
-            [*command, *arguments, *(["--configfile", *map(str, configs)] if configs else []), *limits],
-            cwd=self.folder, capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
-
-    def finish(self, *arguments: str, **options) -> str:
-        """Run Snakemake and return what it said, failing the test with it if it failed."""
-        run = self.snakemake(*arguments, **options)
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout + run.stderr
-
-    def times(self) -> dict[str, int]:
-        """Modification time of every result, by path below the results."""
-        return {
-            str(path.relative_to(self.results)): path.stat().st_mtime_ns
-            for path in self.results.rglob("*")
-            if path.is_file() and "logs" not in path.parts
-        }
-
-    def remade(self, *arguments: str) -> set[str]:
-        """Run again and return the results that were made again."""
-        before = self.times()
-        self.finish(*arguments)
-        return {name for name, time in self.times().items() if before.get(name) != time}
-
-    def checksums(self, pattern: str = "**/*.parquet") -> dict[str, str]:
-        """Checksum of every result of a kind, by path below the results."""
-        return {
-            str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(self.results.glob(pattern))
-            if path.is_file()
-        }
-
-
-def make_study(folder: Path) -> Study:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
-        os.symlink(ROOT / name, folder / name)
-    return Study(folder)
-
-
-class Short(Study):
-    """A study of two rounds of two generations, up to the table of all measures; state is saved after every step."""
-
     @property
     def configs(self) -> list[Path]:
-        return [TINY, SHORT, *self.folder.glob("*.yaml")]
+        return [TINY]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self.snakemake("chain", "measures", *arguments, configs=self.configs)
+    @property
+    def background_output(self) -> Path:
+        """The output of a run that `start` has started."""
+        return self.folder.with_name(f"{self.folder.name}_background.txt")
 
-    def complete(self, *arguments: str) -> str:
-        return self.finish("chain", "measures", *arguments, configs=self.configs)
+    @contextmanager
+    def start(
+        self,
+        *arguments: str,
+        targets: Sequence[str] | None = None,
+        configs: Sequence[Path] | None = None,
+        cores: int = 2,
+        preload: bool = True,
+        output: Path | None = None,
+    ) -> Iterator[subprocess.Popen]:
+        """Start Snakemake as a user would, in a process group of its own, and kill the group at the end.
 
-    def resume(self) -> None:
-        """What the README tells to do after a kill of Snakemake."""
-        self.finish("--unlock", configs=self.configs)
-        self.complete()
-
-    def unfinished(self) -> set[str]:
-        """Results that Snakemake began and did not see the end of, by path below the results."""
-        marks = self.folder / ".snakemake" / "incomplete"
-        # A mark's path is the result's, in base64; long ones are cut into folders whose names begin with @.
-        marked = [path.relative_to(marks).parts for path in marks.rglob("*") if path.is_file()]
-        names = ["".join(part.removeprefix("@") for part in parts) for parts in marked]
-        return {str(Path(base64.urlsafe_b64decode(name).decode()).relative_to("results")) for name in names}
-
-    def final(self) -> dict[str, str]:
-        """Checksums of everything that must be the same in every run; metadata tell times."""
-        return {**self.checksums(), **self.checksums("**/*.safetensors")}
-
-
-@contextmanager
-def head(study: Short, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake in a process group of its own."""
-    command = [sys.executable, "-m", "snakemake", *(arguments or ("chain", "measures"))]
-    command += ["--cores", "2", "--resources", "gpu=1"]
-    with (study.folder / "head.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--configfile", *map(str, study.configs)],
-            cwd=study.folder, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        Parameters
+        ----------
+        arguments
+            Options of Snakemake.
+        targets, configs
+            In place of the study's own.
+        cores
+            CPU cores for Snakemake.
+        preload
+            Whether the warm process is forked from one that has loaded its libraries. Otherwise Snakemake's first job
+            starts it, as in a user's run.
+        output
+            File for Snakemake's output; by default `background_output`.
+        """
+        command = [sys.executable, "-m", "snakemake", *self._arguments(arguments, targets, configs)]
+        limits = ["--cores", str(cores), "--resources", "gpu=1"]
+        with (output or self.background_output).open("w", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                [*command, *limits], cwd=self.folder, stdout=file, stderr=file, start_new_session=True
+            )
         try:
+            if preload:
+                _request("warm", str(process.pid))
             yield process
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
+    def run(self, *arguments: str, **options) -> Run:
+        """Run Snakemake to its end; the options are those of `start`."""
+        output = self.folder.with_name(f"{self.folder.name}_output.txt")
+        with self.start(*arguments, output=output, **options) as process:
+            status = process.wait(900)
+        return Run(status, output.read_text(encoding="utf-8"))
 
-def until(look: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
+    def finish(self, *arguments: str, **options) -> str:
+        """Run Snakemake, check that it succeeds, and return its output."""
+        run = self.run(*arguments, **options)
+        assert run.status == 0, run.output
+        return run.output
+
+    def query(
+        self, *arguments: str, targets: Sequence[str] | None = None, configs: Sequence[Path] | None = None
+    ) -> str:
+        """Run Snakemake with options that start no job, such as --dry-run, and return its output.
+
+        It runs in a fork of a process that has loaded Snakemake, which halves its time.
+        """
+        output = self.folder.with_name(f"{self.folder.name}_query.txt")
+        arguments = (*self._arguments(arguments, targets, configs), "--cores", "2", "--resources", "gpu=1")
+        status = _request("snakemake", str(self.folder), str(output), *arguments)
+        text = output.read_text(encoding="utf-8")
+        assert status == 0, text
+        return text
+
+    def unlock(self) -> None:
+        """Remove the lock that a killed Snakemake has left."""
+        self.query("--unlock")
+
+    def _arguments(
+        self, arguments: Sequence[str], targets: Sequence[str] | None, configs: Sequence[Path] | None
+    ) -> list[str]:
+        files = [str(path) for path in (self.configs if configs is None else configs)]
+        return [
+            *(self.targets if targets is None else targets), *arguments, *(["--configfile", *files] if files else []),
+        ]  # fmt: skip
+
+    def times(self) -> dict[str, int]:
+        """Return the modification time of every result, by path below the results."""
+        return {
+            str(path.relative_to(self.results)): path.stat().st_mtime_ns
+            for path in self.results.rglob("*")
+            if path.is_file() and "logs" not in path.parts
+        }
+
+    def remade(self, *arguments: str, **options) -> set[str]:
+        """Run Snakemake and return the results that it made."""
+        before = self.times()
+        self.finish(*arguments, **options)
+        return {name for name, time in self.times().items() if before.get(name) != time}
+
+    def checksums(self, pattern: str = "**/*.parquet") -> dict[str, str]:
+        """Return the checksum of every result that matches a pattern, by path below the results."""
+        return {
+            str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.results.glob(pattern))
+            if path.is_file()
+        }
+
+    def final(self) -> dict[str, str]:
+        """Return the checksums of all tables and weights. They are the same in every run; metadata contain times."""
+        return {**self.checksums(), **self.checksums("**/*.safetensors")}
+
+    def log(self, job: str) -> Path:
+        return self.results / "logs" / f"{job}.log"
+
+
+class ShortStudy(Study):
+    """Two rounds of two generations, up to the table of all measures. State is saved after every training step."""
+
+    targets: ClassVar[tuple[str, ...]] = ("chain", "measures")
+
+    @property
+    def configs(self) -> list[Path]:
+        return [TINY, SHORT, *sorted(self.folder.glob("*.yaml"))]
+
+    def unfinished(self) -> set[str]:
+        """Return the results, by path below the results, of jobs whose end Snakemake did not see."""
+        marks = self.folder / ".snakemake" / "incomplete"
+        # The path of a mark is the result's path in base64. Long ones are cut into folders whose names begin with @.
+        marked = [path.relative_to(marks).parts for path in marks.rglob("*") if path.is_file()]
+        names = ["".join(part.removeprefix("@") for part in parts) for parts in marked]
+        return {str(Path(base64.urlsafe_b64decode(name).decode()).relative_to("results")) for name in names}
+
+    def finished_jobs(self) -> int:
+        """Return how many jobs the run that `start` has started reports as finished."""
+        output = self.background_output.read_text(encoding="utf-8")
+        return max(map(int, re.findall(r"^\d\d:\d\d:\d\d +(\d+)/\d+ ", output, re.MULTILINE)), default=0)
+
+    def wait_for_job(self, job: str, process: subprocess.Popen) -> None:
+        """Wait until a job of a running Snakemake writes its log; the log must not exist before."""
+        try:
+            wait_until(self.log(job).exists, process, 120)
+        except AssertionError as error:
+            raise AssertionError(self.background_output.read_text(encoding="utf-8")[-3000:]) from error
+
+
+def make_study(folder: Path) -> Study:
+    """Make a folder with links to the project's files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
+        os.symlink(ROOT / name, folder / name)
+    return Study(folder)
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
+    """Wait for a condition while a process runs."""
     deadline = time.monotonic() + seconds
-    while not look():
-        assert (process is None or process.poll() is None) and time.monotonic() < deadline
+    while not condition():
+        assert process is None or process.poll() is None, "the process ended first"
+        assert time.monotonic() < deadline, f"it did not happen in {seconds} s"
         time.sleep(0.02)
 
 
-def wait_for(study: Short, words: str, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while words not in (study.folder / "head.log").read_text():
-        assert process.poll() is None and time.monotonic() < deadline, (study.folder / "head.log").read_text()[-3000:]
-        time.sleep(0.05)
+def _request(*request: str) -> int:
+    """Send a request to the preloaded process of this test process, and return the exit status."""
+    process = _preloaded_process()
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    assert answer, "the preloaded process has ended"
+    return int(answer)
+
+
+@functools.cache
+def _preloaded_process() -> subprocess.Popen:
+    """Start a process that has loaded the libraries. It ends with this process, when its input does."""
+    script = Path(__file__).with_name("preloaded.py")
+    modules = (*PRELOAD, *LATER, "snakemake.cli", "bias_amplification.execution.workflow")
+    return subprocess.Popen(
+        [sys.executable, str(script), *modules],
+        env=os.environ | QUIET | {"PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -1,12 +1,10 @@
-"""Benchmarks compare like with like: all sides make the same of the same input."""
-
-import importlib
-import sys
-from pathlib import Path
+"""The benchmarks: all ways that a benchmark compares do the same work with the same result."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from studies import ROOT
 from transformers import GPT2Config
 
 from bias_amplification.artifacts import read_table
@@ -14,28 +12,25 @@ from bias_amplification.artifacts.schemas import GENERATED_ARTICLES
 from bias_amplification.corpus.press.edition import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
 
-ROOT = Path(__file__).parents[2]
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Compute on one thread, because test files run at once."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    """A function that imports one of the benchmarks."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    known = set(sys.modules)
-    yield importlib.import_module
-    for name in {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - known:
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def small(benchmark, monkeypatch):
-    """GPT-2 of two small blocks in the place of GPT-2 124M."""
+def small_gpt2(benchmark, monkeypatch):
+    """A GPT-2 of two small blocks in place of GPT-2 124M."""
     common = benchmark("common")
     tiny = GPT2Config(n_embd=48, n_layer=2, n_head=3)
     monkeypatch.setattr(common, "GPT2Config", lambda: tiny)
 
 
-def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
+def test_all_ways_to_write_get_the_same_prompts(small_gpt2, benchmark, monkeypatch):
     writing, common = benchmark("writing"), benchmark("common")
     monkeypatch.setattr(writing, "NEW", 6)
     prompts = common.whole_blocks(*common.read_articles(None, None, 40), 40)
@@ -51,7 +46,7 @@ def test_writing_is_compared_on_the_same_prompts(small, benchmark, monkeypatch):
     assert "CTranslate2: not compared, no tokenizer was given." in lines
 
 
-def test_fewer_articles_than_wanted_are_told(benchmark, tmp_path):
+def test_a_table_with_too_few_articles_is_an_error(benchmark, tmp_path):
     table = tmp_path / "articles.parquet"
     pq.write_table(pa.table({"title": ["One", "Two", None], "body": ["a", None, "b"]}), table)
 
@@ -60,9 +55,9 @@ def test_fewer_articles_than_wanted_are_told(benchmark, tmp_path):
     assert sorted(row["title"] for row in benchmark("common").read_rows(table, 3)) == ["", "One", "Two"]
 
 
-def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark, monkeypatch):
-    """One batch of all examples, so that the order says nothing."""
+def test_all_ways_to_fine_tune_start_from_the_same_loss(small_gpt2, benchmark, monkeypatch):
     finetuning, common = benchmark("finetuning"), benchmark("common")
+    # All examples are in one batch, so their order has no effect.
     titles, bodies = common.read_articles(None, None, 8)
     examples = [(title + body)[:64] for title, body in zip(titles, bodies, strict=True)]
     monkeypatch.setattr(finetuning, "MOST", 64)
@@ -71,13 +66,13 @@ def test_all_ways_to_fine_tune_start_from_the_same_loss(small, benchmark, monkey
         way(examples) for way in (finetuning.with_trainer, finetuning.with_bare_loop, finetuning.with_ours)
     )
 
-    # GPT-2's dropout differs between them. Trainer divides by all labels, the first of each example included, which
-    # nothing predicts.
+    # The dropout of GPT-2 differs between them. Trainer divides by the number of all labels, including the first one
+    # of each example, which is not predicted.
     assert trainer * 64 / 63 == pytest.approx(bare, rel=2e-3)
     assert own == pytest.approx(bare, rel=2e-3)
 
 
-def test_classifying_is_compared_with_one_text_at_a_time(benchmark, tmp_path):
+def test_all_ways_to_classify_agree_with_one_text_at_a_time(benchmark, tmp_path):
     classification, rehearsal = benchmark("classification"), benchmark("rehearsal")
     texts = classification.read_texts(None, 6)
     save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
@@ -92,22 +87,22 @@ def test_classifying_is_compared_with_one_text_at_a_time(benchmark, tmp_path):
 @pytest.fixture
 def chain(benchmark, monkeypatch):
     module = benchmark("chain")
-    # Long enough to be wrong, short enough to wait for.
+    # Short, but long enough for the two sides to differ if one of them is wrong.
     monkeypatch.setattr(module, "NEW", 8)
     monkeypatch.setattr(module, "GENERATIONS", 2)
     return module
 
 
-def test_a_plain_script_and_ours_write_and_measure_the_same(chain, tmp_path):
+def test_the_plain_script_and_the_workflow_write_and_measure_the_same(chain, tmp_path):
     texts = [row["body"] for row in write_press(10, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
     save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
     recipe = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.01}
-    made = chain.Chain(tmp_path / "models", chain.write_articles(2), tmp_path / "words", recipe, tiny=True)
+    compared = chain.Chain(tmp_path / "models", chain.write_articles(2), tmp_path / "words", recipe, tiny=True)
 
-    took, agreed = chain.compare(made, 1)
+    took, agreed = chain.compare(compared, 1)
 
     assert agreed == {"articles": 4, "labels": 4, "quality": 4}
-    # They are not the same because nothing was learned or written.
+    # The articles are not empty and change with training.
     first, second = (
         read_table(tmp_path / f"models/ours/generation_0{number}/articles.parquet", GENERATED_ARTICLES)["text"]
         for number in range(2)
@@ -115,3 +110,24 @@ def test_a_plain_script_and_ours_write_and_measure_the_same(chain, tmp_path):
     assert first != second and all(first.to_pylist())
     text = "\n".join(chain.report(took, agreed, 2, 2))
     assert "| all |" in text and "articles 4, labels 4, quality 4." in text
+
+
+def test_time_and_memory_of_rules_are_read_from_logs(benchmark, tmp_path):
+    logs = {
+        "rounds/a/generation_00/finetune": "1\ndone in 20.0 s, at most 2,000 MB of memory, 7,500 MB of the GPU's\n",
+        "rounds/a/generation_01/finetune": "done in 40.0 s, at most 3,000 MB of memory\n",
+        "base/generate_balanced": "done in 5.5 s, at most 900 MB of memory\n",
+        "rounds/b/generation_00/share_model.safetensors": "done in 0.1 s, at most 30 MB of memory\n",
+        "corpus/build": "it failed\n",
+    }
+    for name, text in logs.items():
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logs" / f"{name}.log").write_text(text, encoding="utf-8")
+
+    lines = benchmark("rehearsal").resource_table(tmp_path).splitlines()[2:]
+
+    assert lines == [
+        "| fine-tuning | 2 | 30.0 (40.0) | 60 | 3,000 | 7,500 |",
+        "| writing | 1 | 5.5 (5.5) | 6 | 900 | 0 |",
+        "| training sets and sharing | 1 | 0.1 (0.1) | 0 | 30 | 0 |",
+    ]

@@ -1,46 +1,38 @@
-"""The paper's config: what it would run, and the same path with small models of the real architectures in folders."""
+"""The paper's and the authors' configs: which jobs they plan, and small studies with models from folders."""
 
 import csv
-import importlib.util
 import json
 import re
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from studies import ROOT, TINY
 
 from bias_amplification.corpus.press import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
 
-ROOT = Path(__file__).parents[2]
-
 pytestmark = pytest.mark.slow
 
 PAPER = ROOT / "config" / "paper.yaml"
-TINY = Path(__file__).with_name("tiny.yaml")
 AUTHORS = ROOT / "config" / "authors.yaml"
 BALANCED = ("balanced_synthetic", "balanced_overfitting", "balanced_preservation", "balanced_accumulation")
 CENTER = ("center_synthetic", "center_preservation")
+#: Stages up to the neurons, without figures and tables for readers.
+STAGES = ["chain", "measures", "neurons"]
 
 
-def rehearsal():
-    spec = importlib.util.spec_from_file_location("rehearsal", ROOT / "benchmarks" / "rehearsal.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rehearsal"] = module
-    spec.loader.exec_module(module)
-    return module
+def count_jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs of each rule, from Snakemake's table."""
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
 
 
-def jobs(said):
-    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", said, re.MULTILINE)}
+def test_the_jobs_of_the_papers_study(fresh):
+    counted = count_jobs(fresh.query("--dry-run", "--quiet", "rules", configs=[PAPER]))
 
-
-def test_the_papers_jobs(fresh):
-    counted = jobs(fresh.finish("--dry-run", "--quiet", "rules", configs=[PAPER]))
-
-    # 66 versions, of which 3 are a generation 0 that another round trains: 2 more balanced rounds and a center one.
+    # 66 versions, of which 3 are a generation 0 that another round trains: 2 balanced ones and a center one.
     assert counted["finetune"] == counted["generate"] == counted["extract_neurons"] == 63
     assert counted["classify"] == counted["score_quality"] == counted["score_perplexity"] == 63 + 2
     assert counted["share_generation"] == 3 * 11
@@ -50,18 +42,22 @@ def test_the_papers_jobs(fresh):
     assert "pretrain_base_model" not in counted
 
 
-def versions(said, what):
-    """Versions of which a dry run says that something would be done."""
-    return sorted((name, int(number)) for name, number in re.findall(rf"(\w+), generation (\d\d): {what}", said))
+def files_by_rule(summary: str) -> dict[str, list[Path]]:
+    """Return the planned files of each rule, below the results, from the table that --summary prints."""
+    found: dict[str, list[Path]] = {}
+    for file, rule in re.findall(r"^(\S+)\t[^\t]+\t(\w+)\t", summary, re.MULTILINE):
+        if rule != "rule":
+            found.setdefault(rule, []).append(Path(file).relative_to(Path(file).parts[0]))
+    return found
 
 
-def shared(said):
-    """Files of a generation 0 that a dry run would take from another round."""
-    found = re.findall(r"(\w+), generation 00: ([\w.]+) is another round's too", said)
-    return {name: sorted(file for other, file in found if other == name) for name, _ in found}
+def versions(files: Iterable[Path]) -> list[tuple[str, int]]:
+    """Return the rounds and generations in whose folders files are."""
+    folders = {file.parent for file in files}
+    return sorted((folder.parts[1], int(folder.name.removeprefix("generation_"))) for folder in folders)
 
 
-CHAIN = ["articles", "config", "metadata", "model", "training_log", "training_set"]
+CHAIN_FILES = ["articles", "config", "metadata", "model", "training_log", "training_set"]
 MEASURES = ["perplexity", "predictions", "predictions_second", "quality"]
 
 
@@ -81,29 +77,29 @@ MEASURES = ["perplexity", "predictions", "predictions_second", "quality"]
             [*BALANCED, "balanced_beam", "balanced_nucleus"],
         ),
     ],
+    ids=["paper", "authors"],
 )
-def test_every_job_of_a_shipped_study(fresh, config, rounds, sharing, in_neurons):
-    """The versions themselves, not their number; nothing is fetched for it."""
-    said = fresh.finish("--dry-run", configs=[config])
+def test_the_versions_of_a_shipped_study(fresh, config, rounds, sharing, in_neurons):
+    files = files_by_rule(fresh.query("--summary", configs=[config]))
 
     trained = sorted((name, g) for name in rounds for g in range(11) if g or name not in sharing)
-    assert versions(said, "fine-tuning") == versions(said, "writing articles") == trained
-    assert versions(said, "choosing what it is trained on") == trained
-    measured = sorted(f"rounds/{name}/generation_{g:02d}" for name, g in trained)
-    measured = sorted([*measured, "base/generated/balanced", "base/generated/center"])
-    for words in ("classifying", "scoring text quality", "scoring perplexity"):
-        assert sorted(re.findall(rf"(\S+): {words}", said)) == measured
-    read = [(name, g) for name, g in trained if name in in_neurons]
-    assert versions(said, "extracting its neurons") == read
-    files = {name: sorted(file.split(".")[0] for file in names) for name, names in shared(said).items()}
-    assert files == {
-        name: sorted([*CHAIN, *MEASURES, *(["neurons"] if name in in_neurons else [])]) for name in sharing
-    }
-    counted = jobs(said)
-    assert counted["train_classifier"] == 4 and counted["compare_published"] == 1
+    for rule in ("compose_training_set", "finetune", "generate"):
+        assert versions(files[rule]) == trained, rule
+    measured = {f"rounds/{name}/generation_{g:02d}" for name, g in trained}
+    measured |= {"base/generated/balanced", "base/generated/center"}
+    for rule in ("classify", "score_quality", "score_perplexity"):
+        assert {str(file.parent) for file in files[rule]} == measured, rule
+    assert versions(files["extract_neurons"]) == [(name, g) for name, g in trained if name in in_neurons]
+    shared = files["share_generation"]
+    assert versions(shared) == sorted((name, 0) for name in sharing)
+    for name in sharing:
+        expected = [*CHAIN_FILES, *MEASURES, *(["neurons"] if name in in_neurons else [])]
+        assert sorted(file.stem for file in shared if file.parts[1] == name) == sorted(expected)
+    assert len({file.parent for file in files["train_classifier"]}) == 4
+    assert files["compare_published"] == [Path("comparison.parquet")]
 
 
-def test_the_papers_rounds():
+def test_the_recipes_of_the_papers_rounds():
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | yaml.safe_load(PAPER.read_text())
     recipes = {r["name"]: (r.get("epochs"), r.get("weight_decay")) for r in config["rounds"]}
 
@@ -114,7 +110,7 @@ def test_the_papers_rounds():
 
 @pytest.fixture
 def webis(tmp_path):
-    """A file as Webis-Bias-Flipper-18 ships it, written by the embedded press."""
+    """A file in the format of Webis-Bias-Flipper-18, with articles of the embedded press."""
     names = {"left": "From the Left", "center": "From the Center", "right": "From the Right"}
     path = tmp_path / "data_public.csv"
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -128,10 +124,15 @@ def webis(tmp_path):
     return path
 
 
-def test_the_papers_path_with_models_in_folders(fresh, tmp_path, webis):
+@pytest.fixture
+def models(benchmark, tmp_path):
+    """An overlay that replaces the models of the hub by small models of the same architectures in folders."""
     texts = [row["body"] for row in write_press(10, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
     save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
-    overlay = rehearsal().make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+    return benchmark("rehearsal").make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+
+
+def test_the_papers_study_with_models_from_folders(fresh, tmp_path, webis, models):
     changes = tmp_path / "changes.yaml"
     changes.write_text(
         yaml.safe_dump(
@@ -161,13 +162,13 @@ def test_the_papers_path_with_models_in_folders(fresh, tmp_path, webis):
         encoding="utf-8",
     )
 
-    fresh.finish(configs=[PAPER, overlay, changes])
+    fresh.finish(configs=[PAPER, models, changes])
 
     rows = pq.read_table(fresh.results / "metrics.parquet").to_pylist()
     assert [(row["round"], row["generation"]) for row in rows] == [
         ("base", None), ("base", None), ("greedy", 0), ("greedy", 1), ("nucleus", 0), ("nucleus", 1),
     ]  # fmt: skip
-    # The detector's labels are read by name: its ids are not in the order of quality.
+    # The detector's labels are read by name, because its ids are not in the order of quality.
     scores = json.loads((fresh.results / "quality_detector" / "scores.json").read_text())
     assert set(scores["test"]["f1"]) == {"clean", "mild_gibberish", "word_salad", "noise"}
     seeds = pq.read_table(fresh.results / "corpus" / "seed_sets" / "balanced.parquet")
@@ -176,11 +177,8 @@ def test_the_papers_path_with_models_in_folders(fresh, tmp_path, webis):
     assert (fresh.results / "figures" / "figure_3.png").exists()
 
 
-def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
-    """Every switch that differs from the paper's text, in one small study of the authors' eight rounds."""
-    texts = [row["body"] for row in write_press(10, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
-    save_tokenizer(train_tokenizer(texts, 400), tmp_path / "words")
-    overlay = rehearsal().make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+def test_the_authors_study_with_models_from_folders(fresh, tmp_path, webis, models):
+    """Four of the authors' eight rounds use every setting that differs from the paper's."""
     changes = tmp_path / "changes.yaml"
     authors = yaml.safe_load(AUTHORS.read_text(encoding="utf-8"))
     balanced, center = authors["seed_sets"]
@@ -189,7 +187,7 @@ def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
         for r in authors["rounds"]
         if r["name"] in ("balanced_accumulation", "balanced_beam", "balanced_nucleus", "center_preservation")
     ]
-    own = {
+    small = {
         "results": "results",
         "generations": 2,
         "corpus": {"path": str(webis)},
@@ -202,9 +200,9 @@ def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
         | {"permutations": {"number": 19, "sensitivity": 19}, "calibration": {"studies": 20, "neurons": 10}},
         "theory": {"samples": 2000},
     }
-    changes.write_text(yaml.safe_dump(own), encoding="utf-8")
+    changes.write_text(yaml.safe_dump(small), encoding="utf-8")
 
-    fresh.finish(configs=[AUTHORS, overlay, changes])
+    fresh.finish(configs=[AUTHORS, models, changes], targets=[*STAGES, "results/comparison.parquet"])
 
     results = fresh.results
     corpus = pq.read_table(results / "corpus" / "articles.parquet").to_pandas()
@@ -212,19 +210,19 @@ def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
         name: pq.read_table(results / "corpus" / "seed_sets" / f"{name}.parquet") for name in ("balanced", "center")
     }
     drawn = {name: table["article_id"].to_pylist() for name, table in seeds.items()}
-    # pandas' draw, and every center article there is, some of which the classifier has.
+    # Pandas draws the balanced seed set. The center one has all center articles, also some of the classifier's.
     rights = corpus.loc[corpus["label"] == "right", "article_id"]
     assert set(drawn["balanced"]) & set(rights) == set(rights.sample(2, random_state=42))
     assert sorted(drawn["center"]) == sorted(corpus.loc[corpus["label"] == "center", "article_id"])
     classifier = set(pq.read_table(results / "corpus" / "classifier.parquet")["article_id"].to_pylist())
     assert classifier.isdisjoint(drawn["balanced"]) and not classifier.isdisjoint(drawn["center"])
-    # A line is an example, blank ones too; what accumulates is synthetic alone.
-    lines = [f"{row['title']}\n{row['body']}".strip() for row in seeds["balanced"].to_pylist()]
+    # Each line is an example, blank lines included. Only synthetic articles accumulate.
+    texts = [f"{row['title']}\n{row['body']}".strip() for row in seeds["balanced"].to_pylist()]
     first = json.loads((results / "rounds" / "balanced_beam" / "generation_00" / "metadata.json").read_text())
-    assert first["examples"] == sum(len(text.splitlines()) for text in lines)
-    kept = pq.read_table(results / "rounds" / "balanced_accumulation" / "generation_01" / "training_set.parquet")
-    assert set(kept["origin"].to_pylist()) == {"generation_00"}
-    # Neurons of the balanced rounds alone, regressed in levels.
+    assert first["examples"] == sum(len(text.splitlines()) for text in texts)
+    accumulated = pq.read_table(results / "rounds" / "balanced_accumulation" / "generation_01" / "training_set.parquet")
+    assert set(accumulated["origin"].to_pylist()) == {"generation_00"}
+    # The regression uses the neurons of the balanced rounds and levels instead of differences.
     panel = pq.read_table(results / "neurons" / "panel.parquet")
     assert len(panel) == 6 and set(panel["label"].to_pylist()) == {"right"}
     sets = pq.read_table(results / "neurons" / "sets.parquet").to_pylist()
@@ -236,8 +234,8 @@ def test_the_authors_path_with_models_in_folders(fresh, tmp_path, webis):
     assert set(compared["round"].dropna()) == {"base", "balanced_accumulation", "center_preservation"}
 
 
-def test_models_that_were_trained_elsewhere_are_a_rounds_models(finished, fresh, tmp_path):
-    """A finished round's models, given instead of trained, write the same articles and have the same neurons."""
+def test_a_round_can_have_given_models(finished, fresh, tmp_path):
+    """The models of a finished round, given instead of trained, write the same articles and have the same neurons."""
     models = [
         {"source": "folder", "path": str(finished.results / "rounds" / "balanced_accumulation" / f"generation_{g:02d}")}
         for g in range(3)
@@ -263,41 +261,21 @@ def test_models_that_were_trained_elsewhere_are_a_rounds_models(finished, fresh,
     overlay = tmp_path / "given.yaml"
     overlay.write_text(yaml.safe_dump(changes), encoding="utf-8")
 
-    said = fresh.finish(configs=[TINY, overlay])
+    output = fresh.finish(configs=[TINY, overlay], targets=STAGES)
 
     for generation in range(3):
         own = fresh.results / "rounds" / "given" / f"generation_{generation:02d}"
-        theirs = finished.results / "rounds" / "balanced_accumulation" / own.name
+        original = finished.results / "rounds" / "balanced_accumulation" / own.name
         for name in ("articles", "neurons", "predictions", "quality", "perplexity"):
-            tables = [pq.read_table(folder / f"{name}.parquet") for folder in (own, theirs)]
+            tables = [pq.read_table(folder / f"{name}.parquet") for folder in (own, original)]
             assert tables[0].equals(tables[1]), (name, generation)
         assert not (own / "training_set.parquet").exists() and not (own / "training_log.parquet").exists()
         assert not (own / "model.safetensors").exists()  # storage.weights is none
-        told = json.loads((own / "metadata.json").read_text())
-        assert told["given"]["path"] == models[generation]["path"]
+        metadata = json.loads((own / "metadata.json").read_text())
+        assert metadata["given"]["path"] == models[generation]["path"]
     assert (fresh.results / "rounds" / "trained" / "generation_00" / "training_log.parquet").exists()
-    assert jobs(said)["obtain_generation_passing"] == 3 and jobs(said)["finetune_passing"] == 3
+    counted = count_jobs(output)
+    assert counted["obtain_generation_passing"] == 3 and counted["finetune_passing"] == 3
     rows = pq.read_table(fresh.results / "metrics.parquet").to_pylist()
     assert [row["generation"] for row in rows if row["round"] == "given"] == [0, 1, 2]
-    assert "Nothing to be done" in fresh.finish(configs=[TINY, overlay])
-
-
-def test_time_and_memory_of_rules_are_read_from_their_logs(tmp_path):
-    logs = {
-        "rounds/a/generation_00/finetune": "1\ndone in 20.0 s, at most 2,000 MB of memory, 7,500 MB of the GPU's\n",
-        "rounds/a/generation_01/finetune": "done in 40.0 s, at most 3,000 MB of memory\n",
-        "base/generate_balanced": "done in 5.5 s, at most 900 MB of memory\n",
-        "rounds/b/generation_00/share_model.safetensors": "done in 0.1 s, at most 30 MB of memory\n",
-        "corpus/build": "it failed\n",
-    }
-    for name, text in logs.items():
-        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "logs" / f"{name}.log").write_text(text, encoding="utf-8")
-
-    lines = rehearsal().resource_table(tmp_path).splitlines()[2:]
-
-    assert lines == [
-        "| fine-tuning | 2 | 30.0 (40.0) | 60 | 3,000 | 7,500 |",
-        "| writing | 1 | 5.5 (5.5) | 6 | 900 | 0 |",
-        "| training sets and sharing | 1 | 0.1 (0.1) | 0 | 30 | 0 |",
-    ]
+    assert "Nothing to be done" in fresh.query("--dry-run", configs=[TINY, overlay], targets=STAGES)

@@ -1,30 +1,38 @@
-"""Studies whose weights go once all is made of them: the same tables, and what a rerun makes again."""
+"""Studies that do not keep all weights: they have the same tables, and a rerun remakes only what it must."""
+
+import shutil
+from pathlib import Path
 
 import pytest
-from studies import TINY, Study, make_study
+from studies import TINY, Study
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("chain", "measures")
 SECOND = "rounds/balanced_synthetic/generation_01"
 
 
-class Passing(Study):
-    """A study up to the table of all measures, in which not all weights stay."""
+class StudyWithoutWeights(Study):
+    """A tiny study up to the table of all measures. It keeps the weights of some generations."""
 
-    def run(self, *targets: str) -> set[str]:
-        """Run and return the results that were made again."""
-        before = self.times()
-        self.finish(*(targets or STAGES), configs=[TINY, self.folder / "storage.yaml"])
-        return {name for name, time in self.times().items() if before.get(name) != time}
+    targets = ("chain", "measures")
+    kept: frozenset[int] = frozenset()
+
+    @property
+    def configs(self) -> list[Path]:
+        return [TINY, self.folder / "storage.yaml"]
 
 
 @pytest.fixture(scope="module", params=["none", 2])
-def passing(request, tmp_path_factory) -> Passing:
-    study = Passing(make_study(tmp_path_factory.mktemp("storage") / "study").folder)
-    (study.folder / "storage.yaml").write_text(f"storage: {{weights: {request.param}}}\n", encoding="utf-8")
-    study.kept = {"none": set(), 2: {0, 2}}[request.param]
-    study.run()
+def without_weights(request, finished, tmp_path_factory) -> StudyWithoutWeights:
+    """A study whose rounds were run with `storage.weights` set."""
+    folder = tmp_path_factory.mktemp("storage") / "study"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    study = StudyWithoutWeights(folder)
+    study.kept = {"none": frozenset(), 2: frozenset({0, 2})}[request.param]
+    (folder / "storage.yaml").write_text(f"storage: {{weights: {request.param}}}\n", encoding="utf-8")
+    shutil.rmtree(study.results / "rounds")
+    (study.results / "metrics.parquet").unlink()
+    study.finish()
     return study
 
 
@@ -32,38 +40,38 @@ def weights(study: Study) -> set[str]:
     return {str(path.relative_to(study.results)) for path in study.results.glob("rounds/**/*.safetensors")}
 
 
-def test_weights_go_and_tables_are_those_of_a_study_that_keeps_all(finished, passing):
-    assert weights(passing) == {
-        name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in passing.kept
+def test_tables_are_those_of_a_study_that_keeps_all_weights(finished, without_weights):
+    assert weights(without_weights) == {
+        name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in without_weights.kept
     }
-    tables, whole = passing.checksums(), finished.checksums()
+    tables, all_tables = without_weights.checksums(), finished.checksums()
     assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 8
     assert "metrics.parquet" in tables
-    assert tables == {name: whole[name] for name in tables}
-    assert not list(passing.results.rglob(".*"))
+    assert tables == {name: all_tables[name] for name in tables}
+    assert not list(without_weights.results.rglob(".*"))
 
 
-def test_what_needs_no_weights_is_made_again_alone(passing):
-    (passing.results / SECOND / "predictions.parquet").unlink()
+def test_a_file_that_needs_no_weights_is_remade_alone(without_weights):
+    (without_weights.results / SECOND / "predictions.parquet").unlink()
 
     both = {f"{SECOND}/{name}.parquet" for name in ("predictions", "predictions_second")}
-    assert passing.run() == both | {"metrics.parquet"}
+    assert without_weights.remade() == both | {"metrics.parquet"}
 
 
-def test_a_file_that_needs_weights_is_made_again_from_the_last_ones_kept(passing):
-    before = passing.checksums()
-    (passing.results / SECOND / "neurons.parquet").unlink()
+def test_a_file_that_needs_weights_is_remade_from_the_last_kept_generation(without_weights):
+    before = without_weights.checksums()
+    (without_weights.results / SECOND / "neurons.parquet").unlink()
 
-    named = passing.run(f"results/{SECOND}/neurons.parquet")
-    then = passing.run()
+    for_the_file = without_weights.remade(targets=[f"results/{SECOND}/neurons.parquet"])
+    afterwards = without_weights.remade()
 
     trained = {f"{SECOND}/{name}" for name in ("training_log.parquet", "config.json", "metadata.json")}
     first = SECOND.replace("01", "00")
-    if not passing.kept:
+    if not without_weights.kept:
         trained |= {name.replace("01", "00") for name in trained} | {f"{first}/articles.parquet"}
-    assert named == trained | {f"{SECOND}/neurons.parquet"}
-    # The rounds that have generation 0 in common have its new metadata in common.
+    assert for_the_file == trained | {f"{SECOND}/neurons.parquet"}
+    # The other round that shares generation 0 gets its new metadata.
     shared = first.replace("balanced_synthetic", "balanced_accumulation")
-    assert then == (set() if passing.kept else {f"{shared}/metadata.json"})
-    assert passing.checksums() == before
-    assert not weights(passing) & {f"{SECOND}/model.safetensors"}
+    assert afterwards == (set() if without_weights.kept else {f"{shared}/metadata.json"})
+    assert without_weights.checksums() == before
+    assert not weights(without_weights) & {f"{SECOND}/model.safetensors"}

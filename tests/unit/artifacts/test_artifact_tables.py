@@ -1,7 +1,5 @@
 """Parquet tables with a declared schema."""
 
-import json
-import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bias_amplification.artifacts import StudyError, new_file, provenance, read_table, write_csv, write_table
+from bias_amplification.artifacts import StudyError, read_table, write_csv, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, QUALITY, metrics, predictions
 
 SCHEMA = pa.schema(
@@ -30,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_round_trip_casts_and_orders_columns(tmp_path: Path) -> None:
+def test_columns_are_cast_and_put_in_order(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     write_table(pa.table(dict(reversed(COLUMNS.items()))), path, SCHEMA)
 
@@ -40,8 +38,8 @@ def test_round_trip_casts_and_orders_columns(tmp_path: Path) -> None:
     assert table.schema.equals(SCHEMA)
 
 
-def test_reading_some_columns_adds_none_from_the_path(file: Path) -> None:
-    # "round=one" in the path must not become a column, as in partitioned data sets.
+def test_paths_add_no_columns(file: Path) -> None:
+    # In partitioned data sets, "round=one" in the path becomes a column.
     assert read_table(file, SCHEMA).column_names == SCHEMA.names
     assert read_table(file, SCHEMA, ["tokens"]).to_pydict() == {"tokens": [3, 4]}
 
@@ -51,7 +49,7 @@ def test_reading_some_columns_adds_none_from_the_path(file: Path) -> None:
     rows=st.lists(st.tuples(st.text(), st.integers(-(2**31), 2**31 - 1), st.none() | st.floats(allow_nan=False))),
     cut=st.integers(0, 5),
 )
-def test_bytes_depend_on_the_content_alone(tmp_path_factory: pytest.TempPathFactory, rows: list, cut: int) -> None:
+def test_equal_tables_have_equal_bytes(tmp_path_factory: pytest.TempPathFactory, rows: list, cut: int) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     whole = pa.table(columns, schema=SCHEMA)
@@ -75,7 +73,7 @@ def test_bytes_depend_on_the_content_alone(tmp_path_factory: pytest.TempPathFact
         ({"tokens": [[1], [2]]}, "int32"),
     ],
 )
-def test_a_table_against_its_schema_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+def test_tables_that_do_not_fit_their_schema_are_refused(tmp_path: Path, change: dict, message: str) -> None:
     columns = {name: values for name, values in (COLUMNS | change).items() if values is not ...}
 
     with pytest.raises(ValueError, match=message):
@@ -85,6 +83,7 @@ def test_a_table_against_its_schema_is_refused(tmp_path: Path, change: dict, mes
 
 
 def _fault(path: Path, schema: pa.Schema = SCHEMA) -> str:
+    """Return the message for a file that cannot be read."""
     with pytest.raises(StudyError) as caught:
         read_table(path, schema)
     message = str(caught.value)
@@ -93,25 +92,25 @@ def _fault(path: Path, schema: pa.Schema = SCHEMA) -> str:
     return message
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     assert "does not exist" in _fault(tmp_path / "none.parquet")
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 100, -8, -1])
-def test_truncated_file(file: Path, length: int) -> None:
+def test_truncated_files_are_reported(file: Path, length: int) -> None:
     file.write_bytes(file.read_bytes()[:length])
 
     assert "is not a whole Parquet file" in _fault(file)
 
 
-def test_every_truncation_is_a_fault(file: Path) -> None:
+def test_every_truncation_is_noticed(file: Path) -> None:
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
         _fault(file)
 
 
-def test_damaged_pages(tmp_path: Path) -> None:
+def test_damaged_pages_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     table = pa.table(
         {"article_id": [f"article {k * k}" for k in range(5000)], "tokens": range(5000), "perplexity": [0.5] * 5000}
@@ -124,6 +123,18 @@ def test_damaged_pages(tmp_path: Path) -> None:
     assert "is damaged" in _fault(path)
 
 
+def test_flipped_bits_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    schema = pa.schema([pa.field("x", pa.int64(), nullable=False)])
+    write_table(pa.table({"x": list(range(1000))}), path, schema)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(StudyError, match="delete it and run snakemake again"):
+        read_table(path, schema)
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
     [
@@ -133,11 +144,11 @@ def test_damaged_pages(tmp_path: Path) -> None:
         (SCHEMA.set(2, pa.field("perplexity", pa.float64(), nullable=False)), "nullability"),
     ],
 )
-def test_other_schema(file: Path, other: pa.Schema, named: str) -> None:
+def test_other_schemas_are_reported(file: Path, other: pa.Schema, named: str) -> None:
     assert named in _fault(file, other)
 
 
-def test_schemas_of_any_label_set() -> None:
+def test_schemas_work_with_any_labels() -> None:
     assert predictions(["x", "y"]).names == ["article_id", "predicted", "probability_x", "probability_y"]
     assert {"share_x", "share_x_low", "share_x_high", "mean_probability_y"} <= set(metrics(["x", "y"]).names)
     assert not metrics(["x", "y"]).field("share_x").nullable
@@ -145,46 +156,11 @@ def test_schemas_of_any_label_set() -> None:
     assert ARTICLES.names[0] == "article_id"
 
 
-def test_csv_for_people(tmp_path: Path) -> None:
+def test_csv(tmp_path: Path) -> None:
     write_csv(pa.table({"step": ["a,b"], "articles": [3]}), tmp_path / "table.csv")
 
     assert (tmp_path / "table.csv").read_text() == '"step","articles"\n"a,b",3\n'
 
 
-def test_parquet_holds_no_metadata_of_the_writer(file: Path) -> None:
+def test_files_have_no_metadata_of_the_writer(file: Path) -> None:
     assert pq.read_schema(file).metadata is None
-
-
-def test_metadata_tells_facts_and_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BIAS_AMPLIFICATION_COMMIT", "abc")
-
-    provenance.write_metadata(tmp_path / "metadata.json", seed=5, training={"steps": 2})
-
-    found = json.loads((tmp_path / "metadata.json").read_text())
-    assert (found["seed"], found["training"], found["commit"]) == (5, {"steps": 2}, "abc")
-    assert found["libraries"]["pyarrow"] == pa.__version__
-    assert found["peak_memory_mb"] > 0
-
-
-def test_commit_of_the_code_and_of_changed_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
-        return subprocess.run(
-            ["git", *identity, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
-        ).stdout
-
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    outside = provenance.commit.__wrapped__()
-    git("init", "-q")
-    (tmp_path / "code.py").write_text("1")
-    git("add", ".")
-    git("commit", "-q", "-m", "one")
-    git("tag", "v1")
-    head = git("rev-parse", "HEAD").strip()
-    clean = provenance.commit.__wrapped__()
-    with new_file(tmp_path / "code.py") as temporary:
-        temporary.write_text("2")
-    changed = provenance.commit.__wrapped__()
-
-    assert (outside, clean, changed) == (None, head, f"{head}+changes")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear completely or not at all."""
 
 import errno
 import os
@@ -39,7 +39,7 @@ def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["table.csv"]
 
 
-def test_exception_keeps_the_old_file(tmp_path: Path) -> None:
+def test_after_an_exception_the_old_file_stays(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")
 
@@ -51,7 +51,7 @@ def test_exception_keeps_the_old_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["table.csv"]
 
 
-def test_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+def test_killed_writers_leave_nothing_under_the_final_name(tmp_path: Path) -> None:
     target = tmp_path / "model.safetensors"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WRITER, str(target)]
@@ -62,7 +62,7 @@ def test_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> No
         writer.wait()
 
     assert not target.exists()
-    # What it left has a hidden name of its own, and a second writer is not disturbed by it.
+    # The temporary file is hidden, and a second writer does not use its name.
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".model.")
     with new_file(target) as temporary:
@@ -72,7 +72,7 @@ def test_killed_writer_leaves_nothing_under_the_final_name(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
-def test_leftovers_of_another_machine_go_when_nothing_of_them_has_changed_for_a_day(tmp_path: Path) -> None:
+def test_leftovers_of_other_machines_are_removed_after_a_day(tmp_path: Path) -> None:
     folder = tmp_path / ".new.0123abcd-77-xyz"
     folder.mkdir()
     (folder / "model.safetensors").write_text("half")
@@ -93,7 +93,7 @@ def test_leftovers_of_another_machine_go_when_nothing_of_them_has_changed_for_a_
     assert set(tmp_path.iterdir()) == others
 
 
-def test_a_living_writers_folder_is_left_alone(tmp_path: Path) -> None:
+def test_folders_of_running_writers_stay(tmp_path: Path) -> None:
     with new_folder(tmp_path) as temporary:
         (temporary / "config.json").write_text("whole")
         os.utime(temporary, (0, 0))
@@ -102,7 +102,7 @@ def test_a_living_writers_folder_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [new_file, new_folder])
-def test_a_full_disk_is_the_systems_fault_whoever_tells_it(tmp_path: Path, kind) -> None:
+def test_full_disk_is_an_os_error_whatever_the_library_raises(tmp_path: Path, kind) -> None:
     with pytest.raises(OSError, match="No space left") as caught, kind(tmp_path / "base"):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
@@ -111,7 +111,7 @@ def test_a_full_disk_is_the_systems_fault_whoever_tells_it(tmp_path: Path, kind)
         raise SafetensorError("other")
 
 
-def test_two_writers_each_write_whole_files(tmp_path: Path) -> None:
+def test_two_writers_do_not_mix_their_files(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     meeting = threading.Barrier(2)
 
@@ -132,7 +132,7 @@ def test_two_writers_each_write_whole_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+def test_permissions_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
         with new_file(tmp_path / "table.csv"):
@@ -145,7 +145,7 @@ def test_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     assert now == umask
 
 
-def test_folder_moves_its_files_and_keeps_others(tmp_path: Path) -> None:
+def test_files_of_a_new_folder_join_the_others(tmp_path: Path) -> None:
     (tmp_path / "articles.parquet").write_text("other")
     (tmp_path / "config.json").write_text("old")
 
@@ -162,7 +162,7 @@ def test_folder_moves_its_files_and_keeps_others(tmp_path: Path) -> None:
     }
 
 
-def test_failed_folder_changes_nothing(tmp_path: Path) -> None:
+def test_after_an_exception_the_folder_is_unchanged(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), new_folder(tmp_path / "base") as temporary:
         (temporary / "config.json").write_text("new")
         raise RuntimeError
@@ -170,7 +170,7 @@ def test_failed_folder_changes_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "base").iterdir()) == []
 
 
-def test_a_copy_is_a_whole_file_of_its_own(tmp_path: Path) -> None:
+def test_copy_is_a_file_of_its_own(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "deep" / "target"
     source.write_bytes(b"\x00\x01")
 
@@ -182,7 +182,7 @@ def test_a_copy_is_a_whole_file_of_its_own(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["target"]
 
 
-def test_a_copy_is_newer_than_its_source(tmp_path: Path) -> None:
+def test_copy_is_newer_than_its_source(tmp_path: Path) -> None:
     (tmp_path / "source").write_text("old")
     os.utime(tmp_path / "source", (1e9, 1e9))
 
@@ -191,7 +191,7 @@ def test_a_copy_is_newer_than_its_source(tmp_path: Path) -> None:
     assert (tmp_path / "target").stat().st_mtime > 1e9
 
 
-def test_a_missing_source_makes_nothing(tmp_path: Path) -> None:
+def test_nothing_is_copied_from_a_missing_source(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         copy_file(tmp_path / "source", tmp_path / "target")
 

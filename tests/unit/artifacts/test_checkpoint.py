@@ -1,8 +1,9 @@
-"""The state of unfinished jobs."""
+"""Saved state of unfinished jobs."""
 
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint, fingerprint
 
 @pytest.fixture(autouse=True)
 def usual_signals():
-    """Handlers as Python sets them, also where the tests run in the background of a shell that ignores Ctrl-C."""
+    """Set Python's own handlers. A shell that runs the tests in the background ignores Ctrl-C."""
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
@@ -26,7 +27,7 @@ def layer(weight: float) -> torch.nn.Module:
     return made
 
 
-def test_comes_back_exactly_under_the_same_key(tmp_path):
+def test_state_of_the_same_job_is_restored_exactly(tmp_path):
     path = tmp_path / "state" / "a" / "job.safetensors"
     tensors = {"x": torch.rand(3, 4), "n": torch.arange(3)}
     first = Checkpoint(path, seconds=0)
@@ -51,7 +52,7 @@ def test_state_of_other_inputs_or_parameters_is_not_used(tmp_path, parts, capsys
 
 
 @pytest.mark.parametrize("size", [0, 5, 90])
-def test_a_damaged_state_is_as_good_as_none(tmp_path, size, capsys):
+def test_truncated_state_is_not_used(tmp_path, size, capsys):
     path = tmp_path / "job.safetensors"
     first = Checkpoint(path)
     first.open("key")
@@ -62,24 +63,44 @@ def test_a_damaged_state_is_as_good_as_none(tmp_path, size, capsys):
     assert "cannot be read" in capsys.readouterr().out
 
 
-def test_nothing_is_kept_without_a_path_and_nothing_left_after_removal(tmp_path):
-    nowhere = Checkpoint()
-    nowhere.save({"x": torch.ones(1)}, {})
-    nowhere.remove()
-    assert not nowhere.due()
-    kept = Checkpoint(tmp_path / "state" / "rounds" / "a" / "job.safetensors", seconds=0)
-    kept.open("key")
-    kept.save({"x": torch.ones(1)}, {})
-    assert kept.due() == (kept.seconds == 0)
+def test_state_is_removed_with_its_empty_folders(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "state" / "rounds" / "a" / "job.safetensors", seconds=0)
+    checkpoint.open("key")
+    assert checkpoint.due()
+    checkpoint.save({"x": torch.ones(1)}, {})
 
-    kept.remove()
+    checkpoint.remove()
 
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_fingerprints_tell_bytes_shapes_names_and_facts_apart():
+def test_folders_with_other_states_stay(tmp_path):
+    folder = tmp_path / "state" / "rounds"
+    one, other = (Checkpoint(folder / name / "job.safetensors") for name in "ab")
+    for checkpoint in (one, other):
+        checkpoint.open("key")
+        checkpoint.save({"x": torch.ones(1)}, {})
+
+    one.remove()
+
+    assert [path.name for path in folder.iterdir()] == ["b"]
+
+
+def test_nothing_is_saved_without_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = Checkpoint(seconds=0)
+
+    assert checkpoint.open("key") is None
+    checkpoint.save({"x": torch.ones(1)}, {})
+    checkpoint.remove()
+
+    assert not checkpoint.due()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprints_of_different_values_differ():
     one = torch.arange(4.0)
-    prints = [
+    different = [
         fingerprint({"a": one}),
         fingerprint({"b": one}),
         fingerprint({"a": one.reshape(2, 2)}),
@@ -89,12 +110,12 @@ def test_fingerprints_tell_bytes_shapes_names_and_facts_apart():
         fingerprint({"a": one}, "1"),
     ]
 
-    assert len(set(prints)) == len(prints)
+    assert len(set(different)) == len(different)
     assert fingerprint({"a": one}, [1, 2]) == fingerprint({"a": one.clone()}, (1, 2))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_to_end_waits_for_the_state_to_be_saved(tmp_path, capsys, number):
+def test_requests_to_end_wait_until_the_state_is_saved(tmp_path, capsys, number):
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
     assert not checkpoint.due()
@@ -109,20 +130,22 @@ def test_a_request_to_end_waits_for_the_state_to_be_saved(tmp_path, capsys, numb
     assert Checkpoint(tmp_path / "job.safetensors").open("key")[1] == {"done": 3}
 
 
-def test_a_second_ctrl_c_does_not_wait(tmp_path):
+def test_second_ctrl_c_ends_at_once(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
     os.kill(os.getpid(), signal.SIGINT)
-    # The terminal's and the parent's are one request.
+    # The terminal and the parent process pass on the same Ctrl-C.
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
-    checkpoint.asked -= 2
+    assert checkpoint.due()
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
 
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_that_is_ignored_stays_so(tmp_path):
+def test_ignored_ctrl_c_stays_ignored(tmp_path):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
@@ -133,7 +156,7 @@ def test_ctrl_c_that_is_ignored_stays_so(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_after_the_work_a_request_to_end_means_what_it_meant(tmp_path, number):
+def test_handlers_are_restored_after_the_work(tmp_path, number):
     before = signal.getsignal(number)
     checkpoint = Checkpoint(tmp_path / "job.safetensors")
     checkpoint.open("key")
@@ -144,7 +167,7 @@ def test_after_the_work_a_request_to_end_means_what_it_meant(tmp_path, number):
     assert signal.getsignal(number) == before
 
 
-def test_state_with_a_flipped_bit_is_as_good_as_none(tmp_path, capsys):
+def test_state_with_a_flipped_bit_is_not_used(tmp_path, capsys):
     path = tmp_path / "job.safetensors"
     first = Checkpoint(path)
     first.open("key")
@@ -154,21 +177,21 @@ def test_state_with_a_flipped_bit_is_as_good_as_none(tmp_path, capsys):
     path.write_bytes(content)
 
     assert Checkpoint(path).open("key") is None
-    assert "its bytes are not those that were saved" in capsys.readouterr().out
+    assert "its checksum is wrong" in capsys.readouterr().out
 
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A disk too small for the state of these tests."""
+    """Mount a disk that is too small for the larger states of these tests."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
+        pytest.skip("only root can mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_does_not_end_the_work(full_disk, capsys):
+def test_full_disk_does_not_end_the_job(full_disk, capsys):
     checkpoint = Checkpoint(full_disk / "job.safetensors", seconds=0)
     checkpoint.open("key")
     checkpoint.save({"x": torch.ones(10)}, {"done": 1})
@@ -177,7 +200,7 @@ def test_a_full_disk_does_not_end_the_work(full_disk, capsys):
 
     said = capsys.readouterr().out
     assert said == (
-        f"State cannot be saved ({full_disk}/job.safetensors: No space left on device): the work goes on and will try "
+        f"State cannot be saved ({full_disk}/job.safetensors: No space left on device): the job continues and will try "
         "again; make room.\n"
     )
     assert checkpoint.due()

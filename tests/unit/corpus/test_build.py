@@ -1,4 +1,4 @@
-"""The corpus's file functions, from a source to the classifier's articles."""
+"""The job functions of the corpus, from a source to the classifier's and pretraining articles."""
 
 import csv
 import hashlib
@@ -10,20 +10,21 @@ import pytest
 
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
-from bias_amplification.corpus.build import (
-    build_corpus,
-    draw_pretraining,
-    draw_seed_sets,
-    split_classifier_articles,
-)
+from bias_amplification.corpus.build import build_corpus
+from bias_amplification.corpus.classifier_articles import split_classifier_articles
+from bias_amplification.corpus.pretraining_articles import draw_pretraining_articles
+from bias_amplification.corpus.seed_sets import draw_seed_sets
+from bias_amplification.execution.tasks import typed_arguments
+from bias_amplification.study.sections import Classifier, Pretraining, SeedSet
 
+LABELS = ["left", "right"]
 COLUMNS = {"body": "text", "label": "side", "outlet": "paper", "title": "headline"}
 NAMES = ["ruling", "senate", "budget", "harvest", "school", "border", "reform", "tariff", "pension", "energy"]
 
 
 @pytest.fixture
 def source(tmp_path):
-    """Sixty short articles of two labels, of three outlets each."""
+    """A table of sixty short articles of two labels and six outlets, and a copy of the first one."""
     rows = [
         {
             "text": f"By Jane Doe\nThe {NAMES[number % 10]} {number} passed on day {number}, the Outlet 0 Herald said.",
@@ -39,29 +40,35 @@ def source(tmp_path):
 
 
 def build(folder, path, **changes):
-    arguments = {
+    """Build a corpus in a folder, from plain values as in the workflow, and read its articles and its report."""
+    section = {
         "source": "table",
-        "path": path,
-        "url": None,
-        "checksum": None,
+        "path": str(path) if path else None,
         "columns": COLUMNS,
         "label_map": {"L": "left", "R": "right"},
-        "labels": ["left", "right"],
+        "labels": LABELS,
         "cleaning": {"min_words": 3},
-        "identity": {"remove": True, "review_file": None, "outlets_file": None},
-        "press": {},
-        "downloads": folder / "downloads",
-    } | changes
-    outputs = folder / "articles.parquet", folder / "cleaning.parquet", folder / "review.csv"
-    build_corpus(*outputs, **arguments)
-    return read_table(outputs[0], ARTICLES), read_table(outputs[1], CLEANING)
+    }
+    out = {
+        "articles": str(folder / "articles.parquet"),
+        "cleaning": str(folder / "cleaning.parquet"),
+        "review": str(folder / "review.csv"),
+    }
+    arguments = {
+        "out": out,
+        "corpus": section | changes,
+        "seed": 7,
+        "downloads": str(folder / "downloads"),
+    }
+    build_corpus(**typed_arguments(build_corpus, arguments))
+    return read_table(out["articles"], ARTICLES), read_table(out["cleaning"], CLEANING)
 
 
 def findings(cleaning):
     return {row["finding"]: row["articles"] for row in cleaning.to_pylist()}
 
 
-def test_articles_are_clean_and_every_loss_is_in_the_report(tmp_path, source):
+def test_articles_are_cleaned_and_losses_are_reported(tmp_path, source):
     articles, cleaning = build(tmp_path / "run", source)
 
     assert articles.num_rows == 60
@@ -73,7 +80,7 @@ def test_articles_are_clean_and_every_loss_is_in_the_report(tmp_path, source):
     assert found["no review file: all 2 proposals applied"] == 0
 
 
-def test_the_same_arguments_give_the_same_bytes(tmp_path, source):
+def test_same_settings_give_the_same_bytes(tmp_path, source):
     for name in ("one", "two"):
         build(tmp_path / name, source)
 
@@ -82,7 +89,21 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path, source):
         assert len(digests) == 1
 
 
-def test_a_reviewed_file_is_applied_and_named(tmp_path, source):
+def test_embedded_press_is_written_from_the_seed(tmp_path):
+    articles, cleaning = build(
+        tmp_path,
+        None,
+        source="press",
+        columns={},
+        label_map={},
+        labels=["left", "center", "right"],
+        press={"events": 10},
+    )
+
+    assert articles.num_rows == findings(cleaning)["articles written by the embedded press"] == 30
+
+
+def test_review_file_is_applied_and_named_in_the_report(tmp_path, source):
     build(tmp_path / "first", source)
     with (tmp_path / "first" / "review.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -91,25 +112,22 @@ def test_a_reviewed_file_is_applied_and_named(tmp_path, source):
         writer.writeheader()
         writer.writerows(row | {"decision": "reject" if row["kind"] == "byline" else "accept"} for row in rows)
 
-    identity = {"remove": True, "review_file": str(tmp_path / "reviewed.csv"), "outlets_file": None}
-    articles, cleaning = build(tmp_path / "second", source, identity=identity)
+    articles, cleaning = build(tmp_path / "second", source, identity={"review_file": str(tmp_path / "reviewed.csv")})
 
     assert articles["body"][3].as_py() == "By Jane Doe\nThe harvest 3 passed on day 3, the news outlet said."
     said = "review file reviewed.csv applied: 1 accepted, 1 rejected, 0 added, 0 proposals without a row"
     assert said in findings(cleaning)
 
 
-def test_removal_can_be_turned_off_and_the_review_file_is_written_all_the_same(tmp_path, source):
-    identity = {"remove": False, "review_file": None, "outlets_file": None}
-
-    articles, cleaning = build(tmp_path / "run", source, identity=identity)
+def test_without_removal_the_proposals_are_still_written(tmp_path, source):
+    articles, cleaning = build(tmp_path / "run", source, identity={"remove": False})
 
     assert articles["body"][3].as_py().startswith("By Jane Doe\n")
     assert "nothing removed: corpus.identity.remove is off" in findings(cleaning)
     assert "byline" in (tmp_path / "run" / "review.csv").read_text()
 
 
-def test_articles_that_removal_makes_alike_are_counted(tmp_path):
+def test_duplicates_after_removal_are_left_out_and_reported(tmp_path):
     rows = [
         {"text": f"{byline}\nThe very same story.", "side": side}
         for byline, side in (("By Jane Doe", "L"), ("By John Roe", "L"), ("By Ann Elk", "R"))
@@ -124,94 +142,85 @@ def test_articles_that_removal_makes_alike_are_counted(tmp_path):
     assert set(lost.values()) == {"after identity removal"} and len(lost) == 2
 
 
-def test_an_archive_is_downloaded_checked_and_read(tmp_path):
+@pytest.mark.parametrize("checked", [True, False])
+def test_archive_is_downloaded_and_its_checksum_reported(tmp_path, checked):
     header = "story_id,title,bias,source,body,original_title,original_body\n"
     rows = '1,Head,From the Left,CNN,Short,"A, title","Full text, one."\n'
     rows += '1,Head,From Afar,CNN,Short,Title,"Full text, two."\n'
     with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
         archive.writestr("corpus/data_public.csv", header + rows)
-    checksum = "md5:" + hashlib.md5((tmp_path / "corpus.zip").read_bytes()).hexdigest()
+    digest = hashlib.sha256((tmp_path / "corpus.zip").read_bytes()).hexdigest()
 
     articles, cleaning = build(
         tmp_path / "run",
         None,
         source="webis",
         url=(tmp_path / "corpus.zip").as_uri(),
-        checksum=checksum,
+        checksum=f"sha256:{digest}" if checked else None,
         label_map={"From the Left": "left", "From Afar": "right"},
     )
 
     assert articles["title"].to_pylist() == ["A, title", "Title"]
-    assert any(text.startswith("downloaded file://") and checksum in text for text in findings(cleaning))
+    (said,) = [text for text in findings(cleaning) if text.startswith("downloaded file://")]
+    assert f"sha256:{digest}" in said
+    assert ("not checked" in said) != checked
 
 
-def test_faults_of_the_corpus_name_key_and_label(tmp_path, source):
+def test_errors_name_key_and_label(tmp_path, source):
     with pytest.raises(
-        StudyError, match=r"no article of the label center is left after cleaning: mend corpus.label_map"
+        StudyError, match=r"no article of the label center is left after cleaning: correct corpus.label_map"
     ):
         build(tmp_path, source, labels=["left", "right", "center"])
     with pytest.raises(StudyError, match=r"no article is left after cleaning: lower corpus.cleaning.min_words"):
         build(tmp_path, source, cleaning={"min_words": 500})
     with pytest.raises(
-        StudyError, match=r"row 2 has the label 'R', which corpus.label_map does not name \(it names L\)"
+        StudyError, match=r"row 2 has the label 'R', which corpus.label_map does not contain \(it has L\)"
     ):
         build(tmp_path, source, label_map={"L": "left"})
-    with pytest.raises(StudyError, match=r"corpus.source 'rss' is not known"):
-        build(tmp_path, source, source="rss")
     assert not (tmp_path / "articles.parquet").exists()
 
 
-def test_from_the_corpus_to_disjoint_sets(tmp_path, source):
+def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source):
     build(tmp_path, source)
     articles = tmp_path / "articles.parquet"
-    seed_sets = {"even": tmp_path / "seed_sets" / "even.parquet", "right": tmp_path / "seed_sets" / "right.parquet"}
-    wanted = {"even": {"labels": ["left", "right"], "size": 20}, "right": {"labels": ["right"], "size": 100}}
-
-    draw_seed_sets(articles, seed_sets, wanted, 7, reserve_share=0.5, out_findings=tmp_path / "findings.parquet")
-    split_classifier_articles(
-        articles, list(seed_sets.values()), tmp_path / "classifier.parquet", labels=["left", "right"], seed=7
-    )
-    draw_pretraining(
-        articles,
-        list(seed_sets.values()),
-        tmp_path / "pretraining.parquet",
-        label_mix={"left": 0.5, "right": 0.5},
-        count=None,
-        seed=7,
-    )
-
-    even, right = (read_table(path, ARTICLES) for path in seed_sets.values())
-    seeds = {*even["article_id"].to_pylist(), *right["article_id"].to_pylist()}
-    classifier = read_table(tmp_path / "classifier.parquet", CLASSIFIER_ARTICLES)
-    pretraining = read_table(tmp_path / "pretraining.parquet", ARTICLES)
-    assert (even.num_rows, right.num_rows, len(seeds)) == (20, 15, 25)
-    assert seeds.isdisjoint(classifier["article_id"].to_pylist())
-    assert seeds.isdisjoint(pretraining["article_id"].to_pylist())
-    assert len(set(classifier["article_id"].to_pylist())) == 60 - 25
-    assert pretraining.num_rows == 30
-    said = read_table(tmp_path / "findings.parquet", CLEANING)["finding"].to_pylist()
-    assert said == ["right has 15 articles of right and not 100: no more exist, 15 left to the classifier"]
-
-
-def test_a_seed_set_may_be_drawn_as_published_and_share_articles_with_the_classifier(tmp_path, source):
-    build(tmp_path, source)
-    articles = tmp_path / "articles.parquet"
-    seed_sets = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
-    wanted = {
-        "even": {"labels": ["left", "right"], "size": 20, "draw": "pandas", "shared_with_classifier": False},
-        "right": {"labels": ["right"], "size": 100, "draw": "pandas", "shared_with_classifier": True},
+    out = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
+    seed_sets = {
+        "even": SeedSet(name="even", labels=LABELS, size=8),
+        "right": SeedSet(name="right", labels=["right"], size=100),
     }
 
-    draw_seed_sets(articles, seed_sets, wanted, 7, random_state=42)
-    split_classifier_articles(
-        articles, [seed_sets["even"]], tmp_path / "classifier.parquet", labels=["left", "right"], seed=7
-    )
+    draw_seed_sets(articles, out, seed_sets, 7, 7)
+    classifier, pretraining = tmp_path / "classifier.parquet", tmp_path / "pretraining.parquet"
+    split_classifier_articles(articles, list(out.values()), classifier, LABELS, Classifier(), 7)
+    mix = Pretraining(label_mix={"left": 0.5, "right": 0.5})
+    draw_pretraining_articles(articles, list(out.values()), pretraining, mix, 7)
+
+    seeds = {name: set(read_table(path, ARTICLES)["article_id"].to_pylist()) for name, path in out.items()}
+    used = seeds["even"] | seeds["right"]
+    assert (len(seeds["even"]), len(seeds["right"]), len(used)) == (8, 20, 24)
+    learned = set(read_table(classifier, CLASSIFIER_ARTICLES)["article_id"].to_pylist())
+    assert used.isdisjoint(learned) and len(learned) == 60 - 24
+    read = read_table(pretraining, ARTICLES)["article_id"].to_pylist()
+    assert used.isdisjoint(read) and len(read) == 20
+
+
+def test_published_draw_may_share_articles_with_the_classifier(tmp_path, source):
+    build(tmp_path, source)
+    articles, classifier = tmp_path / "articles.parquet", tmp_path / "classifier.parquet"
+    out = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
+    seed_sets = {
+        "even": SeedSet(name="even", labels=LABELS, size=20, draw="pandas"),
+        "right": SeedSet(name="right", labels=["right"], size=100, draw="pandas", shared_with_classifier=True),
+    }
+
+    draw_seed_sets(articles, out, seed_sets, 7, 42)
+    split_classifier_articles(articles, [out["even"]], classifier, LABELS, Classifier(), 7)
 
     corpus = read_table(articles, ARTICLES).to_pandas()
-    even, right = (read_table(path, ARTICLES)["article_id"].to_pylist() for path in seed_sets.values())
-    classifier = set(read_table(tmp_path / "classifier.parquet", CLASSIFIER_ARTICLES)["article_id"].to_pylist())
+    even, right = (read_table(path, ARTICLES)["article_id"].to_pylist() for path in out.values())
+    learned = set(read_table(classifier, CLASSIFIER_ARTICLES)["article_id"].to_pylist())
     rights = corpus.loc[corpus["label"] == "right", "article_id"]
-    assert sorted(right) == sorted(rights)  # none is kept back for the classifier
+    assert sorted(right) == sorted(rights)  # the classifier keeps none for itself
     assert set(even) & set(rights) == set(rights.sample(10, random_state=42))
-    assert classifier.isdisjoint(even)
-    assert classifier & set(right) == set(right) - set(even)
+    assert learned.isdisjoint(even)
+    assert learned & set(right) == set(right) - set(even)

@@ -1,11 +1,11 @@
-"""Cleaning: what is mended, what is left out, and that both are counted."""
+"""Cleaning: repaired texts, lost articles, and the count of both."""
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bias_amplification.artifacts.schemas import ARTICLES, CLEANING
-from bias_amplification.corpus.cleaning import body_key, clean, mend_text
+from bias_amplification.corpus.cleaning import body_key, clean, repair_text
 from bias_amplification.corpus.findings import findings_table
 
 
@@ -19,7 +19,7 @@ def counted(findings, kept):
 
 
 def test_newlines_spaces_and_controls_are_normalised():
-    text, changes = mend_text("One\r\ntwo\rthree\u2028four\n\n\n\nfive \t six\u00a0seven\x07 \u200b\n eight  ")
+    text, changes = repair_text("One\r\ntwo\rthree\u2028four\n\n\n\nfive \t six\u00a0seven\x07 \u200b\n eight  ")
 
     assert text == "One\ntwo\nthree\nfour\n\nfive six seven\neight"
     assert changes == [
@@ -29,34 +29,35 @@ def test_newlines_spaces_and_controls_are_normalised():
     ]
 
 
-def test_mojibake_is_mended_once_and_twice_encoded():
+def test_mojibake_is_repaired():
     right = "It\u2019s a caf\u00e9, no more."
     once = right.encode().decode("cp1252")
     twice = once.encode().decode("cp1252", errors="ignore")
 
-    assert mend_text(once) == (right, ["mojibake mended"])
-    assert mend_text(twice)[0] == right
+    assert repair_text(once) == (right, ["mojibake mended"])
+    assert repair_text(twice)[0] == right
 
 
-def test_sound_text_stays_as_it_is():
+def test_correct_text_is_unchanged():
     text = "Na\u00efve caf\u00e9s \u201cquote\u201d prices of \u20ac5.\n\nSecond paragraph & more; AT&T."
 
-    assert mend_text(text) == (text, [])
+    assert repair_text(text) == (text, [])
 
 
 def test_html_references_are_resolved():
-    assert mend_text("Profit &amp; loss &#8217; end")[0] == "Profit & loss \u2019 end"
+    assert repair_text("Profit &amp; loss &#8217; end")[0] == "Profit & loss \u2019 end"
 
 
-@given(st.text(max_size=200))
-def test_mending_twice_changes_nothing_more_in_spacing(text):
-    once = mend_text(text)[0]
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=50))
+def test_spacing_is_normal_after_repair(text):
+    once = repair_text(text)[0]
 
     assert "\r" not in once and "\n\n\n" not in once and "  " not in once
     assert once == once.strip()
 
 
-def test_every_loss_is_counted_under_its_first_fault():
+def test_each_loss_is_counted_once_under_its_first_fault():
     body = "one two three four five"
     articles = make_articles(
         [
@@ -71,7 +72,7 @@ def test_every_loss_is_counted_under_its_first_fault():
         ]
     )
 
-    usable, findings = clean(articles, min_words=5)
+    usable, findings = clean(articles, min_words=5, require_title=True)
 
     assert usable["article_id"].to_pylist() == ["0", "7"]
     assert counted(findings, kept=False) == {
@@ -88,18 +89,19 @@ def test_every_loss_is_counted_under_its_first_fault():
     assert examples["same body as an earlier article"] == "5"
 
 
-def test_titles_may_be_absent_if_the_source_has_none():
+def test_titles_can_be_optional():
     articles = make_articles([{"body": "one two three", "title": ""}])
 
     assert clean(articles, min_words=1, require_title=False)[0].num_rows == 1
-    assert clean(articles, min_words=1)[0].num_rows == 0
+    assert clean(articles, min_words=1, require_title=True)[0].num_rows == 0
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from(["one two three", "One  two three", "four five six", "", "short"]), max_size=12))
 def test_kept_and_lost_articles_add_up(bodies):
     articles = make_articles([{"body": body} for body in bodies])
 
-    usable, findings = clean(articles, min_words=2)
+    usable, findings = clean(articles, min_words=2, require_title=True)
 
     assert usable.num_rows + sum(counted(findings, kept=False).values()) == len(bodies)
     keys = [body_key(body) for body in usable["body"].to_pylist()]

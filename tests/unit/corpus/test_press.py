@@ -1,10 +1,12 @@
-"""The embedded press: what it writes, how it can be told apart, and what it says about broken resources."""
+"""The embedded press: its articles, how well their labels can be predicted, and errors in resource files."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from functools import reduce
 from pathlib import Path
 
@@ -13,16 +15,18 @@ import pytest
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
+from bias_amplification.corpus.articles import article_text
 from bias_amplification.corpus.press import LABELS, load_press, write_press
 
 ROOT = Path(__file__).parents[3]
 RESOURCES = ROOT / "resources" / "press"
-EVENTS = 1400
+EVENTS = 700
+SEED = 11
 
 
 @pytest.fixture(scope="module")
 def articles():
-    return write_press(EVENTS, 11, RESOURCES)
+    return write_press(EVENTS, SEED, RESOURCES)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +36,11 @@ def press():
 
 @pytest.fixture(scope="module")
 def anonymous(articles, press):
-    """Titles and bodies without outlets and writers."""
+    """Titles and bodies without the names of outlets and writers."""
     outlets = press.outlets["outlets"]
     names = [name for outlet in outlets for name in (outlet["name"].removeprefix("The "), *outlet["writers"])]
-    texts = zip(column(articles, "title"), column(articles, "body"), strict=True)
-    return [reduce(lambda text, name: text.replace(name, " "), names, f"{title}\n{body}") for title, body in texts]
+    texts = map(article_text, column(articles, "title"), column(articles, "body"))
+    return [reduce(lambda text, name: text.replace(name, " "), names, text) for text in texts]
 
 
 def column(table, name):
@@ -47,29 +51,30 @@ def lengths(texts):
     return np.array([len(text.split()) for text in texts])
 
 
-def test_table_has_the_declared_schema_and_one_article_per_label_and_event(articles):
+def test_each_event_has_one_article_of_each_label(articles):
     assert articles.schema == ARTICLES
     assert articles.num_rows == 3 * EVENTS
     labels = column(articles, "label")
-    assert [labels.count(label) for label in LABELS] == [EVENTS] * 3
+    assert labels == list(LABELS) * EVENTS
+    assert len(set(column(articles, "event_id"))) == EVENTS
     assert sum(articles.column(name).null_count for name in articles.column_names) == 0
 
 
-def test_ids_and_bodies_are_distinct(articles):
+def test_ids_and_bodies_are_unique(articles):
     assert len(set(column(articles, "article_id"))) == articles.num_rows
     assert len(set(column(articles, "body"))) == articles.num_rows
     assert len(set(column(articles, "title"))) > 0.75 * articles.num_rows
 
 
-def test_outlets_have_one_leaning_and_share_the_coverage(articles, press):
+def test_outlets_have_one_leaning_and_write_equally_many_articles(articles, press):
     leanings = {outlet["name"]: outlet["leaning"] for outlet in press.outlets["outlets"]}
     outlets, labels = column(articles, "outlet"), column(articles, "label")
     assert [leanings[outlet] for outlet in outlets] == labels
     shares = np.array([outlets.count(name) for name in leanings]) / EVENTS
-    assert np.all((shares > 0.14) & (shares < 0.26)), "five outlets a leaning, so about a fifth each"
+    assert np.all((shares > 0.14) & (shares < 0.26)), "each leaning has five outlets"
 
 
-def test_length_of_bodies_and_titles(articles):
+def test_lengths_of_bodies_and_titles_are_within_the_limits(articles):
     bodies, titles = lengths(column(articles, "body")), lengths(column(articles, "title"))
     assert bodies.min() >= 90
     assert bodies.max() <= 220
@@ -78,51 +83,42 @@ def test_length_of_bodies_and_titles(articles):
     assert titles.max() <= 14
 
 
-def test_articles_do_not_depend_on_how_many_are_written():
-    few = write_press(6, 3, RESOURCES).to_pylist()
-    later = write_press(3, 3, RESOURCES, first_event=3).to_pylist()
-    more = write_press(6, 3, RESOURCES, articles_per_label_and_event={"center": 1, "right": 3}).to_pylist()
-    assert few[9:] == later
-    assert [row for row in few if row["label"] == "center"] == [row for row in more if row["label"] == "center"]
-    assert [row for row in few if row["label"] == "right"] == [row for row in more if row["label"] == "right"][::3]
-    assert len(more) == 24
+def test_articles_do_not_depend_on_the_number_of_events(articles):
+    assert write_press(6, SEED, RESOURCES).equals(articles.slice(0, 18))
 
 
-def test_seeds_write_other_articles():
+def test_seeds_give_different_articles():
     first, second = (column(write_press(5, seed, RESOURCES), "body") for seed in (1, 2))
     assert not set(first) & set(second)
 
 
-def test_same_seed_same_text_whatever_the_hash_seed():
+def test_articles_do_not_depend_on_pythons_hash_seed(articles):
     program = (
-        "from bias_amplification.corpus.press import write_press; import hashlib;"
-        f"print(hashlib.sha256(repr(write_press(20, 5, {str(RESOURCES)!r}).to_pylist()).encode()).hexdigest())"
+        "from bias_amplification.corpus.press import write_press; from pathlib import Path; import hashlib;"
+        f"rows = write_press(20, {SEED}, Path({str(RESOURCES)!r})).to_pylist();"
+        "print(hashlib.sha256(repr(rows).encode()).hexdigest())"
     )
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(digests) == 1
+    other = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert other == hashlib.sha256(repr(articles.slice(0, 60).to_pylist()).encode()).hexdigest()
 
 
-def test_an_event_has_the_same_facts_in_every_outlet(press):
-    rows = write_press(30, 4, RESOURCES, articles_per_label_and_event=5).to_pylist()
-    counts = {}
-    for row in rows:
+def test_outlets_report_the_same_facts_of_an_event(articles):
+    counts = defaultdict(list)
+    for row in articles.to_pylist():
         for number in re.findall(r"The final count was (\d+ to \d+)", row["body"]):
-            counts.setdefault(row["event_id"], set()).add(number)
-    assert counts
-    assert all(len(numbers) == 1 for numbers in counts.values())
-    for row in rows:
-        weekdays = {day for day in press.country["weekdays"] if day in row["body"]}
-        assert press.country["weekdays"].index(next(iter(weekdays), "Monday")) < 5
-        assert row["date"].year in range(2015, 2020)
+            counts[row["event_id"]].append(number)
+    assert max(map(len, counts.values())) > 1, "some event has the sentence in several articles"
+    assert all(len(set(numbers)) == 1 for numbers in counts.values())
+
+
+def test_dates_are_in_the_years_of_the_press(articles):
+    assert {day.year for day in column(articles, "date")} <= set(range(2015, 2020))
 
 
 @pytest.mark.parametrize(
@@ -133,20 +129,20 @@ def test_an_event_has_the_same_facts_in_every_outlet(press):
         pytest.param(r" [.,;?!]", id="space before a mark"),
         pytest.param(r"\b[Aa] (?!union|univers)[aeiouAEIOU]\w+", id="a before a vowel"),
         pytest.param(r"\b[Aa]n (?!hour)(?:[^aeiouAEIOU8\s]|union|univers)\w*", id="an before a consonant"),
-        pytest.param(r"\b(\w+) \1\b", id="a word twice"),
+        pytest.param(r"\b(\w+) \1\b", id="repeated word"),
         pytest.param(r"[.,]{2}|[.!?]\"? [a-z]", id="broken end of a sentence"),
-        pytest.param(r"(?:^|\n)\"?[a-z]", id="small letter at the start"),
+        pytest.param(r"(?:^|\n)\"?[a-z]", id="lower case at the start"),
         pytest.param(r"\bthe the\b|\bNone\b", id="wrong filling"),
         pytest.param(r"\b(?:Many|many|some) (?:the|our)\b|[Mm]any of\b", id="two determiners"),
     ],
 )
-def test_english(articles, fault):
+def test_texts_have_no_fault_of_spelling_or_grammar(articles, fault):
     texts = column(articles, "title") + column(articles, "body")
     found = [match.group() for text in texts if (match := re.search(fault, text))]
     assert found == []
 
 
-def test_paragraphs_end_with_a_full_stop(articles):
+def test_paragraphs_are_whole_sentences(articles):
     bylines = re.compile(r"By [A-Z].*|.* staff")
     for body in column(articles, "body"):
         paragraphs = body.split("\n")
@@ -156,14 +152,14 @@ def test_paragraphs_end_with_a_full_stop(articles):
     assert not any(title.endswith(".") for title in column(articles, "title"))
 
 
-def test_vocabulary_is_small_and_sentences_vary(articles):
+def test_vocabulary_is_small_but_sentences_vary(articles):
     text = " ".join(column(articles, "title") + column(articles, "body"))
     assert 1200 <= len(set(re.findall(r"[a-z]+", text.lower()))) <= 2500
     sentences = [sentence for body in column(articles, "body") for sentence in re.split(r"(?<=[.\"]) |\n", body)]
     assert len(set(sentences)) > 0.4 * len(sentences)
 
 
-def test_outlets_and_writers_stand_in_most_articles(articles, press):
+def test_most_articles_name_their_outlet_or_writer(articles, press):
     outlets = {outlet["name"]: outlet for outlet in press.outlets["outlets"]}
     marked = bylines = told = wires = closings = 0
     for body, name in zip(column(articles, "body"), column(articles, "outlet"), strict=True):
@@ -178,25 +174,26 @@ def test_outlets_and_writers_stand_in_most_articles(articles, press):
     assert min(bylines, told, wires, closings) > 0.05 * articles.num_rows
 
 
-def test_a_classifier_does_well_but_not_perfectly(articles, anonymous):
+def test_classifier_is_good_but_not_perfect(articles, anonymous):
     text = pytest.importorskip("sklearn.feature_extraction.text")
-    linear = pytest.importorskip("sklearn.linear_model")
+    svm = pytest.importorskip("sklearn.svm")
     metrics = pytest.importorskip("sklearn.metrics")
     labels = np.array(column(articles, "label"))
     order = np.random.default_rng(0).permutation(len(labels))
-    train, test = order[:2500], order[2500:3100]
+    train, test = order[:1500], order[1500:]
     vectors = text.TfidfVectorizer(ngram_range=(1, 2), min_df=2)
     features = vectors.fit_transform([anonymous[row] for row in train])
-    model = linear.LogisticRegression(C=10, max_iter=200, tol=1e-3).fit(features, labels[train])
+    model = svm.LinearSVC().fit(features, labels[train])
     predicted = model.predict(vectors.transform([anonymous[row] for row in test]))
-    assert 0.87 <= metrics.f1_score(labels[test], predicted, average="macro") <= 0.96
+    # A test set of 600 gives a standard error of 0.013.
+    assert 0.85 <= metrics.f1_score(labels[test], predicted, average="macro") <= 0.96
     confusion = metrics.confusion_matrix(labels[test], predicted, labels=LABELS)
     center = LABELS.index("center")
     mistaken = confusion + confusion.T
-    assert min(mistaken[center, 0], mistaken[center, 2]) > mistaken[0, 2], "center stands between the sides"
+    assert min(mistaken[center, 0], mistaken[center, 2]) > mistaken[0, 2], "center is between the sides"
 
 
-def test_no_single_word_and_not_the_length_gives_the_label_away(articles, anonymous):
+def test_neither_a_single_word_nor_the_length_predicts_the_label(articles, anonymous):
     text = pytest.importorskip("sklearn.feature_extraction.text")
     labels = np.array([LABELS.index(label) for label in column(articles, "label")])
     present = text.CountVectorizer(binary=True, min_df=5).fit_transform(anonymous)
@@ -211,7 +208,7 @@ def test_no_single_word_and_not_the_length_gives_the_label_away(articles, anonym
 
 
 def changed(tmp_path, file, old, new):
-    """A copy of the resources in which one passage is another."""
+    """Copy the resources and replace one passage of a file."""
     folder = tmp_path / "press"
     shutil.copytree(RESOURCES, folder)
     text = (folder / file).read_text(encoding="utf-8")
@@ -225,48 +222,34 @@ def changed(tmp_path, file, old, new):
     [
         ("words.yaml", "people:", "people: [", r"words\.yaml, line \d+, is not valid YAML"),
         ("words.yaml", "center: [residents, households, voters]", "", r"words\.yaml: people lacks the key center"),
-        ("kinds.yaml", "{chamber}", "{chambre}", r"kinds\.yaml: passage\.lead\[0\] asks for \{chambre\}"),
-        ("kinds.yaml", "{chamber}", "{own_official}", r"passage\.lead\[0\] asks for \{own_official\}"),
-        ("kinds.yaml", "{chamber}", "{chamber", r"passage\.lead\[0\] has a brace without its partner"),
+        ("kinds.yaml", "{chamber}", "{chambre}", r"kinds\.yaml: passage\.lead\[0\] has the slot \{chambre\}"),
+        ("kinds.yaml", "{chamber}", "{own_official}", r"passage\.lead\[0\] has the slot \{own_official\}"),
+        ("kinds.yaml", "{chamber}", "{chamber", r"passage\.lead\[0\] has an unpaired brace"),
         ("outlets.yaml", "leaning: left", "leaning: up", r"leaning of The Harbor Courier is 'up': use one of left"),
-        ("outlets.yaml", "Redmoor Voice", "The Harbor Courier", r"outlet The Harbor Courier stands there twice"),
+        ("outlets.yaml", "Redmoor Voice", "The Harbor Courier", r"two outlets have the name The Harbor Courier"),
         ("topics/border.yaml", "sponsor: right", "sponsor: center", r"sponsor of Border Screening Act is 'center'"),
         ("topics/border.yaml", "pleas:", "plea:", r"border\.yaml lacks the key pleas"),
         ("topics/taxes.yaml", "[tax policy, the tax code]", "[]", r"subject\.center must be a list of at least one"),
         ("topics/taxes.yaml", "[tax policy, the tax code]", "[no]", r"subject\.center\[0\] is False, not a text"),
         ("slant.yaml", "identified: 0.65", "identified: 65", r"identified is a probability"),
         ("slant.yaml", "strength: [3.0, 2.0]", "strength: [3.0]", r"strength must be two numbers"),
-        ("numbers.yaml", "support: percent", "support: share", r"shared\.support names the unknown scale share"),
-        ("outlines.yaml", "lead frame |", "lead farme |", r"names the unknown role farme"),
+        ("numbers.yaml", "support: percent", "support: share", r"shared\.support has the unknown scale share"),
+        ("outlines.yaml", "lead frame |", "lead farme |", r"has the unknown role farme"),
         ("country.yaml", "days: 1500", "days: many", r"days a whole number"),
     ],
 )
-def test_a_broken_resource_file_is_named_with_the_place(tmp_path, file, old, new, message):
+def test_errors_of_resource_files_name_file_and_place(tmp_path, file, old, new, message):
     folder = changed(tmp_path, file, old, new)
     with pytest.raises(StudyError, match=message):
-        write_press(1, 1, folder)
+        load_press(folder)
 
 
-def test_missing_resource_files_are_named(tmp_path):
+def test_missing_resource_files_are_errors(tmp_path):
     folder = tmp_path / "press"
     shutil.copytree(RESOURCES, folder)
     shutil.rmtree(folder / "topics")
-    with pytest.raises(StudyError, match="topics holds no topic"):
+    with pytest.raises(StudyError, match="topics has no topic"):
         load_press(folder)
     (folder / "titles.yaml").unlink()
     with pytest.raises(StudyError, match=r"titles\.yaml cannot be read"):
         load_press(folder)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"events": 0}, "asked for 0 events"),
-        ({"seed": -1}, "with seed -1"),
-        ({"articles_per_label_and_event": 6}, "6 articles of left: the press has 5 outlets"),
-        ({"articles_per_label_and_event": {"green": 1}}, "names the label green"),
-    ],
-)
-def test_impossible_requests(arguments, message):
-    with pytest.raises(StudyError, match=message):
-        write_press(**{"events": 1, "seed": 1, "resources": RESOURCES} | arguments)

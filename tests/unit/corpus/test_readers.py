@@ -13,13 +13,20 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.readers import article_bias_prediction, delimited
+from bias_amplification.study.sections import Corpus
 
-LABEL_MAP = {"0": "left", "1": "center", "2": "right"}
+LABELS = ["left", "center", "right"]
+BIAS = Corpus(source="article_bias_prediction", label_map={"0": "left", "1": "center", "2": "right"}, labels=LABELS)
 COLUMNS = {"article_id": "key", "body": "text", "label": "side", "title": "headline", "date": "day", "outlet": None}
 ROWS = [
     {"key": "a", "text": "One body.", "side": "L", "headline": "One", "day": "2016-09-20"},
     {"key": "b", "text": 'Two, "quoted"\nlines.', "side": "R", "headline": "Two", "day": "September"},
 ]
+
+
+def table(columns, label_map=None, labels=LABELS):
+    """The config's section for a table. Readers get the path separately."""
+    return Corpus(source="table", path="any", columns=columns, label_map=label_map or {}, labels=labels)
 
 
 def json_article(number, **changes):
@@ -49,7 +56,7 @@ def write_archive(path, members):
                 archive.addfile(info, io.BytesIO(text.encode()))
 
 
-def test_folder_and_archives_give_the_same_articles(tmp_path):
+def test_folders_and_archives_give_the_same_articles(tmp_path):
     members = {f"Article-main/data/jsons/{number}.json": json_article(number) for number in range(3)}
     members["Article-main/README.md"] = "ignored"
     for name in ("repo.zip", "repo.tar.gz"):
@@ -61,8 +68,7 @@ def test_folder_and_archives_give_the_same_articles(tmp_path):
             (folder / name.rsplit("/", 1)[1]).write_text(text, encoding="utf-8")
 
     tables = [
-        article_bias_prediction.read(tmp_path / name, label_map=LABEL_MAP)[0]
-        for name in ("repo.zip", "repo.tar.gz", "unpacked")
+        article_bias_prediction.read(tmp_path / name, BIAS)[0] for name in ("repo.zip", "repo.tar.gz", "unpacked")
     ]
 
     assert tables[0].schema == ARTICLES
@@ -79,15 +85,15 @@ def test_folder_and_archives_give_the_same_articles(tmp_path):
     assert tables[0].equals(tables[1]) and tables[1].equals(tables[2])
 
 
-def test_cut_and_incomplete_json_files_are_counted_by_name(tmp_path):
+def test_incomplete_json_files_are_counted_and_named(tmp_path):
     for number in range(4):
         (tmp_path / f"{number}.json").write_text(json_article(number), encoding="utf-8")
     (tmp_path / "0.json").write_text(json_article(0)[:40], encoding="utf-8")
     (tmp_path / "2.json").write_text(json_article(2, content_original=None), encoding="utf-8")
 
-    table, findings = article_bias_prediction.read(tmp_path, label_map=LABEL_MAP)
+    articles, findings = article_bias_prediction.read(tmp_path, BIAS)
 
-    assert table["article_id"].to_pylist() == ["id1", "id3"]
+    assert articles["article_id"].to_pylist() == ["id1", "id3"]
     lost = {item.finding: item.examples for item in findings if not item.kept}
     assert lost == {
         "file that is not whole JSON": ("0.json",),
@@ -95,21 +101,21 @@ def test_cut_and_incomplete_json_files_are_counted_by_name(tmp_path):
     }
 
 
-def test_an_unknown_bias_value_names_the_file_and_the_key(tmp_path):
+def test_unknown_bias_value_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "0.json").write_text(json_article(0, bias=7), encoding="utf-8")
 
-    with pytest.raises(StudyError, match=r"0.json has the label '7', which corpus.label_map does not name"):
-        article_bias_prediction.read(tmp_path, label_map=LABEL_MAP)
+    with pytest.raises(StudyError, match=r"0.json has the label '7', which corpus.label_map does not contain"):
+        article_bias_prediction.read(tmp_path, BIAS)
 
 
-def test_folders_without_articles_are_refused(tmp_path):
-    with pytest.raises(StudyError, match="holds no data/jsons"):
-        article_bias_prediction.read(tmp_path, label_map=LABEL_MAP)
+def test_folders_without_articles_are_errors(tmp_path):
+    with pytest.raises(StudyError, match="has no data/jsons"):
+        article_bias_prediction.read(tmp_path, BIAS)
     (tmp_path / "0.json").write_text("{", encoding="utf-8")
-    with pytest.raises(StudyError, match="none of its 1 JSON files gave an article"):
-        article_bias_prediction.read(tmp_path, label_map=LABEL_MAP)
+    with pytest.raises(StudyError, match="has 1 JSON files, but none has a complete article"):
+        article_bias_prediction.read(tmp_path, BIAS)
     with pytest.raises(StudyError, match="neither a folder nor a zip or tar archive"):
-        article_bias_prediction.read(tmp_path / "0.json", label_map=LABEL_MAP)
+        article_bias_prediction.read(tmp_path / "0.json", BIAS)
 
 
 def write_rows(path, rows=ROWS):
@@ -129,53 +135,54 @@ def write_rows(path, rows=ROWS):
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
-def test_every_kind_of_table_gives_the_same_articles(tmp_path, ending):
+def test_all_file_formats_give_the_same_articles(tmp_path, ending):
     path = write_rows(tmp_path / f"articles.{ending}")
 
-    table, findings = delimited.read(path, columns=COLUMNS, label_map={"L": "left", "R": "right"})
+    articles, findings = delimited.read(path, table(COLUMNS, {"L": "left", "R": "right"}))
 
-    assert table.schema == ARTICLES
-    assert table["article_id"].to_pylist() == ["a", "b"]
-    assert table["title"].to_pylist() == ["One", "Two"]
-    assert table["body"].to_pylist() == ["One body.", 'Two, "quoted"\nlines.']
-    assert table["label"].to_pylist() == ["left", "right"]
-    assert table["date"].to_pylist() == [date(2016, 9, 20), None]
-    assert table["outlet"].to_pylist() == [None, None]
+    assert articles.schema == ARTICLES
+    assert articles["article_id"].to_pylist() == ["a", "b"]
+    assert articles["title"].to_pylist() == ["One", "Two"]
+    assert articles["body"].to_pylist() == ["One body.", 'Two, "quoted"\nlines.']
+    assert articles["label"].to_pylist() == ["left", "right"]
+    assert articles["date"].to_pylist() == [date(2016, 9, 20), None]
+    assert articles["outlet"].to_pylist() == [None, None]
     assert [item.examples for item in findings if "YYYY-MM-DD" in item.finding] == [("b",)]
 
 
-def test_labels_may_be_numbers_and_ids_may_be_absent(tmp_path):
+def test_labels_can_be_numbers_and_ids_can_be_absent(tmp_path):
     rows = [{"text": "One.", "y": 1}, {"text": "Two.", "y": 0}, {"text": "Three.", "y": None}]
     path = write_rows(tmp_path / "posts.parquet", rows)
 
-    table, _ = delimited.read(path, columns={"body": "text", "label": "y"}, label_map={1: "yes", 0: "no"})
+    columns = {"body": "text", "label": "y"}
+    articles, _ = delimited.read(path, table(columns, {"1": "yes", "0": "no"}, ["yes", "no"]))
 
-    assert table["label"].to_pylist() == ["yes", "no", ""]
-    assert table["article_id"].to_pylist() == ["row-1", "row-2", "row-3"]
+    assert articles["label"].to_pylist() == ["yes", "no", ""]
+    assert articles["article_id"].to_pylist() == ["row-1", "row-2", "row-3"]
 
 
-def test_a_label_mapped_to_null_is_left_out_and_counted(tmp_path):
+def test_articles_with_a_label_mapped_to_null_are_left_out_and_counted(tmp_path):
     path = write_rows(tmp_path / "articles.csv")
 
-    table, findings = delimited.read(path, columns=COLUMNS, label_map={"L": "left", "R": None})
+    articles, findings = delimited.read(path, table(COLUMNS, {"L": "left", "R": None}))
 
-    assert table["article_id"].to_pylist() == ["a"]
+    assert articles["article_id"].to_pylist() == ["a"]
     assert [(item.articles, item.kept) for item in findings if "left out" in item.finding] == [(1, False)]
 
 
-def test_column_names_default_to_those_of_an_article(tmp_path):
-    path = write_rows(tmp_path / "articles.jsonl", [{"article_id": "a", "body": "Text.", "label": "x"}])
+def test_columns_have_the_names_of_an_article_by_default(tmp_path):
+    path = write_rows(tmp_path / "articles.jsonl", [{"article_id": "a", "body": "Text.", "label": "left"}])
 
-    table, _ = delimited.read(path, columns={})
+    articles, _ = delimited.read(path, table({}))
 
-    assert table.to_pylist()[0] | {"date": None} == {
+    assert articles.to_pylist()[0] | {"date": None} == {
         "article_id": "a",
         "event_id": None,
         "outlet": None,
         "date": None,
         "title": "",
         "body": "Text.",
-        "label": "x",
+        "label": "left",
     }
 
 
@@ -185,11 +192,19 @@ FAULTS = {
         "key,side\na,L\n",
         r"a.csv, line 2, has no column 'text' for body \(it has key, side\)",
     ),
-    "too few fields": ("a.csv", "key,text,side\na,b,L\nc,d\n", r"a.csv, line 3: the row has 2 fields where the header"),
-    "open quote": ("a.csv", 'key,text,side\na,b,L\nc,"d,L\n', r"a.csv, line 3: the row is broken"),
-    "unknown label": ("a.csv", "key,text,side\na,b,X\n", r"line 2 has the label 'X', which corpus.label_map does not"),
+    "too few fields": (
+        "a.csv",
+        "key,text,side\na,b,L\nc,d\n",
+        r"line 3: the row has 2 fields, but the header has 3",
+    ),
+    "open quote": ("a.csv", 'key,text,side\na,b,L\nc,"d,L\n', r"a.csv, line 3: the row is not valid CSV"),
+    "unknown label": (
+        "a.csv",
+        "key,text,side\na,b,X\n",
+        r"has the label 'X', which corpus.label_map does not contain",
+    ),
     "repeated id": ("a.csv", "key,text,side\na,b,L\na,c,L\n", r"line 3 repeats the article id 'a' of line 2"),
-    "no row": ("a.csv", "key,text,side\n", r"holds no article"),
+    "no row": ("a.csv", "key,text,side\n", r"has no article"),
     "broken JSON line": (
         "a.jsonl",
         '{"text": "b", "side": "L", "key": "a"}\n{"text"\n',
@@ -206,45 +221,45 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_of_tables_name_file_and_place(tmp_path, fault):
+def test_errors_of_tables_name_file_and_line(tmp_path, fault):
     name, text, message = FAULTS[fault]
     (tmp_path / name).write_text(text, encoding="utf-8")
 
     with pytest.raises(StudyError, match=message):
-        delimited.read(
-            tmp_path / name, columns={"article_id": "key", "body": "text", "label": "side"}, label_map={"L": "left"}
-        )
+        delimited.read(tmp_path / name, table({"article_id": "key", "body": "text", "label": "side"}, {"L": "left"}))
 
 
-def test_damaged_and_foreign_files_are_refused(tmp_path):
+def test_damaged_and_other_files_are_errors(tmp_path):
     whole = write_rows(tmp_path / "whole.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "wide.csv").write_bytes("key,text\n".encode("utf-16"))
     (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\0\0\0\0")
 
     with pytest.raises(StudyError, match=r"cut.parquet is not a whole Parquet file"):
-        delimited.read(tmp_path / "cut.parquet", columns=COLUMNS)
-    with pytest.raises(StudyError, match=r"wide.csv is UTF-16, and only UTF-8 is read: save it as UTF-8"):
-        delimited.read(tmp_path / "wide.csv", columns=COLUMNS)
+        delimited.read(tmp_path / "cut.parquet", table(COLUMNS))
+    with pytest.raises(StudyError, match=r"wide.csv is UTF-16, but only UTF-8 can be read: save it as UTF-8"):
+        delimited.read(tmp_path / "wide.csv", table(COLUMNS))
     with pytest.raises(StudyError, match=r"binary.csv is not a text file"):
-        delimited.read(tmp_path / "binary.csv", columns=COLUMNS)
-    with pytest.raises(StudyError, match=r"corpus.columns names 'text', which an article does not have"):
-        delimited.read(tmp_path / "whole.parquet", columns={"text": "body"})
-    with pytest.raises(StudyError, match=r"corpus.columns names no column for label"):
-        delimited.read(tmp_path / "whole.parquet", columns={"body": "text", "label": None})
+        delimited.read(tmp_path / "binary.csv", table(COLUMNS))
+    with pytest.raises(StudyError, match=r"corpus.columns has the key 'text', which is no column of an article"):
+        delimited.read(tmp_path / "whole.parquet", table({"text": "body"}))
+    with pytest.raises(StudyError, match=r"corpus.columns has no column for label"):
+        delimited.read(tmp_path / "whole.parquet", table({"body": "text", "label": None}))
+    with pytest.raises(StudyError, match=r"absent.csv \(corpus.path\) does not exist"):
+        delimited.read(tmp_path / "absent.csv", table(COLUMNS))
 
 
-def test_labels_outside_the_study_are_refused(tmp_path):
+def test_labels_outside_the_study_are_errors(tmp_path):
     path = write_rows(tmp_path / "articles.csv")
 
-    with pytest.raises(StudyError, match=r"line 2 has the label 'L', which is not among corpus.labels \(left, right\)"):
-        delimited.read(path, columns=COLUMNS, labels=["left", "right"])
+    with pytest.raises(StudyError, match=r"has the label 'L', which is not in corpus.labels \(center, left, right\)"):
+        delimited.read(path, table(COLUMNS))
 
 
-def test_bad_bytes_are_read_and_their_lines_reported(tmp_path):
-    (tmp_path / "a.csv").write_bytes("body,label\nplain,x\ncaf\u00e9,x\n".encode("cp1252"))
+def test_lines_that_are_not_utf8_are_read_and_reported(tmp_path):
+    (tmp_path / "a.csv").write_bytes("body,label\nplain,left\ncaf\u00e9,left\n".encode("cp1252"))
 
-    table, findings = delimited.read(tmp_path / "a.csv", columns={})
+    articles, findings = delimited.read(tmp_path / "a.csv", table({}))
 
-    assert table["body"].to_pylist() == ["plain", "caf\u00e9"]
+    assert articles["body"].to_pylist() == ["plain", "caf\u00e9"]
     assert ("line 3",) in [item.examples for item in findings if "UTF-8" in item.finding]

@@ -1,30 +1,22 @@
-"""Seed sets: balanced, one-label, and as large as possible."""
+"""Seed sets: balanced ones, one-label ones, and the published draw."""
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.seed_sets import apportion, draw_seed_set
+from bias_amplification.corpus.seed_sets import draw_seed_set, draw_seed_sets, without_seed_articles
+from bias_amplification.study.sections import SeedSet
 
 
-def make_articles(**counts):
-    rows = [
-        {
-            "article_id": f"{label}{number}",
-            "event_id": None,
-            "outlet": None,
-            "date": None,
-            "title": "Title",
-            "body": f"Body {number} of {label}",
-            "label": label,
-        }
-        for label, count in counts.items()
-        for number in range(count)
-    ]
-    return pa.Table.from_pylist(rows, schema=ARTICLES)
+def seed_set(labels, size, **changes):
+    return SeedSet(name="main", labels=list(labels), size=size, **changes)
+
+
+def published(labels, size, **changes):
+    return seed_set(labels, size, draw="pandas", **changes)
 
 
 def ids(table):
@@ -33,103 +25,115 @@ def ids(table):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 10), st.integers(0, 5))
-def test_balanced_sets_have_equally_many_of_each_label(each, seed):
-    articles = make_articles(a=12, b=10, c=11)
+def test_balanced_sets_have_equally_many_articles_of_each_label(make_articles, each, seed):
+    articles = make_articles({"a": 12, "b": 10, "c": 11})
 
-    drawn, findings = draw_seed_set(articles, ["a", "b", "c"], 3 * each, seed)
+    drawn = draw_seed_set(articles, seed_set("abc", 3 * each), seed, 0)
 
     labels = drawn["label"].to_pylist()
     assert [labels.count(label) for label in "abc"] == [each] * 3
     assert len(set(ids(drawn))) == 3 * each
-    assert findings == []
 
 
-def test_the_draw_depends_on_the_seed_and_not_on_the_files_order():
-    articles = make_articles(a=30, b=30)
+def test_draw_depends_on_the_seed_but_not_on_the_order_of_the_file(make_articles):
+    articles = make_articles({"a": 30, "b": 30})
     reversed_rows = articles.take(list(range(59, -1, -1)))
 
-    first = ids(draw_seed_set(articles, ["a", "b"], 20, 1)[0])
+    first = ids(draw_seed_set(articles, seed_set("ab", 20), 1, 0))
 
-    assert ids(draw_seed_set(reversed_rows, ["a", "b"], 20, 1)[0]) == first
-    assert ids(draw_seed_set(articles, ["a", "b"], 20, 2)[0]) != first
+    assert ids(draw_seed_set(reversed_rows, seed_set("ab", 20), 1, 0)) == first
+    assert ids(draw_seed_set(articles, seed_set("ab", 20), 2, 0)) != first
     assert first != sorted(first)
 
 
-def test_seed_sets_of_one_seed_share_what_they_can():
-    articles = make_articles(a=30, b=30)
+def test_seed_sets_with_one_seed_overlap_as_much_as_possible(make_articles):
+    articles = make_articles({"a": 30, "b": 30})
 
-    balanced = draw_seed_set(articles, ["a", "b"], 20, 1)[0]
-    single = draw_seed_set(articles, ["a"], 15, 1)[0]
+    balanced = draw_seed_set(articles, seed_set("ab", 20), 1, 0)
+    single = draw_seed_set(articles, seed_set("a", 15), 1, 0)
 
     assert {article for article in ids(balanced) if article.startswith("a")} <= set(ids(single))
 
 
-def test_excluded_articles_are_never_drawn():
-    articles = make_articles(a=6)
-
-    drawn, _ = draw_seed_set(articles, ["a"], 4, 0, exclude_ids=["a1", "a3"])
-
-    assert set(ids(drawn)) == {"a0", "a2", "a4", "a5"}
-
-
-def test_a_one_label_set_takes_what_exists_beside_the_reserve_and_says_so():
-    drawn, findings = draw_seed_set(make_articles(a=20), ["a"], 100, 0, name="only_a", reserve=5)
-
-    assert drawn.num_rows == 15
-    assert findings[0].articles == 15
-    assert findings[0].finding.startswith("only_a has 15 articles of a and not 100")
-
-
-def test_each_article_is_equally_likely():
-    articles = make_articles(a=10)
+def test_each_article_is_equally_likely(make_articles):
+    articles = make_articles({"a": 13})
     counts = dict.fromkeys(ids(articles), 0)
     for seed in range(600):
-        for article in ids(draw_seed_set(articles, ["a"], 3, seed)[0]):
+        for article in ids(draw_seed_set(articles, seed_set("a", 3), seed, 0)):
             counts[article] += 1
 
-    # 600 draws at 3 of 10: mean 180, standard deviation 11.2; five deviations.
-    assert all(abs(count - 180) < 56 for count in counts.values())
+    # 600 draws with probability 3/13: mean 138.5, standard deviation 10.3. The tolerance is five deviations.
+    assert all(abs(count - 138.5) < 52 for count in counts.values())
 
 
-def test_faults_name_the_set_the_label_and_the_counts():
-    articles = make_articles(a=5, b=2)
+@pytest.mark.parametrize(("available", "drawn"), [(20, 10), (100, 75)])
+def test_one_label_sets_leave_a_quarter_and_at_least_ten_articles_to_the_classifier(make_articles, available, drawn):
+    articles = make_articles({"a": available, "b": 5})
 
-    with pytest.raises(StudyError, match="seed_sets main: size 5 cannot be shared equally by 2 labels"):
-        draw_seed_set(articles, ["a", "b"], 5, 0, name="main")
-    with pytest.raises(StudyError, match="seed_sets main needs 3 articles of b, and 2 are there: make size smaller"):
-        draw_seed_set(articles, ["a", "b"], 6, 0, name="main")
-    with pytest.raises(StudyError, match="needs 2 articles of b, and 0 are there beside 2 kept for the classifier"):
-        draw_seed_set(articles, ["b"], 2, 0, reserve=2)
+    assert draw_seed_set(articles, seed_set("a", 100), 0, 0).num_rows == drawn
 
 
-@given(st.integers(0, 500), st.lists(st.floats(0.01, 1), min_size=1, max_size=5))
-def test_apportioned_counts_sum_up_and_are_within_one(size, shares):
-    counts = apportion(size, shares)
+def test_sets_that_are_too_small_are_reported(make_articles, tmp_path, capsys):
+    write_table(make_articles({"a": 20, "b": 20}), tmp_path / "articles.parquet", ARTICLES)
+    wanted = {"even": seed_set("ab", 10), "small": seed_set("a", 100), "shared": seed_set("b", 30)}
+    wanted["shared"] = wanted["shared"].model_copy(update={"shared_with_classifier": True})
+    out = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in wanted}
 
-    assert sum(counts) == size
-    assert all(abs(count - size * share / sum(shares)) < 1 + 1e-6 for count, share in zip(counts, shares, strict=True))
+    draw_seed_sets(tmp_path / "articles.parquet", out, wanted, 0, 0)
+
+    assert {name: read_table(path, ARTICLES).num_rows for name, path in out.items()} == {
+        "even": 10,
+        "small": 10,
+        "shared": 20,
+    }
+    assert capsys.readouterr().out.splitlines() == [
+        "seed_sets main: 10 articles instead of 100, because the corpus has 20 articles of a and 10 of them stay for "
+        "the classifier",
+        "seed_sets main: 20 articles instead of 30, because the corpus has 20 articles of b",
+    ]
 
 
-def test_the_published_draw_is_that_of_pandas():
-    articles = make_articles(right=30, center=25, left=28)
+def test_errors_name_the_seed_set_the_label_and_the_counts(make_articles):
+    articles = make_articles({"a": 5, "b": 2})
 
-    drawn, findings = draw_seed_set(articles, ["left", "center", "right"], 30, 1, random_state=42)
+    with pytest.raises(StudyError, match="seed_sets main needs 3 articles of b, but the corpus has 2: make size small"):
+        draw_seed_set(articles, seed_set("ab", 6), 0, 0)
+    with pytest.raises(StudyError, match="needs 2 articles of b, but the corpus has 0 beside 10 kept for the classif"):
+        draw_seed_set(articles, seed_set("b", 2), 0, 0)
+
+
+def test_published_draw_equals_pandas(make_articles):
+    articles = make_articles({"right": 30, "center": 25, "left": 28})
+    wanted = published(["left", "center", "right"], 30)
+
+    drawn = draw_seed_set(articles, wanted, 1, 42)
 
     frame = articles.to_pandas()
     chosen = frame.groupby("label", group_keys=False)[frame.columns.tolist()].apply(
         lambda rows: rows.sample(10, random_state=42)
     )
     assert ids(drawn) == chosen.sample(frac=1, random_state=42)["article_id"].tolist()
-    assert findings == []
-    assert ids(draw_seed_set(articles, ["left", "center", "right"], 30, 1, random_state=43)[0]) != ids(drawn)
-    assert ids(draw_seed_set(articles, ["left", "center", "right"], 30, 2, random_state=42)[0]) == ids(drawn)
+    assert ids(draw_seed_set(articles, wanted, 1, 43)) != ids(drawn)
+    assert ids(draw_seed_set(articles, wanted, 2, 42)) == ids(drawn)
 
 
-def test_the_published_draw_takes_all_that_there_is_of_one_label():
-    articles = make_articles(center=25, left=28)
+def test_published_draw_takes_all_articles_of_a_label_shared_with_the_classifier(make_articles):
+    articles = make_articles({"center": 25, "left": 28})
 
-    drawn, findings = draw_seed_set(articles, ["center"], 40, 1, random_state=42)
+    drawn = draw_seed_set(articles, published(["center"], 40, shared_with_classifier=True), 1, 42)
 
     assert sorted(ids(drawn)) == sorted(f"center{number}" for number in range(25))
     assert ids(drawn) != sorted(ids(drawn))
-    assert [finding.articles for finding in findings] == [25]
+
+
+def test_seed_articles_and_articles_with_their_bodies_are_left_out(make_articles):
+    rows = make_articles({"a": 3}).to_pylist()
+    twins = [
+        rows[0] | {"article_id": "twin of a seed article", "body": rows[0]["body"].upper() + " !"},
+        rows[2] | {"article_id": "twin of a2"},
+    ]
+    articles = pa.Table.from_pylist([*rows, *twins], schema=ARTICLES)
+
+    left = without_seed_articles(articles, articles.slice(0, 1))
+
+    assert ids(left) == ["a1", "a2"]

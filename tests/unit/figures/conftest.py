@@ -1,6 +1,7 @@
-"""Tables of a study's shape: 6 rounds of 11 generations, three labels, a small model's neurons."""
+"""Tables like those of a study: 6 rounds of 11 generations, three labels, the neurons of a small model."""
 
 import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ ARTICLES = 300
 
 
 def make_metrics() -> pd.DataFrame:
-    """A metrics table: every number differs, so that a mixed-up column or round shows."""
+    """Return a metrics table in which all numbers differ, so that tests notice swapped columns or rounds."""
     rows = []
     for seed_set in ("balanced", "green"):
         rows.append(_metrics_row("base", None, seed_set, None, np.array([0.05, 0.48, 0.47]), 2.41, 9.0))
@@ -69,7 +70,7 @@ def _numbers(name: str, value: float, half: float) -> dict:
 
 
 def make_neurons() -> pd.DataFrame:
-    """Correlations and p-values of 4 layers of 64 neurons, for both measures and outcomes; one neuron never changed."""
+    """Return correlations and p-values of 4 layers of 64 neurons. Neuron 5 never changed and has none."""
     generator = np.random.default_rng(0)
     parts = []
     for measure in ("weight", "activation"):
@@ -85,7 +86,7 @@ def make_neurons() -> pd.DataFrame:
 
 
 def make_sets() -> pd.DataFrame:
-    """Counts of section 4.4, with the published numbers; the second overlap has no probability."""
+    """Return counts of section 4.4, with the published numbers. The second overlap has no probability."""
     return pd.DataFrame(
         {
             "measure": ["weight", "activation"],
@@ -123,7 +124,7 @@ def make_sets() -> pd.DataFrame:
 
 
 def make_beta() -> pd.DataFrame:
-    """The weighted loop's closed form, and a plain one that stays near Beta(2, 2)."""
+    """Return the closed form of the weighted loop, and a plain loop that stays near Beta(2, 2)."""
     rows = [("weighted", k, 1 + 3.0 * 2**k, 1 + 2.0 * 2**k) for k in range(11)]
     rows += [("plain", k, 2 + 0.01 * k, 2 - 0.005 * k) for k in range(11)]
     table = pd.DataFrame(rows, columns=["method", "generation", "a", "b"])
@@ -160,7 +161,7 @@ def sets() -> pd.DataFrame:
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a table under its declared schema and return the file."""
+    """Return a function that writes a table with its declared schema and returns the file."""
 
     def write_as(table, name, schema):
         write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), tmp_path / name, schema)
@@ -184,14 +185,14 @@ def script() -> str:
 
 @pytest.fixture
 def round_files(tmp_path):
-    """Files of a seed set of two articles and a round of three generations, as a run lays them out."""
+    """A seed set of two articles, and the tables of a round of three generations in the layout of a run."""
     articles = [
         {"article_id": name, "event_id": None, "outlet": "Daily", "date": datetime.date(2016, 1, 2), "title": title,
          "body": f"Body of {name}. {SCRIPT}", "label": label}
         for name, title, label in (("a1", f"First {SCRIPT}", "red"), ("a2", "Second", "blue"))
     ]  # fmt: skip
     write_table(pa.Table.from_pylist(articles, schemas.ARTICLES), tmp_path / "seed.parquet", schemas.ARTICLES)
-    files = {"seed_set": tmp_path / "seed.parquet", "articles": [], "predictions": [], "quality": [], "perplexity": []}
+    files = []
     for generation in range(3):
         rows = {"articles": [], "predictions": [], "quality": [], "perplexity": []}
         for place, name in enumerate(("a1", "a2")):
@@ -219,5 +220,5 @@ def round_files(tmp_path):
         for kind, schema in kinds.items():
             path = tmp_path / f"generation_{generation:02d}" / f"{kind}.parquet"
             write_table(pa.Table.from_pylist(rows[kind], schema), path, schema)
-            files[kind].append(path)
-    return files
+            files.append(path)
+    return SimpleNamespace(seed_set=tmp_path / "seed.parquet", generations=files)

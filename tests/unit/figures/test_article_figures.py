@@ -13,10 +13,11 @@ from bias_amplification.figures.article import (
     write_article_page,
 )
 from bias_amplification.figures.style import save_figure
+from bias_amplification.study.sections import Example
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, their attributes and its text."""
+    """The elements of a page, their attributes and its text, as a browser reads them."""
 
     def __init__(self, html):
         super().__init__()
@@ -34,31 +35,31 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def history(round_files, labels):
-    kinds = ("articles", "predictions", "quality", "perplexity")
-    return read_history("a2", labels, *(round_files[kind] for kind in kinds))
+    return read_history("a2", labels, round_files.generations)
 
 
 @pytest.fixture
 def page(tmp_path, round_files, labels):
-    kinds = ("articles", "predictions", "quality", "perplexity")
     target = tmp_path / "article.html"
-    files = [round_files[kind] for kind in kinds]
-    write_article_page(
-        round_files["seed_set"], *files, target, labels=labels, article_id="a1", round_name="balanced_<synthetic>"
-    )
+    example = Example(article_id="a1", round="balanced_<synthetic>")
+    write_article_page(round_files.seed_set, round_files.generations, [target], labels=labels, example=example)
     return target.read_text(encoding="utf-8")
 
 
-def test_the_figure_is_that_of_the_article_asked_for(tmp_path, round_files, labels, history):
-    files = [round_files[kind] for kind in ("articles", "predictions", "quality", "perplexity")]
+def test_figure_shows_the_chosen_article(tmp_path, round_files, labels, history):
+    write_article_evolution(
+        round_files.seed_set,
+        round_files.generations,
+        [tmp_path / "a2.svg"],
+        labels=labels,
+        example=Example(label="blue"),
+    )
 
-    write_article_evolution(round_files["seed_set"], *files, [tmp_path / "a2.svg"], labels=labels, label="blue")
-
-    save_figure(article_evolution(history, labels), tmp_path / "expected.svg")
+    save_figure(article_evolution(history, labels), [tmp_path / "expected.svg"])
     assert (tmp_path / "a2.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
 
 
-def test_history_is_the_articles_row_of_every_generation(history):
+def test_history_has_the_row_of_the_article_in_every_generation(history):
     assert list(history["generation"]) == [0, 1, 2]
     assert [text.split(".")[0] for text in history["text"]] == ["Text 0 of a2", "Text 1 of a2", "Text 2 of a2"]
     np.testing.assert_allclose(history["probability_red"], [0.11, 0.31, 0.51])
@@ -66,7 +67,7 @@ def test_history_is_the_articles_row_of_every_generation(history):
     np.testing.assert_allclose(history["perplexity_generating"], [10, 5, np.nan])
 
 
-def test_bars_are_stacked_probabilities_and_lines_the_tables(history, labels):
+def test_bars_stack_the_probabilities_and_lines_have_the_values_of_the_table(history, labels):
     shares, quality, perplexity = article_evolution(history, labels).axes
 
     heights = np.array([bar.get_height() for bar in shares.patches]).reshape(3, 3)
@@ -75,12 +76,13 @@ def test_bars_are_stacked_probabilities_and_lines_the_tables(history, labels):
     tops = [bar.get_y() + bar.get_height() for bar in shares.patches[-3:]]
     np.testing.assert_allclose(tops, 1)
     np.testing.assert_array_equal(quality.get_lines()[0].get_ydata(), history["quality"])
-    np.testing.assert_array_equal(perplexity.get_lines()[0].get_ydata(), history["perplexity_base"])
-    np.testing.assert_array_equal(perplexity.get_lines()[1].get_ydata(), history["perplexity_generating"])
+    lines = {line.get_label(): line for line in perplexity.get_lines()}
+    np.testing.assert_array_equal(lines["base model"].get_ydata(), history["perplexity_base"])
+    np.testing.assert_array_equal(lines["generating model"].get_ydata(), history["perplexity_generating"].dropna())
     assert all(axes.get_xlabel() == "Generation" and axes.get_ylabel() for axes in (shares, quality, perplexity))
 
 
-def test_whatever_an_article_says_stays_text(page, script):
+def test_texts_are_escaped(page, script):
     parsed = Page(page)
 
     assert "script" not in parsed.elements and "img" not in parsed.elements
@@ -89,7 +91,7 @@ def test_whatever_an_article_says_stays_text(page, script):
     assert "balanced_<synthetic>" in parsed.text
 
 
-def test_the_page_needs_nothing_else_and_lets_nothing_run(page):
+def test_page_loads_and_runs_nothing(page):
     parsed = Page(page)
 
     policy = [value for name, value in parsed.attributes if name == "content" and value and "default-src" in value]
@@ -99,7 +101,7 @@ def test_the_page_needs_nothing_else_and_lets_nothing_run(page):
     assert "prefers-color-scheme: dark" in page
 
 
-def test_the_page_shows_each_generation_with_its_numbers(page):
+def test_page_shows_each_generation_with_its_numbers(page):
     parsed = Page(page)
 
     assert parsed.elements.count("article") == 4
@@ -107,23 +109,25 @@ def test_the_page_shows_each_generation_with_its_numbers(page):
         assert f"Generation {generation}: red" in parsed.text
         assert f"Text {generation} of a1." in parsed.text
     assert "0.300" in parsed.text and "2.50" in parsed.text and "20.0" in parsed.text
-    assert "–" in parsed.text  # the perplexity that is missing
+    assert "–" in parsed.text  # the missing perplexity
     assert "nan" not in parsed.text
 
 
-def test_article_is_chosen_by_id_by_label_or_first(round_files):
-    seed_set = read_table(round_files["seed_set"], ARTICLES)
+def test_article_is_chosen_by_id_then_by_label_then_first(round_files):
+    seed_set = read_table(round_files.seed_set, ARTICLES)
 
-    assert choose_article(seed_set, "a2")["article_id"] == "a2"
-    assert choose_article(seed_set, label="blue")["article_id"] == "a2"
-    assert choose_article(seed_set, label="green")["article_id"] == "a1"
-    assert choose_article(seed_set)["article_id"] == "a1"
+    for example, chosen in (
+        (Example(article_id="a2"), "a2"),
+        (Example(article_id="a1", label="blue"), "a1"),
+        (Example(label="blue"), "a2"),
+        (Example(label="green"), "a1"),
+        (Example(), "a1"),
+    ):
+        assert choose_article(seed_set, example)["article_id"] == chosen
     with pytest.raises(StudyError, match=r"'a3'.*example\.article_id"):
-        choose_article(seed_set, "a3")
+        choose_article(seed_set, Example(article_id="a3"))
 
 
-def test_an_article_that_a_generation_lacks_is_named_with_its_file(round_files, labels):
-    kinds = ("articles", "predictions", "quality", "perplexity")
-
+def test_error_names_the_file_that_lacks_the_article(round_files, labels):
     with pytest.raises(StudyError, match=r"generation_00/articles\.parquet has no article 'a9'"):
-        read_history("a9", labels, *(round_files[kind] for kind in kinds))
+        read_history("a9", labels, round_files.generations)

@@ -1,8 +1,15 @@
-"""What the catalogue of figures takes from the config."""
+"""How the entries of the catalogue follow from the config."""
+
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from itertools import pairwise
 
 import pytest
 
-from bias_amplification.figures.catalogue import catalogue
+from bias_amplification.figures.catalogue import KINDS, catalogue
 from bias_amplification.study import Plan, read_study
 
 
@@ -10,50 +17,112 @@ def entries(config):
     return catalogue(Plan(read_study(config)))
 
 
-def test_the_headline_measure_is_what_figures_of_bias_show(shipped):
+def test_figures_show_the_chosen_measure_of_bias(shipped):
     share, mean = (entries(shipped(figures={"bias": measure})) for measure in ("share", "mean_probability"))
 
     changed = {name for name in share if share[name] != mean[name]}
     assert changed == {"figure_2", "figure_3", "figure_5", "figure_6", "figure_7"}
     assert mean["figure_3"].arguments["columns"] == ["mean_probability_right", "text_quality_index"]
     assert share["figure_3"].arguments["columns"] == ["share_right", "text_quality_index"]
-    assert mean["figure_2"].arguments["measure"] == "mean_probability"
+    assert mean["figure_2"].arguments["figures"] == {"bias": "mean_probability"}
     assert mean["figure_6"].caption.startswith("Mean probability of center")
 
 
-def test_the_quality_score_is_that_of_figures_and_regressions(shipped):
+def test_figures_show_the_chosen_quality_score(shipped):
     own, weighted = (entries(shipped(quality={"score": score})) for score in ("class", "weighted"))
 
     assert {name for name in own if own[name] != weighted[name]} == {"figure_3", "figure_5", "figure_8"}
     assert weighted["figure_3"].arguments["columns"][-1] == "text_quality_index_weighted"
-    assert weighted["figure_8"].arguments["column"] == "quality_weighted"
+    assert weighted["figure_8"].arguments["quality"] == {"score": "weighted"}
 
 
-def test_published_lines_are_drawn_where_a_published_round_is_and_by_a_switch(shipped):
+def test_published_lines_are_drawn_for_published_rounds_unless_switched_off(shipped):
     drawn, without = (entries(shipped(figures={"published": wanted})) for wanted in (True, False))
 
-    figures = {"figure_3", "figure_5", "figure_6", "figure_7", "figure_9"}
-    assert {name for name, entry in drawn.items() if entry.shipped} == figures
-    assert {name for name, entry in without.items() if entry.shipped} == set()
+    def with_lines(found):
+        return {name for name, entry in found.items() if "published_rounds" in entry.arguments}
+
+    assert with_lines(drawn) == {"figure_3", "figure_5", "figure_6", "figure_7", "figure_9"}
+    assert with_lines(without) == set()
     assert drawn["figure_5"].arguments["published_rounds"] == {
         "center_synthetic": "center_synthetic", "center_preservation": "center_preservation",
     }  # fmt: skip
-    assert "in direction alone (the corpus is press" in drawn["figure_3"].caption
-    sources = drawn["figure_3"].sources("out")
-    assert sources["metrics_file"] == "out/metrics.parquet"
-    assert sources["published_file"].endswith("resources/published/trajectories.csv")
+    assert "only their direction can be compared (the corpus is press" in drawn["figure_3"].caption
+    assert drawn["figure_3"].sources("out") == {"metrics_file": "out/metrics.parquet"}
+    assert drawn["figure_3"].published_sources()["published_file"].endswith("resources/published/trajectories.csv")
+    assert without["figure_3"].published_sources() == {}
 
 
-def test_a_study_of_other_labels_has_no_published_lines(config):
+def test_study_with_other_labels_has_no_published_lines(config):
     found = entries(config)
 
-    assert {name for name, entry in found.items() if entry.shipped} == set()
+    assert not [name for name, entry in found.items() if "published_rounds" in entry.arguments]
     assert {"comparison", "comparison_summary"} <= set(found)
 
 
 @pytest.mark.parametrize("names", [("paper",), ("authors",)])
-def test_in_the_papers_own_study_levels_are_compared(shipped, names):
+def test_levels_are_compared_in_the_papers_own_study(shipped, names):
     found = entries(shipped(*names))
 
-    assert "direction alone" not in found["figure_6"].caption
-    assert ("direction alone" in found["figure_3"].caption) == (names == ("paper",))
+    assert "only their direction" not in found["figure_6"].caption
+    assert ("only their direction" in found["figure_3"].caption) == (names == ("paper",))
+
+
+def test_captions_have_the_studys_significance_level(shipped):
+    found = entries(shipped(neurons={"alpha": 0.1}))
+
+    assert "reaches in 10% of the permutations" in found["neuron_overlap"].caption
+    assert "p < 0.1" in found["layer_map"].caption
+    assert found["layer_map"].arguments["neurons"] == {"alpha": 0.1}
+
+
+def test_figures_are_numbered_by_seed_set_and_label(config):
+    config["seed_sets"].append({"name": "red", "labels": ["red"], "size": 6})
+    config["rounds"].append({"name": "red", "seed_set": "red", "strategy": "synthetic", "tracked_label": "red"})
+
+    found = entries(config)
+
+    columns = {name: entry.arguments["columns"] for name, entry in found.items() if "columns" in entry.arguments}
+    assert columns == {
+        "figure_3": ["share_blue", "text_quality_index"],
+        "figure_6": ["share_green"],
+        "figure_7": ["share_red"],
+        "figure_5": ["share_green", "text_quality_index"],
+        "trajectories_red": ["share_red", "text_quality_index"],
+        "figure_9": ["perplexity_base", "perplexity_generating"],
+    }
+    assert found["trajectories_red"].arguments["rounds"] == ["red"]
+
+
+def test_every_entry_gives_its_function_the_parameters_that_it_takes(shipped):
+    for entry in entries(shipped()).values():
+        module, name = entry.function.split(":")
+        function = getattr(importlib.import_module(f"bias_amplification.{module}"), name)
+        given = {**entry.sources("out"), **entry.published_sources(), **entry.arguments, "out": entry.files("out")}
+        inspect.signature(function).bind(**given)
+
+
+def test_files_and_groups_of_the_page(shipped):
+    found = entries(shipped())
+
+    assert found["figure_4"].files("out") == [
+        "out/figures/figure_4.png",
+        "out/figures/figure_4.svg",
+        "out/figures/figure_4.pdf",
+    ]
+    assert found["table_1"].files("out") == ["out/tables/table_1.csv", "out/tables/table_1.html"]
+    assert found["article_page"].files("out") == ["out/figures/article_page.html"]
+    assert {entry.kind for entry in found.values()} == set(KINDS)
+    # The page needs the members of a group to follow each other.
+    groups = [entry.group for entry in found.values()]
+    assert len(set(groups)) == 1 + sum(one != other for one, other in pairwise(groups))
+
+
+def test_importing_the_catalogue_loads_no_plotting_library():
+    code = "import sys, bias_amplification.figures.catalogue; print([*sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+
+    assert "bias_amplification.figures.catalogue" in found.stdout
+    assert not {"'matplotlib'", "'seaborn'", "'pandas'"} & set(found.stdout.strip("[]\n").split(", "))

@@ -25,8 +25,8 @@ def test_lines_are_the_fitted_densities_of_the_method(beta):
     assert "square-root" in left.get_ylabel()
 
 
-def test_means_deviations_and_the_pretraining_mean(beta):
-    figure = beta_densities(beta, "weighted", pretraining=(3, 2))
+def test_right_panel_has_means_deviations_and_the_pretraining_mean(beta):
+    figure = beta_densities(beta, "weighted")
 
     right = figure.axes[1]
     weighted = beta[beta["method"] == "weighted"]
@@ -40,14 +40,14 @@ def test_means_deviations_and_the_pretraining_mean(beta):
     assert "pretraining mean 0.6" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_low_densities_are_drawn_on_a_plain_scale(beta):
+def test_low_densities_have_a_linear_axis(beta):
     left = beta_densities(beta, "plain").axes[0]
 
     assert left.get_yscale() == "linear" and left.get_ylabel() == "Density"
 
 
-def test_file_function(tmp_path, beta, write):
-    file = write(beta, "beta.parquet", BETA)
+def test_each_method_has_its_own_file(tmp_path, beta, write):
+    file = write(beta[beta["generation"] < 2], "beta.parquet", BETA)
     for method in ("weighted", "plain"):
         write_beta_densities(file, [tmp_path / f"{method}.svg"], method=method)
 

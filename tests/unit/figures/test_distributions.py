@@ -8,56 +8,67 @@ from bias_amplification.figures.distributions import (
     write_label_distribution,
     write_quality_distribution,
 )
+from bias_amplification.study.sections import Figures, Quality
 
 
-def test_bars_are_the_base_models_shares_with_their_intervals(metrics, labels):
-    axes = label_distribution(metrics, labels, "balanced").axes[0]
+@pytest.mark.parametrize(("measure", "axis"), [("share", "Articles (%)"), ("mean_probability", "Mean probability (%)")])
+def test_bars_are_the_base_models_values_with_their_intervals(metrics, labels, measure, axis):
+    axes = label_distribution(metrics, labels, "balanced", measure).axes[0]
 
     base = metrics[(metrics["round"] == "base") & (metrics["seed_set"] == "balanced")].iloc[0]
-    assert [bar.get_height() for bar in axes.patches] == [base[f"share_{label}"] for label in labels]
+    assert [bar.get_height() for bar in axes.patches] == [base[f"{measure}_{label}"] for label in labels]
     segments = axes.collections[0].get_segments()
     for segment, label in zip(segments, labels, strict=True):
         ends = sorted(segment[:, 1])
-        np.testing.assert_allclose(ends, [base[f"share_{label}_low"], base[f"share_{label}_high"]], atol=1e-12)
+        np.testing.assert_allclose(ends, [base[f"{measure}_{label}_low"], base[f"{measure}_{label}_high"]], atol=1e-12)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list(labels)
-    assert "5.0%" in [text.get_text() for text in axes.texts]
-    assert axes.get_xlabel() == "Most likely label (300 articles)" and axes.get_ylabel() == "Articles (%)"
+    assert f"{100 * base[f'{measure}_red']:.1f}%" in [text.get_text() for text in axes.texts]
+    assert "(300 articles)" in axes.get_xlabel() and axes.get_ylabel() == axis
 
 
-def test_a_seed_set_without_base_model_is_named(metrics, labels):
+def test_error_names_the_seed_set_without_base_model(metrics, labels):
     with pytest.raises(StudyError, match="yellow"):
-        label_distribution(metrics, labels, "yellow")
+        label_distribution(metrics, labels, "yellow", "share")
 
 
-def test_each_histogram_counts_its_generations_articles():
+def test_each_histogram_counts_the_articles_of_its_generation():
     qualities = [np.array([0.05, 0.05, 2.95, np.nan]), np.array([1.55, 1.55])]
 
-    axes = quality_distribution(qualities, [0, 1]).axes[0]
+    panels = quality_distribution(qualities).axes
 
-    steps = [patch.get_data() for patch in axes.patches]
-    heights = [(data.values - data.baseline) for data in steps]
-    scale = 0.92  # the fullest bin holds all articles of generation 1
     expected = np.zeros((2, 30))
     expected[0, 0], expected[0, 29], expected[1, 15] = 2 / 3, 1 / 3, 1
-    np.testing.assert_allclose(heights, scale * expected, atol=1e-12)
-    assert [data.baseline for data in steps] == [0, -1]
-    texts = [text.get_text() for text in axes.texts]
-    assert texts[:2] == ["1.02", "1.55"]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0", "1"]
-    assert axes.get_xlabel() and axes.get_ylabel() == "Generation"
+    for axes, shares in zip(panels, expected, strict=True):
+        outline = axes.collections[0].get_paths()[0]
+        for bin_, share in enumerate(shares):
+            middle = 0.1 * bin_ + 0.05
+            assert not outline.contains_point((middle, share + 1e-3))
+            assert share == 0 or outline.contains_point((middle, share - 1e-3))
+    assert [{text.get_text() for text in axes.texts} for axes in panels] == [{"0", "1.02", "mean"}, {"1", "1.55"}]
+    assert [axes.get_lines()[0].get_xdata()[0] for axes in panels] == pytest.approx([3.05 / 3, 1.55])
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    assert panels[-1].get_xlabel()
 
 
-def test_a_generation_without_any_sentence_is_an_empty_line():
-    axes = quality_distribution([np.array([2.0]), np.array([np.nan])], [0, 1]).axes[0]
+def test_generation_without_any_sentence_is_an_empty_panel():
+    panels = quality_distribution([np.array([2.0]), np.array([np.nan])]).axes
 
-    assert len(axes.patches) == 2
-    assert "nan" not in " ".join(text.get_text() for text in axes.texts)
+    assert len(panels) == 2 and not panels[1].get_lines()
+    assert [text.get_text() for text in panels[1].texts] == ["1"]
 
 
-def test_file_functions_write_what_they_read(tmp_path, metrics_file, labels, round_files):
-    write_label_distribution(metrics_file, [tmp_path / "figure_2.png"], labels=labels, seed_set="balanced")
-    for column in ("quality", "quality_weighted"):
-        write_quality_distribution(round_files["quality"], [tmp_path / f"{column}.svg"], column=column)
+def test_quality_score_decides_which_index_is_drawn(tmp_path, round_files):
+    files = [file for file in round_files.generations if file.stem == "quality"]
+    for score in ("class", "weighted"):
+        write_quality_distribution(files, [tmp_path / f"{score}.svg"], quality=Quality(score=score))
 
-    assert (tmp_path / "figure_2.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "quality.svg").read_bytes() != (tmp_path / "quality_weighted.svg").read_bytes()
+    assert (tmp_path / "class.svg").read_bytes() != (tmp_path / "weighted.svg").read_bytes()
+
+
+def test_measure_of_bias_decides_what_figure_2_shows(tmp_path, metrics_file, labels):
+    for bias in ("share", "mean_probability"):
+        write_label_distribution(
+            metrics_file, [tmp_path / f"{bias}.svg"], labels=labels, seed_set="balanced", figures=Figures(bias=bias)
+        )
+
+    assert (tmp_path / "share.svg").read_bytes() != (tmp_path / "mean_probability.svg").read_bytes()

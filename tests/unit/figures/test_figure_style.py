@@ -8,22 +8,20 @@ from bias_amplification.figures.neurons import correlations
 from bias_amplification.figures.trajectories import trajectories
 
 
-@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
-def test_the_same_table_gives_the_same_bytes(tmp_path, metrics, neurons, ending):
+@pytest.mark.parametrize(("ending", "kind"), [(".png", "lines"), (".svg", "heat map"), (".pdf", "heat map")])
+def test_the_same_table_gives_the_same_bytes(tmp_path, metrics, neurons, ending, kind):
     files = [tmp_path / f"{name}{ending}" for name in ("first", "second")]
     for file in files:
-        figure = trajectories(metrics, ["share_red"], ["balanced_synthetic", "balanced_preservation"])
-        style.save_figure(figure, file)
-    maps = [tmp_path / f"map_{name}{ending}" for name in ("first", "second")]
-    for file in maps:
-        style.save_figure(correlations(neurons), [file])
+        if kind == "lines":
+            figure = trajectories(metrics, ["share_red"], ["balanced_synthetic", "balanced_preservation"])
+        else:
+            figure = correlations(neurons, "weight")
+        style.save_figure(figure, [file])
 
     assert files[0].read_bytes() == files[1].read_bytes()
-    assert maps[0].read_bytes() == maps[1].read_bytes()
-    assert files[0].read_bytes() != maps[0].read_bytes()
 
 
-def test_files_hold_no_time_and_no_program_version(tmp_path, metrics):
+def test_files_contain_no_time_and_no_program_version(tmp_path, metrics):
     outputs = [tmp_path / f"figure{ending}" for ending in (".png", ".svg", ".pdf")]
 
     style.save_figure(trajectories(metrics, ["share_red"], ["balanced_synthetic"]), outputs)
@@ -34,9 +32,9 @@ def test_files_hold_no_time_and_no_program_version(tmp_path, metrics):
     assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
 
 
-def test_user_settings_do_not_change_a_figure_and_are_left_alone(tmp_path, metrics):
+def test_user_settings_do_not_change_a_figure_and_stay_unchanged(tmp_path, metrics):
     def draw(name):
-        style.save_figure(trajectories(metrics, ["share_red"], ["balanced_synthetic"]), tmp_path / name)
+        style.save_figure(trajectories(metrics, ["share_red"], ["balanced_synthetic"]), [tmp_path / name])
         return (tmp_path / name).read_bytes()
 
     usual = draw("usual.png")
@@ -47,7 +45,7 @@ def test_user_settings_do_not_change_a_figure_and_are_left_alone(tmp_path, metri
     assert changed == usual
 
 
-def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path, metrics):
+def test_unknown_ending_is_an_error_before_anything_is_written(tmp_path, metrics):
     figure = trajectories(metrics, ["share_red"], ["balanced_synthetic"])
 
     with pytest.raises(ValueError, match=r"figure\.jpg"):
@@ -55,7 +53,7 @@ def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path, metri
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_are_as_short_as_they_can_be_told_apart(metrics):
+def test_legend_names_are_the_shortest_that_differ(metrics):
     one_seed_set = style.round_names(metrics, ["balanced_synthetic", "balanced_overfitting"])
     two_seed_sets = style.round_names(metrics, ["balanced_synthetic", "green_synthetic"])
     beam = metrics.copy()
@@ -67,7 +65,7 @@ def test_names_are_as_short_as_they_can_be_told_apart(metrics):
     assert decodings == {"balanced_synthetic": "synthetic, greedy", "balanced_overfitting": "synthetic, beam"}
 
 
-def test_a_strategy_looks_the_same_in_every_figure_and_two_rounds_never_do(metrics):
+def test_strategies_look_the_same_in_every_figure_and_rounds_differ(metrics):
     balanced = style.round_appearance(metrics, ["balanced_synthetic", "balanced_preservation"])
     one_label = style.round_appearance(metrics, ["green_preservation", "green_synthetic"])
     both = style.round_appearance(metrics, ["balanced_synthetic", "green_synthetic"])
@@ -80,8 +78,8 @@ def test_a_strategy_looks_the_same_in_every_figure_and_two_rounds_never_do(metri
 
 
 @pytest.mark.parametrize("palette", [style.PALETTE, style.LABEL_PALETTE[:5]])
-def test_colours_are_told_apart_by_a_colour_blind_reader(palette):
-    # Deuteranopia after Vienot, Brettel and Mollon (1999): in linear light red and green are seen as one mixture.
+def test_colours_differ_for_a_colour_blind_reader(palette):
+    # Deuteranopia after Vienot, Brettel and Mollon (1999): in linear light, red and green are seen as one mixture.
     def seen(colour):
         red, green, blue = (
             c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)

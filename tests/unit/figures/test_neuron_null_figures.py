@@ -1,6 +1,4 @@
-"""Figures and tables of the neurons' tests beside chance."""
-
-from types import SimpleNamespace
+"""Figures of the tests of the neurons beside the range of chance."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +6,7 @@ import pytest
 from scipy.stats import beta
 
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP
-from bias_amplification.figures.catalogue import _neurons
 from bias_amplification.figures.neuron_nulls import counts, layer_map, overlaps, quantiles
-from bias_amplification.figures.tables import calibration_table, overlap_table, sensitivity_table
 
 
 def regression(layers=2, width=6, seed=0):
@@ -25,7 +21,12 @@ def regression(layers=2, width=6, seed=0):
     return pd.DataFrame(rows)
 
 
-def null_tables(permutations=200, layers=2):
+@pytest.fixture
+def null_tables():
+    return make_null_tables()
+
+
+def make_null_tables(permutations=200, layers=2):
     generator = np.random.default_rng(1)
     null, overlap = [], []
     for scheme in ("shift", "flip"):
@@ -49,7 +50,7 @@ def panel(figure, title):
     return next(axes for axes in figure.axes if axes.get_title(loc="left") == title)
 
 
-def test_quantiles_lie_at_the_ranks_of_chance_with_their_band():
+def test_quantiles_lie_at_the_ranks_of_uniform_p_values_with_their_band():
     table = regression(width=20)
     table.loc[0, "p_value"] = np.nan
 
@@ -64,7 +65,7 @@ def test_quantiles_lie_at_the_ranks_of_chance_with_their_band():
     assert band[:, 1].max() == pytest.approx(-np.log10(beta.ppf(0.025, 1, 39)), rel=1e-9)
 
 
-def test_quantiles_without_p_values_say_so():
+def test_panel_without_p_values_says_so():
     table = regression()
     table["p_value"] = np.nan
 
@@ -73,21 +74,22 @@ def test_quantiles_without_p_values_say_so():
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no p-values"] * 4
 
 
-def test_counts_show_the_first_scheme_the_count_found_and_its_p_value():
-    null, overlap = null_tables()
+def test_counts_show_the_first_scheme_with_the_observed_count_and_its_p_value(null_tables):
+    null, overlap = null_tables
     overlap["p_quality"] = 0.04
 
     axes = panel(counts(null, overlap), "text quality")
 
     mine = null[(null["scheme"] == "shift") & (null["measure"] == "weight")]["quality"]
-    found = next(line for line in axes.lines if line.get_label() == "found")
+    found = next(line for line in axes.lines if line.get_label() == "observed")
     assert found.get_xdata()[0] == mine.iloc[0]
-    assert sum(bar.get_height() for bar in axes.patches if bar.get_height() >= 1 and bar.get_width() == 1) == 200
+    # The first patch is the 95% range.
+    assert sum(bar.get_height() for bar in axes.patches[1:]) == 200
     assert axes.texts[0].get_text() == f"{mine.iloc[0]}\np = 0.04"
 
 
-def test_overlaps_say_the_verdict_and_what_independent_sets_share():
-    figure = overlaps(*null_tables())
+def test_overlaps_show_the_verdict_and_the_overlap_of_independent_sets(null_tables):
+    figure = overlaps(*null_tables)
 
     axes = panel(figure, "activations: overlap")
     assert axes.get_xlabel() == "verdict of activation"
@@ -96,17 +98,17 @@ def test_overlaps_say_the_verdict_and_what_independent_sets_share():
     assert len(figure.legends) == 1
 
 
-def test_overlaps_are_drawn_beside_the_null_that_the_p_value_is_of():
-    null, overlap = null_tables()
+def test_overlaps_are_drawn_with_the_permutations_that_the_p_value_is_of(null_tables):
+    null, overlap = null_tables
     overlap["matched_null"] = "quality"
 
     axes = panel(overlaps(null, overlap), "weights: overlap")
 
-    assert axes.texts[0].get_text() == "100\np = 0.25\nquality moved"
+    assert axes.texts[0].get_text() == "100\np = 0.25\nquality permuted"
 
 
-def test_an_agreement_that_is_not_known_says_so():
-    null, overlap = null_tables(permutations=1)
+def test_unknown_agreement_is_stated():
+    null, overlap = make_null_tables(permutations=1)
     null["rank_agreement"] = np.nan
 
     figure = overlaps(null, overlap)
@@ -114,7 +116,7 @@ def test_an_agreement_that_is_not_known_says_so():
     assert panel(figure, "rank correlation of |t|").texts[0].get_text() == "not known"
 
 
-def test_the_layer_map_marks_each_neuron_by_its_kind():
+def test_layer_map_marks_each_neuron_by_its_kind(null_tables):
     table = regression()
     table["p_value"] = 0.5
     weight, layer_1 = table["measure"] == "weight", table["layer"] == 1
@@ -122,75 +124,24 @@ def test_the_layer_map_marks_each_neuron_by_its_kind():
         chosen = weight & layer_1 & (table["outcome"] == outcome) & table["neuron"].isin(neurons)
         table.loc[chosen, "p_value"] = 0.001
 
-    figure = layer_map(table, null_tables()[1])
+    figure = layer_map(table, null_tables[1], 0.05)
 
-    image = panel(figure, "(a) weights").images[0].get_array()
+    image = panel(figure, "(a) weights").collections[0].get_array()
     assert image.tolist() == [[0] * 6, [1, 3, 2, 0, 0, 0]]
-    assert panel(figure, "(b) activations").images[0].get_array().sum() == 0
-    bars = [bar for bar in figure.axes[1].patches if bar.get_y() < bar.get_y() + bar.get_height()]
-    assert [bar.get_width() for bar in bars][:2] == [3, 4]
+    assert panel(figure, "(b) activations").collections[0].get_array().sum() == 0
+    assert [bar.get_width() for bar in figure.axes[1].patches][:2] == [3, 4]
 
 
-def test_wide_layers_take_several_lines_and_lose_no_mark():
+def test_wide_layers_take_several_lines_without_losing_a_neuron(null_tables):
     table = regression(width=1001)
     bias = table["outcome"] == "bias"
     table["p_value"] = np.where(bias == (table["neuron"] % 2 == 0), 0.001, 0.5)
 
-    axes = panel(layer_map(table, null_tables()[1]), "(a) weights")
+    axes = panel(layer_map(table, null_tables[1], 0.05), "(a) weights")
 
-    image = axes.images[0].get_array().filled(-1)
+    image = axes.collections[0].get_array().filled(-1)
     assert image.shape == (4, 501)
     assert image[:2].ravel()[:1001].tolist() == [1 + neuron % 2 for neuron in range(1001)]
     assert image[:2].ravel()[1001:].tolist() == [-1]
-    assert axes.get_ylim() == (1.5, -0.5)
-
-
-def test_the_caption_of_family_wise_counts_has_the_studys_level():
-    permutations = SimpleNamespace(schemes=[["flip"]])
-    neurons = SimpleNamespace(alpha=0.1, permutations=permutations)
-
-    entries = _neurons(SimpleNamespace(study=SimpleNamespace(neurons=neurons), neuron_versions=lambda: range(66)))
-
-    caption = next(entry.caption for entry in entries if entry.name == "neuron_overlap")
-    assert "what the largest of all reaches in 10% of the permutations" in caption
-
-
-def test_the_overlap_table_has_one_row_a_measure_and_scheme():
-    table = overlap_table(null_tables()[1])
-
-    assert table["permutations"].tolist() == ["shift, 200", "shift, 200", "flip, 200 (all)", "flip, 200 (all)"]
-    assert table["bias"].tolist() == ["3 [1, 6]"] * 4
-    assert table["overlap is"].tolist() == ["verdict of weight", "verdict of activation"] * 2
-
-
-def test_the_calibration_table_is_in_per_cent():
-    rows = {
-        "world": ["random_walks"] * 2, "test": ["neuron", "benjamini_hochberg"], "difference": ["levels"] * 2,
-        "lags": ["newey_west", "1"], "reference": ["t"] * 2, "small_sample": [True, False],
-        "fixed_effects": [False] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
-        "standard_error": [0.0031, 0.0002], "rejected_low": [0.1, np.nan], "rejected_high": [0.8, np.nan],
-        "power": [np.nan, 0.5432], "false_discovery": [np.nan, 0.049],
-    }  # fmt: skip
-
-    table = calibration_table(pd.DataFrame(rows))
-
-    assert table["rejected without effect (%)"].tolist() == ["40.1 ± 0.3", "0.1 ± 0.0"]
-    assert table["95% of studies (%)"].tolist() == ["10 to 80", ""]
-    assert table["power (%)"].tolist()[1] == 54.3
-    assert table["test"].tolist() == ["one neuron", "benjamini hochberg"]
-
-
-def test_the_sensitivity_table_has_the_overlaps_range():
-    row = {
-        "named": "paper", "measure": "weight", "column": "weight_mean", "bias_measure": "share",
-        "quality_measure": "class", "difference": "within", "reference": "normal", "tested": 10, "bias": 4,
-        "quality": 3, "both": 2, "expected_both": 1.2, "both_low": 0.0, "both_high": 4.0, "p_bias": 0.1,
-        "p_quality": 0.2,
-        "verdict": "too few neurons to tell",
-    }  # fmt: skip
-
-    table = sensitivity_table(pd.DataFrame([row]))
-
-    assert table.loc[0, "both [95% of permutations]"] == "2 [0, 4]"
-    assert table.loc[0, "neurons"] == "weight, mean"
-    assert table.loc[0, "overlap is"] == "too few neurons to tell"
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0", "1"]
+    assert list(axes.get_yticks()) == [1, 3]  # the middles of two lines each

@@ -1,14 +1,11 @@
 import csv
-import json
 
 import numpy as np
-import pytest
 
 from bias_amplification.figures.robustness import (
     WAYS,
     robustness,
     robustness_table,
-    write_reliability_table,
     write_robustness,
     write_robustness_table,
 )
@@ -25,7 +22,7 @@ def lines(axes):
     return {line.get_label(): line for line in axes.get_lines()}
 
 
-def test_each_panel_has_its_rounds_tracked_label_in_every_way(metrics):
+def test_each_panel_shows_the_tracked_label_of_its_round_in_every_way(metrics):
     figure = robustness(metrics, TRACKED)
 
     assert len(figure.axes) == 4
@@ -37,12 +34,12 @@ def test_each_panel_has_its_rounds_tracked_label_in_every_way(metrics):
             np.testing.assert_array_equal(lines(axes)[text].get_ydata(), rows[f"{measure}_{label}"])
         corners = {tuple(corner) for corner in axes.collections[0].get_paths()[0].vertices}
         assert (10.0, rows[f"share_{label}_high"].iloc[-1]) in corners
-    # The third panel of the first row and the only one of the second are about another label.
+    # The third panel of the first row and the only panel of the second show another label.
     assert [axes.get_ylabel() for axes in figure.axes] == ["blue (%)", "", "red (%)", "red (%)"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS.values())
 
 
-def test_a_way_without_values_has_no_line_and_a_generation_without_one_no_point(metrics):
+def test_way_without_values_has_no_line_and_missing_generations_no_point(metrics):
     metrics["share_second_blue"] = np.nan
     metrics.loc[(metrics["round"] == "balanced_synthetic") & (metrics["generation"] >= 7), "share_readable_blue"] = (
         np.nan
@@ -55,7 +52,7 @@ def test_a_way_without_values_has_no_line_and_a_generation_without_one_no_point(
     assert lines(axes)[WAYS["share"]].get_xdata().max() == 10
 
 
-def test_the_table_tells_changes_from_none_and_compares_directions(metrics):
+def test_table_has_the_direction_of_each_change(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     first, last = (of_round & (metrics["generation"] == generation) for generation in (0, 10))
 
@@ -73,40 +70,40 @@ def test_the_table_tells_changes_from_none_and_compares_directions(metrics):
 
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
 
-    found = rows.loc[:, ["change", "beside the plain share"]].apply(tuple, axis=1).to_dict()
+    found = rows.loc[:, ["change", "compared with the plain share"]].apply(tuple, axis=1).to_dict()
     assert found[WAYS["share"]] == ("rises", "")
-    assert found[WAYS["share_adjusted"]] == ("not told apart", "undecided")
+    assert found[WAYS["share_adjusted"]] == ("no clear change", "undecided")
     assert found[WAYS["share_second"]] == ("falls", "opposite")
     assert rows.loc[WAYS["share_readable"], "generations"] == "0 to 3"
     assert rows.loc[WAYS["share"], "first (%)"] == "50.0 [47.0, 53.0]"
-    # Half widths of 3 points add in squares.
+    # The squares of the half widths of 3 points add up.
     assert rows.loc[WAYS["share"], "difference (points)"] == "10.0 [5.8, 14.2]"
-    about = rows["about the first and the last"]
+    about = rows["at the first and the last"]
     assert about[WAYS["share_adjusted"]] == "1% and 4% of articles unexplained"
     assert about[WAYS["share_readable"]] == "200 and 0 articles readable"
     assert about[WAYS["share_second"]] == "80% and 90% agree"
 
 
-def test_a_way_that_cannot_be_compared_decides_nothing(metrics):
+def test_way_that_cannot_be_compared_is_undecided(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     metrics["adjusted_misfit"] = 0.0
     for measure in ("share", "share_adjusted", "share_readable"):
         for ending, half in (("", 0), ("_low", -0.01), ("_high", 0.01)):
             metrics.loc[of_round, f"{measure}_blue{ending}"] = 0.2 + 0.05 * metrics["generation"] + half
 
-    def beside():
+    def compared():
         rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
         assert (rows.loc[[WAYS["share_adjusted"], WAYS["share_readable"]], "change"] == "rises").all()
-        return rows["beside the plain share"]
+        return rows["compared with the plain share"]
 
-    assert (beside()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "same").all()
-    # Other generations than the plain share's; articles at the first one that no confusion explains.
+    assert (compared()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "same").all()
+    # Fewer generations than the plain share has; too many unexplained articles at the first generation.
     metrics.loc[of_round & (metrics["generation"] > 8), "share_readable_blue"] = np.nan
     metrics.loc[of_round & (metrics["generation"] == 0), "adjusted_misfit"] = 0.06
-    assert (beside()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "undecided").all()
+    assert (compared()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "undecided").all()
 
 
-def test_rounding_is_no_change(metrics):
+def test_rounding_error_is_no_change(metrics):
     first, last = (metrics["generation"] == generation for generation in (0, 10))
     for rows, values in ((first, (1, 1, 1)), (last, (0.95, 0.85, 1 - 1e-7))):
         for ending, value in zip(("", "_low", "_high"), values, strict=True):
@@ -114,10 +111,10 @@ def test_rounding_is_no_change(metrics):
 
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
 
-    assert rows.loc[WAYS["share"], "change"] == "not told apart"
+    assert rows.loc[WAYS["share"], "change"] == "no clear change"
 
 
-def test_one_readable_article_or_none_is_no_change(metrics):
+def test_without_an_interval_there_is_no_clear_change(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     metrics["share_readable_blue"] = metrics["share_readable_blue"].where(~of_round)
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"})
@@ -125,49 +122,19 @@ def test_one_readable_article_or_none_is_no_change(metrics):
     for end in ("low", "high"):
         metrics[f"mean_probability_calibrated_blue_{end}"] = np.nan
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
-    assert rows.loc[WAYS["mean_probability_calibrated"], "change"] == "not told apart"
+    assert rows.loc[WAYS["mean_probability_calibrated"], "change"] == "no clear change"
 
 
-def test_no_change_is_no_negative_zero(metrics):
+def test_zero_change_is_written_without_sign(metrics):
     for end in ("", "_low", "_high"):
         metrics[f"share_adjusted_blue{end}"] = 1.0
     rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
     assert rows.loc[WAYS["share_adjusted"], "difference (points)"] == "0.0 [0.0, 0.0]"
 
 
-def test_file_functions_write_what_they_read(tmp_path, metrics_file, labels):
+def test_figure_and_table_are_written(tmp_path, metrics_file, labels):
     write_robustness(metrics_file, [tmp_path / "a.png"], labels=labels, tracked=TRACKED)
     write_robustness_table(metrics_file, [tmp_path / "a.csv"], labels=labels, tracked=TRACKED)
     assert (tmp_path / "a.png").stat().st_size > 10_000
     with (tmp_path / "a.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(TRACKED) * len(WAYS)
-
-
-def test_reliability_is_told_with_and_without_temperature(tmp_path):
-    def calibration(error, confidence):
-        bins = [
-            {"low": 0.5, "high": 0.6, "texts": 10, "confidence": 0.55, "accuracy": 0.5},
-            {"low": 0.9, "high": 1.0, "texts": 30, "confidence": confidence, "accuracy": 0.8},
-        ]
-        return {"expected_error": error, "bins": bins}
-
-    scores = {
-        "candidate": "wide",
-        "temperature": 1.7,
-        "validation": {"macro_f1": 0.8},
-        "test": {"calibration": calibration(0.125, 0.95)},
-        "test_calibration": calibration(0.0875, 0.9),
-    }
-    (tmp_path / "scores.json").write_text(json.dumps(scores))
-
-    write_reliability_table([tmp_path / "scores.json"], [tmp_path / "t.csv"])
-
-    with (tmp_path / "t.csv").open() as file:
-        plain, low, high, tempered, *_ = csv.DictReader(file)
-    assert (plain["classifier"], plain["temperature"], plain["articles"]) == ("wide", "1", "40")
-    assert float(plain["mean confidence"]) == pytest.approx((10 * 0.55 + 30 * 0.95) / 40)
-    assert float(plain["accuracy"]) == pytest.approx(0.725)
-    assert plain["expected calibration error"] == "0.125"
-    assert (low["confidence from"], low["to"], low["accuracy"]) == ("0.5", "0.6", "0.5")
-    assert high["articles"] == "30"
-    assert (tempered["temperature"], tempered["expected calibration error"]) == ("1.7", "0.0875")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.figures.style import save_figure
 from bias_amplification.figures.trajectories import trajectories, write_trajectories
 
 BALANCED = ["balanced_synthetic", "balanced_overfitting", "balanced_preservation", "balanced_accumulation"]
@@ -11,7 +12,7 @@ def lines_by_name(axes):
     return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
 
 
-def test_each_line_is_its_rounds_column_of_the_table(metrics):
+def test_lines_are_columns_of_the_table(metrics):
     figure = trajectories(metrics, ["share_blue", "text_quality_index"], BALANCED)
 
     assert len(figure.axes) == 2
@@ -51,7 +52,7 @@ def test_the_dotted_line_is_the_base_model_of_the_same_seed_set(metrics):
     assert balanced.get_linestyle() == ":"
 
 
-def test_axes_and_legend_say_what_is_drawn(metrics):
+def test_axes_and_legend_name_what_is_drawn(metrics):
     figure = trajectories(metrics, ["share_blue", "text_quality_index"], BALANCED)
 
     assert [axes.get_ylabel() for axes in figure.axes] == ["Articles labelled blue (%)", "Text quality index (0 to 3)"]
@@ -62,7 +63,7 @@ def test_axes_and_legend_say_what_is_drawn(metrics):
     assert figure.axes[0].yaxis.get_major_formatter()(0.5) == "50"
 
 
-def test_nothing_is_clipped_and_the_legend_stands_off_the_data(metrics):
+def test_legend_is_below_the_panels_and_nothing_is_clipped(metrics):
     figure = trajectories(metrics, ["share_blue", "text_quality_index"], list(metrics["round"].unique()[1:]))
     figure.draw_without_rendering()
 
@@ -73,12 +74,12 @@ def test_nothing_is_clipped_and_the_legend_stands_off_the_data(metrics):
     assert not figure.axes[0].get_tightbbox().overlaps(figure.axes[1].get_tightbbox())
 
 
-def test_a_round_without_values_is_left_out_and_gaps_stay_gaps(metrics):
+def test_round_without_values_is_left_out_and_missing_generations_have_no_point(metrics):
     synthetic, overfitting = metrics["round"] == "balanced_synthetic", metrics["round"] == "balanced_overfitting"
     metrics.loc[overfitting, "perplexity_base"] = np.nan
     metrics.loc[synthetic & (metrics["generation"] == 4), "perplexity_base"] = np.nan
 
-    figure = trajectories(metrics, ["perplexity_base"], BALANCED[:2], logarithmic=True)
+    figure = trajectories(metrics, ["perplexity_base"], BALANCED[:2])
 
     lines = lines_by_name(figure.axes[0])
     assert list(lines) == ["synthetic", "base model"]
@@ -86,45 +87,35 @@ def test_a_round_without_values_is_left_out_and_gaps_stay_gaps(metrics):
     assert figure.axes[0].get_yscale() == "log"
 
 
-def test_panels_on_one_scale_have_the_same_limits(metrics):
-    columns = ["perplexity_base", "perplexity_generating"]
+def test_perplexity_has_a_logarithmic_axis_with_readable_ticks(metrics):
+    axes = trajectories(metrics, ["perplexity_base"], BALANCED).axes[0]
 
-    figure = trajectories(metrics, columns, BALANCED, logarithmic=True, same_scale=True)
-
-    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-    low, high = figure.axes[0].get_ylim()
-    ticks = [tick for tick in figure.axes[1].get_yticks() if low <= tick <= high]
-    assert len(ticks) >= 4
-
-
-def test_names_given_are_the_legends(metrics):
-    figure = trajectories(metrics, ["share_red"], ["balanced_synthetic"], names={"balanced_synthetic": "No care"})
-
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["No care", "base model"]
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert axes.get_yscale() == "log" and len(ticks) >= 4
+    assert axes.yaxis.get_major_formatter()(20.0) == "20"
 
 
 @pytest.mark.parametrize(
     ("columns", "rounds", "message"),
     [(["share_red"], ["balanced_syntetic"], "balanced_syntetic"), (["share_purple"], BALANCED, "share_purple")],
 )
-def test_what_the_table_lacks_is_named(metrics, columns, rounds, message):
+def test_error_names_the_missing_round_or_column(metrics, columns, rounds, message):
     with pytest.raises(StudyError, match=message):
         trajectories(metrics, columns, rounds)
 
 
-def test_the_file_function_draws_the_table_in_the_file(tmp_path, metrics, metrics_file, labels):
+def test_file_shows_the_table_that_was_read(tmp_path, metrics, metrics_file, labels):
     outputs = [tmp_path / "figure_6.svg", tmp_path / "figure_6.png"]
 
     write_trajectories(metrics_file, outputs, labels=labels, columns=["share_green"], rounds=BALANCED)
 
-    from bias_amplification.figures.style import save_figure
-
-    save_figure(trajectories(metrics, ["share_green"], BALANCED), tmp_path / "expected.svg")
+    save_figure(trajectories(metrics, ["share_green"], BALANCED), [tmp_path / "expected.svg"])
     assert outputs[0].read_bytes() == (tmp_path / "expected.svg").read_bytes()
     assert outputs[1].stat().st_size > 10_000
 
 
-def test_published_lines_are_the_published_numbers_in_the_colours_of_the_own_rounds(metrics):
+def test_published_lines_have_the_colours_of_the_studys_rounds(metrics):
     published = metrics.assign(round="their_" + metrics["round"])
     published["share_blue"] += 0.1
     own = metrics[(metrics["generation"] <= 4) | metrics["generation"].isna()]
@@ -136,7 +127,7 @@ def test_published_lines_are_the_published_numbers_in_the_colours_of_the_own_rou
 
     drawn = [line for line in figure.axes[0].get_lines() if line.get_gid() == "published" and len(line.get_xdata())]
     assert len(drawn) == 1
-    assert list(drawn[0].get_xdata()) == [0, 1, 2, 3, 4]  # no further than the run's own
+    assert list(drawn[0].get_xdata()) == [0, 1, 2, 3, 4]  # up to the run's last generation
     expected = (
         metrics.loc[(metrics["round"] == "balanced_synthetic") & (metrics["generation"] <= 4), "share_blue"] + 0.1
     )
@@ -147,7 +138,7 @@ def test_published_lines_are_the_published_numbers_in_the_colours_of_the_own_rou
     assert texts == ["synthetic", "overfitting", "base model", "published"]
 
 
-def test_without_a_published_counterpart_no_line_is_drawn(metrics):
+def test_no_published_line_without_a_published_round(metrics):
     figure = trajectories(metrics, ["share_blue"], BALANCED[:1], published=metrics, published_rounds={})
 
     assert [line for line in figure.axes[0].get_lines() if line.get_gid() == "published"] == []

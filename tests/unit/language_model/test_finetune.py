@@ -1,4 +1,4 @@
-"""Fine-tuning of one generation: which texts, in which form, from which files."""
+"""Fine-tuning of one generation: its training examples, and the files that it writes."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bias_amplification import strategies
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
-from bias_amplification.language_model import finetune
+from bias_amplification.language_model.finetune import finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
+from bias_amplification.models.folders import ModelFolders
+from bias_amplification.study import strategies
+from bias_amplification.study.sections import Finetuning, JobCompute, Strategies
 
-RECIPE = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "weight_decay": 0.01}
+RECIPE = Finetuning(epochs=2, batch_size=4, learning_rate=1e-3, max_tokens=64)
 
 
 @pytest.fixture
@@ -33,117 +35,93 @@ def sources(base: SimpleNamespace, tmp_path: Path) -> dict[str, Path]:
     return {"seed_set": base.seed_set, "generation_00": tmp_path / "articles.parquet"}
 
 
-def compose(base: SimpleNamespace, out: Path, strategy: str, generation: int) -> Path:
-    strategies.compose_training_set(
-        base.seed_set, out, strategy=strategy, generation=generation, options={"preserved_share": 0.34}, seed=1
-    )
-    return out
-
-
-def arguments(base: SimpleNamespace, **changes: Any) -> dict[str, Any]:
-    options = {"initial_model": base.folder, "tokenizer": base.folder, "recipe": RECIPE, "max_tokens": 64}
-    options |= {"example": "article", "learn_end": False, "seed": 5, "device": "cpu", "precision": "float32"}
-    return options | changes
-
-
 @pytest.fixture
-def examples(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    """What training would be given, instead of training."""
-    given: list[list[int]] = []
+def compose(base: SimpleNamespace, tmp_path: Path):
+    """A function that writes the training set of a strategy and a generation, and returns its path."""
 
-    def take(model: object, examples: list[list[int]], *_: object, **__: object) -> tuple[pa.Table, dict]:
-        given.extend(examples)
-        return pa.table({name: [] for name in TRAINING_LOG.names}, schema=TRAINING_LOG), {}
+    def compose(strategy: str, generation: int) -> Path:
+        ids = [f"a{k}" for k in range(6)]
+        rows = strategies.training_rows(strategy, ids, generation, Strategies(preserved_share=0.34), seed=1)
+        write_table(rows, tmp_path / "set.parquet", TRAINING_SET)
+        return tmp_path / "set.parquet"
 
-    monkeypatch.setattr(finetune, "train", take)
-    return given
+    return compose
 
 
-def test_training_set_of_preservation(base: SimpleNamespace, tmp_path: Path) -> None:
-    rows = read_table(compose(base, tmp_path / "set.parquet", "preservation", 1), TRAINING_SET).to_pylist()
+def examples(base: SimpleNamespace, training_set: Path, sources: dict, **changes: Any) -> list[list[int]]:
+    """Return the examples of a training set; the end-of-text token is 0."""
+    finetuning = RECIPE.model_copy(update=changes)
+    return training_examples(training_set, sources, load_tokenizer(base.folder), finetuning, 0)
 
-    assert [row["origin"] for row in rows] == ["generation_00"] * 6 + ["seed_set"] * 2
+
+def decoded(base: SimpleNamespace, rows: list[list[int]]) -> list[str]:
+    return [load_tokenizer(base.folder).decode(tokens) for tokens in rows]
+
+
+def finetune(base: SimpleNamespace, training_set: Path, sources: dict, out: Path, **changes: Any) -> None:
+    finetuning = RECIPE.model_copy(update=changes)
+    initial = ModelFolders(base.folder, base.folder)
+    finetune_generation(training_set, sources, initial, out, finetuning, seed=5, compute=JobCompute(device="cpu"))
 
 
 @pytest.mark.parametrize(
-    ("options", "text_of"),
+    ("changes", "text_of"),
     [
         ({}, lambda k: [f"Title {k}\nSynthetic text {k}.\nMore."]),
         ({"example": "line"}, lambda k: [f"Title {k}", f"Synthetic text {k}.", "More."]),
     ],
 )
-def test_synthetic_texts(
-    base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list, options: dict, text_of
+def test_articles_or_their_lines_are_examples(
+    base: SimpleNamespace, sources: dict, compose, changes: dict, text_of
 ) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
+    found = examples(base, compose("synthetic", 1), sources, **changes)
 
-    finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **arguments(base, **options))
-
-    tokenizer = load_tokenizer(base.folder)
-    assert [tokenizer.decode(tokens) for tokens in examples] == [text for k in range(6) for text in text_of(k)]
+    assert decoded(base, found) == [text for k in range(6) for text in text_of(k)]
 
 
-def test_blank_lines_are_examples_by_a_switch(
-    base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list
-) -> None:
+def test_blank_lines_are_examples_if_asked_for(base: SimpleNamespace, sources: dict, compose) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
     blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
-    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
 
-    options = arguments(base, example="line", blank_lines=True)
-    finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **options)
+    found = examples(base, compose("synthetic", 1), sources, example="line", blank_lines=True)
 
-    tokenizer = load_tokenizer(base.folder)
-    texts = [tokenizer.decode(tokens) if tokens != [0] else "" for tokens in examples]
-    assert texts == [text for k in range(6) for text in (f"Title {k}", f"Synthetic text {k}.", "", "More.")]
+    assert found[2::4] == [[0]] * 6
+    texts = [f"Title {k}\nSynthetic text {k}.\nMore." for k in range(6)]
+    assert decoded(base, [tokens for tokens in found if tokens != [0]]) == "\n".join(texts).split("\n")
 
 
-def test_real_and_synthetic_texts_are_told_apart(
-    base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list
-) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "accumulation", 1)
+def test_each_text_is_read_from_its_origin(base: SimpleNamespace, sources: dict, compose) -> None:
+    found = decoded(base, examples(base, compose("accumulation", 1), sources, max_tokens=128))
 
-    finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **arguments(base, max_tokens=128))
-
-    tokenizer = load_tokenizer(base.folder)
     real = [f"{row['title']}\n{row['body']}" for row in read_table(base.seed_set, ARTICLES).to_pylist()]
-    assert [tokenizer.decode(tokens) for tokens in examples[:6]] == real
-    assert tokenizer.decode(examples[6]) == "Title 0\nSynthetic text 0.\nMore."
+    assert found == real + [f"Title {k}\nSynthetic text {k}.\nMore." for k in range(6)]
 
 
-@pytest.mark.parametrize(("learn_end", "length"), [(False, 16), (True, 16)])
-def test_the_end_is_learned_by_a_switch_within_the_cut(
-    base: SimpleNamespace, sources: dict, tmp_path: Path, examples: list, learn_end: bool, length: int
-) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "overfitting", 0)
+@pytest.mark.parametrize("learn_end", [False, True])
+def test_examples_are_cut_with_their_end_token(base: SimpleNamespace, sources: dict, compose, learn_end: bool) -> None:
+    found = examples(base, compose("overfitting", 0), sources, learn_end=learn_end, max_tokens=16)
 
-    options = arguments(base, learn_end=learn_end, max_tokens=length)
-    finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **options)
-
-    assert [len(tokens) for tokens in examples] == [length] * 6
-    assert [tokens[-1] == 0 for tokens in examples] == [learn_end] * 6
-    assert 0 not in [token for tokens in examples for token in tokens[:-1]]
+    assert [len(tokens) for tokens in found] == [16] * 6
+    assert [tokens[-1] == 0 for tokens in found] == [learn_end] * 6
+    assert 0 not in [token for tokens in found for token in tokens[:-1]]
 
 
-def test_learning_the_end_makes_it_likelier(base: SimpleNamespace, sources: dict, tmp_path: Path) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
+def test_learning_the_end_makes_it_likelier(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     prompt = torch.tensor([load_tokenizer(base.folder).encode("Title 2\nSynthetic text 2.\nMore.").ids])
     chances = {}
     for learn_end in (False, True):
         out = tmp_path / f"{learn_end}"
-        options = arguments(base, learn_end=learn_end, recipe=RECIPE | {"epochs": 20})
-        finetune.finetune_generation(training_set, sources, out=out, **options)
+        finetune(base, compose("synthetic", 1), sources, out, learn_end=learn_end, epochs=20)
         chances[learn_end] = load_model(out)(prompt).logits[0, -1].softmax(-1)[0].item()
 
     assert chances[True] > 0.5
     assert chances[False] < 0.5
 
 
-def test_a_generations_files(base: SimpleNamespace, sources: dict, tmp_path: Path) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
+def test_the_files_of_a_generation(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     for place in ("one", "two"):
-        finetune.finetune_generation(training_set, sources, out=tmp_path / place, **arguments(base))
+        finetune(base, compose("synthetic", 1), sources, tmp_path / place)
 
     log = read_table(tmp_path / "one" / "training_log.parquet", TRAINING_LOG)
     metadata = json.loads((tmp_path / "one" / "metadata.json").read_text())
@@ -161,13 +139,48 @@ def test_a_generations_files(base: SimpleNamespace, sources: dict, tmp_path: Pat
     assert (tmp_path / "one" / "model.safetensors").read_bytes() != (base.folder / "model.safetensors").read_bytes()
 
 
-def test_faults(base: SimpleNamespace, sources: dict, tmp_path: Path) -> None:
-    training_set = compose(base, tmp_path / "set.parquet", "synthetic", 1)
+def test_blank_lines_take_places_in_batches(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
+    table = read_table(sources["generation_00"], GENERATED_ARTICLES)
+    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
+    steps = {}
+    for blank_lines in (False, True):
+        out = tmp_path / f"{blank_lines}"
+        finetune(base, compose("synthetic", 1), sources, out, example="line", blank_lines=blank_lines)
+        steps[blank_lines] = read_table(out / "training_log.parquet", TRAINING_LOG).num_rows
+
+    # Two epochs in batches of 4: of 18 lines, and of 24 with the blank ones.
+    assert steps == {False: 10, True: 12}
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
+    # Of 6 examples in batches of 5, the processes have three and two of the first, and one and none of the second.
+    recipe = RECIPE.model_copy(update={"epochs": 3, "batch_size": 5})
+    initial = ModelFolders(base.folder, base.folder)
+    for processes in (1, 2):
+        compute = JobCompute(device="cpu", processes=processes)
+        finetune_generation(compose("synthetic", 1), sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
+
+    one, two = tmp_path / "1", tmp_path / "2"
+    assert json.loads((two / "metadata.json").read_text())["training"]["processes"] == 2
+    losses = [read_table(place / "training_log.parquet", TRAINING_LOG)["loss"].to_pylist() for place in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    # Logits are compared instead of weights: the keys' biases change no logit, and AdamW turns the rounding of their
+    # gradients into whole steps.
+    tokens = torch.tensor([load_tokenizer(base.folder).encode("The harbour council wins the vote.").ids])
+    logits = [load_model(place)(tokens).logits for place in (base.folder, one, two)]
+    assert torch.allclose(logits[2], logits[1], atol=1e-4)
+    assert not torch.allclose(logits[0], logits[1], atol=0.1)
+
+
+def test_faults(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
+    training_set = compose("synthetic", 1)
     with pytest.raises(StudyError, match=r"finetuning.max_tokens is 129, but the base model has 128 positions"):
-        finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **arguments(base, max_tokens=129))
+        finetune(base, training_set, sources, tmp_path / "out", max_tokens=129)
 
     articles = read_table(sources["generation_00"], GENERATED_ARTICLES)
     write_table(articles.slice(0, 4), sources["generation_00"], GENERATED_ARTICLES)
     with pytest.raises(StudyError, match=r"articles.parquet lacks article a4, which .*set.parquet names"):
-        finetune.finetune_generation(training_set, sources, out=tmp_path / "out", **arguments(base))
+        finetune(base, training_set, sources, tmp_path / "out")
     assert not (tmp_path / "out").exists()

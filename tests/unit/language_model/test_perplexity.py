@@ -1,4 +1,4 @@
-"""Perplexity against a slow loop."""
+"""Perplexity against a loop that computes each token from the beginning of the text."""
 
 import math
 from pathlib import Path
@@ -13,13 +13,14 @@ from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.language_model.load import load_model, load_tokenizer, save_model
 from bias_amplification.language_model.perplexity import perplexities, score_perplexity
 from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.study.sections import JobCompute, Perplexity
 
 TEXTS = ["The mayor says the budget falls.", "", "a", "The bridge opens in spring. " * 30, "Zebra? 12 %"]
 
 
 @torch.no_grad()
 def slow(model: torch.nn.Module, tokens: list[int]) -> float | None:
-    """One token at a time, each from the start."""
+    """Compute the perplexity one token at a time, each from the beginning."""
     if len(tokens) < 2:
         return None
     losses = []
@@ -35,7 +36,7 @@ def encoded(base: SimpleNamespace, limit: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 64, 10_000])
-def test_perplexities_equal_a_slow_loop(base: SimpleNamespace, batch_tokens: int) -> None:
+def test_perplexities_equal_the_slow_loop(base: SimpleNamespace, batch_tokens: int) -> None:
     model = load_model(base.folder)
     sequences = encoded(base, 40)
 
@@ -57,12 +58,12 @@ def articles(tmp_path: Path) -> Path:
 
 def score(base: SimpleNamespace, articles: Path, generating: Path, max_tokens: int) -> dict[str, list]:
     out = articles.with_name("perplexity.parquet")
-    options = {"max_tokens": max_tokens, "batch_tokens": 512, "device": "cpu"}
-    score_perplexity(articles, base.folder, generating, out, **options)
+    compute = JobCompute(device="cpu", batch_tokens=512)
+    score_perplexity(articles, base.folder, generating, out, Perplexity(max_tokens=max_tokens), compute)
     return read_table(out, PERPLEXITY).to_pydict()
 
 
-def test_both_models_and_the_cut(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
+def test_both_models_score_the_first_tokens(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
     other = new_model(layers=1, width=16, heads=2, context=128, vocabulary=300, end=0, seed=9)
     save_model(other, tmp_path / "other")
 
@@ -79,14 +80,14 @@ def test_both_models_and_the_cut(base: SimpleNamespace, articles: Path, tmp_path
             assert value == (None if expected is None else pytest.approx(expected, rel=1e-4))
 
 
-def test_the_models_context_bounds_the_cut(base: SimpleNamespace, articles: Path) -> None:
+def test_no_more_tokens_than_the_model_has_positions(base: SimpleNamespace, articles: Path) -> None:
     found = score(base, articles, base.folder, max_tokens=1024)
 
     assert max(found["tokens"]) == 128
     assert found["perplexity_base"][3] == pytest.approx(slow(load_model(base.folder), encoded(base, 128)[3]), rel=1e-4)
 
 
-def test_the_base_models_own_articles(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
+def test_articles_of_the_base_model(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:
     same = score(base, articles, base.folder, max_tokens=64)
     save_model(load_model(base.folder), tmp_path / "copy")
     copied = score(base, articles, tmp_path / "copy", max_tokens=64)

@@ -1,4 +1,4 @@
-"""From articles to token sequences."""
+"""Training texts, blocks, prompts and tokens of articles."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ token_lists = st.lists(st.integers(0, 99), max_size=200)
 
 
 @given(tokens=token_lists, size=st.integers(1, 70))
-def test_blocks_join_back_to_the_text(tokens: list[int], size: int) -> None:
+def test_blocks_join_to_the_text(tokens: list[int], size: int) -> None:
     blocks = cut_blocks(tokens, size)
 
     assert [token for block in blocks for token in block] == tokens
@@ -52,20 +52,20 @@ def test_training_texts(title: str, body: str, example: str, texts: list[str]) -
     assert training_texts(title, body, example) == texts
 
 
-def test_blank_lines_are_lines_by_a_switch() -> None:
+def test_blank_lines_are_texts_if_asked_for() -> None:
     assert training_texts("Title", "One.\n\n \nTwo.\n", "line", blank_lines=True) == ["Title", "One.", "", " ", "Two."]
     assert training_texts("Title", "One.\n\nTwo.", "article", blank_lines=True) == ["Title\nOne.\n\nTwo."]
 
 
 @given(title=st.text(), body=st.text())
-def test_lines_hold_what_the_article_holds(title: str, body: str) -> None:
+def test_lines_have_all_words_of_the_article(title: str, body: str) -> None:
     lines = training_texts(title, body, "line")
 
     assert "".join(lines).split() == "".join("".join(training_texts(title, body, "article")).splitlines()).split()
     assert all(line.strip() for line in lines)
 
 
-def test_encode_keeps_the_first_tokens_and_adds_none(base: SimpleNamespace) -> None:
+def test_encoding_keeps_the_first_tokens_and_adds_no_special_ones(base: SimpleNamespace) -> None:
     tokenizer = load_tokenizer(base.folder)
     (whole,) = encode(tokenizer, ["The harbour council wins."])
 

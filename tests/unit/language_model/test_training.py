@@ -1,4 +1,4 @@
-"""Training against a plain PyTorch loop."""
+"""Training against a plain PyTorch loop and against transformers' Trainer."""
 
 import copy
 from pathlib import Path
@@ -6,25 +6,26 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from small_models import small_gpt2, untrained
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import TRAINING_LOG
-from bias_amplification.language_model.device import choose_device, use_bfloat16
 from bias_amplification.language_model.load import load_model, save_model
-from bias_amplification.language_model.pretrain import new_model
-from bias_amplification.language_model.training import IGNORED, NextToken, train
-from bias_amplification.learning import Recipe
+from bias_amplification.language_model.training import IGNORED, NextToken, longer_than_one, train
+from bias_amplification.models.learning import Recipe
+from bias_amplification.study.sections import Finetuning, JobCompute, Pretraining
 
-#: Of different lengths, so that batches are padded; the end token, which pads, stands inside one as well.
+#: Examples of different lengths, so that batches are padded. One of them contains the padding token 0.
 EXAMPLES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 0, 14, 15], [16, 17, 18]]
+CPU = JobCompute(device="cpu")
 
 
-def small_model(seed: int = 0):
-    return new_model(layers=2, width=16, heads=2, context=32, vocabulary=40, end=0, seed=seed)
+def recipe(epochs: int, batch_size: int, learning_rate: float = 1e-3, weight_decay: float = 0.1) -> Finetuning:
+    return Finetuning(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay)
 
 
 def plain_loop(model, recipe: Recipe, steps: int) -> list[float]:
-    """Train on all examples at once, one sequence after the other and without padding: the independent account."""
+    """Train on all examples in each step, one sequence after the other and without padding."""
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -49,54 +50,49 @@ def plain_loop(model, recipe: Recipe, steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
-def test_the_same_as_a_plain_loop(scale: float) -> None:
-    # At scale 30 gradients are above norm 1, so that clipping counts.
-    model = small_model()
+def test_training_equals_a_plain_loop(scale: float) -> None:
+    # At scale 30 the gradients' norm is above 1, so that they are clipped.
+    model = small_gpt2()
     model.transformer.wte.weight.data *= scale
     reference = copy.deepcopy(model)
-    recipe = Recipe(epochs=3, batch_size=4, learning_rate=1e-3, weight_decay=0.1)
 
-    log, figures = train(model, EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
-    losses = plain_loop(reference, recipe, steps=3)
+    log, facts = train(model, EXAMPLES, recipe(3, 4), pad=0, seed=1, compute=CPU)
+    losses = plain_loop(reference, recipe(3, 4), steps=3)
 
     assert log.column("loss").to_pylist() == pytest.approx(losses, rel=1e-5)
     for (name, weight), expected in zip(model.named_parameters(), reference.parameters(), strict=True):
-        # AdamW turns rounding into steps of the learning rate where a gradient is about nothing.
+        # Where a gradient is nearly zero, AdamW turns its rounding into a step of the learning rate.
         assert torch.allclose(weight, expected, atol=1e-5), name
-    assert figures["steps"] == 3
-    assert figures["tokens"] == 3 * sum(map(len, EXAMPLES))
+    assert facts["steps"] == 3
+    assert facts["tokens"] == 3 * sum(map(len, EXAMPLES))
 
 
-def test_examples_that_teach_nothing_take_places_in_batches_alone() -> None:
-    model = small_model()
+def test_short_examples_count_in_the_batch_size_alone() -> None:
+    model = small_gpt2()
     reference = copy.deepcopy(model)
-    recipe = Recipe(epochs=3, batch_size=7, learning_rate=1e-3, weight_decay=0.1)
-    options = {"pad": 0, "seed": 1, "device": "cpu", "precision": "float32"}
+    examples = [*EXAMPLES, [0], [9], [0]]
 
-    log, _ = train(model, [*EXAMPLES, [0], [9], [0]], recipe, keep_short=True, **options)
-    left_out, _ = train(small_model(), [*EXAMPLES, [0], [9], [0]], Recipe(3, 2, 1e-3, 0.1), **options)
-    kept, _ = train(small_model(), [*EXAMPLES, [0], [9], [0]], Recipe(3, 2, 1e-3, 0.1), keep_short=True, **options)
+    whole, _ = train(model, examples, recipe(3, 7), pad=0, seed=1, compute=CPU)
+    kept, _ = train(small_gpt2(), examples, recipe(3, 2), pad=0, seed=1, compute=CPU)
+    left_out, _ = train(small_gpt2(), longer_than_one(examples), recipe(3, 2), pad=0, seed=1, compute=CPU)
 
-    # In a batch of all they change nothing; in smaller ones there are more steps.
-    assert log.column("loss").to_pylist() == pytest.approx(plain_loop(reference, recipe, steps=3), rel=1e-5)
+    # In a batch of all examples they change nothing. With smaller batches there are more steps.
+    assert whole.column("loss").to_pylist() == pytest.approx(plain_loop(reference, recipe(3, 7), steps=3), rel=1e-5)
     assert (left_out.num_rows, kept.num_rows) == (3 * 2, 3 * 4)
     assert all(torch.isfinite(torch.tensor(kept.column("loss").to_pylist())))
 
 
-def test_a_batch_of_nothing_but_blank_lines_has_no_loss() -> None:
-    log, _ = train(
-        small_model(), [[5, 6, 7], [0], [0]], Recipe(1, 1, 1e-3, 0.0), pad=0, seed=1, device="cpu",
-        precision="float32", keep_short=True,
-    )  # fmt: skip
+def test_a_batch_of_short_examples_has_no_loss() -> None:
+    log, _ = train(small_gpt2(), [[5, 6, 7], [0], [0]], recipe(1, 1, weight_decay=0.0), pad=0, seed=1, compute=CPU)
 
     losses = log.column("loss").to_pylist()
     assert sorted(losses)[:2] == [0.0, 0.0] and max(losses) > 1
 
 
-def test_the_log_follows_the_schedule() -> None:
-    recipe = Recipe(epochs=2, batch_size=3, learning_rate=0.01, weight_decay=0.0, warmup=0.5)
+def test_the_learning_rate_rises_and_decays() -> None:
+    schedule = Pretraining(epochs=2, batch_size=3, learning_rate=0.01, weight_decay=0.0, warmup=0.5)
 
-    log, _ = train(small_model(), EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
+    log, _ = train(small_gpt2(), EXAMPLES, schedule, pad=0, seed=1, compute=CPU)
 
     assert log.cast(TRAINING_LOG).column("step").to_pylist() == [1, 2, 3, 4]
     assert log.column("epoch").to_pylist() == pytest.approx([0.5, 1.0, 1.5, 2.0])
@@ -104,16 +100,16 @@ def test_the_log_follows_the_schedule() -> None:
 
 
 def test_collation_masks_padding_by_position() -> None:
-    tokens, following = NextToken([[7, 0, 8, 0], [9, 10]], 0, 1).collate([0, 1])
+    tokens, following = NextToken([[7, 0, 8, 0], [9, 10]], 0, 1, 2).collate([0, 1])
 
     assert tokens.tolist() == [[7, 0, 8], [9, 10, 0]]
-    # The end token inside an example is learned; padding with the same token is not.
+    # The padding token inside an example is learned; padding is not.
     assert following.tolist() == [[0, 8, 0], [10, IGNORED, IGNORED]]
 
 
 def test_padding_does_not_change_the_loss() -> None:
-    model = small_model().eval()
-    objective = NextToken(EXAMPLES, 0, 1)
+    model = small_gpt2().eval()
+    objective = NextToken(EXAMPLES, 0, 1, 4)
 
     apart = sum(objective.loss(model, [position]).item() for position in range(4))
 
@@ -121,15 +117,43 @@ def test_padding_does_not_change_the_loss() -> None:
     assert objective.terms([0, 1, 2, 3]) == sum(len(example) - 1 for example in EXAMPLES)
 
 
-@pytest.mark.parametrize("warmup", [0.0, 0.3])
-def test_the_same_as_transformers_trainer(tmp_path: Path, warmup: float) -> None:
-    recipe = Recipe(epochs=3, batch_size=3, learning_rate=1e-3, weight_decay=0.1, warmup=warmup)
-    model = small_model()
-    reference = copy.deepcopy(model)
-    objective = NextToken(EXAMPLES, 0, 1)
+# The output head of gpt2 computes the loss without all logits, and that of bloom with them.
+@pytest.mark.parametrize("name", ["gpt2", "bloom"])
+def test_losses_and_gradients_are_those_of_all_logits(name: str) -> None:
+    model = untrained(name)
+    objective = NextToken(EXAMPLES, 0, 1, 4)
+    loss = objective.loss(model, [0, 1, 2, 3])
+    loss.backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
 
-    log, _ = train(model, EXAMPLES, recipe, pad=0, seed=1, device="cpu", precision="float32")
-    history = trainer_history(reference, recipe, [objective.order(epoch) for epoch in range(3)], tmp_path)
+    expected = sum(
+        torch.nn.functional.cross_entropy(
+            model(torch.tensor([example])).logits[0, :-1], torch.tensor(example[1:]), reduction="sum"
+        )
+        for example in EXAMPLES
+    )
+    expected.backward()
+
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    for name, parameter in model.named_parameters():
+        assert torch.allclose(gradients[name], parameter.grad, rtol=1e-4, atol=1e-4), name
+
+
+def test_the_log_has_tokens_per_second() -> None:
+    # 15 tokens in 2 steps of an epoch.
+    assert NextToken(EXAMPLES, 0, 1, 2).progress(steps_per_second=100.0) == "750 tokens/s"
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+def test_training_equals_transformers_trainer(tmp_path: Path, warmup: float) -> None:
+    schedule = Pretraining(epochs=3, batch_size=3, learning_rate=1e-3, weight_decay=0.1, warmup=warmup)
+    model = small_gpt2()
+    reference = copy.deepcopy(model)
+    objective = NextToken(EXAMPLES, 0, 1, 4)
+
+    log, _ = train(model, EXAMPLES, schedule, pad=0, seed=1, compute=CPU)
+    history = trainer_history(reference, schedule, [objective.order(epoch) for epoch in range(3)], tmp_path)
 
     assert log.column("loss").to_pylist() == pytest.approx([row["loss"] for row in history], rel=1e-5)
     assert log.column("learning_rate").to_pylist() == pytest.approx([row["learning_rate"] for row in history])
@@ -138,7 +162,7 @@ def test_the_same_as_transformers_trainer(tmp_path: Path, warmup: float) -> None
 
 
 def trainer_history(model, recipe: Recipe, orders: list[list[int]], folder: Path) -> list[dict]:
-    """Train by Trainer, with our order of the examples, everything else left to its defaults."""
+    """Train with transformers' Trainer in the given orders of the examples, and return its log."""
     from transformers import Trainer, TrainingArguments
 
     class Ordered(Trainer):
@@ -182,12 +206,11 @@ def trainer_history(model, recipe: Recipe, orders: list[list[int]], folder: Path
 
 
 def test_same_seed_same_bytes(base: SimpleNamespace, tmp_path: Path) -> None:
-    recipe = Recipe(epochs=2, batch_size=1, learning_rate=1e-3, weight_decay=0.01)
     files = []
     for place, seed in (("one", 1), ("two", 1), ("three", 2)):
         model = load_model(base.folder)
-        torch.rand(3)  # whatever happened before must not matter
-        train(model, EXAMPLES, recipe, pad=0, seed=seed, device="cpu", precision="float32")
+        torch.rand(3)  # the global random state must not matter
+        train(model, EXAMPLES, recipe(2, 1), pad=0, seed=seed, compute=CPU)
         save_model(model, tmp_path / place)
         files.append((tmp_path / place / "model.safetensors").read_bytes())
 
@@ -195,44 +218,23 @@ def test_same_seed_same_bytes(base: SimpleNamespace, tmp_path: Path) -> None:
     assert files[0] != files[2]
 
 
-def test_dropout_is_seeded_too() -> None:
+def test_dropout_depends_on_the_seed_alone() -> None:
     weights = []
-    for noise in (3, 5):
-        model = small_model()
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.3
-        torch.rand(noise)
-        recipe = Recipe(epochs=1, batch_size=4, learning_rate=1e-2, weight_decay=0.0)
-        train(model, EXAMPLES, recipe, pad=0, seed=4, device="cpu", precision="float32")
+    for draws in (3, 5):
+        model = small_gpt2(dropout=0.3)
+        torch.rand(draws)
+        train(model, EXAMPLES, recipe(1, 4, 1e-2, 0.0), pad=0, seed=4, compute=CPU)
         weights.append(model.transformer.wte.weight.detach().clone())
 
     assert torch.equal(*weights)
 
 
-def test_short_examples_are_left_out_and_nothing_is_a_fault() -> None:
-    recipe = Recipe(epochs=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0)
-
-    _, figures = train(small_model(), [[1], [], [2, 3]], recipe, pad=0, seed=0, device="cpu", precision="float32")
-
-    assert figures["steps"] == 1
+def test_examples_without_two_tokens_are_refused() -> None:
+    assert longer_than_one([[1], [], [2, 3]]) == [[2, 3]]
     with pytest.raises(StudyError, match="no example of two tokens"):
-        train(small_model(), [[1], []], recipe, pad=0, seed=0, device="cpu", precision="float32")
+        train(small_gpt2(), [[1], []], recipe(1, 1), pad=0, seed=0, compute=CPU)
 
 
-def test_devices_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-    assert choose_device("auto") == choose_device("cpu") == "cpu"
-    with pytest.raises(StudyError, match=r"compute\.device is cuda"):
-        choose_device("cuda")
-    assert use_bfloat16("bfloat16", "cpu")
-    assert not use_bfloat16("auto", "cpu")
-    assert not use_bfloat16("float32", "cuda")
-
-
-def test_divergence_is_told() -> None:
-    recipe = Recipe(epochs=3, batch_size=2, learning_rate=1e12, weight_decay=0.0)
-
+def test_divergence_is_an_error() -> None:
     with pytest.raises(StudyError, match=r"Training diverged: .* Lower finetuning\.learning_rate"):
-        train(small_model(), EXAMPLES, recipe, pad=0, seed=1, device="cpu")
+        train(small_gpt2(), EXAMPLES, recipe(3, 2, 1e12, 0.0), pad=0, seed=1, compute=CPU)

@@ -9,16 +9,16 @@ from bias_amplification.measures.calibration import confusion, fit_temperature, 
 
 
 @pytest.fixture
-def sure():
-    """A classifier of three labels whose logits are twice those that its errors warrant."""
+def overconfident():
+    """Probabilities from twice the true logits of three labels, and labels drawn by the true ones."""
     generator = np.random.default_rng(3)
     logits = generator.normal(0, 1.5, (4000, 3))
     targets = np.array([generator.choice(3, p=row) for row in softmax(logits, axis=1)])
     return softmax(2 * logits, axis=1), targets
 
 
-def test_reliability_is_sklearns_curve_over_the_largest_probability(sure):
-    probabilities, targets = sure
+def test_reliability_equals_the_calibration_curve_of_scikit_learn(overconfident):
+    probabilities, targets = overconfident
     found = reliability(probabilities, targets)
 
     right, confidence = probabilities.argmax(axis=1) == targets, probabilities.max(axis=1)
@@ -30,7 +30,7 @@ def test_reliability_is_sklearns_curve_over_the_largest_probability(sure):
     assert all(row["low"] < row["confidence"] <= row["high"] for row in found["bins"])
 
 
-def test_a_bin_holds_its_upper_end_and_certainty_has_a_bin():
+def test_a_bin_includes_its_upper_end():
     found = reliability(np.array([[0.6, 0.4], [0.61, 0.39], [1.0, 0.0]]), np.array([0, 1, 0]))
     assert [(row["low"], row["texts"], row["accuracy"]) for row in found["bins"]] == [
         (0.5, 1, 1),
@@ -40,12 +40,12 @@ def test_a_bin_holds_its_upper_end_and_certainty_has_a_bin():
     assert found["expected_error"] == pytest.approx((0.4 + 0.61 + 0.0) / 3)
 
 
-def test_the_temperature_is_where_the_gradient_of_the_cross_entropy_is_nothing(sure):
-    probabilities, targets = sure
+def test_the_gradient_of_the_cross_entropy_is_zero_at_the_temperature(overconfident):
+    probabilities, targets = overconfident
     logits = np.log(probabilities)
 
     def slope(temperature: float) -> float:
-        """Derivative by 1 / temperature: mean logit expected less mean logit seen."""
+        """Derivative by 1 / temperature: expected mean logit minus observed mean logit."""
         expected = (softmax(logits / temperature, axis=1) * logits).sum(axis=1)
         return float((expected - logits[np.arange(len(targets)), targets]).mean())
 
@@ -64,14 +64,14 @@ def test_tempering_divides_the_logits():
     assert np.isfinite(temper(probabilities, 20.0)).all()
 
 
-def test_certain_answers_have_a_finite_temperature():
+def test_certain_predictions_have_a_finite_temperature():
     certain = np.eye(2)[[0, 1, 0, 1]]
     assert 0.04 < fit_temperature(certain, np.array([0, 1, 0, 1])) <= 20
     assert fit_temperature(certain, np.array([1, 0, 1, 0])) == pytest.approx(20, rel=1e-2)
 
 
-def test_the_confusion_matrix_is_sklearns(sure):
-    probabilities, targets = sure
+def test_the_confusion_matrix_equals_that_of_scikit_learn(overconfident):
+    probabilities, targets = overconfident
     found = confusion(probabilities, targets, ["a", "b", "c"])
     assert list(found.values()) == confusion_matrix(targets, probabilities.argmax(axis=1)).tolist()
     assert list(found) == ["a", "b", "c"]

@@ -5,7 +5,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from bias_amplification.measures.scores import classification_scores
 
 
-def test_scores_are_those_of_scikit_learn():
+def test_scores_equal_those_of_scikit_learn():
     generator = np.random.default_rng(3)
     probabilities = generator.dirichlet([1.0, 1.0, 1.0], 200)
     targets = generator.integers(0, 3, 200)
@@ -17,7 +17,7 @@ def test_scores_are_those_of_scikit_learn():
     assert scores["loss"] == pytest.approx(log_loss(targets, probabilities), rel=1e-6)
 
 
-def test_a_label_that_never_occurs_has_an_f1_of_zero():
+def test_a_label_that_never_occurs_has_f1_zero():
     scores = classification_scores(np.array([[1.0, 0.0], [0.9, 0.1]]), np.array([0, 0]), ["x", "y"])
     assert scores["f1"] == {"x": 1.0, "y": 0.0}
     assert scores["macro_f1"] == 0.5

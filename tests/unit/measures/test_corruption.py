@@ -21,25 +21,25 @@ WORDS = SENTENCES[0].split()
 seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
-def test_classes_come_in_equal_numbers_and_clean_sentences_are_left_as_they_are():
+def test_classes_are_equally_frequent_and_only_clean_sentences_are_real():
     texts, classes = grade_sentences(SENTENCES, 42, seed=1)
     assert Counter(classes) == dict.fromkeys(CLASSES, 10)
     for text, name in zip(texts, classes, strict=True):
         assert (text in SENTENCES) == (name == "clean")
 
 
-def test_the_seed_fixes_every_choice():
+def test_sentences_depend_on_the_seed():
     assert grade_sentences(SENTENCES, 40, seed=1) == grade_sentences(SENTENCES, 40, seed=1)
     assert grade_sentences(SENTENCES, 40, seed=1) != grade_sentences(SENTENCES, 40, seed=2)
 
 
 def test_too_few_sentences_are_refused():
-    with pytest.raises(StudyError, match="hold 1 sentences of 5 or more words"):
+    with pytest.raises(StudyError, match="have 1 sentences of 5 or more words"):
         grade_sentences([SENTENCES[0], "Too short."], 8, seed=1)
 
 
 @given(seeds)
-def test_dropping_leaves_the_content_words_in_order(generator):
+def test_dropping_function_words_keeps_the_content_words_in_order(generator):
     left = corruption.drop_function_words(WORDS, generator)
     assert [w for w in left if w in {"committee", "voted", "Tuesday", "send", "bill", "full"}] == [
         "committee",
@@ -64,7 +64,7 @@ def test_wrong_forms_keep_the_number_of_words(generator):
 
 
 @given(seeds)
-def test_repeats_say_more_of_the_same(generator):
+def test_repetitions_add_words_of_the_sentence_only(generator):
     for operation in (corruption.repeat_words, corruption.repeat_phrase):
         repeated = operation(WORDS, generator)
         assert len(repeated) > len(WORDS)
@@ -79,7 +79,7 @@ def test_truncation_keeps_a_beginning(generator):
 
 
 @given(seeds)
-def test_a_loop_says_the_same_at_least_four_times(generator):
+def test_a_loop_repeats_its_words_at_least_four_times(generator):
     looped = corruption.loop(WORDS, generator)
     assert any(looped[-4 * n :] == looped[-n:] * 4 for n in range(1, 6))
 
@@ -92,7 +92,7 @@ def test_a_splice_joins_two_sentences(generator):
 
 
 @given(seeds)
-def test_noise_holds_hardly_a_word_of_the_sentence(generator):
+def test_noise_has_no_long_word_of_the_sentence(generator):
     noise = corruption.make_noise(WORDS, generator)
     long_words = {word for word in WORDS if len(word) > 3}
     assert noise

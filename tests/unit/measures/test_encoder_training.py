@@ -1,31 +1,124 @@
+import copy
+
+import numpy as np
 import pytest
 import torch
 
-from bias_amplification.measures.encoder_training import BestEpoch, LabelledTexts, train_encoder
+from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.measures.encoder_training import (
+    BestEpoch,
+    LabelledTexts,
+    LabelPrediction,
+    score_encoder,
+    train_encoder,
+)
 from bias_amplification.measures.encoders import obtain_encoder
 from bias_amplification.study.sections import Encoder, EncoderTraining
 
+#: 57 texts of one label and 3 of the other, each with words of its own.
+UNBALANCED = LabelledTexts(["good good good"] * 57 + ["bad bad bad"] * 3, ["a"] * 57 + ["b"] * 3)
+PARTS = dict.fromkeys(("train", "validation", "test"), UNBALANCED)
+TRAINING = EncoderTraining(epochs=4, batch_size=4, learning_rate=1.0e-2, max_tokens=16)
 
-def test_the_best_epoch_is_kept_and_later_changes_do_not_reach_it():
-    model, best = torch.nn.Linear(1, 1), BestEpoch()
-    for epoch, (macro_f1, loss) in enumerate([(0.5, 0.9), (0.8, 0.6), (0.8, 0.5), (0.8, 0.7), (0.7, 0.1)], start=1):
+
+@pytest.fixture
+def encoder():
+    source = Encoder(architecture="bert", layers=1, width=16, heads=2, vocabulary=300)
+    return obtain_encoder(source, UNBALANCED.texts, ["a", "b"], 16, seed=1, key="k")
+
+
+def test_the_best_epoch_is_kept_and_is_not_changed_by_later_training():
+    scores = iter([(0.5, 0.9), (0.8, 0.6), (0.8, 0.5), (0.8, 0.7), (0.8, 0.5), (0.7, 0.1)])
+    model = torch.nn.Linear(1, 1)
+    best = BestEpoch(model, lambda: dict(zip(("macro_f1", "loss"), next(scores), strict=True)), UNBALANCED)
+    for epoch in range(1, 7):
         with torch.no_grad():
             model.weight.fill_(epoch)
-        best.offer(epoch, macro_f1, loss, model)
+        best.after_epoch(epoch)
+
     assert best.epoch == 3
     assert best.weights["weight"].item() == 3.0
 
 
-def test_the_model_is_left_at_its_best_epoch_and_labels_out_of_balance_are_evened_out():
-    source = Encoder.model_construct(
-        source="scratch", architecture="bert", layers=1, width=16, heads=2, vocabulary=300, dropout=0.0
-    )
-    texts, labels = ["good good good"] * 57 + ["bad bad bad"] * 3, ["a"] * 57 + ["b"] * 3
-    parts = dict.fromkeys(("train", "validation", "test"), LabelledTexts(texts, labels))
-    model, tokenizer = obtain_encoder(source, texts, ["a", "b"], 16, seed=1, key="k")
-    training = EncoderTraining(epochs=4, batch_size=4, learning_rate=1.0e-2, max_tokens=16)
-    scores, timing = train_encoder(model, tokenizer, parts, ["a", "b"], training, seed=1, device="cpu")
+def test_a_restored_best_epoch_is_only_replaced_by_a_better_one():
+    model, scores = torch.nn.Linear(1, 1), {"macro_f1": 0.6, "loss": 0.4}
+    before, after = (BestEpoch(model, lambda: scores, UNBALANCED) for _ in range(2))
+    before.after_epoch(1)
+    weight = model.weight.item()
+    after.restore(*before.state())
+    with torch.no_grad():
+        model.weight.add_(1)
+
+    after.after_epoch(2)
+    assert (after.epoch, after.weights["weight"].item()) == (1, weight)
+    scores["macro_f1"] = 0.7
+    after.after_epoch(3)
+    assert (after.epoch, after.weights["weight"].item()) == (3, weight + 1)
+
+
+def test_texts_are_drawn_so_that_labels_are_equally_frequent():
+    targets = np.array([0] * 900 + [1] * 100)
+    objective = LabelPrediction([[5]] * 1000, targets, padding=0, seed=1)
+    first, again, other = objective.order(0), objective.order(0), objective.order(1)
+    assert len(first) == 1000
+    assert first == again != other
+    # Three standard errors of a share of 1,000 draws are 0.047.
+    assert targets[first].mean() == pytest.approx(0.5, abs=0.047)
+
+
+def test_training_learns_a_rare_label_and_ends_at_the_best_epoch(encoder, cpu):
+    scores, timing = train_encoder(encoder, PARTS, TRAINING, 1, cpu)
     assert scores["validation"] == scores["test"]
     assert scores["test"]["f1"] == {"a": 1.0, "b": 1.0}
-    assert scores["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert scores["articles"] == {"train": 60, "validation": 60, "test": 60}
+    assert scores["parameters"] == sum(parameter.numel() for parameter in encoder.model.parameters())
     assert timing["samples_per_second"] == pytest.approx(4 * 60 / timing["train_runtime_seconds"])
+    untrained = {"best_epoch": scores["best_epoch"], "articles": scores["articles"]}
+    assert score_encoder(encoder, PARTS, 16, cpu) | untrained == scores
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _KilledAfter(Checkpoint):
+    """A checkpoint that saves after every step, in a process that dies after some of them."""
+
+    def __init__(self, path, steps: int) -> None:
+        super().__init__(path, seconds=0)
+        self.steps_left = steps
+
+    def save(self, tensors, facts) -> None:
+        super().save(tensors, facts)
+        self.steps_left -= 1
+        if not self.steps_left:
+            raise _Killed
+
+
+# 15 steps an epoch: within the second epoch, and within the last one.
+@pytest.mark.parametrize("steps", [17, 50])
+def test_a_killed_training_ends_with_the_same_weights_and_scores(encoder, cpu, tmp_path, steps):
+    path = tmp_path / "job.safetensors"
+    undisturbed, killed = (encoder._replace(model=copy.deepcopy(encoder.model)) for _ in range(2))
+    expected, _ = train_encoder(undisturbed, PARTS, TRAINING, 1, cpu)
+    with pytest.raises(_Killed):
+        train_encoder(killed, PARTS, TRAINING, 1, cpu, _KilledAfter(path, steps))
+
+    scores, _ = train_encoder(encoder, PARTS, TRAINING, 1, cpu, Checkpoint(path))
+
+    assert scores == expected
+    for name, weight in undisturbed.model.state_dict().items():
+        assert torch.equal(encoder.model.state_dict()[name], weight), name
+
+
+def test_a_state_with_other_validation_texts_is_not_used(encoder, cpu, tmp_path, capsys):
+    path = tmp_path / "job.safetensors"
+    fresh = copy.deepcopy(encoder.model)
+    with pytest.raises(_Killed):
+        train_encoder(encoder, PARTS, TRAINING, 1, cpu, _KilledAfter(path, 17))
+    capsys.readouterr()
+
+    other = PARTS | {"validation": LabelledTexts(UNBALANCED.texts[1:], UNBALANCED.labels[1:])}
+    train_encoder(encoder._replace(model=fresh), other, TRAINING, 1, cpu, Checkpoint(path))
+
+    assert "belongs to other inputs" in capsys.readouterr().out

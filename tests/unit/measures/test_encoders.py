@@ -4,147 +4,169 @@ import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.provenance import checksums
 from bias_amplification.measures.encoders import (
-    MODEL_FILES,
-    label_positions,
+    TextClassifier,
     load_encoder,
+    load_given_encoder,
     obtain_encoder,
     read_scores,
-    save_encoder,
-    train_tokenizer,
+    write_encoder,
 )
+from bias_amplification.measures.scratch import train_tokenizer
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
 from bias_amplification.study.sections import Encoder
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "café prices rise again"] * 5
+LABELS = ["up", "side ways"]
+SCORES = {"validation": {"macro_f1": 0.5}}
 
 
 def small(architecture: str) -> Encoder:
-    # Not validated: the config may offer fewer architectures than the package can build.
-    return Encoder.model_construct(
-        source="scratch", architecture=architecture, layers=2, width=16, heads=2, vocabulary=300, dropout=0.0
-    )
+    return Encoder(architecture=architecture, layers=2, width=16, heads=2, vocabulary=300)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A classifier's folder, as the run writes it."""
+    folder = tmp_path_factory.mktemp("written")
+    write_encoder(obtain_encoder(small("bert"), TEXTS, LABELS, 32, seed=1, key="k"), folder, SCORES, {})
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path):
-    model, tokenizer = obtain_encoder(small("bert"), TEXTS, ["up", "side ways"], 32, seed=1, key="k")
-    save_encoder(model, tokenizer, tmp_path)
+def own(written, tmp_path):
+    """A copy of the run's folder, which a test may damage."""
+    for file in written.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
 
 
-@pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta", "modernbert", "electra"])
-def test_a_scratch_encoder_survives_a_round_trip(tmp_path, architecture):
-    model, tokenizer = obtain_encoder(small(architecture), TEXTS, ["a", "b"], 32, seed=1, key="k")
-    save_encoder(model, tokenizer, tmp_path)
-    again, tokenizer_again = load_encoder(tmp_path, ["b", "a"], "k")
-    # The longest input that it was made for, so that positions run out if they are miscounted.
-    batch = tokenizer([" ".join(TEXTS)], truncation=True, max_length=32, return_tensors="pt")
-    batch_again = tokenizer_again([" ".join(TEXTS)], truncation=True, max_length=32, return_tensors="pt")
+@pytest.fixture
+def given(own):
+    """A folder with the same model as somebody else has published it, and its section of the config."""
+    (own / "scores.json").unlink()
+    (own / "timing.json").unlink()
+    return Encoder(source="folder", path=str(own))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta", "modernbert"])
+def test_scratch_encoder_survives_saving_and_loading(tmp_path, architecture):
+    made = obtain_encoder(small(architecture), TEXTS, ["a", "b"], 32, seed=1, key="k")
+    write_encoder(made, tmp_path, SCORES, {"train_runtime_seconds": 1.0})
+
+    loaded = load_encoder(tmp_path, ["b", "a"])
+
+    # As long as the longest allowed input, so that wrongly counted positions would be out of range.
+    batch, batch_again = (
+        classifier.tokenizer([" ".join(TEXTS)], truncation=True, max_length=32, return_tensors="pt")
+        for classifier in (made, loaded)
+    )
     assert batch["input_ids"].shape == (1, 32)
     assert torch.equal(batch["input_ids"], batch_again["input_ids"])
-    weights, weights_again = model.state_dict(), again.state_dict()
+    weights, weights_again = made.model.state_dict(), loaded.model.state_dict()
     assert weights.keys() == weights_again.keys()
     assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
-    # Products round by where in memory a matrix lies, and what a file gives lies elsewhere.
+    # The rounding of products depends on the alignment of a matrix in memory, which loading changes.
     with torch.no_grad():
-        torch.testing.assert_close(model.eval()(**batch).logits, again(**batch_again).logits, rtol=1e-5, atol=1e-6)
-    assert {file.name for file in tmp_path.iterdir()} == set(MODEL_FILES)
-    assert label_positions(again, ["b", "a"]) == [1, 0]
+        logits, logits_again = made.model.eval()(**batch).logits, loaded.model(**batch_again).logits
+    torch.testing.assert_close(logits, logits_again, rtol=1e-5, atol=1e-6)
+    assert {file.name for file in tmp_path.iterdir()} == {*MODEL_AND_TOKENIZER_FILES, "scores.json", "timing.json"}
+    assert (made.positions, loaded.positions) == ([0, 1], [1, 0])
 
 
-def test_fresh_weights_depend_on_the_seed_alone():
+def test_fresh_weights_depend_on_the_seed_only():
     first, second, third = (
-        obtain_encoder(small("bert"), TEXTS, ["a", "b"], 32, seed=seed, key="k")[0].classifier.weight
+        obtain_encoder(small("bert"), TEXTS, ["a", "b"], 32, seed=seed, key="k").model.classifier.weight
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
 
 
-def test_the_tokenizer_gives_back_what_it_read():
+def test_tokenizer_decodes_to_the_text_that_it_encoded():
     tokenizer = train_tokenizer(TEXTS, 300, 32)
     ids = tokenizer("the cat — naïve\nnews")["input_ids"]
     assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "the cat — naïve\nnews"
 
 
-def test_a_folder_is_trained_on_for_other_labels(folder):
-    source = Encoder(source="folder", path=str(folder))
-    model, _ = obtain_encoder(source, [], ["x", "y", "z"], 32, seed=1, key="k")
+def test_given_encoder_gets_a_fresh_head_for_other_labels(given):
+    model = obtain_encoder(given, [], ["x", "y", "z"], 32, seed=1, key="k").model
     assert model.config.id2label == {0: "x", 1: "y", 2: "z"}
     assert model.classifier.weight.shape == (3, 16)
 
 
-def test_labels_are_read_by_name_in_any_case_and_by_alias(folder):
-    model, _ = load_encoder(folder, ["Side_Ways", "UP"], "k")
-    assert label_positions(model, ["Side_Ways", "UP"]) == [1, 0]
-    model, _ = load_encoder(folder, ["across", "up"], "k", aliases={"Side Ways": "across"})
-    assert label_positions(model, ["across", "up"]) == [1, 0]
+def test_labels_are_matched_by_name_in_any_case_and_by_alias(given):
+    assert load_given_encoder(given, ["Side_Ways", "UP"], "k").positions == [1, 0]
+    assert load_given_encoder(given, ["across", "up"], "k", aliases={"Side Ways": "across"}).positions == [1, 0]
 
 
 @pytest.mark.parametrize("labels", [["up", "down"], ["up"], ["up", "side ways", "down"]])
-def test_another_label_set_is_refused(folder, labels):
+def test_other_labels_are_refused(given, labels):
     with pytest.raises(
-        StudyError, match=rf"{folder} classifies into up, side ways, but the study needs .*\(some.key\)"
+        StudyError, match=rf"{given.path} classifies into up, side ways, but the study needs .* \(some.key\): name"
     ):
-        load_encoder(folder, labels, "some.key")
+        load_given_encoder(given, labels, "some.key")
 
 
 @pytest.mark.parametrize(
-    ("file", "what"), [("model.safetensors", "weights"), ("config.json", "config"), ("tokenizer.json", "tokenizer")]
+    ("file", "fault"),
+    [
+        ("model.safetensors", "no weights in safetensors"),
+        ("config.json", "no config.json"),
+        ("tokenizer.json", "no tokenizer"),
+    ],
 )
-def test_a_folder_without_a_file_is_refused(folder, file, what):
-    (folder / file).unlink()
-    with pytest.raises(StudyError, match=rf"{folder} has no {what} \({file}\).* in some.key"):
-        load_encoder(folder, ["up", "side ways"], "some.key")
+def test_folder_without_a_file_is_refused(given, own, file, fault):
+    (own / file).unlink()
+    with pytest.raises(StudyError, match=rf"{own} has {fault}.* some.key"):
+        load_given_encoder(given, LABELS, "some.key")
 
 
-def test_damaged_weights_are_refused(folder):
-    (folder / "model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(StudyError, match=f"{folder} cannot be loaded .* check some.key"):
-        load_encoder(folder, ["up", "side ways"], "some.key")
+def test_damaged_files_are_refused(given, own):
+    (own / "tokenizer.json").write_bytes(b"cut short")
+    with pytest.raises(StudyError, match=f"{own} cannot be loaded as a text classifier .* check some.key"):
+        load_given_encoder(given, LABELS, "some.key")
+    (own / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(StudyError, match=r"model.safetensors is not a whole safetensors file .*some.key"):
+        load_given_encoder(given, LABELS, "some.key")
 
 
-def test_heads_must_divide_the_width():
-    source = small("bert").model_copy(update={"heads": 3})
-    with pytest.raises(StudyError, match="width 16 cannot have 3 heads"):
-        obtain_encoder(source, TEXTS, ["a", "b"], 32, seed=1, key="k")
+def test_tokenizer_without_padding_token_is_refused(given, own):
+    settings = json.loads((own / "tokenizer_config.json").read_text())
+    (own / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": None}))
+    with pytest.raises(StudyError, match=r"without a padding token: choose an encoder for some.key\.$"):
+        load_given_encoder(given, LABELS, "some.key")
 
 
-def test_a_saved_config_names_no_folder(folder):
-    assert str(folder) not in json.dumps([(folder / name).read_text() for name in MODEL_FILES if "json" in name])
+def test_saved_files_do_not_name_a_folder(tmp_path, given):
+    """The path of a given model would make the bytes depend on where it is."""
+    classifier = load_given_encoder(given, LABELS, "k")
+    write_encoder(TextClassifier(*classifier[:2], LABELS), tmp_path / "out", SCORES, {})
+    saved = [(tmp_path / "out" / name).read_text() for name in MODEL_AND_TOKENIZER_FILES if name.endswith(".json")]
+    assert not any(given.path in text for text in saved)
 
 
-@pytest.fixture
-def made_here(folder):
-    """The same folder as the run leaves it: with scores, which tell the checksums."""
-    kept = {"validation": {"macro_f1": 0.5}, "checksums": checksums(folder, MODEL_FILES)}
-    (folder / "scores.json").write_text(json.dumps(kept))
-    load_encoder(folder, ["up", "side ways"], "k")
-    return folder
-
-
-@pytest.mark.parametrize("file", MODEL_FILES)
-def test_a_flipped_bit_in_an_encoder_of_the_run_is_noticed(made_here, file):
-    content = bytearray((made_here / file).read_bytes())
+@pytest.mark.parametrize("file", MODEL_AND_TOKENIZER_FILES)
+def test_changed_bit_in_a_file_of_the_run_is_noticed(own, file):
+    content = bytearray((own / file).read_bytes())
     content[-3] ^= 4
-    (made_here / file).write_bytes(content)
+    (own / file).write_bytes(content)
 
-    with pytest.raises(StudyError) as caught:
-        load_encoder(made_here, ["up", "side ways"], "k")
-
-    assert str(caught.value) == (
-        f"{made_here / file} is not the file that {made_here}/scores.json tells of: delete it and run snakemake again."
-    )
+    with pytest.raises(StudyError, match=rf"^{own / file} .*scores.json.*: delete it and run snakemake again\.$"):
+        load_encoder(own, LABELS)
 
 
-def test_what_is_wrong_with_an_encoder_of_the_run_has_the_runs_remedy(made_here):
+def test_faults_in_a_folder_of_the_run_say_to_make_it_again(own):
     with pytest.raises(StudyError, match=r"classifies into .*right: delete the folder and run snakemake again\.$"):
-        load_encoder(made_here, ["left", "right"], "some.key")
-    (made_here / "config.json").unlink()
-    with pytest.raises(StudyError, match=r"has no config \(config.json\): delete the folder and run snakemake again"):
-        load_encoder(made_here, ["up", "side ways"], "some.key")
-    (made_here / "scores.json").write_text("{")
+        load_encoder(own, ["left", "right"])
+    (own / "config.json").unlink()
+    with pytest.raises(StudyError, match=r"has no config.json: delete the folder and run snakemake again"):
+        load_encoder(own, LABELS)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"validation": {"macro_f1": NaN}}', '{"validation": 1}'])
+def test_damaged_scores_are_refused(own, content):
+    (own / "scores.json").write_text(content)
     with pytest.raises(StudyError, match=r"scores.json is missing or damaged: delete the folder"):
-        read_scores(made_here)
+        read_scores(own)

@@ -9,7 +9,7 @@ from bias_amplification.measures.intervals import difference_interval, mean_inte
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_is_that_of_statsmodels(counts):
+def test_wilson_interval_equals_that_of_statsmodels(counts):
     successes, trials = counts
     share, low, high = wilson_interval(successes, trials)
     assert share == successes / trials
@@ -19,11 +19,11 @@ def test_wilson_interval_is_that_of_statsmodels(counts):
 
 @pytest.mark.parametrize("counts", [(3, 2), (-1, 2), (0, 0)])
 def test_wilson_interval_refuses_impossible_counts(counts):
-    with pytest.raises(ValueError, match="have no share"):
+    with pytest.raises(ValueError, match="are impossible"):
         wilson_interval(*counts)
 
 
-def test_mean_interval_is_that_of_statsmodels_but_for_the_rounded_quantile():
+def test_mean_interval_equals_that_of_statsmodels_except_for_the_rounded_quantile():
     values = np.random.default_rng(0).gamma(2.0, size=50)
     mean, low, high = mean_interval(np.append(values, np.nan))
     oracle_low, oracle_high = DescrStatsW(values).zconfint_mean()
@@ -32,7 +32,7 @@ def test_mean_interval_is_that_of_statsmodels_but_for_the_rounded_quantile():
     assert (low + high) / 2 == pytest.approx(mean, abs=1e-12)
 
 
-def test_mean_interval_of_few_values():
+def test_mean_interval_of_one_value_has_no_ends():
     assert np.isnan(mean_interval(np.array([]))).all()
     mean, low, high = mean_interval(np.array([2.5, np.nan]))
     assert mean == 2.5
@@ -42,7 +42,7 @@ def test_mean_interval_of_few_values():
 @pytest.mark.parametrize(
     ("first", "second"), [((56, 70), (48, 80)), ((0, 10), (0, 10)), ((5, 56), (0, 29)), ((9, 10), (3, 10))]
 )
-def test_difference_of_two_shares_is_newcombes(first, second):
+def test_difference_of_two_shares_has_newcombes_interval(first, second):
     oracle = pytest.importorskip("statsmodels.stats.proportion").confint_proportions_2indep
 
     found = difference_interval(wilson_interval(*first), wilson_interval(*second))
@@ -60,5 +60,5 @@ def test_difference_of_two_means_has_the_normal_interval():
     assert (difference, low, high) == pytest.approx((1.0, 1.0 - half, 1.0 + half))
 
 
-def test_an_unknown_end_stays_unknown():
+def test_missing_ends_give_missing_ends():
     assert np.isnan(difference_interval((1.0, np.nan, np.nan), (0.5, 0.4, 0.6))[1:]).all()

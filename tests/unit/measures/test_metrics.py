@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
-from bias_amplification.measures.metrics import collect_metrics
+from bias_amplification.measures.metrics import MeasuredVersion, collect_metrics
+from bias_amplification.study.sections import Quality
 
 LABELS = ["up", "down"]
 
@@ -19,7 +21,8 @@ def write_seed_set(path: Path, ids: list[str]) -> Path:
     return path
 
 
-def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, perplexity: list) -> dict:
+def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, perplexity: list) -> MeasuredVersion:
+    """Write the tables of a version; a quality or perplexity of None is missing."""
     rows = [
         {"article_id": i, "predicted": LABELS[int(p < 0.5)], "probability_up": p, "probability_down": 1 - p}
         for i, p in zip(ids, up, strict=True)
@@ -36,20 +39,22 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
         for i, p in zip(ids, perplexity, strict=True)
     ]
     write_table(pa.Table.from_pylist(rows, PERPLEXITY), folder / "perplexity.parquet", PERPLEXITY)
-    return {
-        "predictions_second": None,
-        "round": "first",
-        "generation": 3,
-        "seed_set": "mixed",
-        "strategy": "synthetic",
-        "decoding": "greedy",
-        "tracked_label": "up",
-    } | {name: folder / f"{name}.parquet" for name in ("predictions", "quality", "perplexity")}
+    return MeasuredVersion(
+        round="first",
+        generation=3,
+        seed_set="mixed",
+        strategy="synthetic",
+        decoding="greedy",
+        tracked_label="up",
+        predictions=folder / "predictions.parquet",
+        quality=folder / "quality.parquet",
+        perplexity=folder / "perplexity.parquet",
+    )
 
 
 @pytest.fixture
 def collect(tmp_path):
-    """Collect metrics as a study does, and return the rows."""
+    """Return a function that collects metrics of versions with one seed set, and returns the rows."""
 
     def collected(versions, seed_set, readable=2.0, **scores):
         scores = {
@@ -59,21 +64,18 @@ def collect(tmp_path):
         } | scores
         (tmp_path / "scores.json").write_text(json.dumps(scores))
         out = tmp_path / "metrics.parquet"
-        seed_sets = {"mixed": seed_set}
-        collect_metrics(
-            versions, out, seed_sets=seed_sets, classifier=tmp_path, labels=LABELS, readable=readable, seed=1
-        )
+        collect_metrics(versions, out, {"mixed": seed_set}, tmp_path, LABELS, Quality(readable=readable), 1)
         return read_table(out, metrics(LABELS)).to_pylist()
 
     return collected
 
 
-def test_a_row_holds_the_measures_and_their_intervals(tmp_path, collect):
+def test_a_row_has_the_measures_and_their_intervals(tmp_path, collect):
     ids = ["a", "b", "c", "d"]
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     up = np.array([0.9, 0.6, 0.2, 0.7])
     version = write_version(tmp_path, ids, up, [3.0, 2.0, None, 1.0], [5.0, 7.0, 9.0, None])
-    base = version | {"round": "base", "generation": None, "strategy": None, "decoding": None, "tracked_label": None}
+    base = replace(version, round="base", generation=None, strategy=None, decoding=None, tracked_label=None)
 
     first, row = collect([base, version], seed_set)
 
@@ -96,10 +98,10 @@ def test_a_row_holds_the_measures_and_their_intervals(tmp_path, collect):
     [
         (
             ["a", "b", "c"],
-            r"quality.parquet holds not the articles of .*seed.parquet \(1 missing, 0 others, such as d\)",
+            r"quality.parquet has other articles than .*seed.parquet \(1 missing, 0 others, such as d\)",
         ),
         (["a", "b", "c", "x"], r"\(1 missing, 1 others, such as d\)"),
-        (["a", "b", "c", "d", "d"], "holds 1 articles more than once"),
+        (["a", "b", "c", "d", "d"], "has 1 rows of articles that it already has"),
     ],
 )
 def test_other_articles_than_the_seed_set_are_refused(tmp_path, collect, found, message):
@@ -107,9 +109,8 @@ def test_other_articles_than_the_seed_set_are_refused(tmp_path, collect, found, 
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     version = write_version(tmp_path, ids, np.full(4, 0.9), [1.0] * 4, [1.0] * 4)
     other = write_version(tmp_path / "other", found, np.full(len(found), 0.9), [1.0] * len(found), [1.0] * len(found))
-    version["quality"] = other["quality"]
     with pytest.raises(StudyError, match=message):
-        collect([version], seed_set)
+        collect([replace(version, quality=other.quality)], seed_set)
 
 
 def test_the_order_of_the_articles_does_not_matter(tmp_path, collect):
@@ -118,18 +119,18 @@ def test_the_order_of_the_articles_does_not_matter(tmp_path, collect):
     assert [row["share_up"] for row in collect([version], seed_set)] == [0.5]
 
 
-def test_shares_are_counted_in_the_other_ways_too(tmp_path, collect):
+def test_a_row_has_the_robust_measures(tmp_path, collect):
     ids = ["a", "b", "c", "d"]
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     up = np.array([0.9, 0.6, 0.2, 0.7])
     version = write_version(tmp_path, ids, up, [3.0, 2.0, None, 1.0], [5.0] * 4)
     again = write_version(tmp_path / "second", ids, np.array([0.9, 0.4, 0.2, 0.3]), [3.0] * 4, [5.0] * 4)
-    version["predictions_second"] = again["predictions"]
+    version = replace(version, predictions_second=again.predictions)
 
     (row,) = collect([version], seed_set, temperature=2.0)
 
-    # Rows of the matrix are by label, so that the order in the file does not matter: 8 of 10 ups and 1 of 10 downs
-    # are called up, and 3 of 4 articles are: (0.75 - 0.1) / (0.8 - 0.1).
+    # The classifier calls 8 of 10 ups and 1 of 10 downs up. It calls 3 of the 4 articles up, so that the adjusted
+    # share is (0.75 - 0.1) / (0.8 - 0.1). The order of the labels in the file does not matter.
     assert row["share_adjusted_up"] == pytest.approx(0.65 / 0.7)
     assert row["share_adjusted_up_low"] < row["share_adjusted_up"] < row["share_adjusted_up_high"]
     assert row["adjusted_misfit"] == pytest.approx(0, abs=1e-12)
@@ -143,13 +144,13 @@ def test_shares_are_counted_in_the_other_ways_too(tmp_path, collect):
     assert (row["agreement"], row["agreement_low"], row["agreement_high"]) == wilson_interval(2, 4)
 
 
-def test_what_cannot_be_counted_is_missing(tmp_path, collect):
+def test_a_measure_without_values_is_missing(tmp_path, collect):
     seed_set = write_seed_set(tmp_path / "seed.parquet", ["a", "b"])
     version = write_version(tmp_path, ["a", "b"], np.array([0.9, 0.8]), [1.0, None], [1.0, 2.0])
     (row,) = collect([version], seed_set)
     assert row["articles_readable"] == 0
     assert row["share_readable_up"] is row["share_second_up"] is row["agreement"] is None
-    # All are called up, which 8 of 10 would be at most.
+    # Both articles are called up, but only 8 of 10 would be if all were.
     assert row["share_adjusted_up"] == pytest.approx(1, abs=1e-6)
     assert row["adjusted_misfit"] == pytest.approx(0.2, abs=1e-6)
     (row,) = collect([version], seed_set, readable=1.0)
@@ -159,7 +160,7 @@ def test_what_cannot_be_counted_is_missing(tmp_path, collect):
 @pytest.mark.parametrize(
     "scores", [{"test": {"confusion": {"up": [8, 2]}}}, {"test": {}}, {"temperature": None}, {"test": None}]
 )
-def test_a_classifier_that_does_not_tell_its_errors_is_refused(tmp_path, collect, scores):
+def test_scores_without_the_errors_are_refused(tmp_path, collect, scores):
     seed_set = write_seed_set(tmp_path / "seed.parquet", ["a"])
     version = write_version(tmp_path, ["a"], np.array([0.9]), [1.0], [1.0])
     with pytest.raises(StudyError, match=r"scores.json has no confusion matrix and temperature .* delete the classif"):

@@ -6,9 +6,8 @@ import pytest
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, QUALITY
-from bias_amplification.measures import encoder_prediction
+from bias_amplification.measures import quality as quality_module
 from bias_amplification.measures.corruption import CLASSES
-from bias_amplification.measures.encoders import MODEL_FILES
 from bias_amplification.measures.quality import (
     article_quality,
     graded_parts,
@@ -16,36 +15,37 @@ from bias_amplification.measures.quality import (
     score_quality,
     train_quality_detector,
 )
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
+from bias_amplification.study.sections import Detector, DetectorTraining, JobCompute, Quality
 
-SCRATCH = {"source": "scratch", "layers": 1, "width": 32, "heads": 2, "vocabulary": 500}
-TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 5.0e-3, "max_tokens": 48}
-
-
-def train(articles, out, **changes):
-    settings = {"detector": SCRATCH, "training": TRAINING, "sentences": 800, "splitter": "sentence", "seed": 1}
-    train_quality_detector(articles, out, device="cpu", **settings | changes)
+SCRATCH = Quality(
+    detector=Detector(layers=1, width=32, heads=2, vocabulary=500),
+    training=DetectorTraining(epochs=3, batch_size=16, learning_rate=5.0e-3, max_tokens=48),
+    sentences=800,
+)
 
 
 @pytest.fixture(scope="module")
 def detector(toy_articles, tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    train(toy_articles, folder)
+    train_quality_detector(toy_articles, folder, SCRATCH, 1, JobCompute(device="cpu"))
     return folder
 
 
-def score(detector, tmp_path, texts):
+def score(detector, tmp_path, texts, quality=SCRATCH):
     rows = [
         {"article_id": f"g{i}", "title": "t", "text": text, "prompts": 1, "new_tokens": 1}
         for i, text in enumerate(texts)
     ]
     write_table(pa.Table.from_pylist(rows, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)
     out = tmp_path / "quality.parquet"
-    score_quality(detector, tmp_path / "articles.parquet", out, splitter="sentence", max_tokens=48, device="cpu")
+    score_quality(detector, tmp_path / "articles.parquet", out, quality, JobCompute(device="cpu"))
     return read_table(out, QUALITY).to_pylist()
 
 
 def test_the_detector_learns_the_classes(detector):
     scores = json.loads((detector / "scores.json").read_text())
+    assert scores["detector"] == "scratch"
     assert scores["articles"]["train"] == 800
     assert list(scores["test"]["f1"]) == list(CLASSES)
     assert scores["test"]["macro_f1"] > 0.6
@@ -60,44 +60,57 @@ def test_real_text_scores_higher_than_loops_and_noise(detector, tmp_path):
     assert quality[0] > quality[1] > quality[2]
 
 
-def test_repeated_sentences_are_put_to_the_detector_once(detector, tmp_path, monkeypatch):
-    seen = []
-    predict = encoder_prediction.predict_probabilities
-    monkeypatch.setattr(
-        encoder_prediction,
-        "predict_probabilities",
-        lambda model, tokenizer, texts, *rest, **settings: (
-            seen.extend(texts) or predict(model, tokenizer, texts, *rest, **settings)
-        ),
-    )
+def test_a_repeated_sentence_is_classified_once(detector, tmp_path, monkeypatch):
+    classified = []
+    predict = quality_module.predict_probabilities
+
+    def record(classifier, texts, *rest):
+        classified.extend(texts)
+        return predict(classifier, texts, *rest)
+
+    monkeypatch.setattr(quality_module, "predict_probabilities", record)
     first, second, empty = score(detector, tmp_path, ["Once more. Once more. Once more.", "Once more. Other.", " \n"])
-    assert seen == ["Once more.", "Other."]
+    assert classified == ["Once more.", "Other."]
     assert (first["sentences"], second["sentences"], empty["sentences"]) == (3, 2, 0)
     assert (empty["quality"], empty["quality_weighted"], empty["share_noise"]) == (None, None, None)
 
 
-def test_a_published_detector_is_read_by_its_names_and_only_tested(detector, toy_articles, tmp_path):
+def test_splitter_and_length_follow_the_config(detector, tmp_path):
+    """The published splitter cuts at every period; a sentence of noise that is cut off no longer counts."""
+    text = ["The price rises on day 3, Mr. Bolt said, and zkvj wpq hhgt ffkd qqz vbn zzkw qpr."]
+    (row,) = score(detector, tmp_path, text)
+    (by_period,) = score(detector, tmp_path, text, SCRATCH.model_copy(update={"splitter": "period"}))
+    assert (row["sentences"], by_period["sentences"]) == (1, 2)
+    short = SCRATCH.model_copy(update={"training": SCRATCH.training.model_copy(update={"max_tokens": 4})})
+    assert score(detector, tmp_path, text, short)[0]["quality_weighted"] != row["quality_weighted"]
+
+
+def test_a_published_detector_is_tested_and_its_labels_are_matched_by_name(detector, toy_articles, tmp_path):
     folder = tmp_path / "published"
     folder.mkdir()
-    for name in MODEL_FILES:
+    for name in MODEL_AND_TOKENIZER_FILES:
         (folder / name).write_bytes((detector / name).read_bytes())
     config = json.loads((folder / "config.json").read_text())
     names = ["Clean", "mild gibberish", "salad", "noise"]
     config["id2label"], config["label2id"] = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
     (folder / "config.json").write_text(json.dumps(config))
-    source = {"source": "folder", "path": str(folder)}
 
-    train(toy_articles, tmp_path / "out", detector=source | {"labels": {"salad": "word_salad"}})
+    def take(out, labels):
+        published = Detector(source="folder", path=str(folder), labels=labels)
+        quality = SCRATCH.model_copy(update={"detector": published})
+        train_quality_detector(toy_articles, out, quality, 1, JobCompute(device="cpu"))
+
+    take(tmp_path / "out", {"salad": "word_salad"})
 
     scores = json.loads((tmp_path / "out/scores.json").read_text())
     assert scores["articles"]["train"] == 0
     assert scores["test"] == json.loads((detector / "scores.json").read_text())["test"]
     assert (tmp_path / "out/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
-    with pytest.raises(StudyError, match="classifies into Clean, mild gibberish, salad, noise"):
-        train(toy_articles, tmp_path / "refused", detector=source)
+    with pytest.raises(StudyError, match=r"classifies into Clean, mild gibberish, salad, noise.*quality.detector"):
+        take(tmp_path / "refused", {})
 
 
-def test_quality_is_the_mean_value_of_the_likeliest_classes():
+def test_quality_is_the_mean_value_of_the_most_likely_classes():
     probabilities = np.array([[0.8, 0.1, 0.1, 0.0], [0.2, 0.2, 0.6, 0.0], [0.0, 0.5, 0.3, 0.2], [0.1, 0.1, 0.1, 0.7]])
     row = article_quality(probabilities)
     assert row["sentences"] == 4
@@ -106,7 +119,7 @@ def test_quality_is_the_mean_value_of_the_likeliest_classes():
     assert [row[f"share_{name}"] for name in CLASSES] == [0.25] * 4
 
 
-def test_real_sentences_are_different_and_whole():
+def test_real_sentences_are_different_and_complete():
     found = real_sentences(
         ["A title", "A title"], ["One here. Two here.", 'One here. "Three here." Cut off he'], "sentence"
     )
@@ -114,7 +127,7 @@ def test_real_sentences_are_different_and_whole():
     assert real_sentences(["T"], ["One. Two."], "period") == ["T", "One", "Two"]
 
 
-def test_no_real_sentence_stands_in_two_parts():
+def test_a_real_sentence_is_in_one_part_only():
     sentences = [f"The number of this long sentence is {number}." for number in range(200)]
     parts = graded_parts(sentences, 400, seed=1)
     clean = {

@@ -22,7 +22,7 @@ from bias_amplification.measures.sentences import SPLITTERS, split_periods, spli
         ["it has no capitals. nor an end"],
     ],
 )
-def test_sentences_are_found_again_after_joining(sentences):
+def test_joined_sentences_are_split_again(sentences):
     assert split_sentences(" ".join(sentences)) == sentences
 
 
@@ -42,10 +42,10 @@ def test_no_character_is_lost(text):
     assert all(sentence == sentence.strip() != "" for sentence in sentences)
 
 
-def test_the_published_splitter_knows_periods_only():
+def test_the_published_splitter_cuts_at_every_period():
     assert split_periods("Sen. Ruiz paid 3.5. Why? Yes.") == ["Sen", "Ruiz paid 3", "5", "Why? Yes"]
     assert split_periods(" . . ") == []
 
 
-def test_splitters_have_the_names_of_the_config():
+def test_splitters_have_the_names_in_the_config():
     assert {"sentence": split_sentences, "period": split_periods} == SPLITTERS

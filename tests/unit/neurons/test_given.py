@@ -1,60 +1,79 @@
-"""p-values that come from elsewhere."""
-
-import subprocess
-import sys
+"""p-values that were computed elsewhere."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError
 from bias_amplification.neurons.given import compare_p_values
 
+VERDICT = "no more distinct than chance"
 
-def write_published_like(folder):
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
     """p-values with the published counts: 3,243 and 1,033 of 9,216 below .05, 389 of them both."""
+    folder = tmp_path_factory.mktemp("published")
     generator = np.random.default_rng(0)
     first, second = np.full(9216, False), np.full(9216, False)
     order = generator.permutation(9216)
     first[order[:3243]] = True
     second[np.concatenate([order[:389], order[3243 : 3243 + 1033 - 389]])] = True
-    for name, chosen in (("bias", first), ("quality", second)):
-        p = np.where(chosen, generator.uniform(0, 0.0499, 9216), generator.uniform(0.0501, 1, 9216))
-        layer, neuron = np.divmod(np.arange(9216), 768)
-        pd.DataFrame({"layer": layer, "neuron": neuron, "p": p}).to_csv(folder / f"{name}.csv", index=False)
-    return folder / "bias.csv", folder / "quality.csv"
+    layer, neuron = np.divmod(np.arange(9216), 768)
+    return [
+        write(
+            folder / f"{name}.csv",
+            layer=layer,
+            neuron=neuron,
+            p=np.where(chosen, generator.uniform(0, 0.0499, 9216), generator.uniform(0.0501, 1, 9216)),
+        )
+        for name, chosen in (("bias", first), ("quality", second))
+    ]
 
 
-def test_the_published_counts_are_what_chance_gives(tmp_path):
-    table = compare_p_values(*write_published_like(tmp_path))
+@pytest.fixture
+def files(tmp_path):
+    """p-values of two layers of 60 neurons; 12 in the first set, 20 in the second, 6 in both."""
+    layer, neuron = np.divmod(np.arange(120), 60)
+    return [
+        write(tmp_path / f"{name}.csv", layer=layer, neuron=neuron, p=np.where(below, 0.01 + neuron / 2000, 0.5))
+        for name, below in (("a", neuron < 6), ("b", (neuron >= 3) & (neuron < 13)))
+    ]
+
+
+def write(path, **columns):
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+def test_the_published_counts_are_those_of_chance(published):
+    table = compare_p_values(*published)
 
     whole = table[table["layer"] == "all"].iloc[0]
     assert (whole["bias"], whole["quality"], whole["both"]) == (3243, 1033, 389)
     assert whole["expected_both"] == pytest.approx(363.5, abs=0.05)
     assert whole["p_overlap"] == pytest.approx(0.042, abs=0.0005)
-    assert whole["verdict"] == "no more distinct than chance"
+    assert whole["verdict"] == VERDICT
     assert whole["both_low"] < 389 <= whole["both_high"]
     assert len(table) == 13
     assert table.loc[table["layer"] != "all", "both"].sum() == 389
 
 
-def test_neurons_may_stand_in_any_order(tmp_path):
-    files = write_published_like(tmp_path)
+def test_the_order_of_neurons_does_not_matter(files):
     expected = compare_p_values(*files)
     pd.read_csv(files[1]).sample(frac=1, random_state=3).to_csv(files[1], index=False)
 
-    pd.testing.assert_frame_equal(compare_p_values(*files), expected)
+    found = compare_p_values(*files)
+
+    assert found["both"].tolist() == [6, 3, 3]
+    pd.testing.assert_frame_equal(found, expected)
 
 
-def test_the_command_prints_the_counts(tmp_path):
-    command = [sys.executable, "-m", "bias_amplification.neurons.given", *write_published_like(tmp_path)]
-    said = subprocess.run(
-        command, cwd=RESOURCES.parent, env={"PYTHONPATH": "src"}, capture_output=True, text=True, check=True
-    )
+def test_alpha_is_the_level_of_the_tests(files):
+    table = compare_p_values(*files, alpha=0.011)
 
-    assert "389" in said.stdout
-    assert "no more distinct than chance" in said.stdout
+    assert table["layer"].tolist() == ["all", 0, 1]
+    assert table["bias"].tolist() == [4, 2, 2]  # p = .01, .0105, .011, ...
 
 
 @pytest.mark.parametrize(
@@ -63,7 +82,7 @@ def test_the_command_prints_the_counts(tmp_path):
         ("layer,unit,p\n0,0,0.1\n", "has no column neuron"),
         ("layer,neuron,p\n0,0,0.1\n0,1,1.5\n", "row 3 has the p-value 1.5"),
         ("layer,neuron,p\n0,0,0.1\n0,1,high\n", "row 3 has the p-value high"),
-        ("layer,neuron,p\n0,0,0.1\n0,0,0.2\n", "row 3 has neuron 0 of layer 0 for the second time"),
+        ("layer,neuron,p\n0,0,0.1\n0,0,0.2\n", "row 3 repeats neuron 0 of layer 0"),
         ("", "cannot be read as a CSV"),
         ("layer,neuron,p\n0,7,0.1\n", "differ in neuron"),
         ("layer,neuron,p\nh.0,7,0.1\n", "differ in neuron"),
@@ -71,52 +90,46 @@ def test_the_command_prints_the_counts(tmp_path):
         ("layer,neuron,p\n0,0,0.1\n,1,0.2\n", "row 3 has no layer"),
     ],
 )
-def test_a_fault_is_named(tmp_path, text, fault):
-    good, bad = write_published_like(tmp_path)
+def test_a_fault_is_named(files, text, fault):
+    good, bad = files
     bad.write_text(text)
 
     with pytest.raises(StudyError, match=fault):
         compare_p_values(good, bad)
 
 
-def test_what_has_no_p_value_is_not_tested(tmp_path):
-    files = [tmp_path / name for name in ("a.csv", "b.csv")]
-    files[0].write_text("layer,neuron,p\n0,0,0.01\n0,1,\n0,2,0.5\n")
-    files[1].write_text("layer,neuron,p\n0,0,0.01\n0,1,0.01\n0,2,0.5\n")
+def test_a_neuron_without_a_p_value_is_not_tested(tmp_path):
+    first = write(tmp_path / "a.csv", layer=[0, 0, 0], neuron=[0, 1, 2], p=[0.01, None, 0.5])
+    second = write(tmp_path / "b.csv", layer=[0, 0, 0], neuron=[0, 1, 2], p=[0.01, 0.01, 0.5])
 
-    row = compare_p_values(*files).iloc[0]
+    row = compare_p_values(first, second).iloc[0]
 
     assert (row["tested_bias"], row["tested"], row["quality"], row["both"]) == (2, 2, 2, 1)
 
 
-def test_named_layers_keep_the_files_order(tmp_path):
+def test_layers_with_names_keep_the_order_of_the_file(tmp_path):
     names = [f"h.{number}" for number in range(12)]
-    text = "layer,neuron,p\n" + "".join(f"{name},0,0.5\n" for name in names)
-    for name in ("a.csv", "b.csv"):
-        (tmp_path / name).write_text(text)
+    files = [write(tmp_path / f"{file}.csv", layer=names, neuron=0, p=0.5) for file in "ab"]
 
-    assert compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv")["layer"].tolist() == ["all", *names]
+    assert compare_p_values(*files)["layer"].tolist() == ["all", *names]
 
 
 def test_sets_in_the_same_layer_are_compared_within_it(tmp_path):
-    # Both sets stand in the first of ten layers, and are independent there: 50 x 50 of 100.
+    # Both sets are in the first of ten layers, and are independent there: 50 x 50 of 100.
     layer, neuron = np.divmod(np.arange(1000), 100)
-    for name, below in (("a.csv", neuron < 50), ("b.csv", (neuron >= 25) & (neuron < 75))):
-        p = np.where((layer == 0) & below, 0.01, 0.5)
-        pd.DataFrame({"layer": layer, "neuron": neuron, "p": p}).to_csv(tmp_path / name, index=False)
+    files = [
+        write(tmp_path / name, layer=layer, neuron=neuron, p=np.where((layer == 0) & below, 0.01, 0.5))
+        for name, below in (("a.csv", neuron < 50), ("b.csv", (neuron >= 25) & (neuron < 75)))
+    ]
 
-    whole = compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv").iloc[0]
+    whole = compare_p_values(*files).iloc[0]
 
     assert (whole["both"], whole["expected_both"], whole["expected_by_layer"]) == (25, 2.5, pytest.approx(25))
-    assert whole["verdict"] == "no more distinct than chance"
+    assert whole["verdict"] == VERDICT
     assert whole["both_low"] < 25 < whole["both_high"]
 
 
-def test_sets_that_cannot_but_overlap_get_no_verdict(tmp_path):
-    text = "layer,neuron,p\n" + "".join(f"0,{neuron},0.01\n" for neuron in range(50))
-    for name in ("a.csv", "b.csv"):
-        (tmp_path / name).write_text(text)
+def test_sets_of_all_neurons_get_no_verdict(tmp_path):
+    files = [write(tmp_path / f"{name}.csv", layer=0, neuron=np.arange(50), p=0.01) for name in "ab"]
 
-    assert (
-        compare_p_values(tmp_path / "a.csv", tmp_path / "b.csv")["verdict"].tolist() == ["too few neurons to tell"] * 2
-    )
+    assert compare_p_values(*files)["verdict"].tolist() == ["too few neurons to tell"] * 2

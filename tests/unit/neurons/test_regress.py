@@ -5,42 +5,41 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_studies import random_study
 from scipy.stats import pearsonr
 
 from bias_amplification.neurons import regress as module
-from bias_amplification.neurons.designs import RegressionSettings, Rows, bartlett_kernel, count_lags, make_rows
+from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.regress import correlate, regress
+from bias_amplification.study.sections import Neurons
 
 #: Both sides are float64 sums over tens of rows.
 TOLERANCE = {"rtol": 1e-9, "atol": 0}
 
 
-def random_study(seed: int, rounds: int, generations: int, neurons: int = 5):
-    """Random walks in each round, so that errors are serially correlated."""
-    generator = np.random.default_rng(seed)
-    names = [f"round {index}" for index in range(rounds) for _ in range(generations)]
-    numbers = [generation for _ in range(rounds) for generation in range(generations)]
-    x = generator.normal(size=(rounds, generations, neurons)).cumsum(axis=1).reshape(-1, neurons)
+def scaled_study(seed: int, rounds: int, generations: int, neurons: int = 5):
+    """Draw random walks of neurons with other scales and levels, and one outcome."""
+    versions, x, y = random_study(seed, rounds, generations, neurons)
+    generator = np.random.default_rng(seed + 1)
     x = x * 10.0 ** generator.integers(-6, 3, size=neurons) + generator.normal(size=neurons)
-    y = generator.normal(size=(rounds, generations)).cumsum(axis=1).ravel()
-    return names, numbers, x, y
+    return versions, x, y[0]
 
 
-def difference_plainly(names, numbers, values, difference):
-    """Loop over versions; rows and the round that each belongs to."""
+def difference_plainly(versions, values, difference):
+    """Loop over versions: the rows, and the round of each."""
     rows, groups = [], []
     for index in range(len(values)):
         if difference == "levels":
             rows.append(values[index])
-        elif index and (difference == "across" or names[index] == names[index - 1]):
+        elif index and (difference == "across" or versions.rounds[index] == versions.rounds[index - 1]):
             rows.append(values[index] - values[index - 1])
         else:
             continue
-        groups.append(names[index])
+        groups.append(versions.rounds[index])
     return np.array(rows), groups
 
 
-def fit_with_statsmodels(x, y, groups, options: RegressionSettings, lags: int):
+def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
     constants = np.ones((len(y), 1))
     if options.fixed_effects:
         constants = np.array([[group == name for name in dict.fromkeys(groups)] for group in groups], dtype=float)
@@ -64,50 +63,50 @@ def fit_with_statsmodels(x, y, groups, options: RegressionSettings, lags: int):
     seed=st.integers(0, 2**32 - 1),
     rounds=st.integers(1, 6),
     generations=st.integers(6, 14),
-    difference=st.sampled_from(["within", "across", "levels"]),
-    lags=st.sampled_from([0, 1, 2, 4, "plugin"]),
-    reference=st.sampled_from(["normal", "t"]),
-    small_sample=st.booleans(),
-    fixed_effects=st.booleans(),
+    options=st.builds(
+        Neurons,
+        difference=st.sampled_from(["within", "across", "levels"]),
+        lags=st.sampled_from([0, 1, 2, 4, "plugin"]),
+        reference=st.sampled_from(["normal", "t"]),
+        small_sample=st.booleans(),
+        fixed_effects=st.booleans(),
+    ),
 )
-def test_slopes_are_those_of_statsmodels(
-    seed, rounds, generations, difference, lags, reference, small_sample, fixed_effects
-):
-    names, numbers, x, y = random_study(seed, rounds, generations)
-    options = RegressionSettings(difference, lags, reference, small_sample, fixed_effects)
+def test_slopes_equal_those_of_statsmodels(seed, rounds, generations, options):
+    versions, x, y = scaled_study(seed, rounds, generations)
 
-    slopes = regress(x, y, make_rows(names, numbers, difference), options)
+    slopes = regress(x, y, make_rows(*versions, options.difference), options)
 
     assert (slopes.reason == "").all()
-    outcome, groups = difference_plainly(names, numbers, y, difference)
-    number_of_lags = int(np.floor(4 * (len(outcome) / 100) ** (2 / 9))) if lags == "plugin" else lags
+    outcome, groups = difference_plainly(versions, y, options.difference)
+    lags = int(np.floor(4 * (len(outcome) / 100) ** (2 / 9))) if options.lags == "plugin" else options.lags
     for neuron in range(x.shape[1]):
         # Centred levels: a large mean would cost the oracle digits, and changes no slope.
-        regressor, _ = difference_plainly(names, numbers, x[:, neuron] - x[:, neuron].mean(), difference)
+        regressor, _ = difference_plainly(versions, x[:, neuron] - x[:, neuron].mean(), options.difference)
         scale = np.abs(regressor).max()
-        expected = fit_with_statsmodels(regressor / scale, outcome, groups, options, number_of_lags)
+        expected = fit_with_statsmodels(regressor / scale, outcome, groups, options, lags)
         found = [slopes.estimate, slopes.standard_error, slopes.statistic, slopes.p_value]
         oracle = [expected.params[-1] / scale, expected.bse[-1] / scale, expected.tvalues[-1], expected.pvalues[-1]]
         np.testing.assert_allclose([values[neuron] for values in found], oracle, **TOLERANCE)
 
 
 def test_a_large_mean_costs_no_digits():
-    names, numbers, x, y = random_study(3, 4, 9)
+    versions, x, y = scaled_study(3, 4, 9)
     x = np.round(x * 2**20) / 2**20  # exact when moved by a power of two
-    options = RegressionSettings(difference="levels")
-    rows = make_rows(names, numbers, "levels")
+    options = Neurons(difference="levels")
+    rows = make_rows(*versions, "levels")
 
     moved, still = regress(x + 2.0**20, y, rows, options), regress(x, y, rows, options)
 
-    keep = np.abs(x).max(axis=0) < 2**10  # those whose digits all fit
+    keep = np.abs(x).max(axis=0) < 2**10  # neurons whose digits are all kept
     assert keep.any()
     np.testing.assert_allclose(moved.estimate[keep], still.estimate[keep], **TOLERANCE)
     np.testing.assert_allclose(moved.p_value[keep], still.p_value[keep], **TOLERANCE)
 
 
-def test_every_neuron_is_estimated_as_if_alone():
-    names, numbers, x, y = random_study(5, 3, 8, neurons=30)
-    rows, options = make_rows(names, numbers, "within"), RegressionSettings()
+def test_other_neurons_do_not_matter():
+    versions, x, y = scaled_study(5, 3, 8, neurons=30)
+    rows, options = make_rows(*versions, "within"), Neurons()
 
     together = regress(x, y, rows, options)
 
@@ -116,73 +115,42 @@ def test_every_neuron_is_estimated_as_if_alone():
         assert alone.p_value[0] == pytest.approx(together.p_value[neuron], rel=1e-12)
 
 
-def test_lag_products_do_not_reach_over_a_border_or_a_gap():
-    series, time = np.array([0, 0, 0, 1, 1]), np.array([1, 2, 4, 5, 6])
+def test_many_neurons_are_regressed_in_blocks():
+    versions, x, y = random_study(neurons=2 * module.BLOCK + 3)
+    rows = make_rows(*versions, "within")
+    own = np.repeat(y[0][:, None], x.shape[1], axis=1)
+    own[:, -1] = y[1]
 
-    kernel = bartlett_kernel(Rows(series, None, series, time), lags=2)
+    found, of_own = regress(x, y[0], rows, Neurons()), regress(x, own, rows, Neurons())
 
-    expected = [
-        [1, 2 / 3, 0, 0, 0],
-        [2 / 3, 1, 1 / 3, 0, 0],
-        [0, 1 / 3, 1, 0, 0],
-        [0, 0, 0, 1, 2 / 3],
-        [0, 0, 0, 2 / 3, 1],
-    ]
-    np.testing.assert_allclose(kernel, expected, rtol=1e-15)
-
-
-def test_differences_within_rounds_leave_out_borders_and_missing_generations():
-    rows = make_rows(["a", "a", "a", "b", "b", "b"], [0, 1, 2, 0, 1, 3], "within")
-
-    assert rows.of(np.array([1.0, 2.0, 4.0, 10.0, 13.0, 99.0])).tolist() == [1.0, 2.0, 3.0]
-    assert rows.series.tolist() == [0, 0, 1]
-    assert rows.time.tolist() == [1, 2, 1]
+    last = slice(2 * module.BLOCK, None)
+    expected = regress(x[:, last], y[0], rows, Neurons()).p_value
+    np.testing.assert_allclose(found.p_value[last], expected, rtol=1e-12)
+    np.testing.assert_allclose(of_own.p_value[:-1], found.p_value[:-1], rtol=1e-12)
+    assert of_own.p_value[-1] == pytest.approx(regress(x[:, [-1]], y[1], rows, Neurons()).p_value[0], rel=1e-12)
 
 
-def test_the_paper_has_sixty_transitions():
-    names, numbers, _, _ = random_study(0, 6, 11)
-
-    lengths = [len(make_rows(names, numbers, difference).after) for difference in ("within", "across", "levels")]
-
-    assert lengths == [60, 65, 66]
-
-
-@pytest.mark.parametrize(
-    ("names", "numbers"), [(["a", "b", "a"], [0, 0, 1]), (["a", "a"], [1, 0]), (["a", "a"], [1, 1])]
-)
-def test_versions_out_of_order_are_refused(names, numbers):
-    with pytest.raises(ValueError, match="round by round"):
-        make_rows(names, numbers, "within")
-
-
-def test_the_plugin_rule_counts_the_rows_that_are_known():
-    names, numbers, x, y = random_study(5, 4, 11)
-    rows = make_rows(names, numbers, "within")
-    assert (count_lags("plugin", 40), count_lags("plugin", 20)) == (3, 2)
+def test_the_plugin_rule_counts_the_known_rows():
+    # 40 rows give 3 lags; 20 rows give 2.
+    versions, x, y = scaled_study(5, 4, 11)
+    rows = make_rows(*versions, "within")
     y[:22] = np.nan
 
-    found = regress(x, y, rows, RegressionSettings(lags="plugin"))
+    found = regress(x, y, rows, Neurons(lags="plugin"))
 
-    np.testing.assert_array_equal(found.p_value, regress(x, y, rows, RegressionSettings(lags=2)).p_value)
-
-
-def test_lags_by_the_plugin_rule():
-    # 4 (60 / 100)^(2/9) = 3.57; 4 (100 / 100)^(2/9) = 4; 4 (1000 / 100)^(2/9) = 6.67.
-    assert [count_lags("plugin", rows) for rows in (60, 100, 1000)] == [3, 4, 6]
-    assert count_lags(2, 60) == 2
-    with pytest.raises(ValueError, match="lags"):
-        count_lags(-1, 60)
+    np.testing.assert_array_equal(found.p_value, regress(x, y, rows, Neurons(lags=2)).p_value)
+    assert (found.p_value != regress(x, y, rows, Neurons(lags=3)).p_value).all()
 
 
-def test_what_cannot_be_estimated_has_a_reason_and_no_number():
-    names, numbers, x, y = random_study(1, 2, 8, neurons=6)
+def test_neurons_without_an_estimate_have_a_reason():
+    versions, x, y = scaled_study(1, 2, 8, neurons=6)
     x[:, 1] = 0.1 + 0.2  # never changes
-    x[:, 2] = np.arange(16) * 0.1 + 7  # changes by the same amount each time, but for rounding
+    x[:, 2] = np.arange(16) * 0.1 + 7  # changes by the same amount each time, except for rounding
     x[:, 3] = y * 0.3 + 0.7  # the outcome itself
     x[4, 4] = np.nan
     x[4, 5] = np.inf
 
-    slopes = regress(x, y, make_rows(names, numbers, "within"), RegressionSettings())
+    slopes = regress(x, y, make_rows(*versions, "within"), Neurons())
 
     expected = ["", module.CONSTANT_NEURON, module.CONSTANT_NEURON, module.PERFECT_FIT, *[module.NOT_FINITE] * 2]
     assert slopes.reason.tolist() == expected
@@ -191,41 +159,43 @@ def test_what_cannot_be_estimated_has_a_reason_and_no_number():
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1 + 0.2])
-def test_an_outcome_that_never_changes_has_a_reason(constant):
-    names, numbers, x, _ = random_study(1, 2, 8)
+def test_a_constant_outcome_has_a_reason(constant):
+    versions, x, _ = scaled_study(1, 2, 8)
 
-    slopes = regress(x, np.full(16, constant), make_rows(names, numbers, "within"), RegressionSettings())
+    slopes = regress(x, np.full(16, constant), make_rows(*versions, "within"), Neurons())
 
     assert set(slopes.reason) == {module.CONSTANT_OUTCOME}
     assert np.isnan(slopes.p_value).all()
 
 
-@pytest.mark.parametrize(("rounds", "generations"), [(2, 2), (1, 3), (1, 1)])
-def test_fewer_than_three_rows_are_too_few(rounds, generations):
-    names, numbers, x, y = random_study(1, rounds, generations)
+@pytest.mark.parametrize(
+    ("rounds", "generations", "fixed_effects"), [(2, 2, False), (1, 3, False), (1, 1, False), (3, 2, True)]
+)
+def test_too_few_rows_are_a_reason(rounds, generations, fixed_effects):
+    versions, x, y = scaled_study(1, rounds, generations)
 
-    slopes = regress(x, y, make_rows(names, numbers, "within"), RegressionSettings())
+    slopes = regress(x, y, make_rows(*versions, "within"), Neurons(fixed_effects=fixed_effects))
 
     assert set(slopes.reason) == {module.TOO_FEW_ROWS}
     assert np.isnan(slopes.estimate).all()
 
 
-def test_a_missing_outcome_takes_its_transitions_with_it():
-    names, numbers, x, y = random_study(2, 2, 9)
+def test_a_missing_outcome_removes_its_transitions():
+    versions, x, y = scaled_study(2, 2, 9)
     missing = y.copy()
     missing[4] = np.nan  # the transitions 3 to 4 and 4 to 5 of the first round
-    rows = make_rows(names, numbers, "within")
+    rows = make_rows(*versions, "within")
 
-    found = regress(x, missing, rows, RegressionSettings(lags=1))
+    found = regress(x, missing, rows, Neurons(lags=1))
 
-    expected = regress(x, y, rows.only(~np.isin(rows.after, [4, 5])), RegressionSettings(lags=1))
+    expected = regress(x, y, rows.keep(~np.isin(rows.after, [4, 5])), Neurons(lags=1))
     np.testing.assert_array_equal(found.p_value, expected.p_value)
     assert (found.reason == "").all()
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), versions=st.integers(3, 80))
-def test_correlations_are_those_of_scipy(seed, versions):
+def test_correlations_equal_those_of_scipy(seed, versions):
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(versions, 4)) * [1e-9, 1, 1e5, 1] + [0, 1, 0, 0]
     y = generator.normal(size=versions)
@@ -238,7 +208,7 @@ def test_correlations_are_those_of_scipy(seed, versions):
     assert np.isnan(found[3])
 
 
-def test_correlation_leaves_out_missing_outcomes_and_constants():
+def test_correlations_ignore_missing_outcomes_and_constants():
     x = np.array([[1.0, np.nan], [2.0, 1.0], [3.0, 2.0], [4.0, 5.0]])
 
     assert correlate(x, np.array([2.0, 4.0, np.nan, 8.0]))[0] == pytest.approx(1, rel=1e-12)
@@ -248,7 +218,7 @@ def test_correlation_leaves_out_missing_outcomes_and_constants():
 
 
 def andrews_plainly(score, series):
-    """AR(1) plug-in bandwidth for the Bartlett kernel, one score series at a time."""
+    """Compute the AR(1) plug-in bandwidth for the Bartlett kernel, one score series at a time."""
     zero = one = 0.0
     for t in range(len(score)):
         zero += score[t] ** 2
@@ -272,17 +242,17 @@ def newey_west_plainly(score, series):
 
 @pytest.mark.parametrize("rule", ["andrews", "newey_west"])
 @pytest.mark.parametrize("difference", ["within", "levels"])
-def test_lags_chosen_by_the_data_are_those_of_a_plain_loop(rule, difference):
-    names, numbers, x, y = random_study(8, 3, 11, neurons=20)
-    rows = make_rows(names, numbers, difference)
+def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
+    versions, x, y = scaled_study(8, 3, 11, neurons=20)
+    rows = make_rows(*versions, difference)
 
-    found = regress(x, y, rows, RegressionSettings(difference=difference, lags=rule, small_sample=False))
+    found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False))
 
     bandwidth_plainly = {"andrews": andrews_plainly, "newey_west": newey_west_plainly}[rule]
-    outcome = rows.of(y) - rows.of(y).mean()
+    outcome = rows.take(y) - rows.take(y).mean()
     lengths = set()
     for neuron in range(20):
-        z = rows.of(x[:, neuron]) - rows.of(x[:, neuron]).mean()
+        z = rows.take(x[:, neuron]) - rows.take(x[:, neuron]).mean()
         slope = z @ outcome / (z @ z)
         score = z * (outcome - slope * z)
         bandwidth = bandwidth_plainly(score, rows.series)
@@ -297,21 +267,13 @@ def test_lags_chosen_by_the_data_are_those_of_a_plain_loop(rule, difference):
     assert len(lengths) > 1
 
 
-def test_each_neuron_may_have_an_outcome_of_its_own():
-    names, numbers, x, _ = random_study(4, 3, 8, neurons=6)
+def test_each_neuron_may_have_its_own_outcome():
+    versions, x, _ = scaled_study(4, 3, 8, neurons=6)
     outcomes = np.random.default_rng(1).normal(size=(24, 6)).cumsum(axis=0)
-    rows, options = make_rows(names, numbers, "within"), RegressionSettings(fixed_effects=True)
+    rows, options = make_rows(*versions, "within"), Neurons(fixed_effects=True)
 
     together = regress(x, outcomes, rows, options)
 
     for neuron in range(6):
         alone = regress(x[:, [neuron]], outcomes[:, neuron], rows, options)
         assert together.p_value[neuron] == pytest.approx(alone.p_value[0], rel=1e-12)
-
-
-def test_fixed_effects_leave_too_few_rows():
-    names, numbers, x, y = random_study(1, 3, 2)
-
-    slopes = regress(x, y, make_rows(names, numbers, "within"), RegressionSettings(fixed_effects=True))
-
-    assert set(slopes.reason) == {module.TOO_FEW_ROWS}

@@ -1,4 +1,4 @@
-"""Sets of neurons and their overlap, against enumeration, statsmodels and the published counts."""
+"""Sets of neurons and their overlap, compared with enumeration, statsmodels and the published counts."""
 
 from itertools import combinations
 
@@ -21,14 +21,14 @@ from bias_amplification.neurons.sets import (
 )
 
 
-def test_the_published_counts_overlap_as_chance_gives():
+def test_the_published_counts_overlap_as_by_chance():
     found = chance_overlap(9216, 3243, 1033, 389)
 
     assert found.expected_both == pytest.approx(363.5, abs=0.05)
     assert found.p_overlap == pytest.approx(0.042, abs=0.0005)
 
 
-def test_the_tail_is_that_of_all_possible_sets():
+def test_the_tail_equals_that_of_all_possible_sets():
     # All sets of 3 among 7 beside a fixed set of 4: count those that share 2 or more.
     shared = [len(set(drawn) & {0, 1, 2, 3}) for drawn in combinations(range(7), 3)]
 
@@ -38,7 +38,7 @@ def test_the_tail_is_that_of_all_possible_sets():
     assert found.expected_both == pytest.approx(sum(shared) / len(shared), rel=1e-12)
 
 
-def test_only_the_population_counts():
+def test_neurons_outside_the_population_are_not_counted():
     first, second = np.array([1, 1, 0, 1, 0], dtype=bool), np.array([1, 0, 1, 1, 0], dtype=bool)
     population = np.array([1, 1, 1, 0, 1], dtype=bool)
 
@@ -48,7 +48,7 @@ def test_only_the_population_counts():
     assert found.expected_both == 1.0
 
 
-def test_no_population_has_no_expectation():
+def test_an_empty_population_has_no_expected_overlap():
     found = overlap(np.zeros(3, bool), np.ones(3, bool), np.zeros(3, bool))
 
     assert found.population == 0
@@ -66,7 +66,7 @@ def test_significant_is_strictly_below_alpha():
         [("benjamini_hochberg", "fdr_bh"), ("benjamini_yekutieli", "fdr_by"), ("bonferroni", "bonferroni")]
     ),
 )
-def test_adjusted_p_values_are_those_of_statsmodels(values, methods):
+def test_adjusted_p_values_equal_those_of_statsmodels(values, methods):
     p_values = np.array(values)
     tested = np.isfinite(p_values)
 
@@ -78,7 +78,7 @@ def test_adjusted_p_values_are_those_of_statsmodels(values, methods):
         np.testing.assert_allclose(found[tested], expected, rtol=1e-12, atol=1e-300)
 
 
-def test_the_share_of_true_nulls_is_that_of_the_mixture():
+def test_the_share_of_true_nulls_of_a_mixture_is_estimated():
     generator = np.random.default_rng(3)
     p_values = np.concatenate([generator.random(70_000), generator.beta(0.05, 20, size=30_000)])
 
@@ -88,7 +88,7 @@ def test_the_share_of_true_nulls_is_that_of_the_mixture():
     assert np.isnan(share_of_true_nulls(np.array([np.nan])))
 
 
-def test_the_published_odds_ratio_has_one_within_or_near_its_interval():
+def test_the_interval_of_the_published_odds_ratio_contains_1():
     estimate, low, high = odds_ratio(9216, 3243, 1033, 389)
 
     # Without conditioning: (389 x 5329) / (2854 x 644) = 1.1279.
@@ -97,7 +97,7 @@ def test_the_published_odds_ratio_has_one_within_or_near_its_interval():
     assert np.isnan(odds_ratio(10, 0, 5, 0)).all()
 
 
-#: Sets of 300 among 3,000: 30 in both by independence, and none hardly ever.
+#: Independent sets of 300 among 3,000 neurons: 30 in both on average, and almost never none.
 PLENTY = independent_overlap([3000], [300], [300])
 
 
@@ -109,38 +109,38 @@ def draw(mean, spread, number=4000):
     ("both", "words"),
     [(30, "no more distinct than chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
 )
-def test_the_verdict_goes_by_what_chance_gives(both, words):
+def test_the_verdict_compares_the_overlap_with_chance(both, words):
     assert verdict(both, draw(30, 5)[None], PLENTY)[0] == words
 
 
 @pytest.mark.parametrize(("both", "words"), [(50, "more alike than chance"), (5, "more distinct than chance")])
-def test_each_null_must_be_rejected(both, words):
+def test_every_null_must_be_rejected(both, words):
     narrow, wide = draw(30, 5), draw(30, 14)
 
     assert verdict(both, np.array([narrow, narrow]), PLENTY) == (words, 0)
     assert verdict(both, np.array([narrow, wide]), PLENTY) == ("no more distinct than chance", 1)
 
 
-def test_a_wide_null_is_not_a_want_of_neurons():
+def test_a_wide_null_is_distinguished_from_too_few_neurons():
     assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "cannot be told apart from chance"
     few = independent_overlap([100], [10], [10])
     assert verdict(1, draw(1, 1)[None], few)[0] == "too few neurons to tell"
 
 
-def test_no_verdict_on_what_could_not_be_otherwise():
-    # All neurons of one set: the overlap is the other set whatever it is.
+def test_an_overlap_without_alternative_gets_no_verdict():
+    # If one set has all neurons, the overlap is the other set.
     assert verdict(7, np.full((1, 100), 7), independent_overlap([20], [20], [7]))[0] == "too few neurons to tell"
     assert verdict(0, np.zeros((1, 100)), independent_overlap([20], [0], [7]))[0] == "too few neurons to tell"
 
 
-def test_no_verdict_from_a_handful_of_permutations():
+def test_too_few_permutations_give_no_verdict():
     null = draw(30, 5, 20)[None]
 
     assert verdict(90, null, PLENTY, smallest=1 / 20)[0] == "too few permutations to tell"
     assert verdict(90, null, PLENTY, smallest=1 / 40)[0] == "more alike than chance"
 
 
-def test_sets_of_several_layers_are_independent_in_each():
+def test_the_independent_overlap_equals_that_of_drawn_sets():
     layers = np.array([[7, 4, 3], [5, 0, 2], [0, 0, 0], [6, 2, 5]])
     drawn = np.zeros(20_000)
     generator = np.random.default_rng(1)
@@ -153,7 +153,7 @@ def test_sets_of_several_layers_are_independent_in_each():
     np.testing.assert_allclose(found, np.bincount(drawn.astype(int), minlength=len(found)) / 20_000, atol=0.015)
 
 
-def test_counts_by_every_criterion():
+def test_sets_are_counted_by_every_criterion():
     generator = np.random.default_rng(6)
     bias, quality = generator.random((2, 400)) ** 3
     bias[3] = np.nan

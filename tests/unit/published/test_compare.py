@@ -1,4 +1,4 @@
-"""Published numbers beside a run's own: intervals, verdicts, and what a study has no counterpart of."""
+"""Published numbers beside a run's own: intervals, verdicts, and numbers without a counterpart."""
 
 import json
 from dataclasses import replace
@@ -6,28 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from bias_amplification.artifacts import read_table, write_table
-from bias_amplification.artifacts.schemas import COMPARISON
+from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
-from bias_amplification.figures.tables import comparison_summary, comparison_table
-from bias_amplification.published.compare import (
-    DIFFERENT,
-    INCOMPARABLE,
-    SAME,
-    UNDECIDED,
-    WITHIN,
-    Comparison,
-    Estimate,
-    Run,
-    compare_published,
-    judge,
-    judge_count,
-    write_comparison,
-)
+from bias_amplification.figures.tables.comparison import comparison_summary, comparison_table
+from bias_amplification.measures.intervals import wilson_interval
+from bias_amplification.published.comparable import ROUNDS, Counterparts
+from bias_amplification.published.compare import Run, compare_published, write_comparison
 from bias_amplification.published.record import published_metrics
-from bias_amplification.study.comparable import ROUNDS
+from bias_amplification.published.verdicts import DIFFERENT, SAME, UNDECIDED, WITHIN
 
 FOLDER = Path(__file__).parents[3] / "resources" / "published"
 FILES = FOLDER / "trajectories.csv", FOLDER / "statements.csv"
@@ -36,9 +26,10 @@ LABELS = ["left", "center", "right"]
 
 @pytest.fixture
 def run() -> Run:
-    """A run that found exactly what is published."""
+    """A run whose results are exactly the published ones."""
     seed_sets = {"balanced": "balanced", "center": "center"}
-    return Run(published_metrics(FILES[0], LABELS), LABELS, {name: name for name in ROUNDS}, seed_sets, {})
+    counterparts = Counterparts(LABELS, {name: name for name in ROUNDS}, seed_sets, {})
+    return Run(published_metrics(FILES[0], LABELS), counterparts)
 
 
 def rows_of(table: pd.DataFrame, **wanted) -> pd.DataFrame:
@@ -47,39 +38,40 @@ def rows_of(table: pd.DataFrame, **wanted) -> pd.DataFrame:
     return table
 
 
-def test_a_run_that_found_the_same_is_within_sampling_error_everywhere(run):
+def test_run_with_the_published_results_is_within_sampling_error_everywhere(run):
     table = compare_published(run, *FILES)
 
     versions = table[table["own"].notna()]
     assert set(versions["verdict"]) == {WITHIN}
-    # 67 versions with three shares and three mean probabilities, quality for all but the base model, one perplexity,
-    # and 8 numbers of the text.
+    # 67 versions with three shares and three mean probabilities each, quality for all but the base model, perplexity
+    # for one round, and 8 numbers of the text.
     assert len(versions) == 67 * 6 + 66 + 11 + 8
     exact = rows_of(versions, place="per-generation results")
     np.testing.assert_allclose(exact["difference"].astype(float), 0, atol=1e-12)
-    # The file before generation 0 of the center round has no counterpart: three labels twice, and quality.
+    # The published file before generation 0 of the center round has no counterpart: three labels with two numbers each,
+    # and quality.
     assert table["note"].str.contains("file generation 0, before").sum() == 7
 
 
-def test_every_published_number_is_there(run):
+def test_every_published_number_is_listed(run):
     table = compare_published(run, *FILES)
 
     published = pd.read_csv(FILES[0])
     numbers = [name for name in published if name.startswith(("share_", "mean_")) or name == "text_quality_index"]
-    told = int(published[[*numbers, "perplexity"]].notna().to_numpy().sum())
-    assert (table["place"] == "per-generation results").sum() == told == 486
+    published_numbers = int(published[[*numbers, "perplexity"]].notna().to_numpy().sum())
+    assert (table["place"] == "per-generation results").sum() == published_numbers == 486
     assert (table["place"] != "per-generation results").sum() == len(pd.read_csv(FILES[1])) == 25
 
 
-def test_what_the_text_says_is_the_measure_that_the_table_has(run):
-    """Each number of the text, rounded as printed, is in the published results as the measure that we say it is."""
+def test_numbers_of_the_text_agree_with_the_published_results(run):
+    """Each number of the text, rounded as printed, is the measure that statements.csv says it is."""
     for row in pd.read_csv(FILES[1]).query("quantity in ['share', 'mean_probability']").to_dict("records"):
         name = "base" if row["strategy"] == "base_model" else f"{row['seed_set']}_{row['strategy']}"
         rows = run.metrics[run.metrics["round"] == name]
         if name != "base":
             rows = rows[rows["generation"] == row["generation"]]
         if row["name"] in ("stable_center", "center_start"):
-            continue  # not a number of one generation, and of the file before generation 0
+            continue  # a number of several generations, and a number of the file before generation 0
         found = round(rows.iloc[0][f"{row['quantity']}_{row['label']}"], row["digits"])
         # 67.6% is 67.52%, rounded up.
         assert found == pytest.approx(row["value"], abs=0.0011 if row["name"] == "peak_right" else 1e-9), row["name"]
@@ -91,8 +83,6 @@ def test_differences_have_newcombes_interval(run):
     oracle = pytest.importorskip("statsmodels.stats.proportion").confint_proportions_2indep
     metrics = run.metrics.copy()
     place = (metrics["round"] == "balanced_synthetic") & (metrics["generation"] == 10)
-    from bias_amplification.measures.intervals import wilson_interval
-
     metrics.loc[place, ["share_right", "share_right_low", "share_right_high"]] = wilson_interval(40, 72)
 
     table = compare_published(replace(run, metrics=metrics), *FILES)
@@ -103,59 +93,7 @@ def test_differences_have_newcombes_interval(run):
     assert row["verdict"] == WITHIN
 
 
-@pytest.mark.parametrize(
-    ("own", "published_change", "own_change", "departure", "verdict"),
-    [
-        (0.55, 0.05, 0.3, None, WITHIN),
-        (0.80, 0.05, 0.3, None, SAME),
-        (0.20, 0.05, -0.3, None, DIFFERENT),
-        (0.80, 0.05, 0.01, None, DIFFERENT),
-        (0.80, None, None, None, DIFFERENT),
-        (0.55, 0.05, 0.3, "another corpus", SAME),
-        (0.55, 0.05, -0.3, "another corpus", DIFFERENT),
-        (0.55, 0.05, 0.01, "another corpus", UNDECIDED),
-        (0.55, 0.01, 0.3, "another corpus", UNDECIDED),
-        (0.55, 0.01, 0.01, "another corpus", UNDECIDED),
-        (0.55, None, 0.3, "another corpus", INCOMPARABLE),
-        (None, 0.05, 0.3, None, INCOMPARABLE),
-    ],
-)
-def test_verdicts(own, published_change, own_change, departure, verdict):
-    def around(value, half):
-        return Estimate() if value is None else Estimate(value, value - half, value + half)
-
-    comparison = Comparison("text", "share", "right", around(0.5, 0.03), around(own, 0.1))
-    comparison = replace(
-        comparison, published_change=around(published_change, 0.03), own_change=around(own_change, 0.1)
-    )
-
-    found = judge(comparison, departure)
-
-    assert found.verdict == verdict
-    notes = {
-        (0.05, 0.01): "the own change is not larger",
-        (0.01, 0.3): "the published change is not larger",
-        (0.01, 0.01): "neither change is larger",
-    }
-    if verdict == UNDECIDED:
-        assert found.note.startswith(notes[published_change, own_change])
-    if verdict == INCOMPARABLE and departure:
-        assert found.note == "in level: another corpus"
-
-
-@pytest.mark.parametrize(
-    ("published", "own", "verdict"),
-    [((10, 2, 8), (9, 2, 8), SAME), ((10, 2, 8), (1, 2, 8), DIFFERENT), ((10, 2, 8), (5, 2, 8), UNDECIDED),
-     ((5, 2, 8), (5, 2, 8), SAME)],
-)  # fmt: skip
-def test_counts_are_held_against_chance(published, own, verdict):
-    found = judge_count(Comparison("4.4", "bias", "weight", Estimate(*published), Estimate(*own)))
-
-    assert found.verdict == verdict
-    assert "chance" in found.note
-
-
-def test_counts_of_neurons_come_with_what_chance_gives(run):
+def test_counts_of_neurons_have_the_range_of_chance(run):
     overlap = pd.DataFrame(
         {"layer": [None], "measure": "weight", "tested": 9216, "bias": 900, "bias_low": 200, "bias_high": 800,
          "quality": 300, "quality_low": 200, "quality_high": 800, "both": 30, "both_low": 10, "both_high": 90}
@@ -173,7 +111,7 @@ def test_counts_of_neurons_come_with_what_chance_gives(run):
     assert "no counts of activations" in rows_of(table, quantity="bias", subject="activation").iloc[0]["note"]
 
 
-def test_scores_of_candidates_are_found_by_the_models_name(run):
+def test_scores_of_candidates_are_found_by_the_name_of_the_model(run):
     part = {"macro_f1": 0.7, "loss": 0.5}
     scores = [
         {"model": "FacebookAI/roberta-base", "split": split, "test": part, "articles": {"test": 900}}
@@ -189,14 +127,13 @@ def test_scores_of_candidates_are_found_by_the_models_name(run):
     assert "no candidate albert" in rows_of(table, subject="albert-base-v2").iloc[0]["note"]
 
 
-def test_a_study_of_another_shape_compares_what_it_can(run):
+def test_study_with_other_labels_and_fewer_generations(run):
     metrics = run.metrics.rename(columns=lambda name: name.replace("left", "liberal"))
     metrics = metrics[(metrics["generation"] <= 2) | metrics["generation"].isna()]
     metrics["round"] = metrics["round"].replace({"balanced_synthetic": "mine"})
     departures = dict.fromkeys(("bias", "quality", "perplexity", "classifier", "neurons"), "another corpus")
-    run = Run(
-        metrics, ["liberal", "center", "right"], {"mine": "balanced_synthetic"}, {"balanced": "balanced"}, departures
-    )
+    labels = ["liberal", "center", "right"]
+    run = Run(metrics, Counterparts(labels, {"mine": "balanced_synthetic"}, {"balanced": "balanced"}, departures))
 
     table = compare_published(run, *FILES)
 
@@ -211,10 +148,8 @@ def test_a_study_of_another_shape_compares_what_it_can(run):
     assert "the study has no round of this seed set and strategy with greedy decoding" in notes
 
 
-def test_the_written_table_reads_well(tmp_path, run):
+def test_tables_for_readers(tmp_path, run):
     table = compare_published(run, *FILES)
-    import pyarrow as pa
-
     write_table(pa.Table.from_pandas(table, COMPARISON, preserve_index=False), tmp_path / "c.parquet", COMPARISON)
     table = read_table(tmp_path / "c.parquet", COMPARISON).to_pandas()
 
@@ -229,11 +164,7 @@ def test_the_written_table_reads_well(tmp_path, run):
     assert summary[WITHIN].sum() == (table["verdict"] == WITHIN).sum() == 487
 
 
-def test_files_in_file_out(tmp_path, run, capsys):
-    import pyarrow as pa
-
-    from bias_amplification.artifacts.schemas import NEURON_OVERLAP
-
+def test_comparison_is_written(tmp_path, run, capsys):
     schema = metrics_schema(LABELS)
     metrics = run.metrics.copy()
     for label in LABELS:
@@ -250,7 +181,7 @@ def test_files_in_file_out(tmp_path, run, capsys):
 
     write_comparison(
         tmp_path / "m.parquet", [tmp_path / "scores.json"], tmp_path / "o.parquet", *FILES, tmp_path / "c.parquet",
-        labels=LABELS, rounds=run.rounds, seed_sets=run.seed_sets, departures={},
+        counterparts=run.counterparts,
     )  # fmt: skip
 
     table = read_table(tmp_path / "c.parquet", COMPARISON).to_pandas()

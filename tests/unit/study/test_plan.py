@@ -1,4 +1,4 @@
-"""Versions of a study: what each is trained on, where it starts, which are the same."""
+"""The versions of a study: what each is trained on, what it starts from, and which are the same."""
 
 import pytest
 
@@ -19,8 +19,8 @@ def test_versions_of_the_papers_shape(plan: Plan) -> None:
     assert versions[-1].folder == "rounds/green_preservation/generation_10"
 
 
-def test_generation_0_is_shared_where_it_is_the_same(plan: Plan) -> None:
-    # Overfitting has epochs of its own, so it trains its own generation 0.
+def test_rounds_share_generation_0(plan: Plan) -> None:
+    # Overfitting has its own number of epochs, so it trains its own generation 0.
     assert plan.sharing == {
         "balanced_preservation": "balanced_synthetic",
         "balanced_accumulation": "balanced_synthetic",
@@ -31,14 +31,14 @@ def test_generation_0_is_shared_where_it_is_the_same(plan: Plan) -> None:
 @pytest.mark.parametrize(
     "own", [{"decoding": {"method": "nucleus"}}, {"epochs": 6}, {"weight_decay": 0.02}, {"seed_set": "green"}]
 )
-def test_generation_0_of_another_recipe_is_not_shared(config: dict, own: dict) -> None:
+def test_rounds_with_another_recipe_share_nothing(config: dict, own: dict) -> None:
     config["rounds"] = config["rounds"][:3]
     config["rounds"][2] |= own
 
     assert Plan(read_study(config)).sharing == {}
 
 
-def test_a_rounds_own_value_that_equals_the_common_one_still_shares(config: dict) -> None:
+def test_own_value_equal_to_the_common_one_is_no_other_recipe(config: dict) -> None:
     config["rounds"][2]["epochs"] = 5
 
     assert Plan(read_study(config)).sharing["balanced_preservation"] == "balanced_synthetic"
@@ -55,7 +55,7 @@ def test_shared_generation_0_has_equal_seeds_and_settings(plan: Plan) -> None:
         assert plan.initial_model(Version(sharer, 2)) != plan.initial_model(Version(owner, 2))
 
 
-def test_all_other_seeds_differ(plan: Plan) -> None:
+def test_other_seeds_differ(plan: Plan) -> None:
     seeds = [plan.seed(use, v) for use in ("finetune", "generate") for v in plan.versions() if v.generation]
 
     assert len(set(seeds)) == len(seeds) == 120
@@ -64,7 +64,7 @@ def test_all_other_seeds_differ(plan: Plan) -> None:
     )
 
 
-def test_order_of_rounds_changes_no_seed(config: dict, plan: Plan) -> None:
+def test_seeds_do_not_depend_on_the_order_of_rounds(config: dict, plan: Plan) -> None:
     config["rounds"] = config["rounds"][::-1]
     other = Plan(read_study(config))
 
@@ -73,16 +73,11 @@ def test_order_of_rounds_changes_no_seed(config: dict, plan: Plan) -> None:
     }
 
 
-def test_finetuning_of_a_round_puts_its_own_values_in(plan: Plan) -> None:
-    assert (plan.finetuning("balanced_overfitting").epochs, plan.finetuning("balanced_overfitting").weight_decay) == (
-        25,
-        0.0,
-    )
-    assert (plan.finetuning("balanced_synthetic").epochs, plan.finetuning("balanced_synthetic").weight_decay) == (
-        5,
-        0.01,
-    )
-    assert plan.finetuning("balanced_overfitting").learning_rate == 5e-5
+def test_finetuning_has_the_rounds_own_values(plan: Plan) -> None:
+    own, common = plan.finetuning("balanced_overfitting"), plan.finetuning("balanced_synthetic")
+
+    assert (own.epochs, own.weight_decay, own.learning_rate) == (25, 0.0, 5e-5)
+    assert (common.epochs, common.weight_decay, common.learning_rate) == (5, 0.01, 5e-5)
 
 
 SEED_SET = {"seed_set": "out/corpus/seed_sets/balanced.parquet"}
@@ -126,7 +121,7 @@ def test_initial_model(config: dict, plan: Plan) -> None:
     assert from_base.initial_model(Version("green_synthetic", 10)) == "out/base"
 
 
-def test_measured_rows(config: dict, plan: Plan) -> None:
+def test_measured_lists_the_base_model_and_every_version(config: dict, plan: Plan) -> None:
     config["seed_sets"].append({"name": "unused", "labels": ["red"], "size": 3})
     rows = Plan(read_study(config)).measured()
 
@@ -143,7 +138,7 @@ def test_measured_rows(config: dict, plan: Plan) -> None:
     }
 
 
-def test_a_training_set_depends_on_its_own_strategys_options_alone(plan: Plan) -> None:
+def test_training_set_depends_only_on_options_of_its_strategy(plan: Plan) -> None:
     for version in plan.versions():
         options = plan.strategy_options(version)
         strategy = plan.rounds[version.round].strategy
@@ -155,12 +150,12 @@ def test_a_training_set_depends_on_its_own_strategys_options_alone(plan: Plan) -
             assert options == {"accumulation": "with_seed_set"}
 
 
-def test_the_probe_set_is_the_first_unless_named(config: dict, plan: Plan) -> None:
+def test_probe_set_is_the_first_seed_set_unless_named(config: dict, plan: Plan) -> None:
     assert plan.probe_set == config["seed_sets"][0]["name"]
     assert Plan(read_study({**config, "neurons": {"probe_set": "green"}})).probe_set == "green"
 
 
-def test_splits_go_by_columns_that_the_corpus_has(config: dict, plan: Plan) -> None:
+def test_splits_need_a_column_of_the_corpus(config: dict, plan: Plan) -> None:
     assert plan.splits == ["event", "outlet"]
     table = {**config["corpus"], "source": "table", "path": "a.csv", "columns": {"body": "text", "outlet": "paper"}}
     assert Plan(read_study({**config, "corpus": table})).splits == ["outlet"]
@@ -169,19 +164,19 @@ def test_splits_go_by_columns_that_the_corpus_has(config: dict, plan: Plan) -> N
 MODELS = [{"source": "folder", "path": f"models/{generation}"} for generation in range(11)]
 
 
-def test_a_round_whose_models_are_given_shares_no_generation_0(config: dict) -> None:
+def test_rounds_with_given_models_share_nothing(config: dict) -> None:
     config["rounds"][2]["models"] = MODELS
     plan = Plan(read_study(config))
 
     assert plan.given == ["balanced_preservation"]
     assert plan.given_model(Version("balanced_preservation", 7)).path == "models/7"
     assert plan.sharing == {"balanced_accumulation": "balanced_synthetic", "green_preservation": "green_synthetic"}
-    # Nor does another round take a given one's in its place.
+    # Other rounds do not take the generation 0 of such a round either.
     config["rounds"][0]["models"] = MODELS
     assert Plan(read_study(config)).sharing == {"green_preservation": "green_synthetic"}
 
 
-def test_the_study_of_neurons_may_be_about_some_rounds(config: dict) -> None:
+def test_neurons_of_some_rounds_can_be_analysed(config: dict) -> None:
     assert Plan(read_study(config)).neuron_versions() == list(Plan(read_study(config)).versions())
 
     config["neurons"] = {"rounds": ["green_synthetic", "balanced_synthetic"]}
@@ -190,13 +185,13 @@ def test_the_study_of_neurons_may_be_about_some_rounds(config: dict) -> None:
     assert found == [Version(name, g) for name in ("balanced_synthetic", "green_synthetic") for g in range(11)]
 
 
-def test_the_longest_chain_comes_first(plan: Plan) -> None:
-    # 11 generations of 5 epochs; with accumulation over 1 + 2 + ... + 11 sets.
+def test_longest_rounds_come_first(plan: Plan) -> None:
+    # 11 generations of 5 epochs. Accumulation trains on 1 + 2 + ... + 11 sets.
     assert plan.work_left(Version("balanced_preservation", 0)) == 55
     assert plan.work_left(Version("balanced_accumulation", 0)) == 5 * 66
     assert plan.work_left(Version("balanced_accumulation", 10)) == 5 * 11
     assert plan.priority(Version("balanced_accumulation", 1)) > plan.priority(Version("balanced_synthetic", 1))
-    # The generation 0 that accumulation shares is trained by another round.
+    # Another round trains the generation 0 that accumulation shares.
     assert plan.sharing["balanced_accumulation"] == "balanced_synthetic"
     assert plan.priority(Version("balanced_synthetic", 0)) == 80
     assert all(20 < plan.priority(version) <= 80 for version in plan.versions())

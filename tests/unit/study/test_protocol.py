@@ -1,4 +1,4 @@
-"""The table of docs/protocol.md says what the shipped configs hold and what tests them."""
+"""The table of choices in docs/protocol.md: its keys, its values and the tests that it names."""
 
 import json
 import re
@@ -13,6 +13,7 @@ COLUMNS = ("step", "text", "code", "here", "key", "default", "paper", "authors",
 
 
 def table() -> list[dict[str, str]]:
+    """Return the rows of the table."""
     lines = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| Step |"))
     rows = []
@@ -24,7 +25,10 @@ def table() -> list[dict[str, str]]:
 
 
 def value_at(settings: dict, key: str) -> str:
-    """The value at a dotted key in the words of the table: rows of lists by name or place; none for what is absent."""
+    """Return the value at a dotted key as the table writes it: "none" if there is none.
+
+    Rows of a list are named in the key by their name or their number.
+    """
     part = settings
     for name in key.split("."):
         if isinstance(part, list):
@@ -35,7 +39,7 @@ def value_at(settings: dict, key: str) -> str:
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row["step"])
-def test_each_choice_has_the_values_that_the_table_says(row, shipped):
+def test_values_are_those_of_the_configs(row, shipped):
     key = row["key"].strip("`")
 
     found = [value_at(read_study(shipped(*names)).model_dump(), key) for names in ((), ("paper",), ("authors",))]
@@ -46,22 +50,22 @@ def test_each_choice_has_the_values_that_the_table_says(row, shipped):
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row["step"])
-def test_each_choice_has_a_test(row):
+def test_named_tests_exist(row):
     name = row["test"].strip("`")
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
 
     assert re.search(rf"^def {name}\(", tests, re.MULTILINE), name
 
 
-def test_the_table_is_whole():
+def test_all_differences_between_text_and_code_are_listed():
     rows = table()
 
     assert len(rows) >= 28
-    # Where text and code part, the two files do.
-    parted = {row["key"].strip("`") for row in rows if row["paper"] != row["authors"]}
+    # Where text and code differ, so do the two files.
+    different = {row["key"].strip("`") for row in rows if row["paper"] != row["authors"]}
     assert {
         "seed_sets.balanced.draw", "seed_sets.center.shared_with_classifier", "finetuning.example",
         "finetuning.blank_lines",
         "strategies.accumulation", "classifier.text", "classifier.max_tokens", "figures.bias", "quality.splitter",
         "quality.score", "neurons.activation", "neurons.difference", "neurons.reference", "neurons.small_sample",
-    } <= parted  # fmt: skip
+    } <= different  # fmt: skip

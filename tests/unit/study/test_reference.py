@@ -1,14 +1,28 @@
-"""The config's schema and its tables of keys are made from the settings."""
+"""The config's schema and tables of keys, which are made from the sections."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from bias_amplification.study.reference import KEYS_FILE, SCHEMA_FILE, config_keys, config_schema, write_reference
 
 ROOT = Path(__file__).parents[3]
+CONFIGS = [*sorted((ROOT / "config").glob("*.yaml")), *sorted((ROOT / "tests" / "workflow").glob("*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    schema = yaml.safe_load(config_schema())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def test_both_files_are_up_to_date() -> None:
@@ -16,50 +30,100 @@ def test_both_files_are_up_to_date() -> None:
     assert (ROOT / KEYS_FILE).read_text(encoding="utf-8") == config_keys(), "run make docs"
 
 
-def test_writing_makes_both_files(tmp_path: Path) -> None:
+def test_both_files_are_written(tmp_path: Path) -> None:
     write_reference(tmp_path)
 
     assert (tmp_path / SCHEMA_FILE).read_text(encoding="utf-8") == config_schema()
     assert (tmp_path / KEYS_FILE).read_text(encoding="utf-8") == config_keys()
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=named)
+def test_config_files_name_the_schema_for_editors(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+
+    address = first.removeprefix("# yaml-language-server: $schema=")
+    assert address != first
+    assert (path.parent / address).resolve() == (ROOT / SCHEMA_FILE).resolve()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=named)
+def test_config_files_are_valid_and_typos_are_refused(path: Path, validator: Draft202012Validator) -> None:
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+    assert [error.message for error in validator.iter_errors(config)] == []
+    faulty = list(misspelled(config))
+    assert len(faulty) > len(config)
+    for other in faulty:
+        assert not validator.is_valid(other), other
+
+
+#: Maps whose keys are the user's own names.
+OPEN_MAPS = {"label_map", "label_mix", "columns", "labels"}
+
+
+def misspelled(config: dict) -> Iterator[dict]:
+    """Yield copies of a config with one letter added to the name of one key, for each key in turn."""
+    for place in keys(config, ()):
+        other = deepcopy(config)
+        part = other
+        for step in place[:-1]:
+            part = part[step]
+        part[f"{place[-1]}x"] = part.pop(place[-1])
+        yield other
+
+
+def keys(part: dict | list, place: tuple) -> Iterator[tuple]:
+    """Yield the path of every key of the config."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+        if isinstance(part, dict):
+            yield (*place, key)
+        if isinstance(value, dict | list) and key not in OPEN_MAPS:
+            yield from keys(value, (*place, key))
+
+
 @pytest.mark.parametrize(
-    "row",
-    [
-        "| `learning_rate` | number > 0 | `5.0e-05` | Peak of a linear decay without warm-up, AdamW. |",
-        "| `alpha` | number > 0, < 1 | `0.05` | Significance threshold. |",
-        "| `fixed_effects` | `true`, `false` | `false` | A constant for each round instead of one for all. |",
-        "| `size` | whole number > 0 | *required* | Articles in all; with one label, or as many as exist if fewer. |",
-    ],
+    ("key", "value"), [("seed", -1), ("seed", "42"), ("rounds", []), ("neurons", {"lags": -1}), ("corpus", "press")]
 )
-def test_a_key_is_told_with_type_range_and_default(row: str) -> None:
-    assert row in config_keys().splitlines()
+def test_schema_refuses_values(config: dict, validator: Draft202012Validator, key: str, value: object) -> None:
+    assert validator.is_valid(config)
+    assert not validator.is_valid(config | {key: value})
 
 
-def test_every_key_of_the_schema_is_told() -> None:
-    lines = config_keys().splitlines()
-    schema = yaml.safe_load(config_schema())
+def test_every_key_has_a_description_in_the_schema(validator: Draft202012Validator) -> None:
+    schema = validator.schema
     for part in [schema, *schema["$defs"].values()]:
         for name, field in part["properties"].items():
-            is_part = "$ref" in field or "$ref" in field.get("items", {})
-            told = [line for line in lines if f"{name}`" in line or f"{name}[]`" in line]
-            assert told, name
-            assert is_part or field.get("description"), f"{part['title']}.{name} has no meaning"
+            described = schema["$defs"][field["$ref"].split("/")[-1]] if "$ref" in field else field
+            assert len(described["description"]) > 10, name
 
 
-def test_tables_are_whole() -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        "| `learning_rate` | number > 0 | `5.0e-5` | ",
+        "| `alpha` | number > 0, < 1 | `0.05` | ",
+        "| `fixed_effects` | `true`, `false` | `false` | ",
+        "| `size` | whole number > 0 | *required* | ",
+        "| `lags` | whole number ≥ 0 or `plugin`, `newey_west`, `andrews` | `1` | ",
+        "| `rounds` | list of maps (1 or more), see `rounds[]` | *required* | ",
+        '| `candidates` | list of maps (1 or more), see `classifier.candidates[]` | `[{"name": "small"}, ',
+    ],
+)
+def test_keys_are_listed_with_type_range_and_default(start: str) -> None:
+    assert any(line.startswith(start) for line in config_keys().splitlines())
+
+
+def test_every_key_of_the_schema_is_listed(validator: Draft202012Validator) -> None:
+    lines = config_keys().splitlines()
+    for part in [validator.schema, *validator.schema["$defs"].values()]:
+        for name, field in part["properties"].items():
+            headings = [line for line in lines if line.startswith("## ") and line.endswith(f"{name}`")]
+            rows = [line for line in lines if line.startswith(f"| `{name}` | ")]
+            assert headings if "$ref" in field else rows, name
+
+
+def test_rows_have_four_cells() -> None:
     rows = [line for line in config_keys().splitlines() if line.startswith("|")]
 
     assert len(rows) > 100
     assert {row.replace("\\|", "").count("|") for row in rows} == {5}
-
-
-def test_schema_accepts_the_default_config_and_refuses_faults(config: dict) -> None:
-    validate = pytest.importorskip("jsonschema").Draft202012Validator(yaml.safe_load(config_schema()))
-    shipped = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-
-    assert validate.is_valid(shipped)
-    assert validate.is_valid(config)
-    for key, value in (("sede", 3), ("seed", -1), ("seed", "42"), ("rounds", []), ("neurons", {"lags": -1})):
-        faulty = deepcopy(config) | {key: value}
-        assert not validate.is_valid(faulty), key

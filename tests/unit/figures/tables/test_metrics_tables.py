@@ -1,0 +1,39 @@
+import csv
+
+import pandas as pd
+
+from bias_amplification.artifacts.schemas import CLEANING
+from bias_amplification.figures.tables.metrics import write_cleaning_table, write_metrics_table
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_cleaning_table_says_which_articles_were_kept(tmp_path, write):
+    table = pd.DataFrame(
+        {"step": ["read", "clean"], "finding": ["broken row", "mojibake"], "kept": [False, True],
+         "articles": [3, 1200], "examples": [None, "a1, a2"]}
+    )  # fmt: skip
+
+    write_cleaning_table(write(table, "cleaning.parquet", CLEANING), [tmp_path / "cleaning.csv"])
+
+    assert (tmp_path / "cleaning.csv").read_text().splitlines() == [
+        "step,finding,kept,articles,examples", "read,broken row,no,3,", 'clean,mojibake,yes,1200,"a1, a2"',
+    ]  # fmt: skip
+
+
+def test_metrics_table_has_one_row_per_version_and_intervals_in_brackets(tmp_path, metrics, metrics_file, labels):
+    write_metrics_table(metrics_file, [tmp_path / "metrics.csv"], labels=labels)
+
+    rows = read_csv(tmp_path / "metrics.csv")
+    assert len(rows) == 68
+    assert rows[0]["round"] == "base" and rows[0]["generation"] == ""
+    first = next(row for row in rows if row["round"] == "balanced_synthetic")
+    table = metrics[metrics["round"] == "balanced_synthetic"].iloc[0]
+    share, low, high = (100 * table[f"share_red{end}"] for end in ("", "_low", "_high"))
+    assert first["share red (%)"] == f"{share:.1f} [{low:.1f}, {high:.1f}]"
+    assert first["generation"] == "0" and first["articles"] == "300"
+    assert first["text quality index"] == "2.350 [2.310, 2.390]"
+    assert not [name for name in first if name.endswith(("low", "high"))]

@@ -1,0 +1,29 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bias_amplification.figures.tables.writing import write_table_for_reading
+
+
+def test_numbers_are_rounded_and_missing_values_stay_empty(tmp_path):
+    table = pd.DataFrame(
+        {"name": ["a|b", None], "share": [0.123456, np.nan], "count": [1234567, 3], "large": [123456.7, 2.0]}
+    )
+
+    write_table_for_reading(table, [tmp_path / "table.csv", tmp_path / "table.html"], "A table")
+
+    assert (tmp_path / "table.csv").read_text() == ("name,share,count,large\na|b,0.1235,1234567,123457\n,,3,2\n")
+    assert '<td>a|b</td><td class="number">0.1235</td>' in (tmp_path / "table.html").read_text()
+
+
+def test_html_cells_and_headings_are_escaped(tmp_path):
+    write_table_for_reading(pd.DataFrame({"<b>": ["<script>"]}), [tmp_path / "t.html"], "<i>")
+
+    page = (tmp_path / "t.html").read_text()
+    assert "<script>" not in page and "<b>" not in page and "<i>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_unknown_ending_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"t\.xls"):
+        write_table_for_reading(pd.DataFrame({"a": [1]}), [tmp_path / "t.xls"], "")

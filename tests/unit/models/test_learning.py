@@ -1,0 +1,193 @@
+"""The training loop: resuming a killed training, observers, and the log."""
+
+import signal
+
+import numpy as np
+import pytest
+import torch
+from small_models import small_gpt2
+
+from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.language_model.training import NextToken
+from bias_amplification.models.learning import learn
+from bias_amplification.study.sections import Pretraining
+
+EXAMPLES = [[int(token) for token in np.random.default_rng(i).integers(1, 40, 4 + i % 7)] for i in range(13)]
+#: 13 examples in batches of 4: 4 steps per epoch.
+RECIPE = Pretraining(epochs=3, batch_size=4, learning_rate=1e-3, weight_decay=0.1, warmup=0.2)
+
+
+def objective(examples: list[list[int]] = EXAMPLES, seed: int = 5) -> NextToken:
+    return NextToken(examples, 0, seed, RECIPE.batch_size)
+
+
+def dropping_model(heads: int = 2, dropout: float = 0.2):
+    return small_gpt2(heads=heads, dropout=dropout)
+
+
+class Killed(BaseException):
+    pass
+
+
+class KilledAfter(Checkpoint):
+    """Saves the state after every step, and kills the training after some saves."""
+
+    def __init__(self, path, steps: int) -> None:
+        super().__init__(path, seconds=0)
+        self.left = steps
+
+    def save(self, tensors, facts) -> None:
+        super().save(tensors, facts)
+        self.left -= 1
+        if not self.left:
+            raise Killed
+
+
+class Snapshots:
+    """An observer that keeps the weights of one epoch; `about` is what it depends on besides the training."""
+
+    def __init__(self, model=None, epoch: int = 1, about: str = "") -> None:
+        self.model, self.epoch, self.about = model, epoch, about
+        self.seen: list[int] = []
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def after_epoch(self, epoch: int) -> None:
+        self.seen.append(epoch)
+        if epoch == self.epoch and self.model is not None:
+            self.weights = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+
+    def facts(self):
+        return self.about
+
+    def state(self):
+        return self.weights, {"seen": self.seen}
+
+    def restore(self, tensors, facts) -> None:
+        self.weights, self.seen = tensors, facts["seen"]
+
+
+@pytest.mark.parametrize("stops", [[1], [4], [5, 2], [11], [12]])
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path, stops):
+    path = tmp_path / "job.safetensors"
+    undisturbed = dropping_model()
+    expected = learn(undisturbed, objective(), RECIPE, seed=7)
+
+    for stop in stops:
+        with pytest.raises(Killed):
+            learn(dropping_model(), objective(), RECIPE, seed=7, checkpoint=KilledAfter(path, stop))
+    model = dropping_model()
+    torch.rand(5)  # the global random state must not matter
+    steps = learn(model, objective(), RECIPE, seed=7, checkpoint=Checkpoint(path))
+
+    assert steps == expected
+    for (name, weight), wanted in zip(model.named_parameters(), undisturbed.parameters(), strict=True):
+        assert torch.equal(weight, wanted), name
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The state of a training that was killed after 6 steps."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    path = tmp_path_factory.mktemp("saved") / "job.safetensors"
+    with pytest.raises(Killed):
+        learn(dropping_model(), objective(), RECIPE, seed=7, checkpoint=KilledAfter(path, 6))
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return path
+
+
+def other_weights():
+    model = dropping_model()
+    with torch.no_grad():
+        model.transformer.wte.weight[3] += 1e-6
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("model", other_weights),
+        ("model", lambda: dropping_model(heads=4)),
+        ("model", lambda: dropping_model(dropout=0.1)),
+        ("objective", lambda: objective(EXAMPLES[:-1])),
+        ("objective", lambda: objective(seed=6)),
+        ("recipe", lambda: RECIPE.model_copy(update={"epochs": 4})),
+        ("recipe", lambda: RECIPE.model_copy(update={"batch_size": 5})),
+        ("recipe", lambda: RECIPE.model_copy(update={"learning_rate": 2e-3})),
+        ("recipe", lambda: RECIPE.model_copy(update={"weight_decay": 0.0})),
+        ("recipe", lambda: RECIPE.model_copy(update={"warmup": 0.0})),
+        ("seed", lambda: 8),
+        ("bfloat16", lambda: True),
+        ("observer", lambda: Snapshots()),
+    ],
+)
+def test_the_state_of_another_training_is_not_used(saved, capsys, change, value):
+    arguments = {"model": dropping_model(), "objective": objective(), "recipe": RECIPE, "seed": 7} | {change: value()}
+
+    learn(**arguments, checkpoint=Checkpoint(saved))
+
+    said = capsys.readouterr().out
+    assert "belongs to other inputs" in said
+    assert "going on" not in said
+
+
+def test_the_same_training_uses_its_state(saved, capsys):
+    learn(dropping_model(), objective(), RECIPE, seed=7, checkpoint=Checkpoint(saved))
+
+    assert "going on after step 6" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [3, 9])
+def test_an_observer_is_called_after_each_epoch_and_restored(tmp_path, stop):
+    def run(checkpoint: Checkpoint | None) -> Snapshots:
+        model = dropping_model()
+        observer = Snapshots(model)
+        learn(model, objective(), RECIPE, seed=1, checkpoint=checkpoint, observer=observer)
+        return observer
+
+    expected = run(None)
+    with pytest.raises(Killed):
+        run(KilledAfter(tmp_path / "job.safetensors", stop))
+
+    found = run(Checkpoint(tmp_path / "job.safetensors"))
+
+    assert found.seen == expected.seen == [1, 2, 3]
+    assert found.weights.keys() == expected.weights.keys() != set()
+    assert all(torch.equal(found.weights[name], weight) for name, weight in expected.weights.items())
+
+
+def test_an_observer_with_other_facts_does_not_use_the_state(tmp_path, capsys):
+    path, arguments = tmp_path / "job.safetensors", (objective(), RECIPE)
+    with pytest.raises(Killed):
+        learn(dropping_model(), *arguments, seed=7, checkpoint=KilledAfter(path, 6), observer=Snapshots(about="one"))
+
+    learn(dropping_model(), *arguments, seed=7, checkpoint=Checkpoint(path), observer=Snapshots(about="other"))
+
+    assert "belongs to other inputs" in capsys.readouterr().out
+
+
+def test_a_training_with_unused_parameters_resumes(tmp_path):
+    def model():
+        made = dropping_model()
+        made.unused = torch.nn.Linear(2, 2)
+        torch.nn.init.ones_(made.unused.weight)
+        torch.nn.init.ones_(made.unused.bias)
+        return made
+
+    path, arguments = tmp_path / "job.safetensors", (objective(), RECIPE)
+    expected = learn(model(), *arguments, seed=7)
+    with pytest.raises(Killed):
+        learn(model(), *arguments, seed=7, checkpoint=KilledAfter(path, 6))
+
+    assert learn(model(), *arguments, seed=7, checkpoint=Checkpoint(path)) == expected
+
+
+def test_the_log_has_the_words_of_the_objective(capsys, monkeypatch):
+    learn(dropping_model(), objective(), RECIPE, seed=7)
+    with_speed = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(NextToken, "progress", lambda self, steps_per_second: "")
+    learn(dropping_model(), objective(), RECIPE, seed=7)
+    without = capsys.readouterr().out.splitlines()
+
+    assert with_speed[-1].startswith("step 12 of 12, loss ") and with_speed[-1].endswith(" tokens/s")
+    assert without[-1] == with_speed[-1].rsplit(", ", 1)[0]

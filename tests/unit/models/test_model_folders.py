@@ -1,0 +1,162 @@
+"""Model folders, checked without loading the models."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.models.folders import (
+    Shape,
+    check_model_folder,
+    count_parameters,
+    keep_only,
+    read_shape,
+    source_files,
+)
+
+
+def write_safetensors(path: Path, header: object, data: bytes) -> None:
+    encoded = json.dumps(header).encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + data)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text("{}")
+    header = {"weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "__metadata__": {"format": "pt"}}
+    write_safetensors(tmp_path / "model.safetensors", header, bytes(16))
+    return tmp_path
+
+
+def fault(folder: Path) -> str:
+    with pytest.raises(StudyError) as caught:
+        check_model_folder(folder, "quality.detector.path")
+    assert str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_complete_folder(folder: Path) -> None:
+    assert check_model_folder(str(folder)) == folder
+
+
+def test_files_of_the_safetensors_library_are_complete(folder: Path) -> None:
+    numpy = pytest.importorskip("safetensors.numpy")
+    import numpy as np
+
+    numpy.save_file({"a": np.ones((3, 5)), "b": np.zeros(0)}, folder / "model.safetensors")
+
+    assert check_model_folder(folder) == folder
+
+
+def test_temporary_files_are_ignored(folder: Path) -> None:
+    (folder / ".model.0123abcd-7-x.safetensors").write_bytes(b"half")
+
+    assert check_model_folder(folder) == folder
+    assert count_parameters(folder) == 4
+
+
+def test_a_missing_folder(folder: Path) -> None:
+    message = fault(folder / "none")
+    assert "is not a folder" in message
+    assert "quality.detector.path" in message
+
+
+@pytest.mark.parametrize(
+    ("named", "shape"),
+    [
+        ({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4}, Shape(2, 8, 4, 9, plain=False)),
+        ({"n_layer": 3, "n_embd": 6, "n_head": 2, "n_ctx": 9, "model_type": "gpt2"}, Shape(3, 6, 2, 9)),
+        ({"n_layers": 3, "dim": 6, "n_heads": 2, "text_config": None}, Shape(3, 6, 2, 9, plain=False)),
+        (
+            {"text_config": {"num_layers": 3, "hidden_size": 6, "num_heads": 2, "vocab_size": 7}},
+            Shape(3, 6, 2, 7, False),
+        ),
+        # Four heads share the keys of two; and heads that are wider than the hidden state divided by the heads.
+        (
+            {"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2},
+            Shape(2, 8, 4, 9, False, keys=4),
+        ),
+        (
+            {"n_layer": 2, "n_embd": 8, "n_head": 4, "head_dim": 6, "num_key_value_heads": None},
+            Shape(2, 8, 4, 9, False, keys=24),
+        ),
+        ({"num_hidden_layers": 2}, None),
+        ({"n_layer": "3", "n_embd": 6, "n_head": 2}, None),
+    ],
+)
+def test_shapes_of_configs(folder: Path, named: dict, shape: Shape | None) -> None:
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 9} | named))
+
+    assert read_shape(folder) == shape
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_a_config_that_is_not_an_object(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+
+    assert "config.json is not a JSON object" in fault(folder)
+
+
+def test_a_missing_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    message = fault(folder)
+    assert "has no config.json" in message
+    assert "quality.detector.path" in message
+
+
+@pytest.mark.parametrize("other", [None, "pytorch_model.bin"])
+def test_missing_and_pickled_weights(folder: Path, other: str | None) -> None:
+    (folder / "model.safetensors").unlink()
+    if other:
+        (folder / other).write_bytes(b"pickle")
+    message = fault(folder)
+    assert "has no weights in safetensors" in message
+    assert "convert them" in message
+
+
+def test_every_truncation_is_afault(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        assert "is not a whole safetensors file" in fault(folder)
+
+
+def test_an_extra_byte_is_afault(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes() + b"x")
+    assert f"it has {size + 1} bytes instead of {size}" in fault(folder)
+
+
+@pytest.mark.parametrize("header", [[], {"weight": 3}, {"weight": {"data_offsets": []}}, {"weight": {}}, None])
+def test_damaged_headers(folder: Path, header: object) -> None:
+    write_safetensors(folder / "model.safetensors", header, b"")
+    assert "is not a whole safetensors file" in fault(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt", "vocab.json", "spiece.model"])
+def test_a_tokenizer_is_required_where_asked(folder: Path, name: str) -> None:
+    with pytest.raises(StudyError, match=r"has no tokenizer \(tokenizer.json\): give quality.detector.path a model"):
+        check_model_folder(folder, "quality.detector.path", tokenizer=True)
+
+    (folder / name).write_text("{}")
+
+    assert check_model_folder(folder, "quality.detector.path", tokenizer=True) == folder
+
+
+def test_faults_of_the_runs_own_folders_are_mended_by_a_rerun(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+    with pytest.raises(StudyError, match=r"has no config.json: delete the folder and run snakemake again\."):
+        check_model_folder(folder)
+
+
+def test_files_of_a_folder(folder: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt", "pytorch_model.bin"):
+        (folder / name).write_text("")
+
+    assert [Path(file).name for file in source_files(folder)] == ["config.json", "model.safetensors", "tokenizer.json"]
+    keep_only(folder, ("config.json", "vocab.txt"))
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "vocab.txt"]

@@ -1,0 +1,87 @@
+"""Losses and likeliest tokens of the output head against those computed from all logits."""
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from bias_amplification.models.folders import PLAIN_HEADS
+from bias_amplification.models.output_head import likeliest, output_weight, summed_loss, token_losses
+
+
+@pytest.mark.parametrize(
+    ("tokens", "vocabulary", "width"),
+    # The logits of the second case are computed in two parts, of 8,192 tokens and of 3.
+    [(20, 30, 8), (2**13 + 3, 2**12, 2)],
+)
+def test_loss_and_gradients_are_those_of_the_logits(tokens: int, vocabulary: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(tokens, width, generator=generator, requires_grad=True)
+    weight = torch.randn(vocabulary, width, generator=generator, requires_grad=True)
+    targets = torch.randint(0, vocabulary, (tokens,), generator=generator)
+
+    total = summed_loss(hidden, weight, targets)
+    found = torch.autograd.grad(total / 3, (hidden, weight))
+
+    # The same from all logits in double precision, 1,000 tokens at a time.
+    exact = [tensor.detach().double().requires_grad_() for tensor in (hidden, weight)]
+    each, expected = [], [torch.zeros_like(tensor) for tensor in exact]
+    for rows in torch.arange(tokens).split(1000):
+        losses = torch.nn.functional.cross_entropy(exact[0][rows] @ exact[1].T, targets[rows], reduction="none")
+        each += losses.tolist()
+        for whole, gradient in zip(expected, torch.autograd.grad(losses.sum() / 3, exact), strict=True):
+            whole += gradient
+    assert float(total.detach()) == pytest.approx(sum(each), rel=1e-6)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours.double(), theirs, atol=1e-5)
+    assert token_losses(hidden.detach(), weight.detach(), targets).tolist() == pytest.approx(each, abs=1e-5)
+
+
+# Logits are compared 4,096 tokens at a time.
+@pytest.mark.parametrize("vocabulary", [30, 4096, 4097, 10_000])
+def test_the_likeliest_token_is_the_first_of_those_with_the_largest_logit(
+    monkeypatch: pytest.MonkeyPatch, vocabulary: int
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    # With whole numbers the products are exact, so that some logits are equal.
+    hidden = torch.randint(-2, 3, (200, 4), generator=generator).float()
+    weight = torch.randint(-2, 3, (vocabulary, 4), generator=generator).float()
+    logits = (hidden @ weight.T).tolist()
+    first = [row.index(max(row)) for row in logits]
+    assert any(row.count(max(row)) > 1 for row in logits)
+    assert likeliest(weight)(hidden).tolist() == first
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert likeliest(weight)(hidden).tolist() == first
+
+
+def test_no_tokens_have_no_losses() -> None:
+    assert token_losses(torch.empty(0, 8), torch.ones(30, 8), torch.empty(0, dtype=torch.long)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", sorted(PLAIN_HEADS))
+def test_logits_of_plain_heads_are_a_product(name: str) -> None:
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50}
+    own = {
+        "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4},
+        "opt": {"ffn_dim": 64, "word_embed_proj_dim": 16},
+        "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_heads": 4, "num_layers": 2},
+    }
+    more = own.get(name, {"intermediate_size": 64, "num_key_value_heads": 4})
+    if name == "gpt_neox":
+        more = {"intermediate_size": 64}
+    sizes = {"vocab_size": 50} | more if name == "gpt2" else small | more
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(name, **sizes)).eval()
+    tokens = torch.randint(5, 50, (3, 9))
+
+    hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+
+    assert torch.allclose(hidden @ output_weight(model).T, model(input_ids=tokens).logits, atol=1e-5)
+
+
+def test_other_heads_have_no_output_weight() -> None:
+    config = AutoConfig.for_model(
+        "gemma2", hidden_size=32, num_hidden_layers=1, num_attention_heads=2, head_dim=16, vocab_size=50
+    )
+
+    assert output_weight(AutoModelForCausalLM.from_config(config)) is None
+    assert output_weight(torch.nn.Linear(2, 2)) is None

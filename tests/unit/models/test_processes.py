@@ -1,0 +1,43 @@
+"""Groups of processes, and the processes that `together` starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bias_amplification.models.processes import Group
+
+
+def test_a_process_by_itself_is_a_group_of_one():
+    assert Group.here() == Group(0, 1)
+    assert Group().part([1, 2], lambda own: torch.tensor(float(sum(own)))) == 3
+
+
+def test_shares_of_a_batch():
+    parts = [Group(rank, 2).part([1, 2, 4], lambda own: torch.tensor(float(sum(own)))) for rank in range(2)]
+    # A share without examples has the loss 0.
+    empty = Group(1, 2).part([7], lambda own: torch.tensor(float(sum(own))))
+
+    assert parts == [5, 2]
+    assert empty == 0
+
+
+@pytest.mark.slow
+def test_processes_do_not_run_the_main_program_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\n"
+        "assert __name__ == '__main__', 'run again'\n"
+        "from bias_amplification.models.processes import together\n"
+        f"together(os.makedirs, {{'name': {str(tmp_path / 'made')!r}, 'exist_ok': True}}, 2, 'cpu')\n"
+    )
+    source = Path(__file__).parents[3] / "src"
+    run = subprocess.run(
+        [sys.executable, script], env=os.environ | {"PYTHONPATH": str(source)}, capture_output=True, text=True
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "made").is_dir()

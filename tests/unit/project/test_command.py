@@ -1,0 +1,86 @@
+"""The command bias-amplification."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+from bias_amplification import ROOT, __version__, command
+
+
+def write_p_values(path: Path, small: set[int]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["layer", "neuron", "p"])
+        rows.writerows([layer, neuron, 0.001 if neuron in small else 0.5] for layer in (0, 1) for neuron in range(20))
+    return path
+
+
+def test_p_values_are_compared_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bias, quality = write_p_values(tmp_path / "bias.csv", {1, 2}), write_p_values(tmp_path / "quality.csv", {2, 3, 4})
+
+    status = command.main(["p-values", str(bias), str(quality)])
+
+    printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert status == 0
+    assert (printed["layer"], printed["bias"], printed["quality"], printed["both"]) == ("all", "4", "6", "2")
+
+
+def test_p_values_of_each_layer_are_written(tmp_path: Path) -> None:
+    bias, out = write_p_values(tmp_path / "bias.csv", {1, 2}), tmp_path / "out.csv"
+
+    status = command.main(["p-values", str(bias), str(bias), "--alpha", "0.0001", "--out", str(out)])
+
+    with out.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert status == 0
+    assert [(row["layer"], row["bias"]) for row in rows] == [("all", "0"), ("0", "0"), ("1", "0")]
+
+
+def test_an_unreadable_file_is_one_sentence_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    status = command.main(["p-values", str(tmp_path / "none.csv"), str(tmp_path / "none.csv")])
+
+    printed = capsys.readouterr()
+    assert status == 1
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert str(tmp_path / "none.csv") in printed.err
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Record the commands that would take the place of this process."""
+    commands: list[list[str]] = []
+
+    def execute(program: str, arguments: list[str]) -> None:
+        commands.append(arguments)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execv", execute)
+    return commands
+
+
+def test_study_becomes_snakemake_with_its_arguments(called: list[list[str]]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["study", "--cores", "2", "--help"])
+
+    assert called[0][1:] == [
+        "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"),
+        "--workflow-profile", str(ROOT / "profiles" / "default"), "--cores", "2", "--help",
+    ]  # fmt: skip
+
+
+def test_a_workflow_profile_of_the_user_takes_the_place_of_the_default(called: list[list[str]]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["study", "--workflow-profile=mine"])
+
+    assert called[0][3:] == ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--workflow-profile=mine"]
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.main(["--version"])
+
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"{__version__}\n"

@@ -1,0 +1,75 @@
+"""The workflow runs from any folder, and as a module of another workflow."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from studies import ROOT, TINY, Study
+
+pytestmark = pytest.mark.slow
+
+IMPORTING_SNAKEFILE = f"""
+configfile: "study.yaml"
+
+module bias:
+    snakefile: "{ROOT}/workflow/Snakefile"
+    config: config
+    prefix: "bias"
+
+use rule * from bias as bias_*
+
+rule report_length:
+    default_target: True
+    input: rules.bias_all.input
+    output: "length.txt"
+    shell: "wc --bytes < bias/results/index.html > {{output}}"
+"""
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    """Merge maps key by key and replace everything else, as Snakemake does."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def read_yaml(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_a_run_from_another_folder_has_the_same_config(finished, tmp_path, snakefile):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / snakefile, "--directory", finished.folder]
+    profile = ["--workflow-profile", ROOT / "profiles" / "default"]
+
+    run = subprocess.run(
+        [*command, *profile, "--dry-run", "--cores", "1", "--configfile", TINY],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_a_module_with_a_prefix_and_renamed_rules_makes_the_same_bytes(finished, tmp_path):
+    study = Study(tmp_path / "importing")
+    study.folder.mkdir()
+    (study.folder / "Snakefile").write_text(IMPORTING_SNAKEFILE, encoding="utf-8")
+    config = merge(read_yaml(ROOT / "config" / "config.yaml"), read_yaml(TINY))
+    (study.folder / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    # A second run of the study, and on one core: neither may change a byte.
+    study.finish(configs=[], cores=1)
+
+    assert int((study.folder / "length.txt").read_text()) > 1000
+    assert {path.name for path in study.folder.iterdir()} <= {
+        ".snakemake", "Snakefile", "study.yaml", "length.txt", "bias",
+    }  # fmt: skip
+    module = Study(study.folder / "bias")
+    assert module.checksums() == finished.checksums()
+    assert module.checksums("**/*.safetensors") == finished.checksums("**/*.safetensors")
+    assert "Nothing to be done" in study.finish("--dry-run", configs=[])
