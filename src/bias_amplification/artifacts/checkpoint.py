@@ -150,7 +150,7 @@ class Checkpoint:
     def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
         """Save the state, and end the process if it was asked to end.
 
-        If the disk cannot be written to, the log says so, and the next save is due after `seconds`.
+        If the disk refuses to write, the log says so. The next attempt is due after `seconds`.
 
         Parameters
         ----------

@@ -14,15 +14,15 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS, metrics
 from bias_amplification.neurons.designs import Versions
-from bias_amplification.study.sections import Neurons
+from bias_amplification.study.sections import Neurons, Quality, allowed_values
 
 #: The two outcomes, in the order of every pair of them.
 OUTCOMES = ("bias", "quality")
 
-BIAS_MEASURES = ("share", "mean_probability")
-QUALITY_MEASURES = ("class", "weighted")
-WEIGHT_SUMMARIES = ("mean", "l2")
-ACTIVATION_PLACES = ("ffn", "block")
+BIAS_MEASURES = allowed_values(Neurons, "bias")
+QUALITY_MEASURES = allowed_values(Quality, "score")
+WEIGHT_SUMMARIES = allowed_values(Neurons, "weight")
+ACTIVATION_PLACES = allowed_values(Neurons, "activation")
 
 #: Numbers of one column in memory at once: 64 MB, whatever the numbers of versions and neurons.
 AT_ONCE = 2**23

@@ -27,10 +27,10 @@ from bias_amplification.neurons.panel import (
     stream_batches,
 )
 from bias_amplification.neurons.permutations import permute_changes
-from bias_amplification.study.sections import Neurons
+from bias_amplification.study.sections import Neurons, allowed_values
 
-DIFFERENCES = ("within", "across", "levels")
-REFERENCES = ("t", "normal")
+DIFFERENCES = allowed_values(Neurons, "difference")
+REFERENCES = allowed_values(Neurons, "reference")
 
 #: Sources of a combination of column, quality measure, difference and reference, with one lag and without fixed
 #: effects. The paper tests differences and names no reference distribution, so the normal one is assumed, which is

@@ -90,10 +90,15 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     return adjusted
 
 
-def share_of_true_nulls(p_values: np.ndarray, cut: float = 0.5) -> float:
-    """Estimate the share of neurons that do not change with the outcome: (1 + #{p > cut}) / ((1 - cut) m).
+def share_of_true_nulls(p_values: np.ndarray) -> float:
+    """Estimate the share of neurons that do not change with the outcome: (1 + #{p > .5}) / (.5 m).
 
-    p-values of true nulls are uniform, so nearly all p-values above the cut are from true nulls (Storey, 2002).
+    p-values of true nulls are uniform, so nearly all p-values above .5 are from true nulls (Storey, 2002).
+
+    Parameters
+    ----------
+    p_values
+        [neurons], NaN where a neuron has no test.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def share_of_true_nulls(p_values: np.ndarray, cut: float = 0.5) -> float:
     known = p_values[np.isfinite(p_values)]
     if not len(known):
         return float("nan")
-    return float(min(1.0, (1 + (known > cut).sum()) / ((1 - cut) * len(known))))
+    return float(min(1.0, (1 + (known > 0.5).sum()) / (0.5 * len(known))))
 
 
 def odds_ratio(population: int, first: int, second: int, both: int) -> tuple[float, float, float]:

@@ -201,7 +201,7 @@ class Writer:
         if name in event.scales:
             return event.number(name, template)
         if name in self._words:
-            return self._word(name, voice, template)
+            return self._word(name, voice)
         if name in ("sponsor", "opponent"):
             sponsor = event.policy["sponsor"]
             return self._person(f"{sponsor if name == 'sponsor' else SIDES[sponsor]}_official")
@@ -215,7 +215,7 @@ class Writer:
             return event.people[f"{side}_official"].short
         return self._person(f"{side}_{role}")
 
-    def _word(self, name: str, voice: str | None, template: str) -> str:
+    def _word(self, name: str, voice: str | None) -> str:
         if name == "said" and (told := self._marks.told()):
             return told
         options = self._words[name]

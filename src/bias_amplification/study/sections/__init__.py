@@ -32,7 +32,7 @@ from bias_amplification.study.sections.rounds import (
     Strategies,
     StrategyName,
 )
-from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section, allowed_values
 
 __all__ = [
     "NAME_PATTERN",
@@ -73,4 +73,5 @@ __all__ = [
     "Strategies",
     "StrategyName",
     "Theory",
+    "allowed_values",
 ]

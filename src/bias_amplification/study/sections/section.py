@@ -1,7 +1,7 @@
 """What all sections of the config have in common."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,11 @@ class Section(BaseModel):
     """A part of the config. It refuses unknown keys, converts no value and cannot be changed once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def allowed_values(section: type[Section], key: str) -> tuple[str, ...]:
+    """Return the values that a section allows for a key with a fixed choice, in the order of its declaration."""
+    return get_args(section.model_fields[key].annotation)
 
 
 def one_of(allowed: str) -> WrapValidator:
