@@ -100,7 +100,9 @@ def typed_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) 
     """Turn plain values into the types that a function's signature names.
 
     Snakemake compares and stores plain values alone, so sections of the config travel as dictionaries. Here they become
-    the frozen models again that the function takes.
+    the frozen models again that the function takes. A rule leaves out the keys that its function does not read. Such a
+    key has no value here, not even its default: a function that reads it fails, where the default would hide that the
+    user's value was not passed on.
 
     Parameters
     ----------
@@ -122,7 +124,26 @@ def typed_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) 
     from pydantic import TypeAdapter
 
     hints = typing.get_type_hints(function, include_extras=True)
-    return {name: TypeAdapter(hints.get(name, Any)).validate_python(value) for name, value in arguments.items()}
+    typed = {name: TypeAdapter(hints.get(name, Any)).validate_python(value) for name, value in arguments.items()}
+    for value in typed.values():
+        _remove_defaults(value)
+    return typed
+
+
+def _remove_defaults(value: Any) -> None:
+    """Remove the keys that were not given from the sections in a value."""
+    from bias_amplification.study.sections import Section
+
+    if isinstance(value, Section):
+        for key in set(vars(value)) - value.model_fields_set:
+            del vars(value)[key]
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for part in value:
+        _remove_defaults(part)
 
 
 def _peak_memory() -> str:

@@ -98,7 +98,7 @@ def _read_parts(articles: SplitArticles, classifier: Classifier) -> dict[str, La
         raise StudyError(f"{path} has articles labelled {unknown[0]!r}, which corpus.labels lacks: add it or map it.")
     # Copies of an article balance the labels in training. Each article is tested once, except in the random split
     # with the paper's order of resampling.
-    test_copies = classifier.resample_first and split == "random"
+    test_copies = split == "random" and classifier.resample_first
     parts = {}
     for part in PARTS:
         chosen = [row for row in rows if row[column] == part and (test_copies or part == "train" or row["copy"] == 0)]

@@ -24,7 +24,7 @@ from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
 from bias_amplification.neurons.analyse import CORRECTIONS
 from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.null_distribution import Null, fill_layer, permutation_p_value
-from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_batches
+from bias_amplification.neurons.panel import read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import ROUNDING, regress
 from bias_amplification.neurons.sets import adjust
@@ -83,7 +83,7 @@ def calibrate_neurons(panel: Path, neurons: Sequence[Path], out: Path, settings:
     """
     versions = read_outcomes(panel, len(neurons)).versions
     generator = np.random.default_rng(seed)
-    column = measure_columns(settings)["weight"]
+    column = f"weight_{settings.weight}"
     steps = run_steps(neurons, column, versions, settings.calibration.neurons, generator)
     rows: list[dict[str, Any]] = []
     for world in WORLDS:

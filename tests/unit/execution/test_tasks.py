@@ -43,8 +43,25 @@ def test_sections_and_folders_are_made_of_plain_values() -> None:
     assert found["rate"] == 5e-5
 
 
-def test_keys_left_out_of_a_section_get_their_defaults() -> None:
-    assert typed_arguments(job, {"decoding": {"method": "nucleus"}})["decoding"] == Decoding(method="nucleus")
+def test_a_key_left_out_of_a_section_has_no_value() -> None:
+    arguments = {
+        "decoding": {"method": "nucleus"},
+        "seed_sets": {"one": {"name": "one", "labels": ["left"], "size": 2}},
+    }
+
+    found = typed_arguments(job, arguments)
+
+    assert found["decoding"].method == "nucleus"
+    with pytest.raises(AttributeError, match="beams"):
+        _ = found["decoding"].beams
+    with pytest.raises(AttributeError, match="draw"):
+        _ = found["seed_sets"]["one"].draw
+
+
+def test_the_keys_of_other_sections_keep_their_defaults() -> None:
+    typed_arguments(job, {"decoding": {"method": "nucleus"}})
+
+    assert Decoding(method="nucleus").beams == Decoding().beams
 
 
 def test_a_value_of_another_type_is_refused() -> None:
