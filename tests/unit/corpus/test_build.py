@@ -15,7 +15,7 @@ from bias_amplification.corpus.classifier_articles import split_classifier_artic
 from bias_amplification.corpus.pretraining_articles import draw_pretraining_articles
 from bias_amplification.corpus.seed_sets import draw_seed_sets
 from bias_amplification.execution.tasks import typed_arguments
-from bias_amplification.study.sections import Classifier, Pretraining, SeedSet
+from bias_amplification.study.sections import Classifier, Corpus, Pretraining, SeedSet
 
 LABELS = ["left", "right"]
 COLUMNS = {"body": "text", "label": "side", "outlet": "paper", "title": "headline"}
@@ -56,7 +56,7 @@ def build(folder, path, **changes):
     }
     arguments = {
         "out": out,
-        "corpus": section | changes,
+        "corpus": Corpus(**section | changes).model_dump(),
         "seed": 7,
         "downloads": str(folder / "downloads"),
     }
