@@ -187,12 +187,12 @@ def _default(field: FieldInfo) -> str:
     return f"`{written}`"
 
 
-def write_reference(root: Path | str = ".") -> None:
+def write_reference(root: Path) -> None:
     """Write both files below a checkout's root."""
     for file, text in ((SCHEMA_FILE, config_schema()), (KEYS_FILE, config_keys())):
-        with new_file(Path(root) / file) as temporary:
+        with new_file(root / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_reference()
+    write_reference(Path())
