@@ -2,12 +2,13 @@
 
     python preloaded.py MODULE ...
 
-Loading PyTorch takes five seconds of a core and loading Snakemake one. The tests run Snakemake about 200 times.
+Loading PyTorch takes five seconds of a core and loading Snakemake two. The tests run Snakemake about 200 times.
 
 A request is one line on the standard input, a JSON list of strings. The answer is one line with an exit status.
 
     ["warm", PROCESS]                            start a warm process for the jobs of the Snakemake with this id
     ["snakemake", FOLDER, OUTPUT, ARGUMENT ...]  run Snakemake in a folder, with its output in a file
+    ["study", FOLDER, OUTPUT, ARGUMENT ...]      the same with a warm process for its jobs
 """
 
 import importlib
@@ -28,18 +29,26 @@ def start_warm_process(scheduler: str) -> None:
     if os.fork() == 0:
         os.setsid()
         warm.serve((), ())
+        os._exit(0)
 
 
 def run_snakemake(folder: str, output: str, *arguments: str) -> None:
     from snakemake.cli import main
 
     # End a run that hangs.
-    signal.alarm(300)
+    signal.alarm(900)
     os.chdir(folder)
     with open(output, "w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     main(list(arguments))
+
+
+def run_study(folder: str, output: str, *arguments: str) -> None:
+    # As a shell does: a process group of its own.
+    os.setpgid(0, 0)
+    start_warm_process(str(os.getpid()))
+    run_snakemake(folder, output, *arguments)
 
 
 def call_in_fork(call: Callable[..., None], *arguments: str) -> int:
@@ -69,7 +78,7 @@ if __name__ == "__main__":
     os.dup2(2, 1)
     for module in sys.argv[1:]:
         importlib.import_module(module)
-    calls = {"warm": start_warm_process, "snakemake": run_snakemake}
+    calls = {"warm": start_warm_process, "snakemake": run_snakemake, "study": run_study}
     for line in sys.stdin:
         name, *given = json.loads(line)
         print(call_in_fork(calls[name], *given), file=answers, flush=True)

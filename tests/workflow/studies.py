@@ -77,12 +77,9 @@ class Study:
         output
             File for Snakemake's output; by default `background_output`.
         """
-        command = [sys.executable, "-m", "snakemake", *self._arguments(arguments, targets, configs)]
-        limits = ["--cores", str(cores), "--resources", "gpu=1"]
+        command = [sys.executable, "-m", "snakemake", *self._arguments(arguments, targets, configs), *limits(cores)]
         with (output or self.background_output).open("w", encoding="utf-8") as file:
-            process = subprocess.Popen(
-                [*command, *limits], cwd=self.folder, stdout=file, stderr=file, start_new_session=True
-            )
+            process = subprocess.Popen(command, cwd=self.folder, stdout=file, stderr=file, start_new_session=True)
         try:
             if preload:
                 _request("warm", str(process.pid))
@@ -92,11 +89,26 @@ class Study:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def run(self, *arguments: str, **options) -> Run:
-        """Run Snakemake to its end; the options are those of `start`."""
+    def run(
+        self,
+        *arguments: str,
+        targets: Sequence[str] | None = None,
+        configs: Sequence[Path] | None = None,
+        cores: int = 2,
+        preload: bool = True,
+    ) -> Run:
+        """Run Snakemake to its end; the options are those of `start`.
+
+        With `preload`, Snakemake too is forked from a process that has loaded it.
+        """
         output = self.folder.with_name(f"{self.folder.name}_output.txt")
-        with self.start(*arguments, output=output, **options) as process:
-            status = process.wait(900)
+        options = {"targets": targets, "configs": configs}
+        if preload:
+            given = (*self._arguments(arguments, **options), *limits(cores))
+            status = _request("study", str(self.folder), str(output), *given)
+        else:
+            with self.start(*arguments, **options, cores=cores, preload=False, output=output) as process:
+                status = process.wait(900)
         return Run(status, output.read_text(encoding="utf-8"))
 
     def finish(self, *arguments: str, **options) -> str:
@@ -113,8 +125,8 @@ class Study:
         It runs in a fork of a process that has loaded Snakemake, which halves its time.
         """
         output = self.folder.with_name(f"{self.folder.name}_query.txt")
-        arguments = (*self._arguments(arguments, targets, configs), "--cores", "2", "--resources", "gpu=1")
-        status = _request("snakemake", str(self.folder), str(output), *arguments)
+        given = (*self._arguments(arguments, targets, configs), *limits(cores=2))
+        status = _request("snakemake", str(self.folder), str(output), *given)
         text = output.read_text(encoding="utf-8")
         assert status == 0, text
         return text
@@ -189,6 +201,11 @@ class ShortStudy(Study):
             wait_until(self.log(job).exists, process, 120)
         except AssertionError as error:
             raise AssertionError(self.background_output.read_text(encoding="utf-8")[-3000:]) from error
+
+
+def limits(cores: int) -> tuple[str, ...]:
+    """Return the options of Snakemake that limit what its jobs use at once."""
+    return "--cores", str(cores), "--resources", "gpu=1"
 
 
 def make_study(folder: Path) -> Study:

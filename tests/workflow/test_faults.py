@@ -21,7 +21,7 @@ OTHER = "rounds/center_preservation/generation_00"
 def test_kills_at_random_moments(undisturbed, begun):
     moments = random.Random(2)
     kills = 0
-    while kills < 6:
+    while kills < 5:
         # The first job starts the warm process in every other run, so that some kills hit while it loads.
         with begun.start(preload=bool(kills % 2)) as process:
             # Counted in finished jobs, the kills reach every stage of the study on a fast and on a slow machine.
@@ -36,7 +36,7 @@ def test_kills_at_random_moments(undisturbed, begun):
             process.wait()
         kills += 1
         begun.unlock()
-    assert kills >= 5
+    assert kills >= 4
     assert list(begun.results.glob("rounds/*/*/articles.parquet"))
 
     begun.finish()

@@ -22,6 +22,7 @@ BALANCED = ("balanced_synthetic", "balanced_overfitting", "balanced_preservation
 CENTER = ("center_synthetic", "center_preservation")
 #: Stages up to the neurons, without figures and tables for readers.
 STAGES = ["chain", "measures", "neurons"]
+FEW_PERMUTATIONS = {"permutations": {"number": 19, "sensitivity": 19}, "calibration": {"studies": 20, "neurons": 10}}
 
 
 def count_jobs(output: str) -> dict[str, int]:
@@ -156,6 +157,7 @@ def test_the_papers_study_with_models_from_folders(fresh, tmp_path, webis, model
                 ],
                 "finetuning": {"epochs": 1},
                 "classifier": {"training": {"epochs": 1, "max_tokens": 64}},
+                "neurons": FEW_PERMUTATIONS,
                 "theory": {"samples": 2000},
             }
         ),
@@ -196,8 +198,7 @@ def test_the_authors_study_with_models_from_folders(fresh, tmp_path, webis, mode
         "finetuning": {"epochs": 1},
         "generation": {"new_tokens": 8},
         "classifier": {"training": {"epochs": 1, "max_tokens": 64}, "max_tokens": 50},
-        "neurons": {"rounds": [r["name"] for r in rounds if r["seed_set"] == "balanced"]}
-        | {"permutations": {"number": 19, "sensitivity": 19}, "calibration": {"studies": 20, "neurons": 10}},
+        "neurons": {"rounds": [r["name"] for r in rounds if r["seed_set"] == "balanced"], **FEW_PERMUTATIONS},
         "theory": {"samples": 2000},
     }
     changes.write_text(yaml.safe_dump(small), encoding="utf-8")

@@ -79,7 +79,7 @@ def test_an_ended_training_continues_from_its_saved_state(clone, undisturbed_lon
 
 def test_a_training_by_two_processes_continues_from_its_saved_state(clone, undisturbed_long):
     (clone.folder / "two.smk").write_text(TWO_PROCESSES, encoding="utf-8")
-    (clone.folder / "long.yaml").write_text(LONG + "compute: {gpus: 2, warm: false}\n", encoding="utf-8")
+    (clone.folder / "long.yaml").write_text(LONG + "compute: {gpus: 2}\n", encoding="utf-8")
     log = clone.log(JOB)
     with clone.start("--snakefile", "two.smk", targets=[MODEL]) as process:
         wait_until(lambda: log.exists() and "step " in log.read_text(), process)
