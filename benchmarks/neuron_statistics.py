@@ -23,7 +23,7 @@ from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.permute import PermutationFiles, permute_outcomes
 from bias_amplification.neurons.regress import regress
-from bias_amplification.study.sections import Neurons, Permutations
+from bias_amplification.study.sections import Neurons, Permutations, Quality
 
 WIDTH, GENERATIONS = 768, 11
 #: The shape of GPT-2 124M in the paper's study: rounds and layers.
@@ -112,7 +112,7 @@ def permute_here(folder: Path, rounds: int, layers: int, width: int, number: int
     panel, paths = simulate_tables(folder, rounds, layers, width)
     out = PermutationFiles(*(folder / f"out_{name}.parquet" for name in PermutationFiles._fields))
     settings = Neurons(permutations=Permutations(schemes=[MOVES], number=number))
-    took = seconds(lambda: permute_outcomes(panel, paths, out, settings, "class", seed=1))
+    took = seconds(lambda: permute_outcomes(panel, paths, out, settings, Quality(), seed=1))
     # A process inherits the peak that getrusage returns from its parent, so it is read from /proc.
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from studies import ROOT, SHORT, TINY, Study
+from studies import ROOT, TINY, Study
 
 pytestmark = pytest.mark.slow
 
@@ -62,23 +62,28 @@ def test_a_run_from_another_folder_has_the_same_config(finished, tmp_path, snake
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
-def test_a_module_with_a_prefix_and_renamed_rules_makes_the_same_bytes(undisturbed, tmp_path):
+def test_a_module_with_a_prefix_and_renamed_rules_makes_the_same_bytes(finished, tmp_path):
     study = Study(tmp_path / "importing")
     study.folder.mkdir()
     (study.folder / "Snakefile").write_text(IMPORTING_SNAKEFILE, encoding="utf-8")
-    config = merge(merge(read_yaml(ROOT / "config" / "config.yaml"), read_yaml(TINY)), read_yaml(SHORT))
+    config = merge(read_yaml(ROOT / "config" / "config.yaml"), read_yaml(TINY))
+    # Fewer versions, which share generation 0.
+    config |= {"generations": 2, "rounds": config["rounds"][:2]}
     (study.folder / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
-    # On one core, which may not change a byte.
-    study.finish(configs=[], cores=1)
+    # As users run it: in a process that does not know the package before it reads the module. On one core, which may
+    # not change a byte.
+    study.finish(configs=[], cores=1, preload=False)
 
     assert int((study.folder / "length.txt").read_text()) > 1000
     assert {path.name for path in study.folder.iterdir()} <= {
         ".snakemake", "Snakefile", "study.yaml", "length.txt", "bias",
     }  # fmt: skip
     module = Study(study.folder / "bias")
-    wanted = undisturbed.final()
-    assert {name: checksum for name, checksum in module.final().items() if name in wanted} == wanted
+    made, wanted = module.final(), finished.final()
+    alike = [name for name in made if not name.startswith(("neurons/", "metrics"))]
+    assert sum(name.endswith("model.safetensors") for name in alike) == 4 + 1 + 4
+    assert {name: made[name] for name in alike} == {name: wanted[name] for name in alike}
     # Without the profile, Snakemake also compares the times of scripts, which a test beside this one changes.
     again = ("--dry-run", "--workflow-profile", PROFILE)
     assert "Nothing to be done" in study.finish(*again, configs=[])

@@ -103,6 +103,8 @@ def test_a_second_snakemake_is_refused_and_the_first_succeeds(undisturbed, clone
     (clone.results / MIDDLE / "model.safetensors").unlink()
     with clone.start() as process:
         clone.wait_for_job(f"{MIDDLE}/finetune", process)
+        # Stopped, so that it cannot end before the second one starts.
+        os.killpg(process.pid, signal.SIGSTOP)
         second = clone.run(preload=False)
         assert second.status != 0
         assert "cannot be locked" in second.output
@@ -111,5 +113,6 @@ def test_a_second_snakemake_is_refused_and_the_first_succeeds(undisturbed, clone
         unlocking = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True)
         assert unlocking.returncode != 0
         assert "Snakemake still runs here" in unlocking.stdout
+        os.killpg(process.pid, signal.SIGCONT)
         assert process.wait(240) == 0
     assert clone.final() == undisturbed.final()

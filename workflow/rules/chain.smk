@@ -3,7 +3,8 @@
 # Inputs: the base model and the seed sets.
 # Outputs, for each round and generation: the training set, the model, and the articles that the model writes.
 # A round with `models` in the config has no training sets: it uses these models and trains none.
-from bias_amplification.study.plan import VERSION_FOLDER, Version
+from bias_amplification.artifacts.placement import VERSION_FOLDER
+from bias_amplification.study import Version
 
 
 wildcard_constraints:

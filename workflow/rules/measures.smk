@@ -10,7 +10,7 @@ MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
 
 
 wildcard_constraints:
-    version=r"rounds/[^/]+/generation_\d\d|base/generated/[^/]+",
+    version=VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d") + "|base/generated/[^/]+",
 
 
 rule measures:

@@ -4,11 +4,12 @@
 # distributions under permutation, the error rates of the tests in simulated studies, and the numbers of significant
 # neurons under every combination of analysis choices.
 from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import Neurons
 
 NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in plan.neuron_versions()]
 # A rule's settings are only those keys of the config's section `neurons` on which its tables depend. So a changed key
 # remakes only these tables.
-NEURON_TEST = {"difference", "lags", "reference", "small_sample", "fixed_effects", "alpha"}
+NEURON_TEST = {*Neurons.TEST, "alpha"}
 NEURON_MEASURES = {"weight", "activation", "bias"}
 
 
@@ -59,7 +60,7 @@ rule analyse_neurons:
         **needs("analyse"),
     params:
         settings=study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
-        quality=study.quality.score,
+        quality=study.quality.model_dump(include={"score"}),
     message:
         "Neurons: correlations, regressions and sets over all model versions"
     script:
@@ -85,7 +86,8 @@ rule permute_outcomes:
             **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
             "permutations": study.neurons.permutations.model_dump(include={"schemes", "number"}),
         },
-        quality=study.quality.score,
+        quality=study.quality.model_dump(include={"score"}),
+        # Another text than this old name of the rule would change the results.
         seed=derive_seed(study.seed, "permute neurons"),
     message:
         "Neurons: null distributions under permuted outcomes"
@@ -137,7 +139,7 @@ rule compare_choices:
                 "sensitivity": study.neurons.permutations.sensitivity,
             },
         },
-        quality=study.quality.score,
+        quality=study.quality.model_dump(include={"score"}),
         seed=derive_seed(study.seed, "compare choices"),
     message:
         "Neurons: counts under every combination of analysis choices"

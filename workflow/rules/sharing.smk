@@ -2,6 +2,8 @@
 # Inputs: the files of generation 0 of the first such round.
 # Outputs: copies in the folders of the other rounds. Each copy has its own job, so that a deleted copy is remade alone.
 
+FIRST = VERSION_FOLDER.replace("{generation}", "00")
+
 if plan.sharing:
 
     # The other rules could make these files as well: the copy goes before them.
@@ -20,13 +22,13 @@ if plan.sharing:
 
     rule share_generation:
         input:
-            lambda wildcards: f"{RESULTS}/rounds/{plan.sharing[wildcards.sharer]}/generation_00/{wildcards.file}",
+            lambda wildcards: f"{RESULTS}/{FIRST.format(round=plan.sharing[wildcards.round])}/{wildcards.file}",
         output:
-            f"{RESULTS}/rounds/{{sharer}}/generation_00/{{file}}",
+            f"{RESULTS}/{FIRST}/{{file}}",
         log:
-            f"{RESULTS}/logs/rounds/{{sharer}}/generation_00/share_{{file}}.log",
+            f"{RESULTS}/logs/{FIRST}/share_{{file}}.log",
         wildcard_constraints:
-            sharer="|".join(plan.sharing),
+            round="|".join(plan.sharing),
             file="|".join(
                 file
                 for file in CHAIN_FILES + MEASURE_FILES
@@ -39,6 +41,6 @@ if plan.sharing:
         resources:
             **needs("light"),
         message:
-            "{wildcards.sharer}, generation 00: copying {wildcards.file} from the round that made it"
+            "{wildcards.round}, generation 00: copying {wildcards.file} from the round that made it"
         script:
             "../scripts/share_generation.py"

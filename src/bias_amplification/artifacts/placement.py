@@ -1,12 +1,20 @@
-"""The place of a file in a study. It is written into the file, so that a file in another one's place is noticed."""
+"""The place of a file in a study. Each file stores it, so that a misplaced file is noticed when it is read."""
 
 import re
 from pathlib import Path
 
 from bias_amplification.artifacts.atomic import StudyError
 
+#: A version's folder below the results folder, with the wildcards of Snakemake's rules. Generations have two digits.
+VERSION_FOLDER = "rounds/{round}/generation_{generation}"
+
+_VERSIONS = VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d")
+
 #: Paths of files that occur many times in a study with the same name and schema.
-_PLACES = re.compile(r"(?:^|/)((?:rounds/[^/]+/generation_\d\d|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
+_PLACES = re.compile(rf"(?:^|/)((?:{_VERSIONS}|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
+
+#: Files of a generation 0, without their round.
+_FIRST = re.compile(VERSION_FOLDER.format(round="[^/]+", generation="00") + "/(.+)")
 
 
 def place_in_study(path: Path | str) -> str | None:
@@ -41,7 +49,7 @@ def check_place(path: Path | str, made_as: str | None) -> None:
     place = place_in_study(path)
     if place is None or made_as is None or place == made_as:
         return
-    shared = [re.fullmatch(r"rounds/[^/]+/(generation_00/.+)", name) for name in (place, made_as)]
+    shared = [_FIRST.fullmatch(name) for name in (place, made_as)]
     if all(shared) and shared[0][1] == shared[1][1]:
         return
     raise StudyError(f"{path} was made as {made_as} and is in the wrong place: delete it and run snakemake again.")

@@ -89,6 +89,7 @@ def job_compute(job: Any, *, threads: str = "threads") -> dict[str, Any]:
 
         processes = compute["gpus"] if gpus_per_job(compute["device"]) else 1
     return {
+        # Before the section, in which a test sets `processes` to try several processes without a GPU.
         "processes": processes,
         **compute,
         "threads": compute[threads],

@@ -14,8 +14,8 @@ from bias_amplification.study import Plan, Study, check_paths, read_study
 from bias_amplification.study.costs.needs import Needs
 from bias_amplification.study.costs.space import check_space, trainings_at_once
 
-#: Oldest release of Snakemake that the workflow runs with.
-_SNAKEMAKE = "9.0"
+#: Oldest release of Snakemake that the workflow was tried with.
+_SNAKEMAKE = "9.27"
 
 #: Saved states of killed jobs are removed after this time, in seconds.
 _MONTH = 30 * 24 * 3600
@@ -65,7 +65,9 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
         # A job on a cluster inherits the head node's environment, but not its processes.
         for variable in (jobs.SCHEDULER, warm.VARIABLE):
             os.environ.pop(variable, None)
-    return study, Plan(study), Needs(study)
+    # A downloaded model, whose size decides the memory of jobs, is below the prefix of a module.
+    placed = workflow.modifier.path_modifier.replace_prefix(study.results)
+    return study, Plan(study), Needs(study.model_copy(update={"results": placed}))
 
 
 def begin(plan: Plan, workflow: Any) -> None:

@@ -144,7 +144,7 @@ def p_values(table: pd.DataFrame, alpha: float) -> Figure:
 
 @style.styled
 def neuron_sets(table: pd.DataFrame) -> Figure:
-    """Draw how many neurons go with bias, with quality and with both: section 4.4 of the paper.
+    """Draw how many neurons are associated with bias, with quality and with both: section 4.4 of the paper.
 
     Parameters
     ----------

@@ -6,13 +6,15 @@ The four classes are those of the published detector (paper, section 3.5): clean
 
 import string
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import numpy as np
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.study.sections import QualityClass
 
 #: Class names, best first.
-CLASSES = ("clean", "mild_gibberish", "word_salad", "noise")
+CLASSES = get_args(QualityClass)
 
 #: Fewest words of a sentence that is corrupted. A shorter one, such as "He said so", may be correct even if shuffled.
 MIN_WORDS = 5

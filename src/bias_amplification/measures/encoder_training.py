@@ -203,7 +203,7 @@ def train_encoder(
 def score_encoder(
     classifier: TextClassifier, parts: Mapping[str, LabelledTexts], max_tokens: int, compute: JobCompute
 ) -> dict[str, Any]:
-    """Score a classifier that is not trained here.
+    """Score a classifier on the validation and test texts.
 
     Parameters
     ----------
@@ -215,8 +215,8 @@ def score_encoder(
     Returns
     -------
     dict
-        The result of `final_scores`; `best_epoch`, here None; `articles`, the number of texts of each part, here 0 for
-        `train`; `parameters`, the number of the model's parameters.
+        The result of `final_scores`; `best_epoch`, None, and `articles`, the number of texts of each part, 0 for
+        `train` (`train_encoder` replaces both); `parameters`, the number of the model's parameters.
     """
     tested = {part: parts[part] for part in PARTS[1:]}
     probabilities = {

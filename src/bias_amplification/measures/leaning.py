@@ -14,7 +14,7 @@ from bias_amplification.corpus.articles import article_text
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoder_training import PARTS, LabelledTexts, score_encoder, train_encoder
 from bias_amplification.measures.encoders import load_encoder, load_given_encoder, obtain_encoder, write_encoder
-from bias_amplification.study.sections import Candidate, Classifier, JobCompute
+from bias_amplification.study.sections import Candidate, Classifier, JobCompute, Split
 
 
 class SplitArticles(NamedTuple):
@@ -31,7 +31,7 @@ class SplitArticles(NamedTuple):
     """
 
     path: Path | str
-    split: Literal["random", "event", "outlet"]
+    split: Literal["random", Split]
     labels: Sequence[str]
 
 

@@ -21,7 +21,7 @@ from bias_amplification.neurons.panel import (
 )
 from bias_amplification.neurons.regress import Slopes, correlate, known_rows, regress
 from bias_amplification.neurons.sets import adjust, count_sets
-from bias_amplification.study.sections import Neurons
+from bias_amplification.study.sections import Neurons, Quality
 
 CORRECTIONS = ("benjamini_hochberg", "benjamini_yekutieli", "bonferroni")
 
@@ -45,7 +45,9 @@ class Analysis(NamedTuple):
     """With the plug-in rule's lags."""
 
 
-def analyse_neurons(panel: Path, neurons: Sequence[Path], out: AnalysisFiles, settings: Neurons, quality: str) -> None:
+def analyse_neurons(
+    panel: Path, neurons: Sequence[Path], out: AnalysisFiles, settings: Neurons, quality: Quality
+) -> None:
     """Write correlations, regressions and sets of neurons.
 
     Parameters
@@ -60,7 +62,7 @@ def analyse_neurons(panel: Path, neurons: Sequence[Path], out: AnalysisFiles, se
         The test (difference, lags, reference, small_sample, fixed_effects), alpha, and the measures (weight,
         activation, bias).
     quality
-        Measure of text quality, "class" or "weighted" (config key `quality.score`).
+        The config's section; `score` is the measure of text quality.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def analyse_neurons(panel: Path, neurons: Sequence[Path], out: AnalysisFiles, se
         correlations.append(pa.table({**key, "pearson": nullable(found.pearson)}))
         regressions.append(pa.table({**key, **_slope_columns(found.slopes, found.plugin)}))
     rows = make_rows(*outcomes.versions, settings.difference)
-    known = int(known_rows(outcomes.pair(settings.bias, quality)[0], rows).sum())
+    known = int(known_rows(outcomes.pair(settings.bias, quality.score)[0], rows).sum())
     sets = [
         _sets_row(measure, [analyses[measure, outcome] for outcome in OUTCOMES], settings, known)
         for measure in measure_columns(settings)
@@ -92,7 +94,7 @@ def analyse_neurons(panel: Path, neurons: Sequence[Path], out: AnalysisFiles, se
 
 
 def analyse_batches(
-    batches: Iterable[Batch], outcomes: Outcomes, settings: Neurons, quality: str
+    batches: Iterable[Batch], outcomes: Outcomes, settings: Neurons, quality: Quality
 ) -> tuple[tuple[np.ndarray, np.ndarray], Mapping[tuple[str, str], Analysis]]:
     """Correlate and regress the outcomes on every neuron, batch by batch.
 
@@ -120,7 +122,7 @@ def analyse_batches(
         keys.append((batch.layer, batch.neuron))
         for measure, column in measure_columns(settings).items():
             x = batch.values[column]
-            for outcome, y in zip(OUTCOMES, outcomes.pair(settings.bias, quality), strict=True):
+            for outcome, y in zip(OUTCOMES, outcomes.pair(settings.bias, quality.score), strict=True):
                 found = Analysis(correlate(x, y), regress(x, y, rows, settings), regress(x, y, rows, plugin))
                 parts.setdefault((measure, outcome), []).append(found)
     layer, neuron = (np.concatenate(part) for part in zip(*keys, strict=True))

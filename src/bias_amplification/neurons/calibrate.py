@@ -22,13 +22,13 @@ import pyarrow as pa
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
 from bias_amplification.neurons.analyse import CORRECTIONS
-from bias_amplification.neurons.designs import Versions, make_rows
+from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
 from bias_amplification.neurons.null_distribution import Null, fill_layer, permutation_p_value
 from bias_amplification.neurons.panel import read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import ROUNDING, regress
 from bias_amplification.neurons.sets import adjust
-from bias_amplification.study.sections import Calibration, Neurons
+from bias_amplification.study.sections import Calibration, Neurons, allowed_values
 
 WORLDS = ("random_walks", "decaying_steps", "run_correlation")
 
@@ -37,9 +37,6 @@ PLANTED = 0.1
 
 #: Studies and permutations of each test of the number of neurons. More would change the rate by less than its error.
 COUNTED_STUDIES, COUNTED_PERMUTATIONS = 300, 199
-
-#: The choices of a test, in the order of `NEURON_CALIBRATION`.
-_TEST = ("difference", "lags", "reference", "small_sample", "fixed_effects")
 
 
 @dataclass(frozen=True)
@@ -101,13 +98,14 @@ def list_tests(own: Neurons) -> list[Neurons]:
     """List the settings of the tests to compare, the study's own among them, each once."""
     choices = [
         (difference, lags, reference, small_sample, False)
-        for difference in ("levels", "across", "within")
-        for lags in (1, "plugin", "newey_west", "andrews")
-        for reference, small_sample in (("normal", False), ("normal", True), ("t", False), ("t", True))
+        for difference in reversed(allowed_values(Neurons, "difference"))
+        for lags in (1, "plugin", *DATA_DRIVEN)
+        for reference in reversed(allowed_values(Neurons, "reference"))
+        for small_sample in (False, True)
     ]
     choices += [(difference, 1, "t", True, True) for difference in ("across", "within")]
-    choices.append((own.difference, own.lags, own.reference, own.small_sample, own.fixed_effects))
-    return [own.model_copy(update=dict(zip(_TEST, chosen, strict=True))) for chosen in dict.fromkeys(choices)]
+    choices.append(tuple(getattr(own, key) for key in Neurons.TEST))
+    return [own.model_copy(update=dict(zip(Neurons.TEST, chosen, strict=True))) for chosen in dict.fromkeys(choices)]
 
 
 def run_steps(
@@ -185,7 +183,7 @@ def _row(world: str, test: str, settings: Neurons, p_values: np.ndarray, effect:
     return {
         "world": world,
         "test": test,
-        **{name: getattr(settings, name) for name in _TEST},
+        **{name: getattr(settings, name) for name in Neurons.TEST},
         "lags": str(settings.lags),
         "effect": effect,
         "studies": len(share),

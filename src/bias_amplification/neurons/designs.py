@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
+from bias_amplification.study.sections import DataDrivenLags
+
 #: Values of `neurons.lags` that choose the lags of each neuron from its data.
-DATA_DRIVEN = ("newey_west", "andrews")
+DATA_DRIVEN = get_args(DataDrivenLags)
 
 
 class Versions(NamedTuple):

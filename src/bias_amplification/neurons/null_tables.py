@@ -121,7 +121,10 @@ def _mean_agreement(null: Null, places: slice) -> np.ndarray:
 
 
 def _familywise_counts(null: Null, alpha: float) -> dict[str, float]:
-    """Count the neurons above the threshold that the largest statistic passes in a share alpha of permutations."""
+    """Count the neurons whose family-wise p-value is at most alpha.
+
+    The threshold is the 1 - alpha quantile of the largest statistic over permutations.
+    """
     row: dict[str, float] = {}
     for index, outcome in enumerate(OUTCOMES):
         if null.tested_alone[index].any():

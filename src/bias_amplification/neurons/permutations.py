@@ -18,12 +18,14 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import permutations as orders
 from itertools import product
+from typing import get_args
 
 import numpy as np
 
 from bias_amplification.neurons.designs import Versions
+from bias_amplification.study.sections import Move
 
-MOVES = ("shift", "flip", "exchange")
+MOVES = get_args(Move)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class _Choices:
 
 
 def draw_permutations(
-    lengths: Sequence[int], moves: Sequence[str], number: int, seed: int, kinds: Sequence[Hashable] | None = None
+    lengths: Sequence[int], moves: Sequence[str], number: int, seed: int, kinds: Sequence[Hashable]
 ) -> Permutations:
     """Draw permutations, or list all of them if there are no more than wanted.
 
@@ -76,7 +78,7 @@ def draw_permutations(
     seed
         Seed of the draws.
     kinds
-        [rounds], only rounds of the same kind are exchanged; by default rounds with equally many changes.
+        [rounds], only rounds of the same kind are exchanged.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def draw_permutations(
     if unknown:
         raise ValueError(f"moves must be of {', '.join(MOVES)}, not {unknown[0]!r}")
     alike = defaultdict(list)
-    for place, kind in enumerate(lengths if kinds is None else kinds):
+    for place, kind in enumerate(kinds):
         alike[kind].append(place)
     choices = _Choices(
         classes=list(alike.values()),

@@ -23,7 +23,7 @@ from bias_amplification.neurons.panel import (
 )
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import known_rows
-from bias_amplification.study.sections import Neurons
+from bias_amplification.study.sections import Neurons, Quality
 
 
 class PermutationFiles(NamedTuple):
@@ -44,7 +44,7 @@ class _Scheme(NamedTuple):
 
 
 def permute_outcomes(
-    panel: Path, neurons: Sequence[Path], out: PermutationFiles, settings: Neurons, quality: str, seed: int
+    panel: Path, neurons: Sequence[Path], out: PermutationFiles, settings: Neurons, quality: Quality, seed: int
 ) -> None:
     """Write the counts and overlaps of significant neurons under permuted outcomes.
 
@@ -57,7 +57,7 @@ def permute_outcomes(
     settings
         The test, the measures, alpha, `permutations.schemes` and `permutations.number`.
     quality
-        Measure of text quality, "class" or "weighted" (config key `quality.score`).
+        The config's section; `score` is the measure of text quality.
     seed
         Seed of the draws.
 
@@ -68,7 +68,7 @@ def permute_outcomes(
     """
     permutations = settings.permutations
     outcomes = read_outcomes(panel, len(neurons))
-    pair = outcomes.pair(settings.bias, quality)
+    pair = outcomes.pair(settings.bias, quality.score)
     rows = make_rows(*outcomes.versions, settings.difference)
     keys = read_keys(neurons)
     layers = [int(keys[0][place.start]) for place in layer_slices(keys[0])]

@@ -27,7 +27,7 @@ from bias_amplification.neurons.panel import (
     stream_batches,
 )
 from bias_amplification.neurons.permutations import permute_changes
-from bias_amplification.study.sections import Neurons, allowed_values
+from bias_amplification.study.sections import Neurons, Quality, allowed_values
 
 DIFFERENCES = allowed_values(Neurons, "difference")
 REFERENCES = allowed_values(Neurons, "reference")
@@ -61,7 +61,7 @@ class Combination(NamedTuple):
 
 
 def compare_choices(
-    panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, quality: str, seed: int
+    panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, quality: Quality, seed: int
 ) -> None:
     """Write the counts under every combination of choices (schema `NEURON_SENSITIVITY`).
 
@@ -77,7 +77,7 @@ def compare_choices(
         from that, its rows are added. `permutations.sensitivity` permutations by the first of `permutations.schemes`
         give the ranges.
     quality
-        Measure of text quality, "class" or "weighted" (config key `quality.score`).
+        The config's section; `score` is the measure of text quality.
     seed
         Seed of the permutations.
 
@@ -90,7 +90,9 @@ def compare_choices(
     layer_of_neuron, _ = read_keys(neurons)
     layers = [int(layer_of_neuron[place.start]) for place in layer_slices(layer_of_neuron)]
     own = [
-        Combination(column, settings.bias, quality, settings.difference, settings.reference, settings.small_sample)
+        Combination(
+            column, settings.bias, quality.score, settings.difference, settings.reference, settings.small_sample
+        )
         for column in measure_columns(settings).values()
     ]
     pairs = _permute_measures(outcomes, settings, seed)

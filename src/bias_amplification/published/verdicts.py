@@ -91,8 +91,9 @@ def judge(comparison: Comparison, departure: str | None) -> Comparison:
     """Add the verdict on a share, a mean or a score.
 
     If levels can be compared, a number is within sampling error when the 95% interval of the difference contains 0.
-    If it does not contain 0, or if levels cannot be compared, the changes from generation 0 decide: they have the same
-    or different directions if both are larger than their sampling errors.
+    Otherwise it has the same direction as the published number if both changes from generation 0 are larger than their
+    sampling errors and have the same sign, and else it is different. If levels cannot be compared, both changes must be
+    larger than their sampling errors for either verdict; if one is not, the number is undecided.
 
     Parameters
     ----------

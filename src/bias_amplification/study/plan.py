@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES
+from bias_amplification.artifacts.placement import VERSION_FOLDER
 from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study import strategies
 from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet
 from bias_amplification.study.settings import Study
-
-#: A version's folder below the results folder, with the wildcards of Snakemake's rules. Generations have two digits.
-VERSION_FOLDER = "rounds/{round}/generation_{generation}"
 
 
 @dataclass(frozen=True, order=True)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.placement import VERSION_FOLDER
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_SET
 from bias_amplification.study.sections import Strategies, StrategyName
 
@@ -25,8 +26,8 @@ Rows = list[tuple[str, str]]
 
 
 def generation_origin(generation: int) -> str:
-    """Return the origin of the articles that a generation of the round wrote."""
-    return f"generation_{generation:02d}"
+    """Return the origin of the articles that a generation of the round wrote: the name of its folder."""
+    return Path(VERSION_FOLDER).name.format(generation=f"{generation:02d}")
 
 
 def _synthetic(ids: Sequence[str], generation: int, options: Strategies, rng: np.random.Generator) -> Rows:

@@ -10,7 +10,7 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
 from bias_amplification.neurons.analyse import AnalysisFiles, analyse_batches, analyse_neurons
 from bias_amplification.neurons.panel import read_outcomes, stream_batches
-from bias_amplification.study.sections import Neurons
+from bias_amplification.study.sections import Neurons, Quality
 
 ROUNDS, GENERATIONS, WIDTH = 2, 7, 5
 
@@ -23,7 +23,7 @@ def study(tmp_path_factory):
 def analyse(study, out, settings, quality="class"):
     schemas = {"correlations": NEURON_CORRELATIONS, "regression": NEURON_REGRESSION, "sets": NEURON_SETS}
     files = AnalysisFiles(**{name: out / f"{name}.parquet" for name in schemas})
-    analyse_neurons(study.panel, study.neurons, files, settings, quality)
+    analyse_neurons(study.panel, study.neurons, files, settings, Quality(score=quality))
     return [read_table(file, schema).to_pandas() for file, schema in zip(files, schemas.values(), strict=True)]
 
 
@@ -125,7 +125,7 @@ def test_the_size_of_batches_does_not_matter(study):
     outcomes, columns = read_outcomes(study.panel, len(study.neurons)), ["weight_mean", "activation_ffn"]
 
     whole, parts = (
-        analyse_batches(stream_batches(study.neurons, columns, at_once), outcomes, Neurons(), "class")
+        analyse_batches(stream_batches(study.neurons, columns, at_once), outcomes, Neurons(), Quality())
         for at_once in (10**6, 1)
     )
 

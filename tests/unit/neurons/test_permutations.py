@@ -61,16 +61,16 @@ def test_an_exchange_keeps_whole_rounds(walk):
 
 
 def test_few_permutations_are_all_listed_once():
-    flips = draw_permutations([5, 5, 5], ["flip"], 100, seed=0)
-    exchanges = draw_permutations([5, 4, 5], ["exchange"], 100, seed=0)
+    flips = draw_permutations([5, 5, 5], ["flip"], 100, 0, "aaa")
+    exchanges = draw_permutations([5, 4, 5], ["exchange"], 100, 0, "aba")
 
     assert flips.complete and len(np.unique(flips.sign, axis=0)) == len(flips.sign) == 8
     assert exchanges.source.tolist() == [[0, 1, 2], [2, 1, 0]]
-    assert not draw_permutations([5] * 6, ["shift"], 100, seed=0).complete
+    assert not draw_permutations([5] * 6, ["shift"], 100, 0, "aaaaaa").complete
 
 
 def test_only_rounds_of_the_same_length_are_exchanged():
-    drawn = draw_permutations([3, 4, 3, 4, 3], ["shift", "exchange"], 200, seed=5)
+    drawn = draw_permutations([3, 4, 3, 4, 3], ["shift", "exchange"], 200, 5, "ababa")
 
     assert (np.sort(drawn.source[:, [0, 2, 4]], axis=1) == [0, 2, 4]).all()
     assert (np.sort(drawn.source[:, [1, 3]], axis=1) == [1, 3]).all()
@@ -80,7 +80,7 @@ def test_only_rounds_of_the_same_length_are_exchanged():
 
 def test_an_unknown_move_is_an_error():
     with pytest.raises(ValueError, match="moves must be of shift, flip, exchange, not 'swap'"):
-        draw_permutations([5, 5], ["flip", "swap"], 100, seed=0)
+        draw_permutations([5, 5], ["flip", "swap"], 100, 0, "aa")
 
 
 @pytest.mark.parametrize("moves", [["flip", "exchange"], ["exchange"], ["flip"], ["shift"], ALL_MOVES])

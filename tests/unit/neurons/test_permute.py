@@ -15,7 +15,7 @@ from bias_amplification.artifacts.schemas import (
 from bias_amplification.neurons.analyse import AnalysisFiles, analyse_neurons
 from bias_amplification.neurons.panel import read_outcomes
 from bias_amplification.neurons.permute import PermutationFiles, permute_outcomes
-from bias_amplification.study.sections import Neurons, Permutations
+from bias_amplification.study.sections import Neurons, Permutations, Quality
 
 ROUNDS = 4
 ALL_MOVES = "shift+flip+exchange"
@@ -38,13 +38,13 @@ def permute(study, out, number=199, **choices):
     files = PermutationFiles(**{name: out / f"{name}.parquet" for name in schemas})
     permutations = Permutations(schemes=[["shift", "flip", "exchange"], ["flip"]], number=number)
     settings = Neurons(permutations=permutations, **choices)
-    permute_outcomes(study.panel, study.neurons, files, settings, "class", seed=1)
+    permute_outcomes(study.panel, study.neurons, files, settings, Quality(), seed=1)
     return [read_table(file, schema).to_pandas() for file, schema in zip(files, schemas.values(), strict=True)]
 
 
 def analyse(study, out, **choices):
     files = AnalysisFiles(*(out / f"{name}.parquet" for name in ("correlations", "regression", "sets")))
-    analyse_neurons(study.panel, study.neurons, files, Neurons(**choices), "class")
+    analyse_neurons(study.panel, study.neurons, files, Neurons(**choices), Quality())
     sets = read_table(files.sets, NEURON_SETS).to_pandas().set_index("measure")
     return read_table(files.regression, NEURON_REGRESSION).to_pandas(), sets
 

@@ -9,7 +9,7 @@ from bias_amplification.neurons.analyse import analyse_batches
 from bias_amplification.neurons.panel import measure_columns, read_outcomes, stream_batches
 from bias_amplification.neurons.sensitivity import compare_choices
 from bias_amplification.neurons.sets import count_sets
-from bias_amplification.study.sections import Neurons, Permutations
+from bias_amplification.study.sections import Neurons, Permutations, Quality
 
 COUNTS = ["tested", "bias", "quality", "both", "expected_both"]
 
@@ -29,7 +29,7 @@ def corrected(study, tmp_path_factory):
 def compare(study, folder, **choices):
     permutations = Permutations(schemes=[["flip"]], sensitivity=19)
     out = folder / "sensitivity.parquet"
-    compare_choices(study.panel, study.neurons, out, Neurons(permutations=permutations, **choices), "class", seed=1)
+    compare_choices(study.panel, study.neurons, out, Neurons(permutations=permutations, **choices), Quality(), seed=1)
     return read_table(out, NEURON_SENSITIVITY).to_pandas()
 
 
@@ -38,7 +38,7 @@ def count(study, measure, quality="class", **choices):
     settings = Neurons(**choices)
     outcomes = read_outcomes(study.panel, len(study.neurons))
     batches = stream_batches(study.neurons, list(measure_columns(settings).values()))
-    _, analyses = analyse_batches(batches, outcomes, settings, quality)
+    _, analyses = analyse_batches(batches, outcomes, settings, Quality(score=quality))
     bias, quality = (analyses[measure, outcome].slopes.p_value for outcome in ("bias", "quality"))
     counted = count_sets(bias, quality, settings.alpha)
     return [counted[name] for name in COUNTS]

@@ -91,11 +91,12 @@ _PUBLISHED = (
         "comparison_summary",
         PUBLISHED,
         "Verdicts on the published numbers",
-        "Number of published numbers for each verdict. Within sampling error: the run's number differs by no more than "
-        "sampling error; if sampling error were the only difference, about 5% of the numbers would exceed it. Same "
-        "direction or different: both changes from generation 0 are clear. Undecided: one of the changes is no larger "
-        "than its sampling error. Sampling error is that of the articles; the effect of another training seed is not "
-        "included in either study.{level}",
+        "Number of published numbers for each verdict. Within sampling error: the run's number differs by no more "
+        "than sampling error; if sampling error were the only difference, about 5% of the numbers would exceed it. "
+        "Same direction: both changes from generation 0 are larger than their sampling errors and have the same sign. "
+        "Different: neither of these. Where levels cannot be compared, same direction and different both need two "
+        "changes larger than their sampling errors; otherwise the number is undecided. Sampling error is that of the "
+        "articles; the effect of another training seed is not included in either study.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_summary",
         inputs=_COMPARISON,
@@ -104,12 +105,12 @@ _PUBLISHED = (
         "comparison",
         PUBLISHED,
         "Every published number beside the run's own",
-        "First the numbers in the paper's text, each as the measure that it really is, then the per-generation "
-        "results. In brackets: 95% intervals over articles (Wilson's for shares, Newcombe's for differences, upper "
-        "bounds for published mean probabilities). For counts of neurons the brackets are the range that chance gives "
-        "(for the run's own counts by permuted outcomes). Changes are from generation 0; for generation 0, from the "
-        "base model. Their intervals take generations as independent samples; intervals of paired articles would be "
-        "narrower if articles kept their labels.{level}",
+        "First the numbers in the paper's text, then the per-generation results. Each number is treated as the share "
+        "or the mean probability that the published scores show it to be. In brackets: 95% intervals over articles "
+        "(Wilson's for shares, Newcombe's for differences, upper bounds for published mean probabilities). For counts "
+        "of neurons the brackets are the range that chance gives (for the run's own counts by permuted outcomes). "
+        "Changes are from generation 0; for generation 0, from the base model. Their intervals take generations as "
+        "independent samples; intervals of paired articles would be narrower if articles kept their labels.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_table",
         inputs=_COMPARISON,
@@ -166,7 +167,7 @@ _NEURONS = (
     Entry(
         "neuron_sets",
         NEURONS,
-        "Neurons that go with bias, with text quality, and with both (section 4.4)",
+        "Neurons associated with bias, with text quality, and with both (section 4.4)",
         "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
         "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
@@ -178,13 +179,13 @@ _NEURONS = (
         "neuron_counts",
         NEURONS,
         "Counts of neurons (section 4.4)",
-        "Neurons that go with bias, with text quality and with both; in brackets their share of the tested neurons. "
+        "Neurons associated with bias, with text quality and with both; in brackets their share of the tested neurons. "
         "The rows of a measure are: the significance level, the same level as false discovery rate "
         "(Benjamini-Hochberg), the same under any dependence (Benjamini-Yekutieli), the same level as family-wise "
         "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
         "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
         "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
-        "do not go with the outcome.",
+        "are not associated with the outcome.",
         kind="table",
         function="figures.tables.neurons:write_neuron_table",
         inputs=_SETS,
@@ -193,8 +194,9 @@ _NEURONS = (
         "p_values",
         NEURONS,
         "p-values of all regressions",
-        "One regression per neuron, measure and outcome. Dashed: the height of every bar if no neuron went with the "
-        "outcome. Neurons are correlated with each other, so the histogram varies more than for independent tests.",
+        "One regression per neuron, measure and outcome. Dashed: the height of every bar if no neuron was associated "
+        "with the outcome. Neurons are correlated with each other, so the histogram varies more than for independent "
+        "tests.",
         function="figures.neurons:write_p_values",
         inputs=_REGRESSION,
         study_arguments=("neurons",),
@@ -202,10 +204,10 @@ _NEURONS = (
     Entry(
         "p_value_quantiles",
         NEURONS,
-        "p-values against those of chance",
-        "One point per neuron, the smallest p-values on the right. Points above the line are smaller than chance "
-        "gives. The grey band contains 95% of the points of independent neurons; the neurons of one model are not "
-        "independent and stray further.",
+        "Observed and expected p-values",
+        "One point per neuron, the smallest p-values on the right. Points above the line are p-values smaller than "
+        "expected by chance. The grey band contains 95% of the points of independent neurons; the neurons of one "
+        "model are not independent and stray further.",
         function="figures.neuron_nulls:write_quantiles",
         inputs=_REGRESSION,
     ),

@@ -18,9 +18,9 @@ _QUANTITIES = {
     "macro_f1": "macro F1 of",
     "loss": "loss of",
     "article_probability": "one article's probability of",
-    "bias": "neurons that go with bias by",
-    "quality": "neurons that go with text quality by",
-    "both": "neurons that go with both by",
+    "bias": "neurons associated with bias by",
+    "quality": "neurons associated with text quality by",
+    "both": "neurons associated with both by",
 }
 _PER_CENT = ("share", "mean_probability", "article_probability")
 _COUNTS = ("bias", "quality", "both")

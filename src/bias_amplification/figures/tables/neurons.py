@@ -29,7 +29,8 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
     pd.DataFrame
         For each measure the counts at the significance level, after each correction, and with the lags of the plug-in
         rule; in brackets their share of the tested neurons. Only the first row of a measure has the expectation, the
-        probability and the odds ratio of the overlap, and Storey's share of neurons that do not go with the outcome.
+        probability and the odds ratio of the overlap, and Storey's share of neurons that are not associated with
+        the outcome.
     """
     rows = []
     for row in sets.to_dict("records"):
@@ -140,7 +141,7 @@ def sensitivity_table(sensitivity: pd.DataFrame) -> pd.DataFrame:
 def write_neuron_table(sets_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/sets.parquet` and write `neuron_table` to each of `out` (.csv, .html)."""
     sets = read_table(sets_file, NEURON_SETS).to_pandas()
-    write_table_for_reading(neuron_table(sets), out, "Neurons that go with bias and with text quality")
+    write_table_for_reading(neuron_table(sets), out, "Neurons associated with bias and with text quality")
 
 
 def write_overlap_table(overlap_file: Path, out: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ are generated from them (``make docs``).
 from bias_amplification.study.sections.compute import Compute, JobCompute, Storage
 from bias_amplification.study.sections.corpus import Cleaning, Corpus, Identity, Press, SeedSet
 from bias_amplification.study.sections.measures import (
+    BiasMeasure,
     Candidate,
     Classifier,
     Detector,
@@ -14,6 +15,8 @@ from bias_amplification.study.sections.measures import (
     EncoderTraining,
     Perplexity,
     Quality,
+    QualityClass,
+    Split,
 )
 from bias_amplification.study.sections.models import (
     BaseModelSettings,
@@ -22,8 +25,16 @@ from bias_amplification.study.sections.models import (
     ModelSource,
     Pretraining,
 )
-from bias_amplification.study.sections.neurons import Calibration, Lags, Moves, Neurons, Permutations
-from bias_amplification.study.sections.results import Comparison, Example, Figures, Theory
+from bias_amplification.study.sections.neurons import (
+    Calibration,
+    DataDrivenLags,
+    Lags,
+    Move,
+    Moves,
+    Neurons,
+    Permutations,
+)
+from bias_amplification.study.sections.reports import Comparison, Example, Figures, Theory
 from bias_amplification.study.sections.rounds import (
     Decoding,
     Finetuning,
@@ -37,6 +48,7 @@ from bias_amplification.study.sections.section import NAME_PATTERN, Name, Sectio
 __all__ = [
     "NAME_PATTERN",
     "BaseModelSettings",
+    "BiasMeasure",
     "Calibration",
     "Candidate",
     "Classifier",
@@ -44,6 +56,7 @@ __all__ = [
     "Comparison",
     "Compute",
     "Corpus",
+    "DataDrivenLags",
     "Decoding",
     "Detector",
     "DetectorTraining",
@@ -58,6 +71,7 @@ __all__ = [
     "JobCompute",
     "Lags",
     "ModelSource",
+    "Move",
     "Moves",
     "Name",
     "Neurons",
@@ -66,9 +80,11 @@ __all__ = [
     "Press",
     "Pretraining",
     "Quality",
+    "QualityClass",
     "Round",
     "Section",
     "SeedSet",
+    "Split",
     "Storage",
     "Strategies",
     "StrategyName",

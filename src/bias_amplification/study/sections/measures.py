@@ -7,6 +7,15 @@ from pydantic import Field, model_validator
 from bias_amplification.study.sections.models import Encoder
 from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
 
+#: Further splits of the classifier's articles: no event, or no outlet, is in two parts.
+Split = Literal["event", "outlet"]
+
+#: Classes of sentences, best first (paper, section 3.5).
+QualityClass = Literal["clean", "mild_gibberish", "word_salad", "noise"]
+
+#: Measures of how much a version's articles have a label.
+BiasMeasure = Literal["share", "mean_probability"]
+
 
 class Candidate(Encoder):
     """A candidate for the leaning classifier (Table 1)."""
@@ -63,7 +72,7 @@ class Classifier(Section):
         "random split is selected.",
     )
     training: EncoderTraining = EncoderTraining()
-    splits: list[Literal["event", "outlet"]] = Field(
+    splits: list[Split] = Field(
         ["event", "outlet"],
         description="Further splits on which the selected candidate is trained and tested. They show how much higher "
         "the scores of a random split are.",
@@ -110,7 +119,7 @@ class Detector(Encoder):
         description="Where the detector comes from. `scratch`: the run trains it on corrupted sentences of real "
         "articles. `folder` and `hub`: a trained detector.",
     )
-    labels: dict[str, Literal["clean", "mild_gibberish", "word_salad", "noise"]] = Field(
+    labels: dict[str, QualityClass] = Field(
         default_factory=dict,
         description="For a trained detector: `clean`, `mild_gibberish`, `word_salad` or `noise` for each of its labels "
         "that has another name.",

@@ -1,19 +1,26 @@
 """The analysis of neurons."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bias_amplification.study.sections.measures import BiasMeasure
 from bias_amplification.study.sections.section import Name, Section, one_of
+
+#: Rules that choose the lags of each neuron from its data.
+DataDrivenLags = Literal["newey_west", "andrews"]
 
 #: A fixed number of lags, or a rule.
 Lags = Annotated[
-    Annotated[int, Field(ge=0)] | Literal["plugin", "newey_west", "andrews"],
+    Annotated[int, Field(ge=0)] | Literal["plugin", DataDrivenLags],
     one_of("a whole number of at least 0, plugin, newey_west or andrews"),
 ]
 
+#: A move of a permutation (see `neurons/permutations.py`).
+Move = Literal["shift", "flip", "exchange"]
+
 #: Moves that one permutation of the outcomes combines.
-Moves = Annotated[list[Literal["shift", "flip", "exchange"]], Field(min_length=1)]
+Moves = Annotated[list[Move], Field(min_length=1)]
 
 
 class Permutations(Section):
@@ -52,6 +59,9 @@ class Calibration(Section):
 class Neurons(Section):
     """The analysis of neurons (paper, section 3.6)."""
 
+    TEST: ClassVar[tuple[str, ...]] = ("difference", "lags", "reference", "small_sample", "fixed_effects")
+    """The keys that define the test of one neuron."""
+
     probe_set: Name | None = Field(
         None, description="Name of the seed set on whose tokens activations are averaged; null: the first seed set."
     )
@@ -75,7 +85,7 @@ class Neurons(Section):
     activation: Literal["ffn", "block"] = Field(
         "ffn", description="The activation of a neuron: output of the FFN sublayer, or output of the whole block."
     )
-    bias: Literal["share", "mean_probability"] = Field(
+    bias: BiasMeasure = Field(
         "share",
         description="The outcome bias: share of the articles that are classified as the tracked label, or its mean "
         "probability.",
@@ -95,7 +105,11 @@ class Neurons(Section):
     )
     fixed_effects: bool = Field(False, description="Whether each round has a constant of its own.")
     reference: Literal["t", "normal"] = Field("t", description="Reference distribution of the test statistic.")
-    small_sample: bool = Field(True, description="Whether the covariance is multiplied by n / (n - 2).")
+    small_sample: bool = Field(
+        True,
+        description="Whether the covariance is multiplied by n / (n - k), where "
+        "k is the number of coefficients: 2, and with `fixed_effects` 1 and the number of rounds.",
+    )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
     permutations: Permutations = Permutations()
     calibration: Calibration = Calibration()

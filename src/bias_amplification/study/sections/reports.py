@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bias_amplification.study.sections.measures import BiasMeasure
 from bias_amplification.study.sections.section import Name, Section
 
 
@@ -17,7 +18,7 @@ class Theory(Section):
 class Figures(Section):
     """What the figures of bias over generations show."""
 
-    bias: Literal["share", "mean_probability"] = Field(
+    bias: BiasMeasure = Field(
         "share",
         description="Measure of a label: share of the articles that are classified as it (the paper's definition), or "
         "its mean probability. The paper's figures mix the two; tables have both.",
