@@ -4,6 +4,9 @@ ENVIRONMENT ?= .venv
 BIN = $(ENVIRONMENT)/bin
 CORES ?= all
 
+# Without compiled files, every job would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help study resume unlock check test test-slurm lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
