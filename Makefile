@@ -21,9 +21,12 @@ study: environment  ## run the embedded study: every table and figure, from noth
 resume: unlock study  ## continue a study after Snakemake was killed
 
 unlock: environment  ## after Snakemake was killed: cancel its cluster jobs, wait until they have ended, unlock the folder
-	@for head in $$(pgrep -f '^[^ ]*python[^ ]* (-m |[^ ]*bin/)snakemake ' 2>/dev/null); do \
-		if [ "$$(readlink /proc/$$head/cwd)" = "$(CURDIR)" ] && ! tr '\0' ' ' < /proc/$$head/cmdline | grep -q -e '--mode '; then \
-			echo "Snakemake still runs here: end process $$head first (Ctrl-C, or kill $$head)."; exit 1; \
+	@for place in /proc/[0-9]*; do \
+		[ "$$(readlink $$place/cwd)" = "$(CURDIR)" ] || continue; \
+		words=$$({ tr '\0' ' ' < $$place/cmdline; } 2>/dev/null); \
+		if printf '%s\n' "$$words" | grep -q -E '^[^ ]*python[^ ]* (-m |[^ ]*bin/)snakemake ' \
+			&& ! printf '%s\n' "$$words" | grep -q -e '--mode '; then \
+			echo "Snakemake still runs here: end process $${place#/proc/} first (Ctrl-C, or kill $${place#/proc/})."; exit 1; \
 		fi; \
 	done
 	@if command -v squeue >/dev/null; then \

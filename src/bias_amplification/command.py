@@ -65,7 +65,7 @@ def compare_files(bias: Path, quality: Path, alpha: float, out: Path | None) -> 
     int
         Exit status: 0, or 1 after an error, which is printed.
     """
-    from bias_amplification.artifacts import StudyError
+    from bias_amplification.artifacts import StudyError, new_file
     from bias_amplification.neurons.given import compare_p_values
 
     try:
@@ -74,7 +74,8 @@ def compare_files(bias: Path, quality: Path, alpha: float, out: Path | None) -> 
         print(fault, file=sys.stderr)
         return 1
     if out:
-        table.to_csv(out, index=False)
+        with new_file(out) as temporary:
+            table.to_csv(temporary, index=False)
     else:
         print(table.iloc[0].to_string())
     return 0

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,10 @@ def checksums(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
     script = str(HERE / "cluster.sh")
-    subprocess.run([script, "up"], check=True, timeout=300)
-    commands = subprocess.run([script, "path"], check=True, capture_output=True, text=True).stdout.strip()
-    cluster = Cluster(commands, make_folder(tmp_path_factory.mktemp("slurm") / "study"))
     try:
+        subprocess.run([script, "up"], check=True, timeout=300)
+        commands = subprocess.run([script, "path"], check=True, capture_output=True, text=True).stdout.strip()
+        cluster = Cluster(commands, make_folder(tmp_path_factory.mktemp("slurm") / "study"))
         with cluster.snakemake("chain") as process:
             cluster.finish(process)
         cluster.undisturbed = checksums(cluster.folder)
@@ -169,7 +169,9 @@ def test_a_killed_process_is_tried_again(cluster):
     remake(cluster, MODEL)
     with cluster.snakemake("chain") as process:
         for pid in cluster.processes(cluster.running("finetune")):
-            os.kill(pid, signal.SIGKILL)
+            # A process that is just ending may be listed.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         output = cluster.finish(process)
 
     assert "Trying to restart job" in output
@@ -207,7 +209,9 @@ def test_a_job_out_of_time_gets_more(cluster):
     with cluster.snakemake("chain", resources=("generate:runtime=1 if attempt == 1 else 10",)) as process:
         first = cluster.running("generate")
         for pid in cluster.processes(first):
-            os.kill(pid, signal.SIGSTOP)
+            # A process that is just ending may be listed.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         output = cluster.finish(process)
 
     assert "Trying to restart job" in output

@@ -21,13 +21,14 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
-# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained. `none` matches no round.
-GIVEN = "|".join(plan.given) or "none"
-TRAINED = "|".join(name for name in plan.rounds if name not in plan.given) or "none"
+# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained. `-` matches no round,
+# because names begin with a letter or digit.
+GIVEN = "|".join(plan.given) or "-"
+TRAINED = "|".join(name for name in plan.rounds if name not in plan.given) or "-"
 TRAINING_FILES = ["training_set.parquet", "training_log.parquet"]
 # Patterns for wildcards: the generations whose weights are kept (True), and those whose weights are removed (False).
 KEPT = {
-    kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "none"
+    kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "-"
     for kept in (True, False)
 }
 

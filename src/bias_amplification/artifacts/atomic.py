@@ -73,7 +73,23 @@ def new_file(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary folder and move its files into `path`, one by one, when the block ends without an exception."""
+    """Yield a temporary folder and move its files into `path`, one by one, when the block ends without an exception.
+
+    Parameters
+    ----------
+    path
+        The final folder. It is created if it does not exist; its other files stay.
+
+    Yields
+    ------
+    Path
+        A folder within `path` that only this process uses.
+
+    Raises
+    ------
+    OSError
+        If the disk cannot be written to, also if the library that writes raises another exception.
+    """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".new.{_writer()}-", dir=path))

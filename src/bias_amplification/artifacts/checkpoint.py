@@ -150,7 +150,8 @@ class Checkpoint:
     def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
         """Save the state, and end the process if it was asked to end.
 
-        If the disk refuses to write, the log says so. The next attempt is due after `seconds`.
+        If the file cannot be written, for example because the disk is full, the log gives the reason and the job
+        continues. The next attempt is due after `seconds`.
 
         Parameters
         ----------

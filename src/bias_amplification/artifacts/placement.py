@@ -8,10 +8,11 @@ from bias_amplification.artifacts.atomic import StudyError
 #: A version's folder below the results folder, with the wildcards of Snakemake's rules. Generations have two digits.
 VERSION_FOLDER = "rounds/{round}/generation_{generation}"
 
-_VERSIONS = VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d")
+#: Pattern of versions' folders below the results folder.
+VERSION_PATTERN = VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d")
 
 #: Paths of files that occur many times in a study with the same name and schema.
-_PLACES = re.compile(rf"(?:^|/)((?:{_VERSIONS}|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
+_PLACES = re.compile(rf"(?:^|/)((?:{VERSION_PATTERN}|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
 
 #: Files of a generation 0, without their round.
 _FIRST = re.compile(VERSION_FOLDER.format(round="[^/]+", generation="00") + "/(.+)")

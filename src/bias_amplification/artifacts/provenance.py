@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -102,13 +103,18 @@ def check_made_here(folder: Path | str, names: Sequence[str]) -> None:
     check_checksums(folder, {name: recorded[name] for name in names if name in recorded}, metadata)
 
 
-def _peak_memory() -> int:
-    """Return the peak memory of this process, MB. `ru_maxrss` is the second choice: it includes the parent's peak."""
+def peak_memory() -> float:
+    """Return the peak memory of this process, MB (10^6 bytes).
+
+    `ru_maxrss` is the second choice, because it includes the peak of the process that this one was forked from.
+    """
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     except (OSError, IndexError):
-        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # Linux counts in KiB, macOS in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def write_metadata(path: Path | str, **facts: Any) -> None:
@@ -127,7 +133,7 @@ def write_metadata(path: Path | str, **facts: Any) -> None:
     known = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "made_as": place_in_study(path),
-        "peak_memory_mb": _peak_memory(),
+        "peak_memory_mb": round(peak_memory()),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "host": platform.node(),
         "python": platform.python_version(),

@@ -6,6 +6,7 @@ import numpy as np
 
 from bias_amplification.corpus.sampling import apportion
 
+#: The parts of a split: articles for training, for the choice of the epoch, and for the test; and their shares.
 PARTS = ("train", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
 #: Articles of each label that the classifier needs: with fewer, the test part would have one article or none.

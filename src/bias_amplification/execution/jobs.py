@@ -49,9 +49,11 @@ def _end_with_the_scheduler() -> None:
         return
 
     def watch() -> None:
+        # It has to ask again and again: a process is told of the end of its own children only.
         while psutil.pid_exists(int(scheduler)):
             time.sleep(_SECONDS_BETWEEN_CHECKS)
         os.kill(os.getpid(), signal.SIGTERM)
+        # This thread ends with the process, so the second signal is sent only if the process does not end in time.
         time.sleep(warm.SECONDS_TO_SAVE)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -131,7 +133,7 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
 
 
 def _report_full_disk(log: Path) -> None:
-    """Report a full disk in the terminal, because the log may be on that disk."""
+    """Report in the terminal if the log's disk has less than 1 MB left, because the log may lack the message."""
     free = shutil.disk_usage(next(folder for folder in log.absolute().parents if folder.exists())).free
     if free < 1_000_000:
         print(

@@ -3,7 +3,6 @@
 import errno
 import importlib
 import os
-import resource
 import sys
 import time
 import traceback
@@ -90,9 +89,11 @@ def run_here(task: Task) -> int:
         )
         return 1
     except Exception:
+        # This is the outermost frame of a job: any error belongs in its log and becomes its status. SystemExit, by
+        # which a job ends that was asked to, passes.
         traceback.print_exc()
         return 1
-    print(f"done in {time.perf_counter() - start:.1f} s, at most {_peak_memory()}", flush=True)
+    print(f"done in {time.perf_counter() - start:.1f} s, at most {_memory_in_words()}", flush=True)
     return 0
 
 
@@ -146,11 +147,11 @@ def _remove_defaults(value: Any) -> None:
         _remove_defaults(part)
 
 
-def _peak_memory() -> str:
+def _memory_in_words() -> str:
     """Describe the peak memory of this process and, on a GPU, of its tensors."""
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    words = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB of memory"
+    from bias_amplification.artifacts.provenance import peak_memory
+
+    words = f"{peak_memory():,.0f} MB of memory"
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         words += f", {torch.cuda.max_memory_reserved() / 1e6:,.0f} MB of the GPU's"

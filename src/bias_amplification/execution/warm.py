@@ -228,6 +228,7 @@ def _work(connection: socket.socket) -> None:
         sys.stderr.flush()
         connection.sendall(bytes([status]))
     except Exception:
+        # A fork has no caller to raise to: the error goes to the warm process's log.
         traceback.print_exc()
     finally:
         os._exit(status)

@@ -1,4 +1,4 @@
-"""What the Snakefile does besides naming its rules: read the config, watch the run, check the disk, clean up."""
+"""Steps of a run that belong to no rule: reading the config, terminal output, the check of the disk, cleaning up."""
 
 import os
 import sys

@@ -81,7 +81,8 @@ def decode_greedily(
     -------
     torch.Tensor
         [rows, new_tokens] on the model's device: each row's continuation, filled up with `end`. In float32 these are
-        the tokens that `generate` gives for the row alone, unless two logits differ by no more than rounding.
+        the tokens that transformers' `generate` writes for this row alone. They can differ only where two logits are
+        equal up to rounding.
     """
     rows, longest = tokens.shape
     layers = [ReservedLayer(longest + new_tokens) for _ in range(model.config.get_text_config().num_hidden_layers)]

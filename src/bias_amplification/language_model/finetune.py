@@ -10,7 +10,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions, save_model
 from bias_amplification.language_model.texts import encode, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
@@ -83,7 +83,7 @@ def finetune_generation(
 
 
 def _check_positions(model: PreTrainedModel, finetuning: Finetuning) -> None:
-    positions = getattr(model.config, "max_position_embeddings", None) or finetuning.max_tokens
+    positions = max_positions(model) or finetuning.max_tokens
     if finetuning.max_tokens > positions:
         raise StudyError(
             f"finetuning.max_tokens is {finetuning.max_tokens}, but the base model has {positions} positions: lower it."

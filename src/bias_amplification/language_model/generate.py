@@ -14,10 +14,10 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import decode_greedily
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
 from bias_amplification.language_model.texts import article_prompts, encode
-from bias_amplification.models.batches import fill
+from bias_amplification.models.batches import fill, pad
 from bias_amplification.models.device import choose_device, device_memory
 from bias_amplification.models.folders import ModelFolders
 from bias_amplification.models.packed import packed
@@ -61,7 +61,8 @@ def continue_prompts(
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
-        tokens, mask = _pad_left([prompts[i] for i in batch], end, model.device)
+        # Padding is on the left, because continuations start at the right end.
+        tokens, mask = (part.to(model.device) for part in pad([prompts[i] for i in batch], end, left=True))
         if decoding.method == "greedy":
             found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end)
         else:
@@ -82,17 +83,6 @@ def continue_prompts(
             progress=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
         ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
-
-
-def _pad_left(prompts: Sequence[list[int]], padding: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return token ids and mask, both [prompts, longest], padded on the left: continuations start at the right end."""
-    longest = max(map(len, prompts))
-    tokens = torch.full((len(prompts), longest), padding)
-    mask = torch.zeros((len(prompts), longest), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        tokens[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[row, longest - len(prompt) :] = 1
-    return tokens.to(device), mask.to(device)
 
 
 def _decode_with_transformers(
@@ -205,7 +195,7 @@ def generate_articles(
     language_model = load_model(model.model, choose_device(compute.device))
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
-    positions = getattr(language_model.config, "max_position_embeddings", math.inf)
+    positions = max_positions(language_model) or math.inf
     needed = generation.block_tokens + generation.new_tokens
     if needed > positions:
         raise StudyError(

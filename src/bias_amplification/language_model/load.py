@@ -47,8 +47,14 @@ def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, cut to 200 characters."""
-    return str(error).strip().splitlines()[0][:200]
+    """Return the first line of an error's message, cut to 200 characters; the error's type if it has no message."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def max_positions(model: torch.nn.Module) -> int | None:
+    """Return the largest number of tokens that a model can read at once; None if its config sets no limit."""
+    return getattr(model.config, "max_position_embeddings", None)
 
 
 def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.texts import encode
 from bias_amplification.models.batches import by_length, pad
 from bias_amplification.models.device import choose_device
@@ -18,7 +18,7 @@ from bias_amplification.models.output_head import output_weight, token_losses
 from bias_amplification.models.packed import packed
 from bias_amplification.study.sections import JobCompute, Perplexity
 
-#: Most logits in memory at once, as a count of numbers. They take about 4 bytes x 2 copies x this.
+#: Largest number of logits of a batch. In float32, with one copy, they take 1 GiB.
 _LOGITS = 2**27
 
 
@@ -97,7 +97,7 @@ def score_perplexity(
             columns[name] = columns["perplexity_base"]
             continue
         model = load_model(folder, device)
-        limit = min(perplexity.max_tokens, getattr(model.config, "max_position_embeddings", perplexity.max_tokens))
+        limit = min(perplexity.max_tokens, max_positions(model) or perplexity.max_tokens)
         sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
         columns[name] = perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=end_token(model))
     write_table(

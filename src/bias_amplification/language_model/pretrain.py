@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bias_amplification.artifacts import StudyError, new_file, read_table, write_table
@@ -15,6 +15,7 @@ from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
 from bias_amplification.language_model.load import load_tokenizer, save_model
 from bias_amplification.language_model.texts import encode, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
+from bias_amplification.models.byte_level import train_byte_level_bpe
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
 from bias_amplification.study.sections import JobCompute, Pretraining
 
@@ -31,17 +32,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     vocabulary
         Number of tokens. The 256 bytes and the special token are always among them.
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return train_byte_level_bpe(texts, vocabulary, [END_OF_TEXT], prefix_space=False)
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path | str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.corpus.splits import PARTS
 from bias_amplification.measures.encoder_prediction import predict_probabilities, tokenize
 from bias_amplification.measures.encoders import TextClassifier
 from bias_amplification.measures.scores import classification_scores, final_scores
@@ -16,9 +17,6 @@ from bias_amplification.study.sections import EncoderTraining, JobCompute
 
 if TYPE_CHECKING:
     import torch
-
-#: The parts of a split: texts for training, for the choice of the epoch, and for the test.
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

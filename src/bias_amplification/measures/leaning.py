@@ -11,8 +11,9 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
 from bias_amplification.corpus.articles import article_text
+from bias_amplification.corpus.splits import PARTS
 from bias_amplification.measures.encoder_prediction import predict_probabilities
-from bias_amplification.measures.encoder_training import PARTS, LabelledTexts, score_encoder, train_encoder
+from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
 from bias_amplification.measures.encoders import load_encoder, load_given_encoder, obtain_encoder, write_encoder
 from bias_amplification.study.sections import Candidate, Classifier, JobCompute, Split
 
@@ -71,8 +72,8 @@ def train_leaning_classifier(
     Raises
     ------
     StudyError
-        If a part of the split has no article of a label, or if the candidate cannot be loaded, or if a candidate that
-        is not trained has other labels.
+        If a part of the split has no article of a label, if the candidate cannot be loaded, or if an article or an
+        untrained candidate has a label that the study lacks.
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     parts = _read_parts(articles, classifier)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, QUALITY
+from bias_amplification.corpus.splits import PARTS, SHARES
 from bias_amplification.measures.corruption import CLASSES, grade_sentences
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
@@ -21,7 +22,7 @@ from bias_amplification.study.sections import JobCompute, Quality
 VALUES = np.array([3.0, 2.0, 1.0, 0.0])
 
 #: Shares of the real sentences that go into training, into the choice of the epoch, and into the test.
-_SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
+_SHARES = dict(zip(PARTS, SHARES, strict=True))
 
 #: Largest number of validation and of test sentences. With so many, an F1 of .9 is known to about .01.
 _MOST_TESTED = 2000

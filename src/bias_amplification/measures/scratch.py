@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bias_amplification.models.byte_level import train_byte_level_bpe
 from bias_amplification.study.sections import Encoder
 
 if TYPE_CHECKING:
@@ -71,19 +72,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, max_tokens: int) -> "
     max_tokens
         Longest input, special tokens included.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=list(_SPECIAL_TOKENS.values()),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(texts, trainer)
+    bpe = train_byte_level_bpe(texts, vocabulary, list(_SPECIAL_TOKENS.values()), prefix_space=True)
     bpe.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         special_tokens=[(token, bpe.token_to_id(token)) for token in ("<s>", "</s>")],

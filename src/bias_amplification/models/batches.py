@@ -42,10 +42,15 @@ def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return batches
 
 
-def pad(sequences: Sequence[Sequence[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return token ids and mask (1 for a real token, 0 for padding), both [sequences, longest], padded at the end."""
+def pad(sequences: Sequence[Sequence[int]], padding: int, *, left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and mask (1 for a real token, 0 for padding), both [sequences, longest].
+
+    Padding is at the end or, with `left`, at the beginning.
+    """
     lengths = torch.tensor([len(ids) for ids in sequences])
-    mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
+    longest = int(lengths.max())
+    places = torch.arange(longest)[None, :]
+    mask = places >= longest - lengths[:, None] if left else places < lengths[:, None]
     padded = torch.full(mask.shape, padding)
     padded[mask] = torch.tensor([token for ids in sequences for token in ids])
     return padded, mask.long()
@@ -86,7 +91,7 @@ def fill(
     checkpoint = checkpoint or Checkpoint()
     first = 0
     place = [list(results.shape), str(results.dtype), [list(batch) for batch in batches]]
-    if checkpoint.path is not None and (found := checkpoint.open(*key, place)):
+    if found := checkpoint.open(*key, place):
         results.copy_(found[0]["results"])
         first = found[1]["done"]
         print(f"going on after batch {first} of {len(batches)}", flush=True)

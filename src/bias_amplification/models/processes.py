@@ -63,6 +63,11 @@ def together(function: Callable[..., None], arguments: Mapping[str, Any], proces
         Number of processes; on CUDA, each uses the GPU with the number of its rank.
     device
         "cpu" or "cuda".
+
+    Raises
+    ------
+    torch.multiprocessing.ProcessRaisedException, torch.multiprocessing.ProcessExitedException
+        If one of the processes fails or is killed.
     """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -20,10 +20,8 @@ from bias_amplification.neurons.panel import (
     stream_batches,
 )
 from bias_amplification.neurons.regress import Slopes, correlate, known_rows, regress
-from bias_amplification.neurons.sets import adjust, count_sets
+from bias_amplification.neurons.sets import CORRECTIONS, adjust, count_sets
 from bias_amplification.study.sections import Neurons, Quality
-
-CORRECTIONS = ("benjamini_hochberg", "benjamini_yekutieli", "bonferroni")
 
 
 class AnalysisFiles(NamedTuple):

@@ -21,13 +21,12 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
-from bias_amplification.neurons.analyse import CORRECTIONS
 from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
 from bias_amplification.neurons.null_distribution import Null, fill_layer, permutation_p_value
 from bias_amplification.neurons.panel import read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import ROUNDING, regress
-from bias_amplification.neurons.sets import adjust
+from bias_amplification.neurons.sets import CORRECTIONS, adjust
 from bias_amplification.study.sections import Calibration, Neurons, allowed_values
 
 WORLDS = ("random_walks", "decaying_steps", "run_correlation")

@@ -125,6 +125,11 @@ def count_lags(lags: int | str, rows: int) -> int | None:
     -------
     int or None
         None for the rules that choose the lags from each neuron's data.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown, or the number is negative.
     """
     if lags == "plugin":
         return int(4 * (rows / 100) ** (2 / 9))
@@ -169,10 +174,15 @@ def data_driven_bandwidth(autocovariances: np.ndarray, rows: int, rule: str) -> 
     np.ndarray
         [...], at least 1. A product of rows that lie `l` apart has the weight max(0, 1 - l / bandwidth), so a fixed
         number of lags corresponds to the bandwidth lags + 1.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         if rule == "newey_west":
-            most = min(int(4 * (rows / 100) ** (2 / 9)), len(autocovariances) - 1)
+            most = min(count_lags("plugin", rows), len(autocovariances) - 1)
             lag = np.arange(1, most + 1).reshape(-1, *[1] * (autocovariances.ndim - 1))
             tail = autocovariances[1 : most + 1]
             s0 = autocovariances[0] + 2 * tail.sum(axis=0)

@@ -41,9 +41,10 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     Raises
     ------
     StudyError
-        If the architecture is unknown, the probe set is empty, or its tokenizer does not match the model.
+        If the architecture is unknown, the probe set has no tokens, or the tokenizer gives a token that the model does
+        not have.
     """
-    from bias_amplification.language_model.load import load_model, load_tokenizer
+    from bias_amplification.language_model.load import load_model, load_tokenizer, max_positions
     from bias_amplification.language_model.texts import encode
     from bias_amplification.models.device import choose_device
 
@@ -51,7 +52,7 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
     tokenizer = load_tokenizer(model.tokenizer)
     loaded = load_model(model.model, choose_device(compute.device))
-    positions = getattr(loaded.config, "max_position_embeddings", None)
+    positions = max_positions(loaded)
     limit = min((n for n in (settings.max_tokens, positions) if n), default=None)
     token_lists = encode(tokenizer, texts, limit)
     table = neuron_table(loaded, token_lists, batch_tokens=compute.batch_tokens, architecture=settings.architecture)
@@ -216,10 +217,12 @@ def _hooked(model: "torch.nn.Module", hooks: Sequence[tuple["torch.nn.Module", C
 
 def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]) -> None:
     """Check that there are tokens and that the model can read them."""
+    from bias_amplification.language_model.load import max_positions
+
     longest = max((len(tokens) for tokens in token_lists), default=0)
     if not longest:
         raise StudyError("The probe set of the neurons has no tokens: give it articles that are not empty.")
-    positions = getattr(model.config, "max_position_embeddings", None)
+    positions = max_positions(model)
     if positions is not None and longest > positions:
         raise ValueError(f"a probe text has {longest} tokens and the model {positions} positions")
     largest = max(max(tokens) for tokens in token_lists if len(tokens))

@@ -175,6 +175,11 @@ def layer_slices(layer: np.ndarray) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(bounds) if end > start]
 
 
+def layer_numbers(layer: np.ndarray) -> list[int]:
+    """Return the number of each layer, [layers], from the layer of each neuron, [neurons]."""
+    return [int(layer[place.start]) for place in layer_slices(layer)]
+
+
 def stream_batches(paths: Sequence[Path], columns: Sequence[str], at_once: int = AT_ONCE) -> Iterator[Batch]:
     """Read columns of the neurons tables, a few layers at a time, so that memory is bounded.
 

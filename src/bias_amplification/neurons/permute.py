@@ -15,7 +15,7 @@ from bias_amplification.neurons.null_tables import null_table, overlap_row, perm
 from bias_amplification.neurons.panel import (
     OUTCOMES,
     each_layer,
-    layer_slices,
+    layer_numbers,
     measure_columns,
     read_keys,
     read_outcomes,
@@ -71,7 +71,7 @@ def permute_outcomes(
     pair = outcomes.pair(settings.bias, quality.score)
     rows = make_rows(*outcomes.versions, settings.difference)
     keys = read_keys(neurons)
-    layers = [int(keys[0][place.start]) for place in layer_slices(keys[0])]
+    layers = layer_numbers(keys[0])
     schemes = {
         "+".join(moves): _Scheme(*permute_changes(pair, outcomes.versions, moves, permutations.number, seed))
         for moves in permutations.schemes

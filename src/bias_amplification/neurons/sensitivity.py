@@ -20,7 +20,7 @@ from bias_amplification.neurons.panel import (
     WEIGHT_SUMMARIES,
     Outcomes,
     each_layer,
-    layer_slices,
+    layer_numbers,
     measure_columns,
     read_keys,
     read_outcomes,
@@ -88,7 +88,7 @@ def compare_choices(
     """
     outcomes = read_outcomes(panel, len(neurons))
     layer_of_neuron, _ = read_keys(neurons)
-    layers = [int(layer_of_neuron[place.start]) for place in layer_slices(layer_of_neuron)]
+    layers = layer_numbers(layer_of_neuron)
     own = [
         Combination(
             column, settings.bias, quality.score, settings.difference, settings.reference, settings.small_sample

@@ -53,10 +53,8 @@ def chance_overlap(population: int, first: int, second: int, both: int) -> Overl
     return Overlap(population, first, second, both, first * second / population, tail)
 
 
-_SCIPY = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by"}
-
-#: Suffix of the counts' names for each correction.
-ENDINGS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by", "bonferroni": "bonferroni"}
+#: Corrections for the number of tests, with the suffix of the names of their counts. SciPy knows the first two by it.
+CORRECTIONS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by", "bonferroni": "bonferroni"}
 
 
 def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
@@ -74,6 +72,11 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     -------
     np.ndarray
         [neurons], at most 1, NaN without a test.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown.
     """
     from scipy.stats import false_discovery_control
 
@@ -83,10 +86,10 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
         return adjusted
     if method == "bonferroni":
         adjusted[tested] = np.minimum(p_values[tested] * tested.sum(), 1)
-    elif method in _SCIPY:
-        adjusted[tested] = false_discovery_control(p_values[tested], method=_SCIPY[method])
+    elif method in CORRECTIONS:
+        adjusted[tested] = false_discovery_control(p_values[tested], method=CORRECTIONS[method])
     else:
-        raise ValueError(f"method must be bonferroni or one of {', '.join(_SCIPY)}, not {method!r}")
+        raise ValueError(f"method must be one of {', '.join(CORRECTIONS)}, not {method!r}")
     return adjusted
 
 
@@ -232,7 +235,7 @@ def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str,
         "quality": significant(quality, alpha).sum(),
         "both": shared.both,
     }
-    for method, ending in ENDINGS.items():
+    for method, ending in CORRECTIONS.items():
         first, second = adjust(bias, method) <= alpha, adjust(quality, method) <= alpha
         counts |= {f"bias_{ending}": first.sum(), f"quality_{ending}": second.sum()}
         counts[f"both_{ending}"] = (first & second).sum()

@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def splits(self) -> list[str]:
-        """Further splits of the classifier's articles, except those by a column that the corpus does not have."""
+        """Further splits of the classifier's articles; for a table, only those by a column in `corpus.columns`."""
         corpus = self.study.corpus
         columns = {"event": "event_id", "outlet": "outlet"}
         return [

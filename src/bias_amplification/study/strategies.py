@@ -135,6 +135,11 @@ def compose_training_set(
         The table to make (schema `TRAINING_SET`).
     strategy, generation, options, seed
         See `training_rows`.
+
+    Raises
+    ------
+    StudyError
+        If the seed set's file is missing or damaged.
     """
     ids = read_table(seed_set, ARTICLES, ["article_id"]).column("article_id").to_pylist()
     write_table(training_rows(strategy, ids, generation, options, seed), out, TRAINING_SET)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn import metrics, svm
+from sklearn.feature_extraction import text
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
@@ -175,9 +177,6 @@ def test_most_articles_name_their_outlet_or_writer(articles, press):
 
 
 def test_classifier_is_good_but_not_perfect(articles, anonymous):
-    text = pytest.importorskip("sklearn.feature_extraction.text")
-    svm = pytest.importorskip("sklearn.svm")
-    metrics = pytest.importorskip("sklearn.metrics")
     labels = np.array(column(articles, "label"))
     order = np.random.default_rng(0).permutation(len(labels))
     train, test = order[:1500], order[1500:]
@@ -194,7 +193,6 @@ def test_classifier_is_good_but_not_perfect(articles, anonymous):
 
 
 def test_neither_a_single_word_nor_the_length_predicts_the_label(articles, anonymous):
-    text = pytest.importorskip("sklearn.feature_extraction.text")
     labels = np.array([LABELS.index(label) for label in column(articles, "label")])
     present = text.CountVectorizer(binary=True, min_df=5).fit_transform(anonymous)
     with_word = present.T @ np.eye(3)[labels]

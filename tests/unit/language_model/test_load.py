@@ -11,7 +11,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, save_model
+from bias_amplification.language_model.load import (
+    end_token,
+    first_line,
+    load_model,
+    load_tokenizer,
+    max_positions,
+    save_model,
+)
 
 
 @pytest.fixture
@@ -119,3 +126,16 @@ def test_a_saved_model_has_two_files_and_uses_its_cache(copy: Path, tmp_path: Pa
     saved = load_model(tmp_path / "saved")
     assert saved.config.use_cache
     assert torch.equal(saved.transformer.wte.weight, model.transformer.wte.weight)
+
+
+def test_an_error_without_a_message_is_named_by_its_type() -> None:
+    assert first_line(OSError()) == "OSError"
+    assert first_line(ValueError("the first line\nthe second")) == "the first line"
+
+
+@pytest.mark.parametrize(
+    ("config", "positions"),
+    [({"max_position_embeddings": 64}, 64), ({"max_position_embeddings": None}, None), ({}, None)],
+)
+def test_a_config_may_set_no_limit_of_positions(config: dict, positions: int | None) -> None:
+    assert max_positions(SimpleNamespace(config=SimpleNamespace(**config))) == positions

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.folders import (
@@ -41,10 +43,7 @@ def test_a_complete_folder(folder: Path) -> None:
 
 
 def test_files_of_the_safetensors_library_are_complete(folder: Path) -> None:
-    numpy = pytest.importorskip("safetensors.numpy")
-    import numpy as np
-
-    numpy.save_file({"a": np.ones((3, 5)), "b": np.zeros(0)}, folder / "model.safetensors")
+    save_file({"a": np.ones((3, 5)), "b": np.zeros(0)}, folder / "model.safetensors")
 
     assert check_model_folder(folder) == folder
 

@@ -88,6 +88,7 @@ def test_a_packed_model_computes_the_same(name: str) -> None:
 def test_writing_and_measuring_use_packed_weights() -> None:
     model, prompts = untrained("gpt2"), [[4, 5, 6]]
     linear = [layer for layer in model.modules() if type(layer).__name__ == "Conv1D"]
+    assert linear
     is_packed: list[bool] = []
     model.transformer.wte.register_forward_hook(
         lambda *_: is_packed.append(all("forward" in vars(layer) for layer in linear))

@@ -38,7 +38,7 @@ NEURON_CORRELATIONS = table(_NEURON, optional(REAL, "pearson"))
 #: Regressions (paper, equation 1): one row for each neuron, measure and outcome.
 #:
 #: estimate   slope, in units of the outcome per unit of the neuron
-#: *_plugin   with Newey-West errors at the lags of the plug-in rule instead of the lags that are set
+#: *_plugin   the same with the number of Newey-West lags that the plug-in rule gives, instead of `neurons.lags`
 #: p_value_{benjamini_hochberg,benjamini_yekutieli,bonferroni}  adjusted for the number of neurons
 #: reason     why there is no estimate; else null
 NEURON_REGRESSION = table(
@@ -86,12 +86,13 @@ _MOVED = ("", "_bias_moved", "_quality_moved")
 #: What each permutation of the outcomes gives: one row for each scheme, measure and permutation. Permutation 0 is the
 #: order of the run itself.
 #:
-#: scheme               names of the moves
+#: scheme               the moves that the permutation combines, joined by +
 #: bias, quality, both  numbers of neurons with p below alpha
-#: matched              overlap of the strongest neurons, as many in each layer as the sets of the run have
+#: matched              number of neurons in both of two sets: for each outcome, the neurons with the largest |t|. Each
+#:                      layer gives as many as it has in the run's own sets
 #: rank_agreement       mean over layers of Spearman's correlation between |t| for bias and |t| for quality
 #: same_sign            neurons whose two slopes have the same sign
-#: *_bias_moved, *_quality_moved  if only this outcome is permuted
+#: *_bias_moved, *_quality_moved  the same if only this outcome is permuted
 #: maximum_*            largest |t|
 #:
 #: Null if nothing is tested.
@@ -113,8 +114,8 @@ NEURON_PERMUTED = table(_NEURON, optional(REAL, "p_value_permutation", "p_value_
 #: The sets of the run against those under permutation: one row for each scheme, measure and layer, and one for all
 #: layers together (`layer` null).
 #:
-#: complete             whether all possible permutations were used
-#: rows_*, lags_*       of the regressions; lags are null if a rule chooses them for each neuron
+#: complete             true if the permutations are all that exist, false if they are a random sample
+#: rows_*, lags_*       numbers of rows and of lags of the regressions; null if a rule chooses the lags of each neuron
 #: *_low, *_high        ends of the 95% range under permutation
 #: p_*                  share of the permutations, the run's own order included, whose value is at least as large
 #: p_matched_fewer      share whose value is at most as large

@@ -58,8 +58,9 @@ PERPLEXITY = table(
 
 #: Neurons of a model version: one row for each output unit of an FFN, ordered by layer and neuron.
 #:
-#: weight_*      summaries of the unit's incoming weights in the second projection
-#: activation_*  output of the FFN sublayer and of the whole block, averaged over all real tokens of the probe set
+#: weight_*      mean and L2 norm of the unit's incoming weights in the FFN's second projection
+#: activation_*  the unit's output of the FFN sublayer and of the whole block, each a mean over all tokens of the probe
+#:               set, padding left out
 NEURONS = table(
     required(GENERATION, "layer"),
     required(COUNT, "neuron"),

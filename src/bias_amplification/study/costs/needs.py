@@ -22,7 +22,7 @@ class _Need:
     models
         Memory for the model, in sizes of its weights.
     minutes
-        Time.
+        Run time of the first attempt, minutes.
     """
 
     memory: int

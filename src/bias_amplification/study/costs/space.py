@@ -16,8 +16,9 @@ _GB = 1_000_000_000
 _TABLES_SHARE = 0.02
 _TABLES_LEAST = 500_000
 
-#: Tables that are made with a version's weights. A version that has all of them is finished.
-_MADE_WITH_WEIGHTS = ("articles.parquet", "perplexity.parquet", "neurons.parquet")
+#: Tables that are made with every version's weights. A version that has them, and neurons.parquet if its neurons are
+#: analysed, is finished.
+_MADE_WITH_WEIGHTS = ("articles.parquet", "perplexity.parquet")
 
 #: Size of a training's saved state, in sizes of the model: weights and two moments, and as much again while a new state
 #: is written beside the old one.
@@ -83,7 +84,10 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     total = (len(kept) + 1) * each + len(versions) * tables + sum(encoders.values())
     missing = sum(_lacks_weights(folder) for folder in [results / "base", *(results / v.folder for v in kept)])
     encoders_missing = sum(size for name, size in encoders.items() if _lacks_weights(results / name))
-    unfinished = [v for v in versions if not all((results / v.folder / name).exists() for name in _MADE_WITH_WEIGHTS)]
+    files = {v: {*_MADE_WITH_WEIGHTS} for v in versions}
+    for version in plan.neuron_versions():
+        files[version].add("neurons.parquet")
+    unfinished = [v for v, names in files.items() if not all((results / v.folder / name).exists() for name in names)]
     at_once = min(trainings, max(len({version.round for version in unfinished}), missing > 0))
     running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
     # States that are there already are replaced, or removed when their training is finished.

@@ -80,6 +80,19 @@ def test_every_running_round_needs_space_for_its_state(make_study, tmp_path, wei
     assert space(plan, trainings=100).left == found.left - 1000
 
 
+def test_a_version_whose_neurons_are_not_analysed_is_finished_without_them(make_study, tmp_path):
+    plan = Plan(make_study(neurons={"rounds": ["balanced_synthetic"]}))
+    for place in ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]:
+        finish(tmp_path / "results" / place)
+    for version in set(plan.versions()) - set(plan.neuron_versions()):
+        (tmp_path / "results" / version.folder / "neurons.parquet").unlink()
+
+    assert space(plan, trainings=6).left == 0
+    analysed = next(iter(plan.neuron_versions()))
+    (tmp_path / "results" / analysed.folder / "neurons.parquet").unlink()
+    assert space(plan, trainings=6).left > 0
+
+
 def test_removed_weights_are_not_missing(make_study, tmp_path):
     plan = Plan(make_study(storage={"weights": "none"}))
     for place in ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]:
