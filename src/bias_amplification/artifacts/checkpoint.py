@@ -182,21 +182,16 @@ class Checkpoint:
             raise SystemExit(128 + self._request)
 
     def remove(self) -> None:
-        """Remove the state of a job that is done, and the folders that it leaves empty. Stop listening to requests."""
+        """Remove the state of a job that is done. Stop listening to requests.
+
+        Its folders stay until the study is done: another job may be about to save its state in one of them.
+        """
         if self.path is None:
             return
         self.path.unlink(missing_ok=True)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
-        for folder in list(self.path.parents)[:4]:
-            # Up to the folder of all states. Another job may be about to save its state in one of them.
-            if folder.name == "state" or not folder.is_dir() or any(folder.iterdir()):
-                break
-            try:
-                folder.rmdir()
-            except OSError:
-                break
 
 
 def _report(sentence: str) -> None:
