@@ -189,7 +189,7 @@ def report(took: dict, agreed: dict[str, int], articles: int, epochs: int) -> li
         f"{articles} articles, {GENERATIONS} generations, {epochs} epochs. Seconds: median (range) of "
         f"{len(took['ours']['all'])} runs of each side.",
         "",
-        "| Step | Plain script | Ours | Plain, times ours |",
+        "| Step | Plain script | Ours | Plain, relative to ours |",
         "|---|---|---|---|",
     ]
     for step in (*STEPS, "all"):

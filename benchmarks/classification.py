@@ -75,7 +75,7 @@ def compare(folder: Path, texts: list[str], repeats: int, batch_tokens: int) -> 
     lines = [
         f"{len(texts)} texts, a model of RoBERTa-base's shape in float32. The time includes reading the model.",
         "",
-        "| | Seconds | Times ours | Largest difference from one text at a time |",
+        "| | Seconds | Seconds, relative to ours | Largest difference from one text at a time |",
         "|---|---|---|---|",
     ]
     for name, values in took.items():

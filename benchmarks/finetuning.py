@@ -117,7 +117,7 @@ def compare(examples: Examples, repeats: int, read: str) -> list[str]:
         f"One epoch of {len(examples)} {read}, {sum(map(len, examples)):,} tokens, batches of {BATCH}, "
         f"{'bfloat16 autocast' if BFLOAT16 else 'float32'}, GPT-2's dropout. The times include making the model.",
         "",
-        "| | Seconds | Times ours | Share of the limit | Mean loss |",
+        "| | Seconds | Seconds, relative to ours | Share of the limit | Mean loss |",
         "|---|---|---|---|---|",
     ]
     for name, values in took.items():

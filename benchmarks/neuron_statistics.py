@@ -2,7 +2,7 @@
 
 Run it in the checkout: ``PYTHONPATH=src python benchmarks/neuron_statistics.py [--out FOLDER]``. It writes neurons
 tables of random walks, runs both sides alternately and writes a Markdown table with medians and ranges. Nothing else
-should run on the machine meanwhile. It runs only on Linux, because it reads the peak memory from /proc.
+should run on the machine meanwhile.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
+from bias_amplification.artifacts.provenance import peak_memory
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.permute import PermutationFiles, permute_outcomes
@@ -113,10 +114,7 @@ def permute_here(folder: Path, rounds: int, layers: int, width: int, number: int
     out = PermutationFiles(*(folder / f"out_{name}.parquet" for name in PermutationFiles._fields))
     settings = Neurons(permutations=Permutations(schemes=[MOVES], number=number))
     took = seconds(lambda: permute_outcomes(panel, paths, out, settings, Quality(), seed=1))
-    # A process inherits the peak that getrusage returns from its parent, so it is read from /proc.
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return {"seconds": took, "peak_mib": peak / 1024}
+    return {"seconds": took, "peak_mb": peak_memory()}
 
 
 def permute_apart(rounds: int, layers: int, width: int, number: int) -> dict[str, float]:
@@ -162,7 +160,7 @@ def list_speed(repeats: int) -> list[str]:
         f"| ratio | {one['statsmodels'] / one['ours']:.0f} |",
         f"| largest relative difference of a p-value | {one['largest_relative_difference_of_p']:.1e} |",
         f"| 10,000 permutations of all four analyses, from files to files | {statistics.median(took):.1f} s "
-        f"({min(took):.1f} to {max(took):.1f}), {max(run['peak_mib'] for run in full):.0f} MiB |",
+        f"({min(took):.1f} to {max(took):.1f}), {max(run['peak_mb'] for run in full):.0f} MB |",
         f"| their matrix products alone, {arithmetic / 1e9:.0f} GFLOP at the measured {rate / 1e9:.0f} GFLOP/s | "
         f"{arithmetic / rate:.1f} s |",
     ]
@@ -172,7 +170,7 @@ def list_scale() -> list[str]:
     """Measure more neurons and more versions: lines of a table."""
     lines = [
         "| Versions | Neurons | Seconds for 1,000 permutations | Versions x neurons, relative to the first | Seconds, "
-        "relative to the first | Peak memory, MiB |",
+        "relative to the first | Peak memory, MB |",
         "|---|---|---|---|---|---|",
     ]
     first = 0.0
@@ -182,7 +180,7 @@ def list_scale() -> list[str]:
         size = rounds * layers * width / (ROUNDS * LAYERS * WIDTH)
         lines.append(
             f"| {rounds * GENERATIONS} | {layers * width:,} | {run['seconds']:.1f} | {size:.1f} | "
-            f"{run['seconds'] / first:.1f} | {run['peak_mib']:.0f} |"
+            f"{run['seconds'] / first:.1f} | {run['peak_mb']:.0f} |"
         )
     return lines
 

@@ -39,6 +39,7 @@ from common import (
 )
 from transformers import ContinuousBatchingConfig, GenerationConfig, GPT2LMHeadModel
 
+from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.load import load_tokenizer
 from bias_amplification.language_model.prompt_batches import prompts_at_once
@@ -150,7 +151,7 @@ def other_engines(
         try:
             engine = CTranslate2(plain, tokenizer)
         except Exception as error:
-            notes.append(f"CTranslate2: cannot load the model here ({_first_line(error)}).")
+            notes.append(f"CTranslate2: cannot load the model here ({_describe_error(error)}).")
         else:
             notes.append(f"CTranslate2: converting and loading a model takes {engine.preparation:.1f} s.")
             candidates |= {
@@ -163,14 +164,14 @@ def other_engines(
         try:
             way(trial)
         except Exception as error:
-            notes.append(f"{name}: does not run here ({_first_line(error)}).")
+            notes.append(f"{name}: does not run here ({_describe_error(error)}).")
         else:
             ways[name] = way
     return ways, notes
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+def _describe_error(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def operations(prompts: int) -> float:

@@ -1,4 +1,4 @@
-"""Measure how a language model trained on its own output grows more biased, and which neurons go with it."""
+"""Measure how a language model trained on its own output grows more biased, and which neurons change with it."""
 
 from pathlib import Path
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -70,15 +71,25 @@ def compare_files(bias: Path, quality: Path, alpha: float, out: Path | None) -> 
 
     try:
         table = compare_p_values(bias, quality, alpha)
+        if out:
+            with new_file(out) as temporary:
+                table.to_csv(temporary, index=False)
     except StudyError as fault:
         print(fault, file=sys.stderr)
         return 1
-    if out:
-        with new_file(out) as temporary:
-            table.to_csv(temporary, index=False)
-    else:
+    except OSError as fault:
+        print(f"{out} (--out) cannot be written ({fault.strerror}): give another path.", file=sys.stderr)
+        return 1
+    if not out:
         print(table.iloc[0].to_string())
     return 0
+
+
+def _level(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     compared = commands.add_parser("p-values", help="compare the neurons that are significant in two files of p-values")
     compared.add_argument("bias", type=Path, help="CSV with the columns layer, neuron, p: the tests of bias")
     compared.add_argument("quality", type=Path, help="CSV with the same columns: the tests of text quality")
-    compared.add_argument("--alpha", type=float, default=0.05, help="significance threshold (default: 0.05)")
+    compared.add_argument("--alpha", type=_level, default=0.05, help="significance threshold (default: 0.05)")
     compared.add_argument(
         "--out", type=Path, help="CSV to write, with a row for each layer; by default, totals are printed"
     )

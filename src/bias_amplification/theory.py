@@ -39,6 +39,11 @@ def simulate_beta(out: Path, *, theory: Theory, seed: int) -> None:
         Sample size and number of generations.
     seed
         Seed of the samples.
+
+    Raises
+    ------
+    ArithmeticError
+        If a distribution cannot be fitted (see `fit_loop`).
     """
     parts = []
     for stream, weighted in enumerate((True, False)):
@@ -77,6 +82,11 @@ def fit_loop(*, weighted: bool, theory: Theory, generator: np.random.Generator) 
     -------
     list of tuple
         The parameters (a, b) fitted in generations 0, 1, ...
+
+    Raises
+    ------
+    ArithmeticError
+        If a sample has no spread, or if Newton's steps do not converge.
     """
     previous = fit_beta(*sufficient_statistics(draw(PRETRAINING, theory.samples, generator)))
     source, fitted = FINE_TUNING, []

@@ -1,6 +1,5 @@
 """A small study on a real SLURM cluster of one node, and faults of its jobs, of Snakemake and of the node."""
 
-import hashlib
 import itertools
 import os
 import re
@@ -9,18 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from helpers import ROOT, checksums, link_project, wait_until
 
 pytestmark = pytest.mark.slurm
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 CONFIGS = [str(ROOT / "tests" / "workflow" / "tiny.yaml"), str(ROOT / "tests" / "workflow" / "short.yaml")]
 GPU_RULES = ("pretrain_base_model", "finetune", "generate")
 ARTICLES = "results/rounds/balanced_synthetic/generation_01/articles.parquet"
@@ -78,7 +77,7 @@ class Cluster:
             lines = self.call("squeue", "-h", "-t", "RUNNING", "-o", "%i %k").splitlines()
             return next((line.split()[0] for line in lines if f"rule_{rule}" in line), None)
 
-        return wait_for(find)
+        return wait_until(find)
 
     def processes(self, job: str) -> list[int]:
         """Wait until a job has processes, and return their ids."""
@@ -87,30 +86,13 @@ class Cluster:
             listed = self.call("scontrol", "listpids", job, check=False).splitlines()[1:]
             return [int(line.split()[0]) for line in listed if line.split()[0].isdigit()]
 
-        return wait_for(find)
+        return wait_until(find)
 
 
-def wait_for(find: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until a function returns something, and return that."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := find():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"it did not happen in {seconds} s")
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder with links to the project's files."""
-    folder.mkdir(parents=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs", "Makefile"):
-        os.symlink(ROOT / name, folder / name)
-    return folder
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    files = [*folder.glob("results/rounds/**/*.parquet"), *folder.glob("results/**/model.safetensors")]
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def results_of(folder: Path) -> dict[str, str]:
+    """Return the checksums of the chain's tables and weights."""
+    results = folder / "results"
+    return checksums([*results.glob("rounds/**/*.parquet"), *results.glob("**/model.safetensors")], folder)
 
 
 @pytest.fixture(scope="module")
@@ -119,22 +101,22 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     try:
         subprocess.run([script, "up"], check=True, timeout=300)
         commands = subprocess.run([script, "path"], check=True, capture_output=True, text=True).stdout.strip()
-        cluster = Cluster(commands, make_folder(tmp_path_factory.mktemp("slurm") / "study"))
+        cluster = Cluster(commands, link_project(tmp_path_factory.mktemp("slurm") / "study", "Makefile"))
         with cluster.snakemake("chain") as process:
             cluster.finish(process)
-        cluster.undisturbed = checksums(cluster.folder)
+        cluster.undisturbed = results_of(cluster.folder)
         yield cluster
     finally:
         subprocess.run([script, "down"], check=True, timeout=60)
 
 
 def test_the_cluster_makes_the_same_bytes_as_one_machine(cluster, tmp_path):
-    alone = make_folder(tmp_path / "alone")
+    alone = link_project(tmp_path / "alone")
     command = [sys.executable, "-m", "snakemake", "chain", "--cores", "2", "--configfile", *CONFIGS]
     subprocess.run(command, cwd=alone, check=True, capture_output=True, timeout=300)
 
     assert len(cluster.undisturbed) == 4 * 4 + 1
-    assert cluster.undisturbed == checksums(alone)
+    assert cluster.undisturbed == results_of(alone)
 
 
 def test_gpu_jobs_do_not_overlap_and_light_rules_are_not_submitted(cluster):
@@ -162,7 +144,7 @@ def test_a_cancelled_job_is_tried_again(cluster):
         output = cluster.finish(process)
 
     assert "Trying to restart job" in output
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_a_killed_process_is_tried_again(cluster):
@@ -175,7 +157,7 @@ def test_a_killed_process_is_tried_again(cluster):
         output = cluster.finish(process)
 
     assert "Trying to restart job" in output
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_snakemake_waits_for_a_requeued_job(cluster):
@@ -185,12 +167,12 @@ def test_snakemake_waits_for_a_requeued_job(cluster):
         cluster.call("scontrol", "requeue", job)
         # SLURM starts a requeued job two minutes later, in case its node was at fault. Here it waits for three
         # seconds, because the node refuses to start a job within the second in which it killed the job.
-        wait_for(lambda: "PENDING" in cluster.call("squeue", "-h", "-j", job, "-o", "%T"))
+        wait_until(lambda: "PENDING" in cluster.call("squeue", "-h", "-j", job, "-o", "%T"))
         cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
         output = cluster.finish(process)
 
     assert "Trying to restart job" not in output
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_a_job_out_of_memory_gets_more(cluster):
@@ -201,7 +183,7 @@ def test_a_job_out_of_memory_gets_more(cluster):
 
     assert "Trying to restart job" in output
     assert re.search("JobState=(OUT_OF_MEMORY|CANCELLED|FAILED)", cluster.call("scontrol", "show", "job", first))
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_a_job_out_of_time_gets_more(cluster):
@@ -216,7 +198,7 @@ def test_a_job_out_of_time_gets_more(cluster):
 
     assert "Trying to restart job" in output
     assert "JobState=TIMEOUT" in cluster.call("scontrol", "show", "job", first)
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_a_study_continues_after_snakemake_was_killed(cluster):
@@ -234,7 +216,7 @@ def test_a_study_continues_after_snakemake_was_killed(cluster):
     assert cluster.call("squeue", "-h", "-t", "RUNNING,PENDING,COMPLETING") == ""
     with cluster.snakemake("chain") as process:
         cluster.finish(process)
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_a_drained_node_only_delays_the_study(cluster):
@@ -244,7 +226,7 @@ def test_a_drained_node_only_delays_the_study(cluster):
         cluster.running("finetune")
         cluster.call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
         try:
-            wait_for(lambda: "rule_generate" in cluster.call("squeue", "-h", "-t", "PENDING", "-o", "%k"))
+            wait_until(lambda: "rule_generate" in cluster.call("squeue", "-h", "-t", "PENDING", "-o", "%k"))
             time.sleep(3)
             assert process.poll() is None
         finally:
@@ -252,7 +234,7 @@ def test_a_drained_node_only_delays_the_study(cluster):
         output = cluster.finish(process)
 
     assert "Trying to restart job" not in output
-    assert checksums(cluster.folder) == cluster.undisturbed
+    assert results_of(cluster.folder) == cluster.undisturbed
 
 
 def test_no_job_and_no_saved_state_is_left(cluster):

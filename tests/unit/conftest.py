@@ -6,7 +6,6 @@ Libraries that load slowly are imported in the fixtures that use them.
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -16,8 +15,7 @@ from hypothesis import settings
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import ARTICLES
-
-ROOT = Path(__file__).parents[2]
+from helpers import ROOT, merge
 
 # Test files run at once, one for each core. With more threads than cores, PyTorch's small products take much longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -80,13 +78,6 @@ def config() -> dict:
     }
 
 
-def merge(below: dict, above: dict) -> dict:
-    """Apply an overlay to a config, as Snakemake does. The config is changed in place."""
-    for key, value in above.items():
-        below[key] = merge(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
-    return below
-
-
 @pytest.fixture
 def shipped() -> Callable[..., dict]:
     """Return a function that merges config/config.yaml with overlays in its folder, given by name, and with changes."""
@@ -94,7 +85,7 @@ def shipped() -> Callable[..., dict]:
     def read(*names: str, **changes) -> dict:
         config: dict = {}
         for name in ("config", *names):
-            merge(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
+            config = merge(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
         return merge(config, changes)
 
     return read

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from studies import ROOT, ShortStudy, Study, make_study
+from studies import ShortStudy, Study, make_study
+
+from helpers import ROOT
 
 
 def run_once(tmp_path_factory: pytest.TempPathFactory, name: str, run: Callable[[Path], None]) -> Path:

@@ -2,15 +2,13 @@
 
 import base64
 import functools
-import hashlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ from typing import ClassVar, NamedTuple
 
 from bias_amplification.execution.tasks import QUIET
 from bias_amplification.execution.warm import LATER, PRELOAD
+from helpers import ROOT, checksums, link_project, wait_until
 
-ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 SHORT = TINY.with_name("short.yaml")
 
@@ -159,11 +157,7 @@ class Study:
 
     def checksums(self, pattern: str = "**/*.parquet") -> dict[str, str]:
         """Return the checksum of every result that matches a pattern, by path below the results."""
-        return {
-            str(path.relative_to(self.results)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(self.results.glob(pattern))
-            if path.is_file()
-        }
+        return checksums(self.results.glob(pattern), self.results)
 
     def final(self) -> dict[str, str]:
         """Return the checksums of all tables and weights. They are the same in every run; metadata contain times."""
@@ -210,19 +204,7 @@ def limits(cores: int) -> tuple[str, ...]:
 
 def make_study(folder: Path) -> Study:
     """Make a folder with links to the project's files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
-        os.symlink(ROOT / name, folder / name)
-    return Study(folder)
-
-
-def wait_until(condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
-    """Wait for a condition while a process runs."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process is None or process.poll() is None, "the process ended first"
-        assert time.monotonic() < deadline, f"it did not happen in {seconds} s"
-        time.sleep(0.02)
+    return Study(link_project(folder))
 
 
 def _request(*request: str) -> int:

@@ -4,13 +4,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from studies import ROOT
 from transformers import GPT2Config
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES
 from bias_amplification.corpus.press.edition import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
+from helpers import ROOT
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
-from studies import ROOT
+
+from helpers import PROJECT, ROOT, mount
 
 pytestmark = pytest.mark.slow
 
 FIRST = "rounds/balanced_synthetic/generation_00"
 MIDDLE = "rounds/balanced_synthetic/generation_01"
 MIDDLE_OF_OTHER = "rounds/center_preservation/generation_01"
-
-
-def mount(*arguments: str | Path) -> None:
-    """Mount a file system, or skip the test if this user cannot."""
-    if os.geteuid() or subprocess.run(["mount", *arguments]).returncode:
-        pytest.skip("only root can mount a file system")
 
 
 def test_a_full_disk_is_reported_and_finished_files_are_kept(undisturbed, without_rounds):
@@ -181,7 +176,7 @@ def test_a_clock_that_is_set_back_or_forward_remakes_nothing(undisturbed, clone)
 
 
 def test_new_times_of_all_source_files_remake_nothing(clone):
-    for name in ("Snakefile", "workflow", "config", "profiles", "resources", "src", "envs"):
+    for name in PROJECT:
         place = ROOT / name
         for path in [place] if place.is_file() else place.rglob("*"):
             # Other processes may be writing compiled files.

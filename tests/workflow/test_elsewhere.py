@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from studies import ROOT, TINY, Study
+from studies import TINY, Study
+
+from helpers import ROOT, merge
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +35,6 @@ rule report_length:
     output: "length.txt"
     shell: "wc --bytes < {{input.figure}} > {{output}}"
 """
-
-
-def merge(base: dict, overlay: dict) -> dict:
-    """Merge maps key by key and replace everything else, as Snakemake does."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
 
 
 def read_yaml(path: Path) -> dict:

@@ -9,7 +9,8 @@ import time
 
 import psutil
 import pytest
-from studies import ROOT, wait_until
+
+from helpers import ROOT, wait_until
 
 pytestmark = pytest.mark.slow
 

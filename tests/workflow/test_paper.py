@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from studies import ROOT, TINY
+from studies import TINY
 
 from bias_amplification.corpus.press import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
+from helpers import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-from studies import ShortStudy, wait_until
+from studies import ShortStudy
+
+from helpers import wait_until
 
 pytestmark = pytest.mark.slow
 

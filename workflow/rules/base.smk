@@ -1,6 +1,7 @@
 # Base model: the language model before any fine-tuning.
 # Inputs: the pretraining articles, or a model from a folder or hub.
 # Outputs: the base model in results/base/, and the articles that it writes for each seed set (Figure 2).
+from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, MODEL_FILES
 from bias_amplification.seeds import derive_seed
 
@@ -9,8 +10,8 @@ rule base:
     input:
         [f"{RESULTS}/base/{file}" for file in MODEL_AND_TOKENIZER_FILES],
         expand(
-            f"{RESULTS}/base/generated/{{name}}/{{table}}.parquet",
-            name=plan.seed_sets_used(),
+            f"{RESULTS}/{BASE_ARTICLES_FOLDER}/{{table}}.parquet",
+            seed_set=plan.seed_sets_used(),
             table=["articles", "predictions", "quality", "perplexity"],
         ),
 
@@ -77,7 +78,7 @@ rule generate_base:
         tokenizer=f"{RESULTS}/base/tokenizer.json",
         seed_set=f"{RESULTS}/corpus/seed_sets/{{seed_set}}.parquet",
     output:
-        f"{RESULTS}/base/generated/{{seed_set}}/articles.parquet",
+        f"{RESULTS}/{BASE_ARTICLES_FOLDER}/articles.parquet",
     log:
         f"{RESULTS}/logs/base/generate_{{seed_set}}.log",
     conda:

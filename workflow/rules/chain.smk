@@ -4,11 +4,10 @@
 # Outputs, for each round and generation: the training set, the model, and the articles that the model writes.
 # A round with `models` in the config has no training sets: it uses these models and trains none.
 from bias_amplification.artifacts.placement import VERSION_FOLDER
-from bias_amplification.study import Version
 
 
 wildcard_constraints:
-    round="|".join(plan.rounds),
+    round=any_of(plan.rounds),
     generation=r"\d\d",
 
 
@@ -21,14 +20,13 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
-# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained. `-` matches no round,
-# because names begin with a letter or digit.
-GIVEN = "|".join(plan.given) or "-"
-TRAINED = "|".join(name for name in plan.rounds if name not in plan.given) or "-"
+# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained.
+GIVEN = any_of(plan.given)
+TRAINED = any_of(name for name in plan.rounds if name not in plan.given)
 TRAINING_FILES = ["training_set.parquet", "training_log.parquet"]
 # Patterns for wildcards: the generations whose weights are kept (True), and those whose weights are removed (False).
 KEPT = {
-    kept: "|".join(sorted({f"{v.generation:02d}" for v in plan.versions() if plan.keeps_weights(v) == kept})) or "-"
+    kept: any_of(f"{number:02d}" for number in range(study.generations) if plan.keeps_weights(number) == kept)
     for kept in (True, False)
 }
 
@@ -39,7 +37,7 @@ rule chain:
             f"{RESULTS}/{version.folder}/{file}"
             for version in plan.versions()
             for file in CHAIN_FILES
-            if file != "model.safetensors" or plan.keeps_weights(version)
+            if file != "model.safetensors" or plan.keeps_weights(version.generation)
             if file not in TRAINING_FILES or version.round not in plan.given
         ],
 

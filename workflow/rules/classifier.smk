@@ -2,7 +2,9 @@
 # Input: the classifier's articles.
 # Outputs: every candidate (Table 1), copies of the best and the second-best candidate, the best candidate trained and
 # tested on the splits by event and by outlet, and the detector behind the text quality index.
+from typing import get_args
 
+from bias_amplification.study.sections import Split
 
 ENCODER_FILES = [*MODEL_AND_TOKENIZER_FILES, "scores.json"]
 # The classifiers that classify every article: the name of the file of predictions, and the classifier's folder.
@@ -19,7 +21,7 @@ rule train_classifier:
     log:
         f"{RESULTS}/logs/classifier/{{candidate}}.log",
     wildcard_constraints:
-        candidate="|".join(plan.candidates),
+        candidate=any_of(plan.candidates),
     priority: 10
     conda:
         "../../envs/study.yaml"
@@ -70,7 +72,7 @@ rule test_split:
     log:
         f"{RESULTS}/logs/classifier/split_{{split}}.log",
     wildcard_constraints:
-        split="event|outlet",
+        split=any_of(get_args(Split)),
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads

@@ -39,7 +39,7 @@ rule draw_figure:
     log:
         f"{RESULTS}/logs/figures/{{name}}.log",
     wildcard_constraints:
-        name="|".join(NAMES["figure"]),
+        name=any_of(NAMES["figure"]),
     localrule: True
     conda:
         "../../envs/study.yaml"
@@ -70,7 +70,7 @@ rule write_table:
     log:
         f"{RESULTS}/logs/tables/{{name}}.log",
     wildcard_constraints:
-        name="|".join(NAMES["table"]),
+        name=any_of(NAMES["table"]),
     localrule: True
     conda:
         "../../envs/study.yaml"

@@ -2,7 +2,7 @@
 # Inputs: the articles of every generation and of the base model, the models, the selected classifiers, and the quality
 # detector.
 # Outputs: predictions, quality, perplexity and neurons in each version's folder, and the metrics of all versions.
-from bias_amplification.artifacts.placement import VERSION_PATTERN
+from bias_amplification.artifacts.placement import MEASURED_PATTERN
 from bias_amplification.seeds import derive_seed
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
@@ -11,7 +11,7 @@ MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
 
 
 wildcard_constraints:
-    version=f"{VERSION_PATTERN}|base/generated/[^/]+",
+    version=MEASURED_PATTERN,
 
 
 rule measures:

@@ -9,7 +9,7 @@ from bias_amplification.study.sections import Neurons
 NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in plan.neuron_versions()]
 # A rule's settings are only those keys of the config's section `neurons` on which its tables depend. So a changed key
 # remakes only these tables.
-NEURON_TEST = {*Neurons.TEST, "alpha"}
+NEURON_TEST = {*Neurons.TEST_KEYS, "alpha"}
 NEURON_MEASURES = {"weight", "activation", "bias"}
 
 
@@ -87,7 +87,7 @@ rule permute_outcomes:
             "permutations": study.neurons.permutations.model_dump(include={"schemes", "number"}),
         },
         quality=study.quality.model_dump(include={"score"}),
-        # Another text than this old name of the rule would change the results.
+        # The seed is derived from this text, an older name of the rule. Another text would change the results.
         seed=derive_seed(study.seed, "permute neurons"),
     message:
         "Neurons: null distributions under permuted outcomes"

@@ -28,12 +28,10 @@ if plan.sharing:
         log:
             f"{RESULTS}/logs/{FIRST}/share_{{file}}.log",
         wildcard_constraints:
-            round="|".join(plan.sharing),
-            file="|".join(
-                file
-                for file in CHAIN_FILES + MEASURE_FILES
-                if file != "model.safetensors" or plan.keeps_weights(Version("", 0))
-            ).replace(".", "[.]"),
+            round=any_of(plan.sharing),
+            file=any_of(
+                file for file in CHAIN_FILES + MEASURE_FILES if file != "model.safetensors" or plan.keeps_weights(0)
+            ),
         priority: 90
         localrule: True
         conda:

@@ -32,6 +32,17 @@ class StudyError(Exception):
     """
 
 
+def one_line(error: Exception) -> str:
+    """Return an error's message in one line of at most 200 characters; the error's type if it has no message."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def free_space(path: Path | str) -> int:
+    """Return the free bytes of the disk that a file or folder is on, or would be made on."""
+    path = Path(path).absolute()
+    return shutil.disk_usage(next(place for place in (path, *path.parents) if place.exists())).free
+
+
 @contextmanager
 def new_file(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` when the block ends without an exception.

@@ -159,6 +159,11 @@ class Checkpoint:
             Tensors by name, on any device. No two may share memory.
         facts
             JSON values. Floating-point numbers are restored exactly.
+
+        Raises
+        ------
+        SystemExit
+            After saving, if the process was asked to end: 128 and the number of the signal.
         """
         if self.path is None:
             return

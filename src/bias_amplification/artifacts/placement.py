@@ -11,8 +11,14 @@ VERSION_FOLDER = "rounds/{round}/generation_{generation}"
 #: Pattern of versions' folders below the results folder.
 VERSION_PATTERN = VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d")
 
+#: The folder, below the results folder, of the articles that the base model writes for a seed set.
+BASE_ARTICLES_FOLDER = "base/generated/{seed_set}"
+
+#: Pattern of the folders of articles that are measured: those of versions and of the base model.
+MEASURED_PATTERN = f"{VERSION_PATTERN}|{BASE_ARTICLES_FOLDER.format(seed_set='[^/]+')}"
+
 #: Paths of files that occur many times in a study with the same name and schema.
-_PLACES = re.compile(rf"(?:^|/)((?:{VERSION_PATTERN}|base/generated/[^/]+|corpus/seed_sets)/[^/]+)$")
+_PLACES = re.compile(rf"(?:^|/)((?:{MEASURED_PATTERN}|corpus/seed_sets)/[^/]+)$")
 
 #: Files of a generation 0, without their round.
 _FIRST = re.compile(VERSION_FOLDER.format(round="[^/]+", generation="00") + "/(.+)")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bias_amplification.artifacts.atomic import StudyError, new_file
+from bias_amplification.artifacts.atomic import StudyError, new_file, one_line
 from bias_amplification.artifacts.placement import check_place, place_in_study
 
 #: Key of the place in a file's metadata.
@@ -81,7 +81,7 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
         found = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise StudyError(
-            f"{path} is not a whole Parquet file ({_one_line(error)}): delete it and run snakemake again."
+            f"{path} is not a whole Parquet file ({one_line(error)}): delete it and run snakemake again."
         ) from error
     if not found.remove_metadata().equals(schema.remove_metadata()):
         differing = sorted({f"{f.name}: {f.type}" for f in schema} ^ {f"{f.name}: {f.type}" for f in found})
@@ -95,11 +95,7 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
             path, columns=None if columns is None else list(columns), page_checksum_verification=True
         ).replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StudyError(f"{path} is damaged ({_one_line(error)}): delete it and run snakemake again.") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise StudyError(f"{path} is damaged ({one_line(error)}): delete it and run snakemake again.") from error
 
 
 def write_csv(table: pa.Table, path: Path | str) -> None:

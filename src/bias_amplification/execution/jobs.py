@@ -5,7 +5,6 @@ correct is one sentence there; any other error is a traceback.
 """
 
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -49,7 +48,7 @@ def _end_with_the_scheduler() -> None:
         return
 
     def watch() -> None:
-        # It has to ask again and again: a process is told of the end of its own children only.
+        # The scheduler is no child of this process, so the system does not report its end: the thread looks for it.
         while psutil.pid_exists(int(scheduler)):
             time.sleep(_SECONDS_BETWEEN_CHECKS)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -134,8 +133,9 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
 
 def _report_full_disk(log: Path) -> None:
     """Report in the terminal if the log's disk has less than 1 MB left, because the log may lack the message."""
-    free = shutil.disk_usage(next(folder for folder in log.absolute().parents if folder.exists())).free
-    if free < 1_000_000:
+    from bias_amplification.artifacts.atomic import free_space
+
+    if free_space(log) < 1_000_000:
         print(
             f"No space is left on the disk of {log.parent}: make room and run snakemake again. Finished files are "
             "kept.",

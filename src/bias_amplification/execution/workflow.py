@@ -1,6 +1,7 @@
 """Steps of a run that belong to no rule: reading the config, terminal output, the check of the disk, cleaning up."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -100,6 +101,14 @@ def finish(plan: Plan) -> None:
                 path.rmdir()
             elif path.stat().st_mtime < oldest:
                 path.unlink()
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return a wildcard's pattern that matches these names and nothing else.
+
+    Without names it is `-`, which matches no name: names begin with a letter or digit.
+    """
+    return "|".join(map(re.escape, names)) or "-"
 
 
 def given_files(paths: Iterable[str]) -> list[str]:

@@ -53,8 +53,9 @@ def article_page(
     body = (
         f"<h1>{escape(str(article['title']))}</h1>\n"
         f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted with the "
-        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles, and every "
-        f"later generation on articles of the one before it, as the round's strategy prescribes. Scroll to the right "
+        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles. Every later "
+        f"generation is fine-tuned on the articles that the round's strategy chooses from the seed set and from "
+        f"earlier generations. Scroll to the right "
         f'for later generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
         f"labelled {escape(str(article['label']))} after its outlet</p>\n"
         f'<div class="texts" tabindex="0">\n{"".join(cards)}</div>'

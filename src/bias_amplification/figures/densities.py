@@ -34,7 +34,8 @@ def beta_densities(table: pd.DataFrame, method: str) -> Figure:
     Parameters
     ----------
     table
-        One row per method and generation: `method`, `generation`, `a`, `b` of the fitted Beta distribution.
+        As in `artifacts.schemas.BETA`: one row per method and generation, with the fitted Beta distribution's `a`, `b`,
+        `mean` and `standard_deviation`.
     method
         "weighted" (Figure 10) or "plain" (Figure 11).
 
@@ -69,9 +70,7 @@ def beta_densities(table: pd.DataFrame, method: str) -> Figure:
 
 def _draw_means(axes: Axes, rows: pd.DataFrame, colours: Sequence[tuple]) -> None:
     """Draw the mean and the standard deviation of each generation's density."""
-    a, b = rows["a"].to_numpy(dtype=float), rows["b"].to_numpy(dtype=float)
-    mean, deviation = a / (a + b), np.sqrt(a * b / ((a + b) ** 2 * (a + b + 1)))
-    generations = rows["generation"].to_numpy(dtype=int)
+    generations, mean, deviation = (rows[name].to_numpy() for name in ("generation", "mean", "standard_deviation"))
     axes.errorbar(generations, mean, yerr=deviation, fmt="none", ecolor=colours, elinewidth=2.2, capsize=0, alpha=0.8)
     axes.scatter(generations, mean, color=colours, s=26, zorder=3)
     style.generation_axis(axes, ticks=6)

@@ -117,7 +117,7 @@ def p_values(table: pd.DataFrame, alpha: float) -> Figure:
     Returns
     -------
     Figure
-        Histograms of 20 bins. The dashed line is the height of every bar if no neuron goes with the outcome.
+        Histograms of 20 bins. The dashed line is the height of every bar if no neuron is associated with the outcome.
     """
     measures, outcomes = (list(dict.fromkeys(table[name])) for name in ("measure", "outcome"))
     figure = style.new_figure(height=0.5 + 2.0 * len(measures))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -11,7 +10,7 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import ROBUST_MEASURES
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
-from bias_amplification.figures.tables.writing import write_table_for_reading
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.intervals import difference_interval
 
 #: Ways of counting, by the measure of the metrics table, in the order of the legend.
@@ -97,8 +96,8 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
         One row per round and way of counting that has values. The columns are the first and the last generation with
         a value, the share at both and its change in per cent, each with its 95% interval; the `change` in a word
         (rises, falls, no clear change); and its direction `compared with the plain share` (same, opposite, undecided;
-        empty for the plain share itself). The interval of the change takes generations as independent samples (see
-        `difference_interval`).
+        empty for the plain share itself). The interval of the change treats the two generations as independent
+        samples (see `difference_interval`).
 
         The direction is undecided if either change is unclear, if the way has other generations than the plain share,
         or if the correction leaves more than 5% of the articles of one of the two generations unexplained.
@@ -146,9 +145,7 @@ def _interval(row: pd.Series, column: str) -> tuple[float, float, float]:
 
 
 def _in_per_cent(interval: Sequence[float]) -> str:
-    # Adding 0.0 turns -0.0 into 0.0.
-    value, low, high = (round(100 * end, 1) + 0.0 for end in interval)
-    return f"{value:.1f}" if np.isnan(low) else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return with_interval(*(100 * end for end in interval), digits=1)
 
 
 def _verdict(change: tuple[float, float, float]) -> str:

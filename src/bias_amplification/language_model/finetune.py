@@ -83,7 +83,7 @@ def finetune_generation(
 
 
 def _check_positions(model: PreTrainedModel, finetuning: Finetuning) -> None:
-    positions = max_positions(model) or finetuning.max_tokens
+    positions = max_positions(model)
     if finetuning.max_tokens > positions:
         raise StudyError(
             f"finetuning.max_tokens is {finetuning.max_tokens}, but the base model has {positions} positions: lower it."

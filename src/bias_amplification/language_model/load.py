@@ -1,5 +1,6 @@
 """Load and save language models and tokenizers: safetensors only, and no code from model folders."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.activations import NewGELUActivation
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_made_here
 from bias_amplification.models.folders import MODEL_FILES, check_model_folder, keep_only
 
@@ -39,22 +40,16 @@ def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
             **options,
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(first_line(error)) from error
+        raise ValueError(one_line(error)) from error
     # transformers fills missing weights with random numbers and only warns.
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of the weights that its config.json names are missing, first {missing[0]}")
     return model
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, cut to 200 characters; the error's type if it has no message."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
-
-
-def max_positions(model: torch.nn.Module) -> int | None:
-    """Return the largest number of tokens that a model can read at once; None if its config sets no limit."""
-    return getattr(model.config, "max_position_embeddings", None)
+def max_positions(model: torch.nn.Module) -> float:
+    """Return the largest number of tokens that a model can read at once; infinity if its config sets no limit."""
+    return getattr(model.config, "max_position_embeddings", None) or math.inf
 
 
 def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
@@ -106,22 +101,32 @@ def save_model(model: PreTrainedModel, folder: Path | str) -> None:
         keep_only(temporary, MODEL_FILES)
 
 
-def load_tokenizer(folder: Path | str) -> Tokenizer:
+def load_tokenizer(folder: Path | str, key: str | None = None) -> Tokenizer:
     """Load a folder's tokenizer.json.
+
+    Parameters
+    ----------
+    folder
+        A folder that the run has made, whose file must have the checksum in its metadata.json, or one of the user's.
+    key
+        The config key that names the user's folder; None for the run's own.
 
     Raises
     ------
     StudyError
-        If it is missing or damaged.
+        If the file is missing, damaged or, in a folder of the run, another than the run made.
     """
     file = Path(folder) / "tokenizer.json"
     if not file.exists():
-        raise StudyError(f"{file} does not exist: give a folder with a fast tokenizer's tokenizer.json.")
-    check_made_here(folder, ["tokenizer.json"])
+        remedy = f"give {key} a folder with a fast tokenizer's tokenizer.json" if key else "run snakemake again"
+        raise StudyError(f"{file} does not exist: {remedy}.")
+    if key is None:
+        check_made_here(folder, ["tokenizer.json"])
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
-        raise StudyError(f"{file} is not a tokenizer ({error}): delete it and run snakemake again.") from error
+        remedy = f"correct {key}" if key else "delete it and run snakemake again"
+        raise StudyError(f"{file} is not a tokenizer ({one_line(error)}): {remedy}.") from error
     # tokenizer.json may store truncation and padding; both are switched off here.
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -6,9 +6,9 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import checksums, write_metadata
-from bias_amplification.language_model.load import first_line, load_model, read_model, save_model
+from bias_amplification.language_model.load import load_model, read_model, save_model
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, MODEL_FILES, check_model_folder, keep_only
 from bias_amplification.study.sections import ModelSource
 
@@ -120,6 +120,6 @@ def _read_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTo
 def _cannot_load(source: ModelSource, key: str, error: Exception) -> str:
     model = "base model" if key == _BASE_MODEL else "model"
     return (
-        f"The {model} {_place(source)} cannot be loaded ({first_line(error)}): correct "
+        f"The {model} {_place(source)} cannot be loaded ({one_line(error)}): correct "
         f"{key}.{'path' if source.source == 'folder' else 'hub_id'}."
     )

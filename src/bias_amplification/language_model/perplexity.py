@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from transformers import PreTrainedModel
 
-from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.texts import encode
@@ -85,21 +85,36 @@ def score_perplexity(
     out
         The table to write (schema `PERPLEXITY`).
     perplexity
-        How many tokens of an article count; never more than the model has positions.
+        How many tokens of an article count; never more than the base model has positions.
     compute
         Where to compute, and how many tokens at once.
+
+    Raises
+    ------
+    StudyError
+        If a file is missing or damaged, or if the generating model has fewer positions than an article has tokens.
     """
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
     device = choose_device(compute.device)
-    columns = {}
-    for name, folder in (("perplexity_base", base_model), ("perplexity_generating", generating_model)):
-        if name == "perplexity_generating" and Path(generating_model) == Path(base_model):
-            columns[name] = columns["perplexity_base"]
-            continue
-        model = load_model(folder, device)
-        limit = min(perplexity.max_tokens, max_positions(model) or perplexity.max_tokens)
-        sequences = encode(load_tokenizer(base_model), table.column("text").to_pylist(), limit)
-        columns[name] = perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=end_token(model))
+    texts = table.column("text").to_pylist()
+    model = load_model(base_model, device)
+    padding = end_token(model)
+    sequences = encode(load_tokenizer(base_model), texts, min(perplexity.max_tokens, max_positions(model)))
+
+    def score(model: PreTrainedModel) -> list[float | None]:
+        return perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=padding)
+
+    columns = {"perplexity_base": score(model)}
+    columns["perplexity_generating"] = columns["perplexity_base"]
+    if Path(generating_model) != Path(base_model):
+        model = load_model(generating_model, device)
+        longest = max(map(len, sequences), default=0)
+        if longest > max_positions(model):
+            raise StudyError(
+                f"{generating_model} has {max_positions(model)} positions, fewer than the base model, and an article "
+                f"has {longest} tokens: lower perplexity.max_tokens."
+            )
+        columns["perplexity_generating"] = score(model)
     write_table(
         pa.table(
             {

@@ -13,7 +13,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, TRAINING_LOG
 from bias_amplification.language_model.load import load_tokenizer, save_model
-from bias_amplification.language_model.texts import encode, training_texts
+from bias_amplification.language_model.texts import cut_blocks, encode, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.byte_level import train_byte_level_bpe
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
@@ -84,7 +84,7 @@ def new_model(
 def concatenate_and_cut(sequences: Sequence[list[int]], end: int, length: int) -> list[list[int]]:
     """Join token sequences, each followed by the end token, and cut the result into rows; the last may be shorter."""
     stream = [token for sequence in sequences for token in (*sequence, end)]
-    return [stream[start : start + length] for start in range(0, len(stream), length)]
+    return cut_blocks(stream, length)
 
 
 def pretrain_base_model(
@@ -115,7 +115,7 @@ def pretrain_base_model(
     table = read_table(articles, ARTICLES, ["title", "body"])
     texts = [text for row in table.to_pylist() for text in training_texts(row["title"], row["body"], "article")]
     if pretraining.tokenizer:
-        tokenizer = load_tokenizer(pretraining.tokenizer)
+        tokenizer = load_tokenizer(pretraining.tokenizer, "base_model.pretraining.tokenizer")
     else:
         tokenizer = train_tokenizer(texts, pretraining.vocabulary)
     end = tokenizer.token_to_id(END_OF_TEXT)

@@ -1,5 +1,6 @@
 """Token sequences of articles: training examples and prompts."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer
@@ -7,10 +8,10 @@ from tokenizers import Tokenizer
 from bias_amplification.corpus.articles import article_text
 
 
-def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: int | None = None) -> list[list[int]]:
+def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: float = math.inf) -> list[list[int]]:
     """Tokenize texts without special tokens, and keep the first `max_tokens` tokens of each."""
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    return [encoding.ids if max_tokens is None else encoding.ids[:max_tokens] for encoding in encodings]
+    return [encoding.ids[: min(len(encoding.ids), max_tokens)] for encoding in encodings]
 
 
 def training_texts(title: str, body: str, example: str, blank_lines: bool = False) -> list[str]:

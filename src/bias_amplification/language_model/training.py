@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.models.batches import pad
 from bias_amplification.models.device import choose_device, use_bfloat16
 from bias_amplification.models.learning import Recipe, Step, learn
 from bias_amplification.models.output_head import output_weight, summed_loss
@@ -64,15 +65,12 @@ class NextToken:
 
     def collate(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return input tokens and, for each, the next token or `IGNORED`; both [examples, longest - 1]."""
-        longest = max(2, *(len(self.examples[position]) for position in positions))
-        tokens = torch.full((len(positions), longest), self.pad)
-        following = torch.full((len(positions), longest), IGNORED)
-        for row, position in enumerate(positions):
-            example = torch.tensor(self.examples[position])
-            tokens[row, : len(example)] = example
-            following[row, : len(example) - 1] = example[1:]
-        # Nothing follows the last token.
-        return tokens[:, :-1].contiguous(), following[:, :-1].contiguous()
+        tokens, real = pad([self.examples[position] for position in positions], self.pad)
+        # A batch of examples of one token has no target: it is padded, so that it is not empty.
+        short = (0, max(0, 2 - tokens.shape[1]))
+        tokens, real = torch.nn.functional.pad(tokens, short, value=self.pad), torch.nn.functional.pad(real, short)
+        following = tokens.masked_fill(real == 0, IGNORED)
+        return tokens[:, :-1].contiguous(), following[:, 1:].contiguous()
 
     def loss(self, model: torch.nn.Module, positions: Sequence[int]) -> torch.Tensor:
         """Return the cross-entropy in float32, summed over the predicted tokens."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.atomic import new_folder
+from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_checksums, checksums
 from bias_amplification.measures.scratch import make_encoder
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only
@@ -235,7 +235,7 @@ def _from_pretrained(
     except Exception as error:  # transformers raises OSError, ValueError, SafetensorError and more
         raise StudyError(
             f"{_describe(source)} cannot be loaded as a text classifier with its tokenizer "
-            f"({' '.join(str(error).split())[:200]}): {f'check {key}' if key else _MAKE_AGAIN}."
+            f"({one_line(error)}): {f'check {key}' if key else _MAKE_AGAIN}."
         ) from error
     if tokenizer.pad_token_id is None:
         remedy = f"choose an encoder for {key}" if key else _MAKE_AGAIN

@@ -73,7 +73,7 @@ def train_leaning_classifier(
     ------
     StudyError
         If a part of the split has no article of a label, if the candidate cannot be loaded, or if an article or an
-        untrained candidate has a label that the study lacks.
+        untrained candidate has a label that is not one of the study's labels.
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     parts = _read_parts(articles, classifier)
@@ -105,9 +105,11 @@ def _read_parts(articles: SplitArticles, classifier: Classifier) -> dict[str, La
         chosen = [row for row in rows if row[column] == part and (test_copies or part == "train" or row["copy"] == 0)]
         missing = sorted(set(labels) - {row["label"] for row in chosen})
         if missing:
+            remedy = "delete it and run snakemake again"
+            if split != "random":
+                remedy = f"use more articles, or leave {split} out of classifier.splits"
             raise StudyError(
-                f"{path} has no article labelled {missing[0]!r} in the {part} part of the {split} split: use more "
-                f"articles, or leave {split} out of classifier.splits."
+                f"{path} has no article labelled {missing[0]!r} in the {part} part of the {split} split: {remedy}."
             )
         quotes = classifier.remove_quotes
         texts = [classifier_text(row["title"], row["body"], remove_quotes=quotes) for row in chosen]

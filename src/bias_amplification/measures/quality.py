@@ -99,6 +99,16 @@ def graded_parts(sentences: Sequence[str], count: int, seed: int) -> dict[str, L
         Training sentences over the four classes. The other parts have proportionally many, at most 2,000 each.
     seed
         Seed of the division into parts and of the corruptions.
+
+    Returns
+    -------
+    dict
+        The sentences and their classes, for each of `PARTS`.
+
+    Raises
+    ------
+    StudyError
+        If a part has too few sentences to corrupt.
     """
     order = np.random.default_rng(seed).permutation(len(sentences))
     ends = np.round(np.cumsum(list(_SHARES.values())) * len(sentences)).astype(int)
@@ -129,6 +139,11 @@ def score_quality(
         Its `splitter` and `training.max_tokens`.
     compute
         Where to compute.
+
+    Raises
+    ------
+    StudyError
+        If the detector or the articles are missing or damaged, or if a probability is no finite number.
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])

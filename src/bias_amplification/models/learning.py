@@ -238,8 +238,6 @@ def _resume(
     training: _Training, model: torch.nn.Module, objective: Objective, checkpoint: Checkpoint, about: dict[str, Any]
 ) -> None:
     """Restore the state that a killed process saved, if it belongs to the same training."""
-    if checkpoint.path is None:
-        return
     device, threads, processes = next(model.parameters()).device, torch.get_num_threads(), Group.here().size
     about = about | {"device": str(device.type), "threads": threads, "processes": processes}
     observed = training.observer.facts() if training.observer else None

@@ -6,13 +6,14 @@ gradients are those of the whole batch.
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from bias_amplification.artifacts import StudyError
 
 
 @dataclass(frozen=True)
@@ -66,30 +67,37 @@ def together(function: Callable[..., None], arguments: Mapping[str, Any], proces
 
     Raises
     ------
+    StudyError, OSError
+        As the first process raises it that fails in this way.
     torch.multiprocessing.ProcessRaisedException, torch.multiprocessing.ProcessExitedException
-        If one of the processes fails or is killed.
+        If a process raises another exception or is killed.
+    SystemExit
+        If this process was asked to end. The other processes have saved their state.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    # The processes find each other through a store on a port that this process has opened and keeps open.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    faults = torch.multiprocessing.get_context("spawn").SimpleQueue()
     main = vars(sys.modules["__main__"])
     # A spawned process would run the main program's file again, which in a job is the workflow's script.
     file = main.pop("__file__", None)
     try:
         started = torch.multiprocessing.spawn(
             _join,
-            (function, dict(arguments), processes, device, port, torch.get_num_threads()),
+            (function, dict(arguments), processes, device, store.port, torch.get_num_threads(), faults),
             nprocs=processes,
             join=False,
         )
     finally:
         if file is not None:
             main["__file__"] = file
-    _wait_for(started)
+    _wait_for(started, faults)
 
 
-def _wait_for(started: Any) -> None:
-    """Wait for processes. A request to end is passed on to them, and this process ends after they have saved."""
+def _wait_for(started: Any, faults: Any) -> None:
+    """Wait for processes. A request to end is passed on to them, and this process ends after they have saved.
+
+    An exception that a process has put into the queue `faults` is raised here.
+    """
     asked = 0
 
     def ask(number: int, frame: Any) -> None:
@@ -104,9 +112,11 @@ def _wait_for(started: Any) -> None:
             pass
     except (torch.multiprocessing.ProcessExitedException, torch.multiprocessing.ProcessRaisedException):
         # After a request to end, the process that has saved exits, and the others fail because it is gone.
-        if not asked:
-            raise
-        raise SystemExit(128 + asked) from None
+        if asked:
+            raise SystemExit(128 + asked) from None
+        if not faults.empty():
+            raise faults.get() from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -120,8 +130,12 @@ def _join(
     device: str,
     port: int,
     threads: int,
+    faults: Any,
 ) -> None:
-    """Join the group in a spawned process, call the function, and leave the group."""
+    """Join the group in a spawned process, call the function, and leave the group.
+
+    Errors that the user can correct also go into the queue `faults`, because torch passes on only their traceback.
+    """
     from accelerate import PartialState
 
     torch.set_num_threads(threads)
@@ -132,9 +146,14 @@ def _join(
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
+        # Rank 0 does not open the port: the process that started this one has.
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
     state = PartialState(cpu=device == "cpu")
     try:
         function(**arguments)
+    except (StudyError, OSError) as fault:
+        faults.put(fault)
+        raise
     finally:
         state.destroy_process_group()

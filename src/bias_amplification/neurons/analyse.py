@@ -20,7 +20,7 @@ from bias_amplification.neurons.panel import (
     stream_batches,
 )
 from bias_amplification.neurons.regress import Slopes, correlate, known_rows, regress
-from bias_amplification.neurons.sets import CORRECTIONS, adjust, count_sets
+from bias_amplification.neurons.sets import CORRECTIONS, adjust, count_sets, significant
 from bias_amplification.study.sections import Neurons, Quality
 
 
@@ -137,7 +137,7 @@ def _join(parts: Sequence[Analysis]) -> Analysis:
 
 def _sets_row(measure: str, pair: Sequence[Analysis], settings: Neurons, rows: int) -> dict[str, Any]:
     """Count the neurons of the sets, given the analyses of both outcomes: a row of `NEURON_SETS`."""
-    bias, quality = (found.plugin.p_value < settings.alpha for found in pair)
+    bias, quality = (significant(found.plugin.p_value, settings.alpha) for found in pair)
     return {
         "measure": measure,
         "column": measure_columns(settings)[measure],

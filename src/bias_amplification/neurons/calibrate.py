@@ -14,7 +14,7 @@ To measure power, a tenth of the neurons are made to follow the outcome's change
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,8 @@ from bias_amplification.neurons.null_distribution import Null, fill_layer, permu
 from bias_amplification.neurons.panel import read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.regress import ROUNDING, regress
-from bias_amplification.neurons.sets import CORRECTIONS, adjust
-from bias_amplification.study.sections import Calibration, Neurons, allowed_values
+from bias_amplification.neurons.sets import CORRECTIONS, significant
+from bias_amplification.study.sections import Calibration, Neurons
 
 WORLDS = ("random_walks", "decaying_steps", "run_correlation")
 
@@ -86,25 +86,35 @@ def calibrate_neurons(panel: Path, neurons: Sequence[Path], out: Path, settings:
         if world == "run_correlation" and not steps.shape[1]:
             continue
         simulation = simulate(world, versions, settings.calibration, steps, generator)
-        rows += [_row(world, "neuron", test, simulation.p_values(test)) for test in list_tests(settings)]
+        rows += [_neuron_row(simulation, test) for test in list_tests(settings)]
         rows += [_counts_row(simulation, moves, settings, seed) for moves in settings.permutations.schemes]
         for effect in settings.calibration.effects:
             rows += _power_rows(simulation, effect, settings)
     write_table(pa.Table.from_pylist(rows, schema=NEURON_CALIBRATION), out, NEURON_CALIBRATION)
 
 
+class NeuronTest(NamedTuple):
+    """A test of one neuron: the keys of the config's section `neurons` that define it."""
+
+    difference: str
+    lags: int | str
+    reference: str
+    small_sample: bool
+    fixed_effects: bool = False
+
+
 def list_tests(own: Neurons) -> list[Neurons]:
     """List the settings of the tests to compare, the study's own among them, each once."""
-    choices = [
-        (difference, lags, reference, small_sample, False)
-        for difference in reversed(allowed_values(Neurons, "difference"))
+    tests = [
+        NeuronTest(difference, lags, reference, small_sample)
+        for difference in ("levels", "across", "within")
         for lags in (1, "plugin", *DATA_DRIVEN)
-        for reference in reversed(allowed_values(Neurons, "reference"))
+        for reference in ("normal", "t")
         for small_sample in (False, True)
     ]
-    choices += [(difference, 1, "t", True, True) for difference in ("across", "within")]
-    choices.append(tuple(getattr(own, key) for key in Neurons.TEST))
-    return [own.model_copy(update=dict(zip(Neurons.TEST, chosen, strict=True))) for chosen in dict.fromkeys(choices)]
+    tests += [NeuronTest(difference, 1, "t", True, fixed_effects=True) for difference in ("across", "within")]
+    tests.append(NeuronTest(**{key: getattr(own, key) for key in Neurons.TEST_KEYS}))
+    return [own.model_copy(update=test._asdict()) for test in dict.fromkeys(tests)]
 
 
 def run_steps(
@@ -112,10 +122,28 @@ def run_steps(
 ) -> np.ndarray:
     """Read the steps within rounds of some of the run's neurons, drawn from all layers.
 
+    Parameters
+    ----------
+    paths
+        neurons.parquet of each version.
+    column
+        The column whose steps are read.
+    versions
+        Round and generation of each of `paths`.
+    number
+        Largest number of neurons.
+    generator
+        Source of the draw of neurons.
+
     Returns
     -------
     np.ndarray
         [rows, neurons], centred and of length 1, without neurons that never change.
+
+    Raises
+    ------
+    StudyError
+        If versions or neurons are missing or do not match.
     """
     rows = make_rows(*versions, "within")
     parts = []
@@ -174,23 +202,29 @@ def _walk(steps: np.ndarray, rounds: Sequence[str]) -> np.ndarray:
     return walks
 
 
-def _row(world: str, test: str, settings: Neurons, p_values: np.ndarray, effect: float = 0.0) -> dict[str, Any]:
-    """Make a row from the p-values [studies, neurons] of neurons without an effect."""
-    share = np.nanmean(np.where(np.isfinite(p_values), p_values < settings.alpha, np.nan), axis=1)
+def _describe(world: str, test: str, settings: Neurons, effect: float = 0.0) -> dict[str, Any]:
+    """Return the columns of a row that say what was simulated and tested."""
+    keys = {name: getattr(settings, name) for name in Neurons.TEST_KEYS}
+    return {"world": world, "test": test, **keys, "lags": str(settings.lags), "effect": effect}
+
+
+def _rates(p_values: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """Compute how often neurons without an effect are found; both arrays are [studies, neurons]."""
+    share = np.nanmean(np.where(np.isfinite(p_values), found, np.nan), axis=1)
     low, high = np.quantile(share, [0.025, 0.975])
-    error = float(share.std(ddof=1) / np.sqrt(len(share))) if len(share) > 1 else 0.0
     return {
-        "world": world,
-        "test": test,
-        **{name: getattr(settings, name) for name in Neurons.TEST},
-        "lags": str(settings.lags),
-        "effect": effect,
         "studies": len(share),
         "rejected": float(share.mean()),
-        "standard_error": error,
+        "standard_error": float(share.std(ddof=1) / np.sqrt(len(share))) if len(share) > 1 else 0.0,
         "rejected_low": float(low),
         "rejected_high": float(high),
     }
+
+
+def _neuron_row(simulation: Simulation, test: Neurons) -> dict[str, Any]:
+    """Compute how often a test of one neuron rejects."""
+    p_values = simulation.p_values(test)
+    return _describe(simulation.world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha))
 
 
 def _counts_row(simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int) -> dict[str, Any]:
@@ -205,23 +239,21 @@ def _counts_row(simulation: Simulation, moves: Sequence[str], settings: Neurons,
         pair = [permuted, np.zeros_like(permuted)]
         fill_layer(null, 0, slice(0, number), simulation.x[:, study], pair, rows, settings)
         rejected.append(permutation_p_value(null.counts[0, 0]) <= settings.alpha)
-    share = float(np.mean(rejected))
-    row = _row(simulation.world, f"counts, {'+'.join(moves)}", settings, np.zeros((len(rejected), 1)))
-    error = float(np.sqrt(share * (1 - share) / len(rejected)))
-    return row | {"rejected": share, "standard_error": error, "rejected_low": None, "rejected_high": None}
+    share, studies = float(np.mean(rejected)), len(rejected)
+    error = float(np.sqrt(share * (1 - share) / studies))
+    about = _describe(simulation.world, f"counts, {'+'.join(moves)}", settings)
+    return about | {"studies": studies, "rejected": share, "standard_error": error}
 
 
 def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
     """Plant effects in a tenth of the neurons and compute what each criterion finds."""
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
     p_values = _plant(simulation, effect, planted).p_values(settings)
-    criteria = {"neuron": p_values}
-    for method in CORRECTIONS:
-        criteria[method] = np.array([adjust(line, method) for line in p_values])
-    for name, values in criteria.items():
-        found = values < settings.alpha
-        row = _row(simulation.world, name, settings, values[:, planted:], effect)
+    for correction in (None, *CORRECTIONS):
+        found = np.array([significant(line, settings.alpha, correction) for line in p_values])
         false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+        row = _describe(simulation.world, correction or "neuron", settings, effect)
+        row |= _rates(p_values[:, planted:], found[:, planted:])
         yield row | {"power": float(found[:, :planted].mean()), "false_discovery": float(false.mean())}
 
 

@@ -61,6 +61,10 @@ class Rows:
             return np.zeros(len(self.after), dtype=np.int64)
         return np.unique(self.group, return_inverse=True)[1].astype(np.int64)
 
+    def freedom(self, fixed_effects: bool) -> int:
+        """Return the residual degrees of freedom: rows minus the constants and the slope."""
+        return len(self.after) - 1 - (int(self.constants(fixed_effects).max(initial=0)) + 1)
+
     def pairs(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the pairs of rows that lie `lag` apart in one series.
 

@@ -3,6 +3,7 @@
 A neuron is an output unit of a block's feed-forward network (paper, section 3.6): unit j of the second projection.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +53,7 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
     tokenizer = load_tokenizer(model.tokenizer)
     loaded = load_model(model.model, choose_device(compute.device))
-    positions = max_positions(loaded)
-    limit = min((n for n in (settings.max_tokens, positions) if n), default=None)
+    limit = min(settings.max_tokens or math.inf, max_positions(loaded))
     token_lists = encode(tokenizer, texts, limit)
     table = neuron_table(loaded, token_lists, batch_tokens=compute.batch_tokens, architecture=settings.architecture)
     write_table(table, out, NEURONS)
@@ -223,7 +223,7 @@ def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]
     if not longest:
         raise StudyError("The probe set of the neurons has no tokens: give it articles that are not empty.")
     positions = max_positions(model)
-    if positions is not None and longest > positions:
+    if longest > positions:
         raise ValueError(f"a probe text has {longest} tokens and the model {positions} positions")
     largest = max(max(tokens) for tokens in token_lists if len(tokens))
     known = model.get_input_embeddings().num_embeddings

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,12 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS, metrics
 from bias_amplification.neurons.designs import Versions
-from bias_amplification.study.sections import Neurons, Quality, allowed_values
+from bias_amplification.study.sections import BiasMeasure, Neurons, Quality, allowed_values
 
 #: The two outcomes, in the order of every pair of them.
 OUTCOMES = ("bias", "quality")
 
-BIAS_MEASURES = allowed_values(Neurons, "bias")
+BIAS_MEASURES = get_args(BiasMeasure)
 QUALITY_MEASURES = allowed_values(Quality, "score")
 WEIGHT_SUMMARIES = allowed_values(Neurons, "weight")
 ACTIVATION_PLACES = allowed_values(Neurons, "activation")

@@ -154,6 +154,11 @@ def permute_changes(
     complete : bool
         Whether these are all permutations.
 
+    Raises
+    ------
+    ValueError
+        If a move is unknown.
+
     Notes
     -----
     Rounds are exchanged only if they have the same generations and, in every outcome, the same gaps. A round is not

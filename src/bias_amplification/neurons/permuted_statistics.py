@@ -38,7 +38,7 @@ class PermutedStatistics:
     def __init__(self, neurons: np.ndarray, rows: Rows, settings: Neurons, tested: np.ndarray) -> None:
         self.rows, self.settings = rows, settings
         self.constants = rows.constants(settings.fixed_effects)
-        self.freedom = len(rows.after) - 2 - int(self.constants.max(initial=0))
+        self.freedom = rows.freedom(settings.fixed_effects)
         self.tested = tested
         x = centre(rows.take(neurons[:, tested]), self.constants)
         z = x / np.abs(x).max(axis=0, initial=0.0)

@@ -76,7 +76,7 @@ def regress(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neur
 def _regress_block(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neurons) -> Slopes:
     rows = rows.keep(known_rows(outcome, rows))
     constants = rows.constants(settings.fixed_effects)
-    freedom = len(rows.after) - 1 - (constants.max(initial=0) + 1)
+    freedom = rows.freedom(settings.fixed_effects)
     finite = np.isfinite(neurons).all(axis=0)
     neurons = np.where(finite, neurons, 0.0)
     if freedom < 1:

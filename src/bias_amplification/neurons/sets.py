@@ -19,9 +19,24 @@ class Overlap:
     """Probability that independently drawn sets share `both` neurons or more; NaN if the population is empty."""
 
 
-def significant(p_values: np.ndarray, alpha: float) -> np.ndarray:
-    """Return which neurons have p < alpha. A neuron without a p-value (NaN) is not significant."""
-    return p_values < alpha
+def significant(p_values: np.ndarray, alpha: float, correction: str | None = None) -> np.ndarray:
+    """Return which neurons are significant, without a correction for the number of tests or after one.
+
+    Parameters
+    ----------
+    p_values
+        [neurons], uncorrected, NaN without a test.
+    alpha
+        Level of each test; after a correction, the false discovery rate or the family-wise error.
+    correction
+        None, or one of `CORRECTIONS`.
+
+    Returns
+    -------
+    np.ndarray of bool
+        [neurons]. A neuron without a test is not significant.
+    """
+    return p_values < alpha if correction is None else adjust(p_values, correction) <= alpha
 
 
 def overlap(first: np.ndarray, second: np.ndarray, population: np.ndarray) -> Overlap:
@@ -53,7 +68,8 @@ def chance_overlap(population: int, first: int, second: int, both: int) -> Overl
     return Overlap(population, first, second, both, first * second / population, tail)
 
 
-#: Corrections for the number of tests, with the suffix of the names of their counts. SciPy knows the first two by it.
+#: Corrections for the number of tests, with the suffix of the names of their counts. For the first two it is
+#: also SciPy's name of the method.
 CORRECTIONS = {"benjamini_hochberg": "bh", "benjamini_yekutieli": "by", "bonferroni": "bonferroni"}
 
 
@@ -236,7 +252,7 @@ def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str,
         "both": shared.both,
     }
     for method, ending in CORRECTIONS.items():
-        first, second = adjust(bias, method) <= alpha, adjust(quality, method) <= alpha
+        first, second = significant(bias, alpha, method), significant(quality, alpha, method)
         counts |= {f"bias_{ending}": first.sum(), f"quality_{ending}": second.sum()}
         counts[f"both_{ending}"] = (first & second).sum()
     odds, low, high = odds_ratio(shared.population, shared.first, shared.second, shared.both)

@@ -1,6 +1,5 @@
 """Every published number beside the run's own, with the sampling error of both and a verdict."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +13,17 @@ import pyarrow as pa
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
-from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_interval
+from bias_amplification.measures.encoders import read_scores
 from bias_amplification.neurons.sets import chance_overlap
 from bias_amplification.published.comparable import Counterparts
-from bias_amplification.published.record import BASE, published_labels, published_metrics, read_statements
+from bias_amplification.published.record import (
+    BASE,
+    PUBLISHED_INTERVALS,
+    published_labels,
+    published_metrics,
+    read_statements,
+    share_interval,
+)
 from bias_amplification.published.verdicts import KINDS, VERDICTS, Comparison, Estimate, judge, judge_count
 
 #: The paper's number of neurons and significance level.
@@ -26,6 +32,10 @@ NEURONS, ALPHA = 9216, 0.05
 #: corpus has 2,542 right, 2,388 left and 1,517 center articles. Without the 1,518 articles of the seed set 2,036 right
 #: ones remain, and resampling brings the other labels up to this number.
 TEST_ARTICLES = 916
+
+
+#: How the names of the columns of the measures of bias begin.
+_MEASURES = tuple(f"{measure}_" for measure in PUBLISHED_INTERVALS)
 
 
 class Numbers:
@@ -144,7 +154,7 @@ def _versions(run: Run, comparison: Comparison, published: Numbers, column: str)
 
 
 def _compare_trajectories(run: Run, published: Numbers, metrics: pd.DataFrame) -> Iterator[Comparison]:
-    columns = [name for name in metrics.columns if name.startswith(("share_", "mean_probability_"))]
+    columns = [name for name in metrics.columns if name.startswith(_MEASURES)]
     columns = [name for name in columns if not name.endswith(("_low", "_high"))]
     for row in metrics.to_dict("records"):
         generation = None if pd.isna(row["generation"]) else int(row["generation"])
@@ -169,7 +179,7 @@ def _before_generation_0(trajectories: Path | str) -> Iterator[Comparison]:
     table = pd.read_csv(trajectories)
     before = table[(table["paper_generation"] < 0) & (table["strategy"] != "base_model")]
     for row in before.to_dict("records"):
-        for column in [*(n for n in table if n.startswith(("share_", "mean_probability_"))), "text_quality_index"]:
+        for column in [*(n for n in table if n.startswith(_MEASURES)), "text_quality_index"]:
             quantity, subject = split_column(column)
             yield Comparison(
                 place="per-generation results",
@@ -183,7 +193,7 @@ def _before_generation_0(trajectories: Path | str) -> Iterator[Comparison]:
 
 def split_column(column: str) -> tuple[str, str]:
     """Split a column of the metrics table into its quantity and its label ("all articles" if it has no label)."""
-    for quantity in ("share", "mean_probability"):
+    for quantity in PUBLISHED_INTERVALS:
         if column.startswith(f"{quantity}_"):
             return quantity, column.removeprefix(f"{quantity}_")
     return column, "all articles"
@@ -213,19 +223,13 @@ def _compare_version(run: Run, plain: Comparison, row: Mapping, published: Numbe
     elif generation is None and not base:
         yield replace(comparison, note=f"{plain.note}; not a number of one generation")
     else:
-        interval = _share_interval(row["value"], int(row["articles"]), row["quantity"])
-        comparison = replace(comparison, published=interval)
+        interval = PUBLISHED_INTERVALS[row["quantity"]](row["value"], int(row["articles"]))
+        comparison = replace(comparison, published=replace(Estimate(*interval), value=row["value"]))
         yield from _versions(run, comparison, published, f"{row['quantity']}_{row['label']}")
 
 
-def _share_interval(value: float, articles: int, quantity: str) -> Estimate:
-    """Return the interval of a printed share (Wilson) or mean probability (normal, with the largest variance)."""
-    if quantity == "share":
-        _, low, high = wilson_interval(round(value * articles), articles)
-    else:
-        half = PUBLISHED_QUANTILE * math.sqrt(value * (1 - value) / articles)
-        low, high = max(0.0, value - half), min(1.0, value + half)
-    return Estimate(value, low, high)
+def _accuracy(score: float, articles: int) -> Estimate:
+    return replace(Estimate(*share_interval(score, articles)), value=score)
 
 
 def _compare_score(run: Run, plain: Comparison) -> Comparison:
@@ -236,12 +240,12 @@ def _compare_score(run: Run, plain: Comparison) -> Comparison:
     scores = [score for score in run.scores if score["split"] == "random"]
     score = next((s for s in scores if s["model"].rsplit("/", 1)[-1] == plain.subject), None)
     if plain.quantity == "macro_f1":
-        plain = replace(plain, published=_share_interval(plain.published.value, TEST_ARTICLES, "share"))
+        plain = replace(plain, published=_accuracy(plain.published.value, TEST_ARTICLES))
     if score is None:
         return replace(plain, note=f"the study has no candidate {plain.subject}")
     if plain.quantity == "loss":
         return judge(replace(plain, own=Estimate(score["test"]["loss"])), run.departure(plain.quantity))
-    own = _share_interval(score["test"]["macro_f1"], score["articles"]["test"], "share")
+    own = _accuracy(score["test"]["macro_f1"], score["articles"]["test"])
     note = f"intervals as for accuracy, the published one for about {TEST_ARTICLES} test articles"
     return judge(replace(plain, own=own, note=note), run.departure(plain.quantity))
 
@@ -298,11 +302,16 @@ def write_comparison(
         The table to write.
     counterparts
         The study's rounds and seed sets that are published ones, and the limits of the comparison.
+
+    Raises
+    ------
+    StudyError
+        If a table of the run or a scores.json is missing or damaged, or if the published numbers lack a label.
     """
     run = Run(
         metrics=read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas(),
         counterparts=counterparts,
-        scores=[json.loads(Path(file).read_text(encoding="utf-8")) for file in scores_files],
+        scores=[read_scores(Path(file).parent) for file in scores_files],
         overlap=read_table(overlap_file, NEURON_OVERLAP).to_pandas(),
     )
     table = compare_published(run, trajectories, statements)

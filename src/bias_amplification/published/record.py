@@ -1,5 +1,6 @@
 """Read the published numbers: per-generation results as a metrics table, and the numbers of the paper's text."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,24 @@ from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_int
 
 #: Value of the column `round` in the rows of the base model.
 BASE = "base"
+
+
+def share_interval(share: float, articles: int) -> tuple[float, float, float]:
+    """Return the share of whole articles that a printed share stands for, and its 95% interval (Wilson's)."""
+    return wilson_interval(round(share * articles), articles)
+
+
+def mean_probability_interval(mean: float, articles: int) -> tuple[float, float, float]:
+    """Return a mean of probabilities and an upper bound of its normal 95% interval.
+
+    A number between 0 and 1 with mean m has a variance of at most m (1 - m).
+    """
+    half = PUBLISHED_QUANTILE * math.sqrt(mean * (1 - mean) / articles)
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+#: The interval of each measure of bias, from the printed number and the number of articles.
+PUBLISHED_INTERVALS = {"share": share_interval, "mean_probability": mean_probability_interval}
 
 
 def published_labels(file: Path | str) -> list[str]:
@@ -55,9 +74,8 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
         The columns of `artifacts.schemas.metrics(labels)`. Rounds are named `{seed_set}_{strategy}`, the base model
         "base". The row before generation 0 of the center synthetic round is left out.
 
-        Intervals of quality and perplexity are the published ones. For shares none are published: they are Wilson's,
-        from the share and the number of articles. Those of mean probabilities are upper bounds of the normal
-        intervals: a number between 0 and 1 with mean m has a variance of at most m (1 - m).
+        Intervals of quality and perplexity are the published ones. None are published for shares and mean
+        probabilities: these are computed (see `share_interval` and `mean_probability_interval`).
 
         The perplexity under the generating model and the shares counted in other ways are not published and are NaN.
 
@@ -83,14 +101,11 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
         "articles": table["articles"],
     }
     for label in labels:
-        counts = (table[f"share_{label}"] * table["articles"]).round().astype(int)
-        intervals = [wilson_interval(int(k), int(n)) for k, n in zip(counts, table["articles"], strict=True)]
-        for end, values in zip(("", "_low", "_high"), zip(*intervals, strict=True), strict=True):
-            columns[f"share_{label}{end}"] = pd.Series(values, index=table.index)
-        mean = table[f"mean_probability_{label}"]
-        half = PUBLISHED_QUANTILE * np.sqrt(mean * (1 - mean) / table["articles"])
-        interval = _interval(f"mean_probability_{label}", mean, half)
-        columns |= {name: values.clip(0, 1) for name, values in interval.items()}
+        for measure, interval in PUBLISHED_INTERVALS.items():
+            name = f"{measure}_{label}"
+            intervals = [interval(*row) for row in zip(table[name], table["articles"], strict=True)]
+            for end, values in zip(("", "_low", "_high"), zip(*intervals, strict=True), strict=True):
+                columns[f"{name}{end}"] = pd.Series(values, index=table.index)
     # The published index weights the score of each sentence by its probability.
     columns |= _interval("text_quality_index", table["text_quality_index"], table["text_quality_index_ci95"])
     columns |= _interval("text_quality_index_weighted", table["text_quality_index"], table["text_quality_index_ci95"])

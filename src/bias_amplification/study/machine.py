@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+#: The folder in which Linux lists devices. `dxg` is a GPU under the Windows Subsystem for Linux.
+_DEVICES = Path("/dev")
+
 
 def gpus_per_job(device: str) -> int:
     """Return how many GPUs a job that computes with a model asks for: 1 if it will use one, else 0.
@@ -17,4 +20,4 @@ def gpus_per_job(device: str) -> int:
         return 1
     if device == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return 0
-    return int(any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists())
+    return int(any(_DEVICES.glob("nvidia[0-9]*")) or (_DEVICES / "dxg").exists())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES
-from bias_amplification.artifacts.placement import VERSION_FOLDER
+from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER, VERSION_FOLDER
 from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study import strategies
@@ -120,10 +120,10 @@ class Plan:
         chosen = self.study.neurons.rounds or list(self.rounds)
         return [version for version in self.versions() if version.round in chosen]
 
-    def keeps_weights(self, version: Version) -> bool:
-        """Return whether a version's weights stay when everything that needs them is made."""
+    def keeps_weights(self, generation: int) -> bool:
+        """Return whether a generation's weights stay when everything that needs them is made."""
         kept = self.study.storage.weights
-        return kept == "all" or (kept != "none" and version.generation % kept == 0)
+        return kept == "all" or (kept != "none" and generation % kept == 0)
 
     @cached_property
     def given(self) -> list[str]:
@@ -152,7 +152,7 @@ class Plan:
     def training_sources(self, version: Version) -> dict[str, str]:
         """Return the tables that hold a version's training texts: path by origin."""
         strategy = self.rounds[version.round].strategy
-        folder = f"{self.study.results}/rounds/{version.round}"
+        folder = f"{self.study.results}/{os.path.dirname(version.folder)}"
         return {
             origin: self.seed_set_file(version)
             if origin == strategies.SEED_SET
@@ -237,7 +237,7 @@ class Plan:
         """
         rows: list[dict[str, str | int | None]] = [
             {
-                "folder": f"base/generated/{name}",
+                "folder": BASE_ARTICLES_FOLDER.format(seed_set=name),
                 "round": "base",
                 "generation": None,
                 "seed_set": name,

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from bias_amplification.artifacts.atomic import new_file, new_folder, remove_leftovers
+from bias_amplification.artifacts.atomic import free_space, new_file, new_folder, one_line, remove_leftovers
 from bias_amplification.artifacts.copies import copy_file
 
 WRITER = """
@@ -196,3 +197,15 @@ def test_nothing_is_copied_from_a_missing_source(tmp_path: Path) -> None:
         copy_file(tmp_path / "source", tmp_path / "target")
 
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_is_told_in_one_line() -> None:
+    assert one_line(OSError()) == "OSError"
+    assert one_line(ValueError("the first line\n  the second")) == "the first line the second"
+    assert len(one_line(ValueError("x" * 1000))) == 200
+
+
+def test_space_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
+    there = shutil.disk_usage(tmp_path).free
+
+    assert free_space(tmp_path / "not" / "yet" / "made") == pytest.approx(there, rel=0.01)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,8 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.articles import article_text
 from bias_amplification.corpus.press import LABELS, load_press, write_press
+from helpers import ROOT
 
-ROOT = Path(__file__).parents[3]
 RESOURCES = ROOT / "resources" / "press"
 EVENTS = 700
 SEED = 11

@@ -6,14 +6,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bias_amplification.execution import warm
 from bias_amplification.execution.tasks import Task
+from helpers import wait_until
 
 #: A light module to load in place of the libraries. Its jobs report the process and the folder in which they run.
 PROBE = """
@@ -48,13 +48,6 @@ from bias_amplification.execution import warm
 from bias_amplification.execution.tasks import Task
 warm.run(Task("probe:linger", {"out": sys.argv[1]}, sys.argv[2]))
 """
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def runs(process: int) -> bool:

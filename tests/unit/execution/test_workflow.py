@@ -1,6 +1,8 @@
 """What the Snakefile does before its rules."""
 
 import os
+import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,9 +11,8 @@ import yaml
 from snakemake.path_modifier import PathModifier
 
 from bias_amplification.execution import jobs, warm
-from bias_amplification.execution.workflow import open_study
-
-ROOT = Path(__file__).parents[3]
+from bias_amplification.execution.workflow import any_of, finish, open_study
+from helpers import ROOT
 
 
 def snakemake(remote: bool = False, prefix: str | None = None) -> SimpleNamespace:
@@ -25,13 +26,20 @@ def config() -> dict:
     return yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
 
 
+def test_a_wildcard_matches_its_names_alone() -> None:
+    pattern = re.compile(any_of(["rate-1.5", "synthetic"]))
+
+    assert [bool(pattern.fullmatch(name)) for name in ("rate-1.5", "synthetic", "rate-1-5", "")] == [1, 1, 0, 0]
+    assert any_of([]) == "-"
+
+
 def test_the_same_config_can_be_read_again(config: dict) -> None:
     # Snakemake reads a module's Snakefile once for each `use rule` statement.
     first, _, _ = open_study(config, snakemake())
     again, _, _ = open_study(config, snakemake())
 
     assert again == first
-    assert config["compute"]["training_threads"] == first.compute.training_threads
+    assert config["compute"] == first.compute.model_dump()
 
 
 def test_a_job_on_a_cluster_forgets_the_processes_of_the_head_node(
@@ -59,3 +67,15 @@ def test_a_module_asks_for_the_memory_of_its_downloaded_model(
 
     assert study.results == "results"
     assert needs.models["generate"] == 3_000_000
+
+
+def test_states_of_killed_jobs_are_removed_after_a_month(tmp_path: Path) -> None:
+    states = tmp_path / "state" / "rounds"
+    (states / "empty").mkdir(parents=True)
+    for name, days in (("old", 31), ("young", 29)):
+        (states / name).write_text("")
+        os.utime(states / name, (time.time() - days * 86400,) * 2)
+
+    finish(SimpleNamespace(study=SimpleNamespace(results=str(tmp_path))))
+
+    assert [path.name for path in (tmp_path / "state").rglob("*")] == ["rounds", "young"]

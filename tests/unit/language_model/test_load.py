@@ -1,6 +1,7 @@
 """Loading and saving of models and tokenizers."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,6 @@ from tokenizers import Tokenizer
 from bias_amplification.artifacts import StudyError
 from bias_amplification.language_model.load import (
     end_token,
-    first_line,
     load_model,
     load_tokenizer,
     max_positions,
@@ -89,6 +89,20 @@ def test_tokenizer_faults(copy: Path) -> None:
     assert f"{file} does not exist" in missing
 
 
+def test_faults_of_a_given_tokenizer_name_its_key(copy: Path) -> None:
+    file, key = copy / "tokenizer.json", "base_model.pretraining.tokenizer"
+    (copy / "metadata.json").write_text("another program's file")
+    assert load_tokenizer(copy, key).get_vocab_size()
+
+    file.write_text(file.read_text()[:100])
+    broken = fault(load_tokenizer, copy, key)
+    file.unlink()
+    missing = fault(load_tokenizer, copy, key)
+
+    assert broken.endswith(f"correct {key}.")
+    assert f"give {key} a folder" in missing
+
+
 def test_a_tokenizers_own_truncation_and_padding_are_off(copy: Path) -> None:
     tokenizer = Tokenizer.from_file(str(copy / "tokenizer.json"))
     expected = tokenizer.encode("The harbour council wins the vote.").ids
@@ -128,14 +142,9 @@ def test_a_saved_model_has_two_files_and_uses_its_cache(copy: Path, tmp_path: Pa
     assert torch.equal(saved.transformer.wte.weight, model.transformer.wte.weight)
 
 
-def test_an_error_without_a_message_is_named_by_its_type() -> None:
-    assert first_line(OSError()) == "OSError"
-    assert first_line(ValueError("the first line\nthe second")) == "the first line"
-
-
 @pytest.mark.parametrize(
     ("config", "positions"),
-    [({"max_position_embeddings": 64}, 64), ({"max_position_embeddings": None}, None), ({}, None)],
+    [({"max_position_embeddings": 64}, 64), ({"max_position_embeddings": None}, math.inf), ({}, math.inf)],
 )
-def test_a_config_may_set_no_limit_of_positions(config: dict, positions: int | None) -> None:
+def test_a_config_may_set_no_limit_of_positions(config: dict, positions: float) -> None:
     assert max_positions(SimpleNamespace(config=SimpleNamespace(**config))) == positions

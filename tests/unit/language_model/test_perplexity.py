@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.language_model.load import load_model, load_tokenizer, save_model
 from bias_amplification.language_model.perplexity import perplexities, score_perplexity
@@ -85,6 +85,16 @@ def test_no_more_tokens_than_the_model_has_positions(base: SimpleNamespace, arti
 
     assert max(found["tokens"]) == 128
     assert found["perplexity_base"][3] == pytest.approx(slow(load_model(base.folder), encoded(base, 128)[3]), rel=1e-4)
+
+
+def test_a_generating_model_with_fewer_positions_is_named(
+    base: SimpleNamespace, articles: Path, tmp_path: Path
+) -> None:
+    save_model(new_model(layers=1, width=16, heads=2, context=64, vocabulary=300, end=0, seed=9), tmp_path / "short")
+
+    assert score(base, articles, tmp_path / "short", max_tokens=64)["tokens"][3] == 64
+    with pytest.raises(StudyError, match=r"short has 64 positions.* has 65 tokens: lower perplexity\.max_tokens"):
+        score(base, articles, tmp_path / "short", max_tokens=65)
 
 
 def test_articles_of_the_base_model(base: SimpleNamespace, articles: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from killed_trainings import Killed, KilledAfter
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.measures.encoder_training import (
@@ -77,32 +78,14 @@ def test_training_learns_a_rare_label_and_ends_at_the_best_epoch(encoder, cpu):
     assert score_encoder(encoder, PARTS, 16, cpu) | untrained == scores
 
 
-class _Killed(BaseException):
-    pass
-
-
-class _KilledAfter(Checkpoint):
-    """A checkpoint that saves after every step, in a process that dies after some of them."""
-
-    def __init__(self, path, steps: int) -> None:
-        super().__init__(path, seconds=0)
-        self.steps_left = steps
-
-    def save(self, tensors, facts) -> None:
-        super().save(tensors, facts)
-        self.steps_left -= 1
-        if not self.steps_left:
-            raise _Killed
-
-
 # 15 steps an epoch: within the second epoch, and within the last one.
 @pytest.mark.parametrize("steps", [17, 50])
 def test_a_killed_training_ends_with_the_same_weights_and_scores(encoder, cpu, tmp_path, steps):
     path = tmp_path / "job.safetensors"
     undisturbed, killed = (encoder._replace(model=copy.deepcopy(encoder.model)) for _ in range(2))
     expected, _ = train_encoder(undisturbed, PARTS, TRAINING, 1, cpu)
-    with pytest.raises(_Killed):
-        train_encoder(killed, PARTS, TRAINING, 1, cpu, _KilledAfter(path, steps))
+    with pytest.raises(Killed):
+        train_encoder(killed, PARTS, TRAINING, 1, cpu, KilledAfter(path, steps))
 
     scores, _ = train_encoder(encoder, PARTS, TRAINING, 1, cpu, Checkpoint(path))
 
@@ -114,8 +97,8 @@ def test_a_killed_training_ends_with_the_same_weights_and_scores(encoder, cpu, t
 def test_a_state_with_other_validation_texts_is_not_used(encoder, cpu, tmp_path, capsys):
     path = tmp_path / "job.safetensors"
     fresh = copy.deepcopy(encoder.model)
-    with pytest.raises(_Killed):
-        train_encoder(encoder, PARTS, TRAINING, 1, cpu, _KilledAfter(path, 17))
+    with pytest.raises(Killed):
+        train_encoder(encoder, PARTS, TRAINING, 1, cpu, KilledAfter(path, 17))
     capsys.readouterr()
 
     other = PARTS | {"validation": LabelledTexts(UNBALANCED.texts[1:], UNBALANCED.labels[1:])}

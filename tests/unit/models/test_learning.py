@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from killed_trainings import Killed, KilledAfter
 from small_models import small_gpt2
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
@@ -23,24 +24,6 @@ def objective(examples: list[list[int]] = EXAMPLES, seed: int = 5) -> NextToken:
 
 def dropping_model(heads: int = 2, dropout: float = 0.2):
     return small_gpt2(heads=heads, dropout=dropout)
-
-
-class Killed(BaseException):
-    pass
-
-
-class KilledAfter(Checkpoint):
-    """Saves the state after every step, and kills the training after some saves."""
-
-    def __init__(self, path, steps: int) -> None:
-        super().__init__(path, seconds=0)
-        self.left = steps
-
-    def save(self, tensors, facts) -> None:
-        super().save(tensors, facts)
-        self.left -= 1
-        if not self.left:
-            raise Killed
 
 
 class Snapshots:

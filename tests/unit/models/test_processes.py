@@ -1,5 +1,6 @@
 """Groups of processes, and the processes that `together` starts."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bias_amplification.models.processes import Group
+from bias_amplification.artifacts import StudyError
+from bias_amplification.models.processes import Group, together
+
+
+def fail(fault: Exception) -> None:
+    raise fault
 
 
 def test_a_process_by_itself_is_a_group_of_one():
@@ -23,6 +29,21 @@ def test_shares_of_a_batch():
 
     assert parts == [5, 2]
     assert empty == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [StudyError("the file is damaged"), OSError(errno.ENOSPC, "No space left on device")])
+def test_faults_that_a_user_can_correct_arrive_as_they_are(fault):
+    with pytest.raises(type(fault)) as raised:
+        together(fail, {"fault": fault}, 2, "cpu")
+
+    assert raised.value.args == fault.args
+
+
+@pytest.mark.slow
+def test_other_errors_arrive_with_their_traceback():
+    with pytest.raises(torch.multiprocessing.ProcessRaisedException, match="in fail"):
+        together(fail, {"fault": ZeroDivisionError()}, 2, "cpu")
 
 
 @pytest.mark.slow

@@ -42,6 +42,18 @@ def test_the_permutation_test_of_counts_rejects_at_its_level(table):
     assert abs(counts["rejected"] - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 40)
 
 
+def test_the_permutation_test_of_counts_rejects_at_a_level_of_one_half(tmp_path):
+    study = write_study(tmp_path, following=10)
+    size = Calibration(studies=40, neurons=20, effects=[])
+    settings = Neurons(alpha=0.5, permutations=Permutations(schemes=[["flip", "exchange"]]), calibration=size)
+
+    calibrate_neurons(study.panel, study.neurons, tmp_path / "calibration.parquet", settings, seed=3)
+
+    table = read_table(tmp_path / "calibration.parquet", NEURON_CALIBRATION).to_pandas()
+    counts = table[(table["world"] == "random_walks") & (table["test"] == "counts, flip+exchange")].iloc[0]
+    assert abs(counts["rejected"] - 0.5) < 4 * np.sqrt(0.5 * 0.5 / 40)
+
+
 def test_corrections_trade_power_for_fewer_false_discoveries(table):
     planted = table[(table["world"] == "random_walks") & (table["effect"] == 0.8)].set_index("test")
 

@@ -69,7 +69,7 @@ def test_few_permutations_are_all_listed_once():
     assert not draw_permutations([5] * 6, ["shift"], 100, 0, "aaaaaa").complete
 
 
-def test_only_rounds_of_the_same_length_are_exchanged():
+def test_only_rounds_of_the_same_kind_are_exchanged():
     drawn = draw_permutations([3, 4, 3, 4, 3], ["shift", "exchange"], 200, 5, "ababa")
 
     assert (np.sort(drawn.source[:, [0, 2, 4]], axis=1) == [0, 2, 4]).all()

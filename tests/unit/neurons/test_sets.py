@@ -59,6 +59,13 @@ def test_significant_is_strictly_below_alpha():
     assert significant(np.array([0.049, 0.05, np.nan, 0.0]), 0.05).tolist() == [True, False, False, True]
 
 
+def test_a_correction_admits_its_own_level():
+    p_values = np.array([0.0125, 0.013, np.nan, 0.9, 0.9])
+
+    assert significant(p_values, 0.05, "bonferroni").tolist() == [True, False, False, False, False]
+    assert significant(p_values, 0.05, "benjamini_hochberg").tolist() == [True, True, False, False, False]
+
+
 @settings(max_examples=50)
 @given(
     st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=40),

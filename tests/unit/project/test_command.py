@@ -48,6 +48,25 @@ def test_an_unreadable_file_is_one_sentence_and_status_1(tmp_path: Path, capsys:
     assert str(tmp_path / "none.csv") in printed.err
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bias = write_p_values(tmp_path / "bias.csv", {1, 2})
+
+    status = command.main(["p-values", str(bias), str(bias), "--out", str(bias / "out.csv")])
+
+    assert status == 1
+    assert capsys.readouterr().err.startswith(f"{bias / 'out.csv'} (--out) cannot be written")
+
+
+@pytest.mark.parametrize("level", ["0", "5", "nan", "many"])
+def test_a_level_lies_between_0_and_1(level: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bias = write_p_values(tmp_path / "bias.csv", {1, 2})
+
+    with pytest.raises(SystemExit):
+        command.main(["p-values", str(bias), str(bias), "--alpha", level])
+
+    assert "--alpha" in capsys.readouterr().err
+
+
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Record the commands that would take the place of this process."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from helpers import ROOT
+
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 
 

@@ -174,6 +174,7 @@ def test_comparison_is_written(tmp_path, run, capsys):
     scores = {
         "model": "roberta-base",
         "split": "random",
+        "validation": {"macro_f1": 0.9},
         "test": {"macro_f1": 0.92, "loss": 0.4},
         "articles": {"test": 9},
     }

@@ -1,7 +1,6 @@
 """The numbers in docs/published-record.md, computed from resources/published."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,8 @@ from bias_amplification.neurons.regress import regress
 from bias_amplification.neurons.sets import chance_overlap, odds_ratio
 from bias_amplification.published.record import published_metrics
 from bias_amplification.study.sections import Neurons
+from helpers import ROOT
 
-ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "resources" / "published"
 LABELS = ["left", "center", "right"]
 

@@ -2,13 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from bias_amplification.study import read_study
+from helpers import ROOT
 
-ROOT = Path(__file__).parents[3]
 COLUMNS = ("step", "text", "code", "here", "key", "default", "paper", "authors", "test")
 
 

@@ -9,8 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from bias_amplification.study.reference import KEYS_FILE, SCHEMA_FILE, config_keys, config_schema, write_reference
+from helpers import ROOT
 
-ROOT = Path(__file__).parents[3]
 CONFIGS = [*sorted((ROOT / "config").glob("*.yaml")), *sorted((ROOT / "tests" / "workflow").glob("*.yaml"))]
 
 

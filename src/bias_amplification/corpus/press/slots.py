@@ -17,7 +17,7 @@ FACT_SLOTS = frozenset(
 )
 #: People: title and full name at the first mention, the surname afterwards.
 PEOPLE_SLOTS = frozenset({"sponsor", "opponent", "expert"})
-#: Words of the event's topic, and of its bill.
+#: Words of the event's topic, and of its bill: its aim, and its good and bad effects.
 TOPIC_SLOTS = frozenset({"subject", "group"})
 POLICY_SLOTS = frozenset({"aim", "gain", "harm"})
 #: Slots that can be filled only in a sentence with a side.

@@ -10,13 +10,11 @@ from bias_amplification.corpus.press.dice import Dice
 from bias_amplification.corpus.press.events import Event
 from bias_amplification.corpus.press.marks import Marks, draw_marks
 from bias_amplification.corpus.press.resources import Press
-from bias_amplification.corpus.press.slots import SIDES, SLOT
+from bias_amplification.corpus.press.slots import POLICY_SLOTS, SIDES, SLOT, TOPIC_SLOTS
 
 _ARTICLE_BEFORE_VOWEL = re.compile(
     r"\b([Aa]) (?=(?![Uu]ni(?:on|t|vers)|[Uu]s[eu]|[Oo]ne\b|[Ee]u)[aeiouAEIOU]|8|11\b|18\b)"
 )
-#: Slots that are arguments: the aim of a bill, and its good and bad effects.
-_ARGUMENTS = frozenset({"aim", "gain", "harm"})
 #: First words that become lower case after an outlet's phrase. Other first words may be names.
 _LOWERED = frozenset({"The", "A", "About", "It", "More", "Several", "Many", "Some", "Members", "For", "Both", "Judges"})
 
@@ -81,8 +79,8 @@ class Writer:
     def __init__(self, press: Press, event: Event, outlet: Mapping[str, Any], dice: Dice) -> None:
         self._press, self._event, self._outlet, self._dice = press, event, outlet, dice
         self._voices = self._draw_voices(press.slant, outlet["leaning"])
-        self._words = {**press.words, **{key: event.topic[key] for key in ("subject", "group")}}
-        self._words |= {key: event.policy[key] for key in ("aim", "gain", "harm")}
+        self._words = {**press.words, **{key: event.topic[key] for key in TOPIC_SLOTS}}
+        self._words |= {key: event.policy[key] for key in POLICY_SLOTS}
         self._introduced: set[str] = set()
         self._heard: set[str] = set()
         self._used: set[str] = set()
@@ -225,7 +223,7 @@ class Writer:
             if isinstance(options, dict):
                 options = options[self.stance(voice)]
         # An argument is used again only after all others were used.
-        fresh = [word for word in options if word not in self._heard] if name in _ARGUMENTS else options
+        fresh = [word for word in options if word not in self._heard] if name in POLICY_SLOTS else options
         word = self._dice.pick(fresh or options)
         self._heard.add(word)
         return self._fill(word, voice) if "{" in word else word

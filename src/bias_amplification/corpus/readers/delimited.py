@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.rows import RowCollector, decode, long_fields, note_bad_lines
@@ -117,8 +118,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     number += 1
                     yield f"row {number}", row
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(f"{path} is not a whole Parquet file ({reason}): copy or write it again.") from error
+        raise StudyError(f"{path} is not a whole Parquet file ({one_line(error)}): copy or write it again.") from error
 
 
 def _csv_rows(path: Path, text: str, separator: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -25,8 +25,8 @@ FIRST = (
         "figure_2",
         BIAS_AND_QUALITY,
         "Figure 2: labels of the base model's articles",
-        "{label_measure}, before any fine-tuning, prompted with the articles of the seed set {seed_set}. Black lines: "
-        "95% intervals over articles. Dotted: equal shares of all labels.",
+        "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
+        "Black lines: 95% intervals over articles. Dotted: equal shares of all labels.",
         function="figures.distributions:write_label_distribution",
         inputs=_METRICS,
         study_arguments=("labels", "seed_set", "figures"),
@@ -64,8 +64,9 @@ _ROBUSTNESS = (
         ROBUSTNESS,
         "Changes of the tracked label's share, in every way of counting",
         "The first and the last generation with a value, and their difference, with 95% intervals in brackets. A "
-        "change is clear if its interval does not contain 0; the interval takes generations as independent samples. "
-        "Articles are unexplained if no mixture of the classifier's known confusions gives the labels that it assigns. "
+        "change is clear if its interval does not contain 0. The interval treats the two generations as independent "
+        "samples. Articles are unexplained if no mixture of the classifier's known confusions gives the labels that it "
+        "assigns. "
         "Its confusions have then changed; above 5% unexplained articles the corrected share is not compared.",
         kind="table",
         function="figures.robustness:write_robustness_table",
@@ -96,7 +97,10 @@ _PUBLISHED = (
         "Same direction: both changes from generation 0 are larger than their sampling errors and have the same sign. "
         "Different: neither of these. Where levels cannot be compared, same direction and different both need two "
         "changes larger than their sampling errors; otherwise the number is undecided. Sampling error is that of the "
-        "articles; the effect of another training seed is not included in either study.{level}",
+        "articles; the effect of another training seed is not included in either study. Counts of neurons are compared "
+        "with the range of chance. Same direction: both are above it, both within it, or both below it. Different: one "
+        "is above and one below. Undecided: only one is within it. Not comparable: the run has no such number, or "
+        "there are no changes to compare.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_summary",
         inputs=_COMPARISON,
@@ -109,8 +113,9 @@ _PUBLISHED = (
         "or the mean probability that the published scores show it to be. In brackets: 95% intervals over articles "
         "(Wilson's for shares, Newcombe's for differences, upper bounds for published mean probabilities). For counts "
         "of neurons the brackets are the range that chance gives (for the run's own counts by permuted outcomes). "
-        "Changes are from generation 0; for generation 0, from the base model. Their intervals take generations as "
-        "independent samples; intervals of paired articles would be narrower if articles kept their labels.{level}",
+        "Changes are from generation 0; for generation 0, from the base model. Their intervals treat "
+        "the two generations as independent samples. Intervals for paired articles are narrower where articles keep "
+        "their labels.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_table",
         inputs=_COMPARISON,
@@ -206,8 +211,8 @@ _NEURONS = (
         NEURONS,
         "Observed and expected p-values",
         "One point per neuron, the smallest p-values on the right. Points above the line are p-values smaller than "
-        "expected by chance. The grey band contains 95% of the points of independent neurons; the neurons of one "
-        "model are not independent and stray further.",
+        "expected by chance. If neurons were independent, the grey band would contain 95% of the points. The neurons "
+        "of one model are not independent, so more points can lie outside by chance.",
         function="figures.neuron_nulls:write_quantiles",
         inputs=_REGRESSION,
     ),
@@ -275,9 +280,9 @@ _NEURONS = (
         NEURONS,
         "How often each test rejects in simulated studies",
         "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
-        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Random walks drift apart by chance, which is why regressions "
-        "of levels reject far more often. Counts: the permutation test of the number of neurons. Planted: a tenth of "
-        "the neurons follow the outcome with the given correlation.",
+        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Independent random walks often move in the same or in "
+        "opposite directions by chance, so regressions of levels reject far more often. Counts: the permutation test "
+        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation.",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},

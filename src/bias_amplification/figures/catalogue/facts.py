@@ -24,7 +24,7 @@ def facts(plan: Plan) -> Facts:
 def _words(plan: Plan) -> dict[str, Any]:
     study, departures = plan.study, dict.fromkeys(level_departures(plan.study).values())
     measure = {
-        "share": "Share of the base model's articles with each most likely label",
+        "share": "Share of the base model's articles to which the classifier gives each label",
         "mean_probability": "Mean probability of each label over the base model's articles",
     }
     return {

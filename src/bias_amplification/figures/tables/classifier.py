@@ -120,7 +120,7 @@ def write_classifier_table(scores_files: Sequence[Path], statements_file: Path, 
 
 def write_detector_table(scores_file: Path, out: Sequence[Path]) -> None:
     """Write the test scores of the quality detector to each of `out` (.csv, .html)."""
-    scores = json.loads(scores_file.read_text(encoding="utf-8"))
+    scores = read_scores(scores_file.parent)
     write_table_for_reading(detector_table(scores), out, "Quality detector, on sentences it was not trained on")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import COMPARISON
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
-from bias_amplification.published.verdicts import VERDICTS
+from bias_amplification.published.verdicts import KINDS, VERDICTS
 
 _QUANTITIES = {
     "share": "share of articles labelled",
@@ -23,7 +23,7 @@ _QUANTITIES = {
     "both": "neurons associated with both by",
 }
 _PER_CENT = ("share", "mean_probability", "article_probability")
-_COUNTS = ("bias", "quality", "both")
+_COUNTS = tuple(quantity for quantity, kind in KINDS.items() if kind == "neurons")
 
 
 def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -63,9 +63,8 @@ def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def comparison_summary(comparison: pd.DataFrame) -> pd.DataFrame:
     """Count the verdicts on each kind of published number in each round."""
-    kinds = {kind: "neurons" for kind in _COUNTS} | {"macro_f1": "classifier", "loss": "classifier"}
-    kinds |= {"share": "share", "mean_probability": "mean probability", "article_probability": "one article"}
-    kinds |= {"text_quality_index_weighted": "text quality", "perplexity_base": "perplexity"}
+    kinds = KINDS | {"share": "share", "mean_probability": "mean probability", "article_probability": "one article"}
+    kinds |= {"text_quality_index_weighted": "text quality"}
     described = {
         "published in": comparison["place"].where(comparison["place"] == "per-generation results", "text and tables"),
         "round": comparison["round"].fillna(comparison["published_round"]).fillna(""),

@@ -28,9 +28,9 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
     -------
     pd.DataFrame
         For each measure the counts at the significance level, after each correction, and with the lags of the plug-in
-        rule; in brackets their share of the tested neurons. Only the first row of a measure has the expectation, the
-        probability and the odds ratio of the overlap, and Storey's share of neurons that are not associated with
-        the outcome.
+        rule; in brackets their share of the tested neurons. Only the first row of a measure has further values: the
+        overlap expected by chance, its probability and odds ratio, and for each outcome Storey's estimate of the share
+        of neurons that are not associated with it.
     """
     rows = []
     for row in sets.to_dict("records"):

@@ -84,12 +84,15 @@ def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def with_interval(value: float, low: float, high: float, digits: int) -> str:
-    """Return a number with its interval in brackets; the number alone if the interval is unknown."""
+    """Return a number with its interval in brackets; the number alone if the interval is unknown, "" without a number.
+
+    A number that is rounded to zero has no sign.
+    """
     if math.isnan(value):
         return ""
     if math.isnan(low) or math.isnan(high):
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{value:z.{digits}f}"
+    return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def with_share(count: int, of: int) -> str:

@@ -1,10 +1,10 @@
 """Space that a study takes on disk."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import free_space
 from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, bytes_of, model_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
@@ -79,7 +79,7 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     tables = max(round(_TABLES_SHARE * each), _TABLES_LEAST)
     results = Path(study.results)
     versions = list(plan.versions())
-    kept = [version for version in versions if plan.keeps_weights(version)]
+    kept = [version for version in versions if plan.keeps_weights(version.generation)]
     encoders = encoders_kept(plan)
     total = (len(kept) + 1) * each + len(versions) * tables + sum(encoders.values())
     missing = sum(_lacks_weights(folder) for folder in [results / "base", *(results / v.folder for v in kept)])
@@ -93,8 +93,7 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     # States that are there already are replaced, or removed when their training is finished.
     running = max(0, running - sum(map(_current_size, (results / "state").rglob("*.safetensors"))))
     left = missing * each + encoders_missing + running + len(unfinished) * tables
-    nearest = next(folder for folder in [results, *results.absolute().parents] if folder.exists())
-    return Space(model, len(versions), len(kept), total, left, shutil.disk_usage(nearest).free)
+    return Space(model, len(versions), len(kept), total, left, free_space(results))
 
 
 def encoders_kept(plan: Plan) -> dict[str, int]:

@@ -59,7 +59,7 @@ class Calibration(Section):
 class Neurons(Section):
     """The analysis of neurons (paper, section 3.6)."""
 
-    TEST: ClassVar[tuple[str, ...]] = ("difference", "lags", "reference", "small_sample", "fixed_effects")
+    TEST_KEYS: ClassVar[tuple[str, ...]] = ("difference", "lags", "reference", "small_sample", "fixed_effects")
     """The keys that define the test of one neuron."""
 
     probe_set: Name | None = Field(
@@ -108,7 +108,7 @@ class Neurons(Section):
     small_sample: bool = Field(
         True,
         description="Whether the covariance is multiplied by n / (n - k), where "
-        "k is the number of coefficients: 2, and with `fixed_effects` 1 and the number of rounds.",
+        "k is the number of coefficients: 2, or with `fixed_effects` one more than the number of rounds.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
     permutations: Permutations = Permutations()

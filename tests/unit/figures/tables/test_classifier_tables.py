@@ -77,7 +77,8 @@ def test_error_names_damaged_scores(tmp_path):
 
 
 def test_detector_table_has_one_row_per_class_and_the_mean(tmp_path):
-    (tmp_path / "scores.json").write_text(json.dumps({"test": {"f1": {"clean": 0.9, "noise": 0.7}, "macro_f1": 0.8}}))
+    test = {"f1": {"clean": 0.9, "noise": 0.7}, "macro_f1": 0.8}
+    (tmp_path / "scores.json").write_text(json.dumps({"validation": {"macro_f1": 0.8}, "test": test}))
 
     write_detector_table(tmp_path / "scores.json", [tmp_path / "t.csv"])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bias_amplification.figures.tables.writing import write_table_for_reading
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 
 
 def test_numbers_are_rounded_and_missing_values_stay_empty(tmp_path):
@@ -14,6 +14,12 @@ def test_numbers_are_rounded_and_missing_values_stay_empty(tmp_path):
 
     assert (tmp_path / "table.csv").read_text() == ("name,share,count,large\na|b,0.1235,1234567,123457\n,,3,2\n")
     assert '<td>a|b</td><td class="number">0.1235</td>' in (tmp_path / "table.html").read_text()
+
+
+def test_an_interval_stands_in_brackets_and_zero_has_no_sign():
+    assert with_interval(-0.04, -4.5, -0.01, digits=1) == "0.0 [-4.5, 0.0]"
+    assert with_interval(12.25, float("nan"), float("nan"), digits=0) == "12"
+    assert with_interval(float("nan"), 1, 2, digits=0) == ""
 
 
 def test_html_cells_and_headings_are_escaped(tmp_path):
