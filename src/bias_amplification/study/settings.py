@@ -28,7 +28,7 @@ from bias_amplification.study.sections import (
     Strategies,
     Theory,
 )
-from bias_amplification.study.sections.section import UNION_FAULT
+from bias_amplification.study.sections.section import UNION_FAULT, LocalPath
 
 #: Folders in `results/classifier/` that are not a candidate's.
 _CLASSIFIER_FOLDERS = frozenset({"selected", "second", "splits"})
@@ -38,7 +38,7 @@ class Study(Section):
     """The study as a whole."""
 
     name: str = Field("study", pattern=NAME_PATTERN, description="The study's name, shown in the report.")
-    results: str = Field("results", min_length=1, description="Folder for all files that the run makes.")
+    results: LocalPath = Field("results", min_length=1, description="Folder for all files that the run makes.")
     seed: int = Field(42, ge=0, description="The number that all seeds are derived from.")
     generations: int = Field(
         11, ge=1, le=100, description="Number of generations of each round, generation 0 included."

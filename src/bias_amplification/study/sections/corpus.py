@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+from bias_amplification.study.sections.section import NAME_PATTERN, LocalPath, Name, Section
 
 
 class Cleaning(Section):
@@ -16,18 +16,26 @@ class Cleaning(Section):
         description="Fewest words in an article's body. Shorter articles are left out and counted in the cleaning "
         "table.",
     )
+    most_lost: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest share of the source's rows that may be left out or mended (mojibake). The run stops if it "
+        "is larger, because the file was then probably read in a wrong way. Rows that `label_map` leaves out do not "
+        "count.",
+    )
 
 
 class Identity(Section):
     """Removal of text that reveals an article's outlet or author."""
 
     remove: bool = Field(True, description="Remove outlet names, bylines, wire credits and author notes.")
-    review_file: str | None = Field(
+    review_file: LocalPath | None = Field(
         None,
         description="A reviewed copy of `corpus/review.csv`. Its decisions (accept, reject, added rows) are applied "
         "instead of the automatic proposals.",
     )
-    outlets_file: str | None = Field(
+    outlets_file: LocalPath | None = Field(
         None, description="A CSV with outlet names to remove in addition to those of the shipped list."
     )
 
@@ -44,11 +52,35 @@ class Corpus(Section):
     source: Literal["press", "webis", "article_bias_prediction", "table"] = Field(
         "press",
         description="`press`: the embedded press. `webis`: Webis-Bias-Flipper-18. `article_bias_prediction`: the "
-        "corpus of Baly et al. (2020). `table`: any CSV, JSONL or Parquet file.",
+        "corpus of Baly et al. (2020). `table`: any CSV, TSV, JSON or Parquet file, or a folder of such files.",
     )
-    path: str | None = Field(
+    path: LocalPath | None = Field(
         None,
         description="Local file or folder of the source. null downloads the source from `url`. `table` needs a path.",
+    )
+    separator: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="For `table`: the character between the fields of a CSV. null: found out from the file, among the "
+        "comma, semicolon, tab and vertical bar.",
+    )
+    quoting: Literal["double", "backslash", "none"] | None = Field(
+        None,
+        description="For `table`: how a CSV writes separators and quotes within a field. `double`: the field is in "
+        "double quotes, and quotes within it are doubled. `backslash`: a backslash stands before them. `none`: not at "
+        "all, and quotes are part of the text. null: found out from the file; it is an error if several are possible.",
+    )
+    encoding: str | None = Field(
+        None,
+        description="Encoding of the source's text files, such as cp1252 or gb18030. null: UTF-8, or UTF-16 and UTF-32 "
+        "with a byte order mark.",
+    )
+    language: str = Field(
+        "en",
+        pattern=r"^[a-z]{2,3}$",
+        description="Language of the articles, as an ISO 639 code (en, de, ru, zh, ar, hi). It decides how words are "
+        "counted and how a text is cut into sentences.",
     )
     url: str | None = Field(
         None, description="Address of the archive; null: the address where the source is published."

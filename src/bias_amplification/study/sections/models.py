@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bias_amplification.study.sections.section import Name, Section
+from bias_amplification.study.sections.section import LocalPath, Name, Section
 
 
 class ModelSource(Section):
@@ -18,7 +18,7 @@ class ModelSource(Section):
         description="For source `hub`: the commit of the model's repository, 40 hex digits. It is fixed so that every "
         "run gets the same weights.",
     )
-    path: str | None = Field(None, description="For source `folder`: a folder in Hugging Face format.")
+    path: LocalPath | None = Field(None, description="For source `folder`: a folder in Hugging Face format.")
 
     @model_validator(mode="after")
     def _check_source(self) -> "ModelSource":
@@ -44,7 +44,7 @@ class Pretraining(Section):
     )
     heads: int = Field(3, ge=1, description="Number of attention heads. It must divide `width`.")
     context: int = Field(512, ge=128, description="Number of positions.")
-    tokenizer: str | None = Field(
+    tokenizer: LocalPath | None = Field(
         None, description="A folder with a tokenizer.json to use; null trains a byte-level BPE."
     )
     vocabulary: int = Field(
@@ -85,6 +85,12 @@ class BaseModelSettings(ModelSource):
         "pretrain",
         description="Where the base model comes from. `pretrain`: the run pretrains it. `folder`: a folder in Hugging "
         "Face format. `hub`: the Hugging Face hub.",
+    )
+    begin_token: Literal["tokenizer", "always", "never"] = Field(
+        "tokenizer",
+        description="Whether every sequence that the model reads begins with its begin-of-text token: training "
+        "examples, prompts, and texts whose perplexity or neurons are measured. `tokenizer`: as the model's tokenizer "
+        "does by itself.",
     )
     pretraining: Pretraining = Pretraining()
 

@@ -1,12 +1,17 @@
 """What all sections of the config have in common."""
 
+import os
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
 Name = str
+
+
+#: A path, in which a leading `~` is the home folder.
+LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
 
 #: Names become parts of file names and of Snakemake's wildcards.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$"
