@@ -1,5 +1,6 @@
 """Build the corpus: read the source, clean its articles, and remove the identity of outlets and authors."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLEANING
 from bias_amplification.corpus.cleaning import clean, drop_unusable
-from bias_amplification.corpus.findings import Finding, findings_table
+from bias_amplification.corpus.findings import MENDED, UNWANTED, Finding, findings_table
 from bias_amplification.corpus.identity import remove_identity
 from bias_amplification.corpus.sources import read_source
 from bias_amplification.study.sections import Corpus
@@ -43,25 +44,48 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
     Raises
     ------
     StudyError
-        If the source cannot be read, or a label has no usable article.
+        If the source cannot be read, more than `most_lost` of its rows are left out or mended, or a label has no usable
+        article.
     """
     articles, findings = read_source(corpus, seed, downloads)
     min_words = corpus.cleaning.min_words
-    # A source without any titles holds short texts, which need none.
-    require_title = any(title.strip() for title in articles["title"].to_pylist())
-    articles, cleaned = clean(articles, min_words=min_words, require_title=require_title)
+    articles, cleaned = clean(articles, min_words=min_words)
+    findings += cleaned
+    _check_losses(findings, articles.num_rows, corpus.cleaning.most_lost)
     _check_labels(articles, corpus.labels, "cleaning")
     articles, removed = remove_identity(articles, corpus.identity, out.review)
-    articles, shortened = drop_unusable(
-        articles, min_words=min_words, require_title=require_title, step="after identity removal"
-    )
+    articles, shortened = drop_unusable(articles, min_words=min_words, step="after identity removal")
+    findings += [*removed, *shortened]
+    _check_losses(findings, articles.num_rows, corpus.cleaning.most_lost)
     _check_labels(articles, corpus.labels, "identity removal")
     counts = [
         Finding("result", f"articles of {label} in the corpus", True, count)
         for label, count in _counts(articles, corpus.labels)
     ]
-    write_table(findings_table([*findings, *cleaned, *removed, *shortened, *counts]), out.cleaning, CLEANING)
+    write_table(findings_table([*findings, *counts]), out.cleaning, CLEANING)
     write_table(articles, out.articles, ARTICLES)
+
+
+def _check_losses(findings: Sequence[Finding], left: int, most_lost: float) -> None:
+    """Stop if more than the allowed share of the source's rows were left out, or mended.
+
+    A file that is read in a wrong way shows itself by many such rows.
+    """
+    losses = sorted((item for item in findings if not item.kept), key=lambda item: -item.articles)
+    rows = left + sum(item.articles for item in losses)
+    losses = [item for item in losses if item.finding != UNWANTED]
+    lost = sum(item.articles for item in losses)
+    mended = max((item.articles for item in findings if item.finding.endswith(MENDED)), default=0)
+    for count, reasons in (
+        (lost, "; ".join(f"{item.articles} {item.finding} (such as {item.examples[0]})" for item in losses)),
+        (mended, f"{mended} had broken characters, which were mended"),
+    ):
+        if count > most_lost * rows:
+            raise StudyError(
+                f"{count} of the corpus's {rows} rows are left out or mended, more than corpus.cleaning.most_lost "
+                f"({most_lost:g}) allows: {reasons}. Correct the file or the section corpus of the config, or set "
+                f"corpus.cleaning.most_lost to {math.ceil(100 * count / rows) / 100:g}."
+            )
 
 
 def _counts(articles: pa.Table, labels: Sequence[str]) -> list[tuple[str, int]]:

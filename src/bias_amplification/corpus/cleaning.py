@@ -9,7 +9,7 @@ import ftfy
 import pyarrow as pa
 
 from bias_amplification.corpus.articles import replace_texts
-from bias_amplification.corpus.findings import Finding
+from bias_amplification.corpus.findings import MENDED, Finding
 
 STEP = "cleaning"
 
@@ -54,7 +54,7 @@ def repair_text(text: str) -> tuple[str, list[str]]:
         # ftfy looks at the whole text and leaves it alone if most of it is sound, so each line is repaired by itself.
         fixed = "\n".join(line if line.isascii() else ftfy.fix_encoding(line) for line in repaired.split("\n"))
         if fixed != repaired:
-            changes.append("mojibake mended")
+            changes.append(MENDED)
             repaired = _NEWLINES.sub("\n", fixed)
     without = _CONTROLS.sub("", repaired)
     if without != repaired:
@@ -93,14 +93,13 @@ def repair_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
     return replace_texts(articles, **columns), findings
 
 
-def drop_unusable(
-    articles: pa.Table, *, min_words: int, require_title: bool, step: str = STEP
-) -> tuple[pa.Table, list[Finding]]:
+def drop_unusable(articles: pa.Table, *, min_words: int, step: str = STEP) -> tuple[pa.Table, list[Finding]]:
     """Leave out articles that the study cannot use.
 
-    An article is left out if it has no label, an empty body, an empty title, a body that is too short, or the same
-    body (`body_key`) as an earlier article. It is counted once, under the first of these faults. Duplicates with
-    another label than the first article are counted separately, because one of the labels is probably wrong.
+    An article is left out if it has no label, an empty body, a body that is too short, or the same body (`body_key`) as
+    an earlier article. It is counted once, under the first of these faults. Duplicates with another label than the
+    first article are counted separately, because one of the labels is probably wrong. An article without a title stays:
+    its first prompt is the first block of its body.
 
     Parameters
     ----------
@@ -108,8 +107,6 @@ def drop_unusable(
         Rows of `ARTICLES`.
     min_words
         Minimum number of words in a body.
-    require_title
-        Whether an article without a title is left out. Titles are prompts of the language model.
     step
         The step named in the findings.
 
@@ -122,7 +119,7 @@ def drop_unusable(
     lost: dict[str, list[str]] = defaultdict(list)
     mask = []
     for row in articles.select(["article_id", "title", "body", "label"]).to_pylist():
-        fault = _fault(row, min_words, require_title)
+        fault = _fault(row, min_words)
         if fault is None:
             key = body_key(row["body"])
             if key not in first_labels:
@@ -138,26 +135,24 @@ def drop_unusable(
     return articles.filter(pa.array(mask, pa.bool_())), findings
 
 
-def _fault(row: dict[str, str], min_words: int, require_title: bool) -> str | None:
+def _fault(row: dict[str, str], min_words: int) -> str | None:
     if not row["label"]:
         return "no label"
     if not row["body"].strip():
         return "empty body"
-    if require_title and not row["title"].strip():
-        return "empty title"
     if len(row["body"].split()) < min_words:
         return f"body of fewer than {min_words} words"
     return None
 
 
-def clean(articles: pa.Table, *, min_words: int, require_title: bool) -> tuple[pa.Table, list[Finding]]:
+def clean(articles: pa.Table, *, min_words: int) -> tuple[pa.Table, list[Finding]]:
     """Repair articles, then leave out the unusable ones.
 
     Parameters
     ----------
     articles
         Rows of `ARTICLES`, as returned by a reader.
-    min_words, require_title
+    min_words
         See `drop_unusable`.
 
     Returns
@@ -166,5 +161,8 @@ def clean(articles: pa.Table, *, min_words: int, require_title: bool) -> tuple[p
         The usable articles, in the order given, and every change and loss.
     """
     repaired, changes = repair_articles(articles)
-    usable, losses = drop_unusable(repaired, min_words=min_words, require_title=require_title)
+    untitled = [row["article_id"] for row in repaired.select(["article_id", "title"]).to_pylist() if not row["title"]]
+    if untitled:
+        changes.append(Finding.with_examples(STEP, "no title, kept", True, untitled))
+    usable, losses = drop_unusable(repaired, min_words=min_words)
     return usable, [*changes, *losses]

@@ -10,6 +10,12 @@ from bias_amplification.artifacts.schemas import CLEANING
 #: Articles that a finding lists as examples.
 EXAMPLES = 5
 
+#: The finding of rows that the user's `label_map` leaves out.
+UNWANTED = "label value left out by corpus.label_map"
+
+#: The end of the finding of texts whose characters were decoded wrongly and are put right.
+MENDED = "mojibake mended"
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -1,5 +1,6 @@
 """Draw the seed sets: the real articles that rounds start from."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -92,16 +93,40 @@ def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state
         If the corpus has too few articles of a label.
     """
     labels = seed_set.labels
-    count = seed_set.size // len(labels)
-    as_published = seed_set.draw == "pandas"
-    if as_published:
-        pools = {label: sampled_ids(articles, label, random_state, count) for label in labels}
-    else:
-        pools = {label: shuffled_ids(articles, label, seed) for label in labels}
-    for label, pool in pools.items():
-        kept = reserved(len(pool), seed_set)
-        free = max(len(pool) - kept, 0)
-        if len(labels) == 1 and free:
+    count = articles_per_label(seed_set, Counter(articles["label"].to_pylist()))
+    if seed_set.draw == "pandas":
+        asked = seed_set.size // len(labels)
+        pools = {label: sampled_ids(articles, label, random_state, asked) for label in labels}
+        # The published code draws by label in alphabetical order (a pandas groupby), then shuffles the whole set.
+        ids = [article_id for label in sorted(pools) for article_id in pools[label][:count]]
+        return take_articles(articles, pd.Series(ids).sample(frac=1, random_state=random_state))
+    pools = {label: shuffled_ids(articles, label, seed) for label in labels}
+    ids = sorted(article_id for pool in pools.values() for article_id in pool[:count])
+    order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
+    return take_articles(articles, [ids[index] for index in order])
+
+
+def articles_per_label(seed_set: SeedSet, available: Mapping[str, int]) -> int:
+    """Return how many articles of each of its labels a seed set has.
+
+    Parameters
+    ----------
+    seed_set
+        Name, labels and size.
+    available
+        Number of the corpus's articles by label; a label without articles may be absent.
+
+    Raises
+    ------
+    StudyError
+        If the corpus has too few articles of a label.
+    """
+    count = seed_set.size // len(seed_set.labels)
+    for label in seed_set.labels:
+        own = available.get(label, 0)
+        kept = reserved(own, seed_set)
+        free = max(own - kept, 0)
+        if len(seed_set.labels) == 1 and free:
             count = min(count, free)
         if free < count:
             beside = f" beside {kept} kept for the classifier" if kept else ""
@@ -109,13 +134,7 @@ def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state
                 f"seed_sets {seed_set.name} needs {count} articles of {label}, but the corpus has {free}{beside}: make "
                 "size smaller."
             )
-    if as_published:
-        # The published code draws by label in alphabetical order (a pandas groupby), then shuffles the whole set.
-        ids = [article_id for label in sorted(pools) for article_id in pools[label][:count]]
-        return take_articles(articles, pd.Series(ids).sample(frac=1, random_state=random_state))
-    ids = sorted(article_id for pool in pools.values() for article_id in pool[:count])
-    order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
-    return take_articles(articles, [ids[index] for index in order])
+    return count
 
 
 def reserved(available: int, seed_set: SeedSet) -> int:

@@ -8,7 +8,7 @@ from bias_amplification import RESOURCES
 from bias_amplification.corpus.download import checksum_of, download
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.press import write_press
-from bias_amplification.corpus.readers import article_bias_prediction, delimited, webis
+from bias_amplification.corpus.readers import article_bias_prediction, table, webis
 from bias_amplification.corpus.readers.rows import STEP
 from bias_amplification.study.sections import Corpus
 
@@ -42,7 +42,7 @@ def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, l
         articles = write_press(corpus.press.events, seed, RESOURCES / "press")
         return articles, [Finding(STEP, "articles written by the embedded press", True, articles.num_rows)]
     if corpus.source == "table":
-        return delimited.read(Path(corpus.path), corpus)
+        return table.read(Path(corpus.path), corpus)
     reader = _ARCHIVES[corpus.source]
     if corpus.path is not None:
         return reader.read(Path(corpus.path), corpus)

@@ -84,9 +84,15 @@ class Plan:
 
     @property
     def corpus_files(self) -> list[str]:
-        """Files that the corpus is made from, as inputs of its rule; not the files in a folder that is the source."""
+        """Files that the corpus is made from, as inputs of its rule.
+
+        The files of a folder are among them if it holds the parts of a table. The folder of a published source may have
+        tens of thousands of files; they are not.
+        """
         corpus = self.study.corpus
         files = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
+        if corpus.source == "table":
+            files += sorted(map(str, Path(corpus.path).rglob("*")))
         shipped = sorted((RESOURCES / "outlets").glob("*.csv"))
         if corpus.source == "press":
             shipped += sorted((RESOURCES / "press").rglob("*.yaml"))

@@ -47,7 +47,7 @@ def build(folder, path, **changes):
         "columns": COLUMNS,
         "label_map": {"L": "left", "R": "right"},
         "labels": LABELS,
-        "cleaning": {"min_words": 3},
+        "cleaning": {"min_words": 3, "most_lost": 1},
     }
     out = {
         "articles": str(folder / "articles.parquet"),
@@ -172,12 +172,58 @@ def test_errors_name_key_and_label(tmp_path, source):
     ):
         build(tmp_path, source, labels=["left", "right", "center"])
     with pytest.raises(StudyError, match=r"no article is left after cleaning: lower corpus.cleaning.min_words"):
-        build(tmp_path, source, cleaning={"min_words": 500})
+        build(tmp_path, source, cleaning={"min_words": 500, "most_lost": 1})
     with pytest.raises(
         StudyError, match=r"row 2 has the label 'R', which corpus.label_map does not contain \(it has L\)"
     ):
         build(tmp_path, source, label_map={"L": "left"})
+    with pytest.raises(
+        StudyError,
+        match=r"61 of the corpus's 61 rows are left out or mended, more than corpus.cleaning.most_lost \(0.05\) "
+        r"allows: 61 body of fewer than 500 words \(such as row-1\)\. Correct .* corpus.cleaning.most_lost to 1\.",
+    ):
+        build(tmp_path, source, cleaning={"min_words": 500})
     assert not (tmp_path / "articles.parquet").exists()
+
+
+def test_rows_read_and_rows_left_out_add_up(tmp_path):
+    text = "".join(f"a{number},Body number {number} of a table.,{'LR'[number % 2]}\n" for number in range(40))
+    text += "b,,L\nc,short,R\nd,Body number 1 of a table.,R\ne,No label at all here.,\nf,A label without use here.,N\n"
+    (tmp_path / "a.csv").write_bytes(f"key,text,side\n{text}g,caf\u00e9 in the wrong code,L\n".encode("cp1252"))
+    columns = {"article_id": "key", "body": "text", "label": "side"}
+    labels = {"L": "left", "R": "right", "N": None}
+
+    articles, cleaning = build(tmp_path, tmp_path / "a.csv", columns=columns, label_map=labels)
+
+    rows = cleaning.to_pylist()
+    lost = {row["finding"]: row["articles"] for row in rows if not row["kept"]}
+    assert lost == {
+        "row with bytes that the file's encoding does not have": 1,
+        "label value left out by corpus.label_map": 1,
+        "empty body": 1,
+        "body of fewer than 3 words": 1,
+        "same body as an earlier article": 1,
+        "no label": 1,
+    }
+    assert findings(cleaning)[f"rows read from {tmp_path / 'a.csv'}"] == articles.num_rows + sum(lost.values()) == 46
+    # The row that label_map leaves out is wanted: 5 of 46 are not.
+    with pytest.raises(StudyError, match=r"^5 of the corpus's 46 rows .* set corpus.cleaning.most_lost to 0.11\.$"):
+        build(tmp_path, tmp_path / "a.csv", columns=columns, label_map=labels, cleaning={"min_words": 3})
+
+
+def test_many_mended_texts_stop_the_run(tmp_path):
+    bodies = [f"The caf\u00e9 number {number} has opened." for number in range(10)]
+    rows = [
+        {"text": body.encode().decode("cp1252") if row else body, "side": "LR"[row % 2]}
+        for row, body in enumerate(bodies)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    columns = {"body": "text", "label": "side"}
+
+    with pytest.raises(StudyError, match=r"^9 of the corpus's 10 rows .*: 9 had broken characters, which were mended"):
+        build(tmp_path, tmp_path / "a.parquet", columns=columns, cleaning={"min_words": 3})
+    articles, _ = build(tmp_path, tmp_path / "a.parquet", columns=columns)
+    assert articles["body"].to_pylist() == bodies
 
 
 def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source):

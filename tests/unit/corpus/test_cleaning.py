@@ -72,13 +72,12 @@ def test_each_loss_is_counted_once_under_its_first_fault():
         ]
     )
 
-    usable, findings = clean(articles, min_words=5, require_title=True)
+    usable, findings = clean(articles, min_words=5)
 
-    assert usable["article_id"].to_pylist() == ["0", "7"]
+    assert usable["article_id"].to_pylist() == ["0", "3", "7"]
     assert counted(findings, kept=False) == {
         "no label": 1,
         "empty body": 1,
-        "empty title": 1,
         "body of fewer than 5 words": 1,
         "same body as an earlier article": 1,
         "same body as an earlier article of another label": 1,
@@ -89,11 +88,13 @@ def test_each_loss_is_counted_once_under_its_first_fault():
     assert examples["same body as an earlier article"] == "5"
 
 
-def test_titles_can_be_optional():
-    articles = make_articles([{"body": "one two three", "title": ""}])
+def test_an_article_without_a_title_stays_and_is_counted():
+    articles = make_articles([{"body": "one two three", "title": " "}, {"body": "four five six", "title": "Title"}])
 
-    assert clean(articles, min_words=1, require_title=False)[0].num_rows == 1
-    assert clean(articles, min_words=1, require_title=True)[0].num_rows == 0
+    usable, findings = clean(articles, min_words=1)
+
+    assert usable["title"].to_pylist() == ["", "Title"]
+    assert [item.examples for item in findings if item.finding == "no title, kept"] == [("0",)]
 
 
 @settings(max_examples=50, deadline=None)
@@ -101,7 +102,7 @@ def test_titles_can_be_optional():
 def test_kept_and_lost_articles_add_up(bodies):
     articles = make_articles([{"body": body} for body in bodies])
 
-    usable, findings = clean(articles, min_words=2, require_title=True)
+    usable, findings = clean(articles, min_words=2)
 
     assert usable.num_rows + sum(counted(findings, kept=False).values()) == len(bodies)
     keys = [body_key(body) for body in usable["body"].to_pylist()]

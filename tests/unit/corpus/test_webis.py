@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.cleaning import clean, repair_text
 from bias_amplification.corpus.readers import webis
-from bias_amplification.study.sections import Corpus
+from bias_amplification.study.sections import Cleaning, Corpus
 
 LABEL_MAP = {"From the Left": "left", "From the Center": "center", "From the Right": "right"}
 CORPUS = Corpus(source="webis", label_map=LABEL_MAP)
@@ -155,7 +155,7 @@ def test_each_article_of_a_broken_file_is_in_the_corpus_or_reported(tmp_path, dr
     path.write_bytes((text.replace("\n", "\r\n") if windows else text).encode())
 
     read, findings = webis.read(path, CORPUS)
-    corpus, losses = clean(read, min_words=2, require_title=True)
+    corpus, losses = clean(read, min_words=2)
 
     lost = sum(item.articles for item in [*findings, *losses] if not item.kept)
     assert corpus.num_rows + lost == len(pairs)
@@ -254,15 +254,18 @@ def test_archive_folder_and_file_give_the_same_articles(tmp_path):
     assert tables[0].equals(tables[1]) and tables[1].equals(tables[2])
 
 
-def test_lines_that_are_not_utf8_are_read_and_reported(tmp_path):
+def test_records_that_are_not_utf8_are_left_out_unless_the_config_names_the_encoding(tmp_path):
     fields = ("3", "One", "From the Right", "Fox News", "Excerpt", "Own title", "A caf\u00e9.")
     path = tmp_path / "data_public.csv"
     path.write_bytes(write_corpus([(fields, "proper")]).encode("cp1252"))
 
-    table, findings = webis.read(path, CORPUS)
-
+    with pytest.raises(StudyError, match=r"line 2: 1 of 3 lines have bytes that are not UTF-8.*set corpus.encoding"):
+        webis.read(path, CORPUS)
+    table, findings = webis.read(path, CORPUS.model_copy(update={"cleaning": Cleaning(most_lost=1)}))
+    assert table.num_rows == 0
+    assert [item.articles for item in findings if not item.kept] == [1]
+    table, _ = webis.read(path, CORPUS.model_copy(update={"encoding": "cp1252"}))
     assert table["body"].to_pylist() == ["A caf\u00e9."]
-    assert ("line 2",) in [item.examples for item in findings if "UTF-8" in item.finding]
 
 
 def test_errors_name_the_file(tmp_path):

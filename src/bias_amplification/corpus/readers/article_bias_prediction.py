@@ -9,7 +9,8 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.rows import RowCollector, decode
+from bias_amplification.corpus.readers.decoding import decode
+from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.study.sections import Corpus
 
 URL = "https://github.com/ramybaly/Article-Bias-Prediction/archive/refs/heads/main.zip"
@@ -45,13 +46,13 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     files = 0
     for name, content in _files(path):
         files += 1
-        article = _article(content, name)
+        article = _article(content, name, corpus)
         if article is None:
-            collector.note("file that is not whole JSON", False, name)
+            collector.lose("file that is not whole JSON", name)
             continue
         missing = [field for field in NEEDED if article.get(field) is None]
         if missing:
-            collector.note(f"file without the field {missing[0]}", False, name)
+            collector.lose(f"file without the field {missing[0]}", name)
             continue
         collector.add(
             name,
@@ -73,9 +74,10 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     return table, findings
 
 
-def _article(content: bytes, name: str) -> dict | None:
+def _article(content: bytes, name: str, corpus: Corpus) -> dict | None:
     try:
-        article = json.loads(decode(content, name)[0])
+        # A line with bytes of another encoding makes one article unreadable, not the source.
+        article = json.loads(decode(content, name, corpus.encoding, most_lost=1))
     except ValueError:
         return None
     return article if isinstance(article, dict) else None

@@ -3,32 +3,28 @@
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import Finding
+from bias_amplification.corpus.findings import UNWANTED, Finding
+from bias_amplification.corpus.readers.dates import read_date
+from bias_amplification.corpus.readers.decoding import undecoded
 from bias_amplification.study.sections import Corpus
 
 STEP = "reading"
 
-
-@contextmanager
-def long_fields() -> Iterator[None]:
-    """Allow CSV fields above 131,072 characters, Python's default limit. Articles can be longer."""
-    former = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(former)
+#: Articles can be longer than 131,072 characters, the csv module's limit.
+csv.field_size_limit(sys.maxsize)
 
 
 class RowCollector:
     """Collects the articles of a source, and findings about them.
+
+    Each row of the source is either added or lost, so that the findings add up.
 
     Parameters
     ----------
@@ -42,16 +38,22 @@ class RowCollector:
         self._label_map = corpus.label_map
         self._labels = corpus.labels
         self._source = source
+        self._rows = 0
         self._places: dict[str, str] = {}
         self._columns: dict[str, list] = {name: [] for name in ARTICLES.names}
         self._notes: dict[tuple[str, bool], list[str]] = defaultdict(list)
 
-    def note(self, text: str, kept: bool, place: str) -> None:
-        """Count one article or row under the finding `text`."""
-        self._notes[text, kept].append(place)
+    def note(self, text: str, place: str) -> None:
+        """Count a row that stays under the finding `text`."""
+        self._notes[text, True].append(place)
+
+    def lose(self, text: str, place: str) -> None:
+        """Count a row that is left out under the finding `text`."""
+        self._rows += 1
+        self._notes[text, False].append(place)
 
     def add(self, place: str, article_id: str, label: str, **fields: str | date | None) -> None:
-        """Add one article.
+        """Add one article, or count it as lost if it has text that was not decoded or a label that is left out.
 
         Parameters
         ----------
@@ -69,6 +71,11 @@ class RowCollector:
         StudyError
             If another article has the same id, or the label is unknown.
         """
+        texts = [article_id, label, *(value for value in fields.values() if isinstance(value, str))]
+        faults = [fault for text in texts if not text.isascii() and (fault := undecoded(text))]
+        if faults:
+            self.lose(faults[0], place if undecoded(article_id) else f"{place} ({article_id})")
+            return
         first = self._places.setdefault(article_id, place)
         if first != place:
             raise StudyError(
@@ -76,8 +83,9 @@ class RowCollector:
             )
         mapped = self._label(label.strip(), place)
         if mapped is None:
-            self.note("label value left out by corpus.label_map", False, article_id)
+            self.lose(UNWANTED, article_id)
             return
+        self._rows += 1
         columns = self._columns
         columns["article_id"].append(article_id)
         columns["label"].append(mapped)
@@ -103,67 +111,19 @@ class RowCollector:
             )
         return label
 
-    def _date(self, value: str | date | None, article_id: str) -> date | None:
+    def _date(self, value: Any, article_id: str) -> date | None:
         if isinstance(value, datetime):
             return value.date()
         if isinstance(value, date) or value is None:
             return value
         text = str(value).strip()
-        if not text:
-            return None
-        try:
-            return date.fromisoformat(text[:10])
-        except ValueError:
-            self.note("date not in the form YYYY-MM-DD, left empty", True, article_id)
-            return None
+        found = read_date(text) if text else None
+        if text and found is None:
+            self.note("date that can be read in several ways or in none, left empty", article_id)
+        return found
 
     def finish(self) -> tuple[pa.Table, list[Finding]]:
-        """Return the article table and the findings. The first finding is the number of articles read."""
+        """Return the article table and the findings. The first finding is the number of rows read."""
         table = pa.table(self._columns, schema=ARTICLES)
         notes = [Finding.with_examples(STEP, text, kept, places) for (text, kept), places in self._notes.items()]
-        return table, [Finding(STEP, f"articles read from {self._source}", True, table.num_rows), *notes]
-
-
-def decode(content: bytes, name: str) -> tuple[str, list[int]]:
-    """Decode UTF-8, with or without a byte order mark. Lines with invalid bytes are decoded as Windows-1252.
-
-    Parameters
-    ----------
-    content
-        The file's content.
-    name
-        The file's name, for messages.
-
-    Returns
-    -------
-    text, lines
-        The text, and the numbers (from 1) of the lines that are not UTF-8. In news texts their encoding is nearly
-        always Windows-1252; bytes that Windows-1252 lacks become U+FFFD.
-
-    Raises
-    ------
-    StudyError
-        If the file is UTF-16 or binary (it has zero bytes).
-    """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise StudyError(f"{name} is UTF-16, but only UTF-8 can be read: save it as UTF-8.")
-    if b"\0" in content[:4096]:
-        raise StudyError(f"{name} is not a text file (it has zero bytes): name a UTF-8 text file.")
-    try:
-        return content.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        pass
-    lines, bad = content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), []
-    for number, line in enumerate(lines, start=1):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            bad.append(number)
-            lines[number - 1] = line.decode("cp1252", errors="replace").encode()
-    return b"\n".join(lines).decode(), bad
-
-
-def note_bad_lines(collector: RowCollector, lines: Iterable[int]) -> None:
-    """Add a finding for the lines that `decode` could not read as UTF-8."""
-    for line in lines:
-        collector.note("line that is not UTF-8, read as Windows-1252", True, f"line {line}")
+        return table, [Finding(STEP, f"rows read from {self._source}", True, self._rows), *notes]

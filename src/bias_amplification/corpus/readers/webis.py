@@ -22,7 +22,8 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.rows import STEP, RowCollector, decode, long_fields, note_bad_lines
+from bias_amplification.corpus.readers.decoding import decode
+from bias_amplification.corpus.readers.rows import STEP, RowCollector
 from bias_amplification.study.sections import Corpus
 
 URL = "https://zenodo.org/records/3271061/files/corpus-webis-bias-flipper-18.zip"
@@ -92,19 +93,19 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
         If there is no such CSV, or its header differs.
     """
     name, content = _content(path)
-    text, bad_lines = decode(content, name)
+    text = decode(content, name, corpus.encoding, corpus.cleaning.most_lost)
     collector = RowCollector(corpus, name)
-    note_bad_lines(collector, bad_lines)
     records = list(split_records(text, tuple(corpus.label_map), name))
     for record in records:
         place = f"line {record.line}"
-        if record.finding:
-            collector.note(record.finding, record.fields is not None, place)
         if record.fields is None:
+            collector.lose(record.finding or BROKEN, place)
             continue
+        if record.finding:
+            collector.note(record.finding, place)
         fields = dict(zip(FIELDS, record.fields, strict=True))
         if not fields["original_title"].strip() and fields["title"].strip():
-            collector.note("no title of its own, the event's headline used", True, place)
+            collector.note("no title of its own, the event's headline used", place)
         collector.add(
             place,
             f"webis-{record.line:06d}",
@@ -131,10 +132,9 @@ def standard_counts(text: str) -> Counter[str]:
     Counter
         Number of rows by the value of their third field.
     """
-    with long_fields():
-        rows = csv.reader(io.StringIO(text, newline=""))
-        next(rows, None)
-        return Counter(row[BIAS] for row in rows if len(row) > BIAS)
+    rows = csv.reader(io.StringIO(text, newline=""))
+    next(rows, None)
+    return Counter(row[BIAS] for row in rows if len(row) > BIAS)
 
 
 def _compare_counts(records: Sequence[Record], text: str) -> Iterator[Finding]:
@@ -228,8 +228,7 @@ def _record_starts(text: str, ratings: Sequence[str], first: int) -> list[int]:
 def _strict(chunk: str) -> list[list[str]] | None:
     """Read a chunk as strict CSV; return None if it is not valid."""
     try:
-        with long_fields():
-            return [row for row in csv.reader(io.StringIO(chunk, newline=""), strict=True) if row]
+        return [row for row in csv.reader(io.StringIO(chunk, newline=""), strict=True) if row]
     except csv.Error:
         return None
 

@@ -1,0 +1,52 @@
+"""A look at the source of the articles before the first job, so that a wrong file or size is told at once."""
+
+from collections import Counter
+from pathlib import Path
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.press.slots import LABELS
+from bias_amplification.corpus.readers import table
+from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS
+from bias_amplification.corpus.seed_sets import articles_per_label
+from bias_amplification.study import Study
+
+#: Tables of at most this size, in bytes, are read in about a second. Larger ones are read by the first job only.
+QUICK = 20_000_000
+#: Text is about this many times as long as its compressed form.
+_COMPRESSION = 4
+
+
+def preview_corpus(study: Study) -> None:
+    """Check columns, labels and sizes of seed sets against the source's articles, before they are cleaned.
+
+    The embedded press is not written for this: it has one article of each label for each event. A table is read if it
+    is small. Other sources are read by the first job.
+
+    Raises
+    ------
+    StudyError
+        If the table cannot be read, or has too few articles of a label for a seed set.
+    """
+    corpus = study.corpus
+    if corpus.source == "press":
+        available = dict.fromkeys(LABELS, corpus.press.events)
+    elif corpus.source == "table" and _bytes(Path(corpus.path)) <= QUICK:
+        available = Counter(table.read(Path(corpus.path), corpus)[0]["label"].to_pylist())
+    else:
+        return
+    for label in corpus.labels:
+        if not available.get(label):
+            raise StudyError(
+                f"corpus.labels has {label}, but the corpus has no article of that label (it has "
+                f"{', '.join(sorted(filter(None, available)))}): correct corpus.label_map, or remove the label from "
+                "corpus.labels."
+            )
+    for seed_set in study.seed_sets:
+        articles_per_label(seed_set, available)
+
+
+def _bytes(path: Path) -> int:
+    """Estimate the size of a table's text in bytes."""
+    files = table.table_files(path)
+    packed = {".parquet", *COMPRESSED_ENDINGS}
+    return sum(file.stat().st_size * (_COMPRESSION if file.suffix in packed else 1) for file in files)

@@ -1,0 +1,270 @@
+"""Read a table of labelled articles (CSV, JSON or Parquet), with the columns and label values named in the config."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.artifacts.schemas import ARTICLES
+from bias_amplification.corpus.findings import Finding
+from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS, decode, read_bytes
+from bias_amplification.corpus.readers.rows import RowCollector
+from bias_amplification.corpus.readers.separated import read_rows
+from bias_amplification.study.sections import Corpus
+
+NEEDED = ("body", "label")
+_SEPARATED = (".csv", ".tsv", ".tab", ".txt")
+_ENDINGS = (*_SEPARATED, ".jsonl", ".ndjson", ".json", ".parquet")
+#: What stands for an empty value in the name of a partition's folder.
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_NAME_A_FILE = "name a .csv, .tsv, .jsonl, .json or .parquet file, or a folder of such files"
+
+#: The place of a row in its file, and its values by the article's columns that the file has.
+Row = tuple[str, dict[str, Any]]
+
+
+def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
+    """Read a table of articles.
+
+    Parameters
+    ----------
+    path
+        A file that ends in .csv, .tsv, .tab, .txt, .jsonl, .ndjson, .json (a list of objects) or .parquet, perhaps
+        compressed (.gz, .bz2, .xz); or a folder of such files of one kind, which are read in the order of their names.
+    corpus
+        Uses `columns`, `label_map`, `labels`, `separator`, `quoting`, `encoding` and `cleaning.most_lost`. `columns`
+        gives the file's column for article_id, event_id, outlet, date, title, body and label; only body and label are
+        required. If it is empty, the file's columns must have these names.
+
+    Returns
+    -------
+    articles, findings
+        In the order of the file. Articles without an id get their row number (from 1) as id. Texts are as the file has
+        them. Lists of texts are paragraphs, joined with line ends.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or damaged, cannot be read in one way only, lacks a column or has it twice, a row has
+        too few or too many fields or a value that is no text, a label is unknown, or two articles have the same id.
+    """
+    unknown = sorted(set(corpus.columns) - set(ARTICLES.names))
+    if unknown:
+        raise StudyError(
+            f"corpus.columns has the key {unknown[0]!r}, which is no column of an article: write one of "
+            f"{', '.join(ARTICLES.names)} before the colon and the file's column after it."
+        )
+    files = table_files(path)
+    collector = RowCollector(corpus, str(path))
+    number = 0
+    for file in files:
+        inside = f"{file.relative_to(path)}, " if file != path else ""
+        for place, fields in _rows(file, path, corpus):
+            number += 1
+            texts = {
+                name: value if name == "date" and isinstance(value, date) else _text(value, f"{file}, {place}", name)
+                for name, value in fields.items()
+            }
+            article_id = texts.pop("article_id", "").strip() or f"row-{number}"
+            collector.add(inside + place, article_id, texts.pop("label"), **texts)
+    if not number:
+        raise StudyError(f"{path} (corpus.path) has no article: name a file with at least one row.")
+    return collector.finish()
+
+
+def table_files(path: Path) -> list[Path]:
+    """List the files of a table: the file itself, or the files of a folder at any depth, sorted.
+
+    Hidden files and those whose names begin with an underscore, such as Spark's `_SUCCESS`, are left out.
+
+    Raises
+    ------
+    StudyError
+        If there is no file, or one of another kind.
+    """
+    if not path.exists():
+        raise StudyError(f"{path} (corpus.path) does not exist: {_NAME_A_FILE}.")
+    files = [path]
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file())
+        files = [file for file in found if not any(part[0] in "._" for part in file.relative_to(path).parts)]
+        if not files:
+            raise StudyError(f"{path} (corpus.path) is a folder without files: {_NAME_A_FILE}.")
+    for file in files:
+        if _ending(file) not in _ENDINGS:
+            raise StudyError(f"{file} (corpus.path) ends in {file.suffix!r}: {_NAME_A_FILE}.")
+    endings = sorted({_ending(file) for file in files})
+    if len(endings) > 1:
+        raise StudyError(
+            f"{path} (corpus.path) has files that end in {endings[0]} and in {endings[1]}: name a folder with the "
+            "parts of one table."
+        )
+    return files
+
+
+def _ending(file: Path) -> str:
+    """Return the ending that tells a file's format, without that of its compression."""
+    name = file.with_suffix("") if file.suffix.lower() in COMPRESSED_ENDINGS else file
+    return name.suffix.lower()
+
+
+def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
+    """Yield the rows of one file of the table at `path`.
+
+    Folders such as `side=left` within the path give a column and its value for all rows below them, as pandas and Spark
+    write a partitioned table.
+    """
+    ending, columns = _ending(file), corpus.columns
+    if ending == ".parquet":
+        parts = [part.partition("=") for part in file.relative_to(path).parts[:-1] if "=" in part]
+        partition = {name: "" if value == _NO_VALUE else unquote(value) for name, _, value in parts}
+        yield from _parquet_rows(file, partition, columns)
+        return
+    text = decode(read_bytes(file), str(file), corpus.encoding, corpus.cleaning.most_lost)
+    if ending not in _SEPARATED:
+        yield from _json_rows(file, text, columns, whole=ending == ".json")
+        return
+
+    def fits(names: Sequence[str]) -> bool:
+        return {*_wanted(columns, names).values()} <= {*names}
+
+    rows = read_rows(text, str(file), fits, corpus.separator, corpus.quoting)
+    choose = None
+    for line, row in rows:
+        if choose is None:
+            choose = _choose(columns, [name.strip() for name in row], f"{file}, line {line},")
+            continue
+        yield f"line {line}", choose(row)
+
+
+def _wanted(columns: dict[str, str | None], present: Sequence[str]) -> dict[str, str]:
+    """Return the file's column for each column of an article that the config or, without it, the file names."""
+    wanted = columns or {name: name for name in ARTICLES.names if name in present or name in NEEDED}
+    return {name: column for name, column in wanted.items() if column is not None}
+
+
+def _choose(
+    columns: dict[str, str | None], present: Sequence[str], place: str
+) -> Callable[[Sequence[Any]], dict[str, Any]]:
+    """Return a function from a row's values to its values by the columns of an article."""
+    wanted = _wanted(columns, present)
+    for name in NEEDED:
+        if name not in wanted:
+            raise StudyError(
+                f"corpus.columns has no column for {name}, which is required: choose one of the file's columns "
+                f"{', '.join(present)}."
+            )
+    for name, column in wanted.items():
+        if column not in present:
+            raise StudyError(
+                f"{place} has no column {column!r} for {name} (it has {', '.join(present)}): correct corpus.columns."
+            )
+        if present.count(column) > 1:
+            raise StudyError(
+                f"{place} has {present.count(column)} columns with the name {column!r}, which is wanted for {name}: "
+                "rename all but one in the file."
+            )
+    positions = {name: present.index(column) for name, column in wanted.items()}
+    return lambda values: {name: values[position] for name, position in positions.items()}
+
+
+def _text(value: Any, place: str, name: str) -> str:
+    """Convert a value to text as a person would write it in the config: 1 and 1.0 become "1"."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int | float | Decimal | date):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(part, str | None) for part in value):
+        return "\n".join(part for part in value if part is not None)
+    raise StudyError(
+        f"{place} has as {name} neither text nor a list of texts, but {_kind(value)}: convert that column to text, or "
+        "correct corpus.columns."
+    )
+
+
+def _kind(value: Any) -> str:
+    """Name a value's kind in words."""
+    if isinstance(value, _Object | dict):
+        return "a map"
+    return "a list of other values" if isinstance(value, list) else f"a {type(value).__name__}"
+
+
+def _parquet_rows(file: Path, partition: dict[str, str], columns: dict[str, str | None]) -> Iterator[Row]:
+    """Yield a file's rows. Columns of the partition have one value for all rows."""
+    number = 0
+    try:
+        with pq.ParquetFile(file) as parquet:
+            choose = _choose(columns, [*parquet.schema_arrow.names, *partition], str(file))
+            for batch in parquet.iter_batches(1000):
+                same = [pa.repeat(value, batch.num_rows) for value in partition.values()]
+                chosen = {name: _values(column) for name, column in choose([*batch.columns, *same]).items()}
+                for values in zip(*chosen.values(), strict=True):
+                    number += 1
+                    yield f"row {number}", dict(zip(chosen, values, strict=True))
+    except (pa.ArrowException, OSError) as error:
+        raise StudyError(f"{file} is not a whole Parquet file ({one_line(error)}): copy or write it again.") from error
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Return a column's values. Text that is not UTF-8, which Parquet does not check, is returned as bytes."""
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return column.cast(pa.large_binary()).to_pylist()
+
+
+def _json_rows(file: Path, text: str, columns: dict[str, str | None], *, whole: bool) -> Iterator[Row]:
+    former: list[str] = []
+    choose = None
+    for place, pairs in _json_objects(file, text, whole=whole):
+        names = [name for name, _ in pairs]
+        if choose is None or names != former:
+            choose, former = _choose(columns, names, f"{file}, {place},"), names
+        yield place, choose([value for _, value in pairs])
+
+
+def _json_objects(file: Path, text: str, *, whole: bool) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Yield each object's place and its names and values. A name can occur twice, which a dictionary would hide."""
+    if whole:
+        rows = _parse_json(text, f"{file}")
+        if not isinstance(rows, list):
+            raise StudyError(
+                f"{file} is not a JSON list: write the articles as [{{...}}, {{...}}], or a line for each."
+            )
+        places = ((f"object {number}", row) for number, row in enumerate(rows, start=1))
+    else:
+        # Not splitlines, because U+2028 and similar characters may occur within a JSON string.
+        lines = ((f"line {number}", line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+        places = ((place, _parse_json(line, f"{file}, {place}")) for place, line in lines)
+    for place, row in places:
+        if not isinstance(row, _Object):
+            raise StudyError(f"{file}, {place} is not a JSON object: write each article as a line {{...}}.")
+        yield place, row.pairs
+
+
+class _Object:
+    """A JSON object with all its names."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
+
+
+def _parse_json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{place} is not JSON ({error}): correct or remove that line.") from error

@@ -1,0 +1,408 @@
+"""The reader of any table: CSV, JSON and Parquet."""
+
+import csv
+import gzip
+import json
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.schemas import ARTICLES
+from bias_amplification.corpus.readers import table as tables
+from bias_amplification.corpus.readers.dates import read_date
+from bias_amplification.study.sections import Corpus
+
+LABELS = ["left", "center", "right"]
+COLUMNS = {"article_id": "key", "body": "text", "label": "side", "title": "headline", "date": "day", "outlet": None}
+ROWS = [
+    {"key": "a", "text": "One body.", "side": "L", "headline": "One", "day": "2016-09-20"},
+    {"key": "b", "text": 'Two, "quoted"\nlines.', "side": "R", "headline": "Two", "day": "03/05/2021"},
+]
+
+
+def table(columns, label_map=None, labels=LABELS, **more):
+    """The config's section for a table. Readers get the path separately."""
+    return Corpus(source="table", path="any", columns=columns, label_map=label_map or {}, labels=labels, **more)
+
+
+SIMPLE = table({"article_id": "key", "body": "text", "label": "side"}, {"L": "left"})
+
+
+def write_rows(path, rows=ROWS):
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    else:
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_all_file_formats_give_the_same_articles(tmp_path, ending):
+    path = write_rows(tmp_path / f"articles.{ending}")
+
+    articles, findings = tables.read(path, table(COLUMNS, {"L": "left", "R": "right"}))
+
+    assert articles.schema == ARTICLES
+    assert articles["article_id"].to_pylist() == ["a", "b"]
+    assert articles["title"].to_pylist() == ["One", "Two"]
+    assert articles["body"].to_pylist() == ["One body.", 'Two, "quoted"\nlines.']
+    assert articles["label"].to_pylist() == ["left", "right"]
+    assert articles["date"].to_pylist() == [date(2016, 9, 20), None]
+    assert articles["outlet"].to_pylist() == [None, None]
+    assert [item.examples for item in findings if "several ways" in item.finding] == [("b",)]
+
+
+def test_labels_can_be_numbers_and_ids_can_be_absent(tmp_path):
+    rows = [{"text": "One.", "y": 1}, {"text": "Two.", "y": 0}, {"text": "Three.", "y": None}]
+    path = write_rows(tmp_path / "posts.parquet", rows)
+
+    columns = {"body": "text", "label": "y"}
+    articles, _ = tables.read(path, table(columns, {"1": "yes", "0": "no"}, ["yes", "no"]))
+
+    assert articles["label"].to_pylist() == ["yes", "no", ""]
+    assert articles["article_id"].to_pylist() == ["row-1", "row-2", "row-3"]
+
+
+def test_articles_with_a_label_mapped_to_null_are_left_out_and_counted(tmp_path):
+    path = write_rows(tmp_path / "articles.csv")
+
+    articles, findings = tables.read(path, table(COLUMNS, {"L": "left", "R": None}))
+
+    assert articles["article_id"].to_pylist() == ["a"]
+    assert [(item.articles, item.kept) for item in findings if "left out" in item.finding] == [(1, False)]
+
+
+def test_columns_have_the_names_of_an_article_by_default(tmp_path):
+    path = write_rows(tmp_path / "articles.jsonl", [{"article_id": "a", "body": "Text.", "label": "left"}])
+
+    articles, _ = tables.read(path, table({}))
+
+    assert articles.to_pylist()[0] | {"date": None} == {
+        "article_id": "a",
+        "event_id": None,
+        "outlet": None,
+        "date": None,
+        "title": "",
+        "body": "Text.",
+        "label": "left",
+    }
+
+
+FAULTS = {
+    "missing column": (
+        "a.csv",
+        "key,side\na,L\n",
+        r"a.csv, line 1, has no column 'text' for body \(it has key, side\)",
+    ),
+    "too few fields": (
+        "a.csv",
+        "key,text,side\na,b,L\nc,d\n",
+        r"a.csv, line 3: the row has 2 fields, but the header has 3, read with corpus.separator comma",
+    ),
+    "open quote": ("a.csv", 'key,text,side\na,b,L\nc,"d,L\n', r"a.csv, line 3: the row is not valid CSV"),
+    "unknown label": (
+        "a.csv",
+        "key,text,side\na,b,X\n",
+        r"has the label 'X', which corpus.label_map does not contain",
+    ),
+    "repeated id": ("a.csv", "key,text,side\na,b,L\na,c,L\n", r"line 3 repeats the article id 'a' of line 2"),
+    "no row": ("a.csv", "key,text,side\n", r"has no article"),
+    "column twice": (
+        "a.csv",
+        "key,text,text,side\na,b,c,L\n",
+        r"a.csv, line 1, has 2 columns with the name 'text', which is wanted for body: rename",
+    ),
+    "quotes that may be text": (
+        "a.tsv",
+        'key\ttext\tside\na\t"b"\tL\nc\td\tL\n',
+        r"a.tsv, line 2, can be read in two ways \(corpus.separator tab, corpus.quoting double; or .*quoting none\)",
+    ),
+    "rows that may be one row": (
+        "a.tsv",
+        'key\ttext\tside\na\t"b\tL\nc\td"\tL\n',
+        r"a.tsv, line 2, can be read in two ways",
+    ),
+    "backslashes that may be text": (
+        "a.csv",
+        "key,text,side\na,b\\\\c,L\n",
+        r"a.csv, line 2, can be read in two ways .*quoting double; or .*quoting backslash",
+    ),
+    "backslashes that are both": (
+        "a.csv",
+        'key,text,side\na,"b \\"c\\" in D:\\e",L\n',
+        r"a.csv has backslashes before quotes and before other characters",
+    ),
+    "broken JSON line": (
+        "a.jsonl",
+        '{"text": "b", "side": "L", "key": "a"}\n{"text"\n',
+        r"a.jsonl, line 2 is not JSON",
+    ),
+    "JSON list": ("a.jsonl", "[1, 2]\n", r"a.jsonl, line 1 is not a JSON object"),
+    "JSON file without a list": ("a.json", '{"text": "b"}', r"a.json is not a JSON list"),
+    "JSON row without column": (
+        "a.jsonl",
+        '{"text": "b", "side": "L", "key": "a"}\n{"side": "L", "key": "b"}\n',
+        r"a.jsonl, line 2, has no column 'text' for body",
+    ),
+    "JSON name twice": (
+        "a.jsonl",
+        '{"text": "b", "side": "L", "key": "a", "text": "c"}\n',
+        r"a.jsonl, line 1, has 2 columns with the name 'text'",
+    ),
+    "map as text": (
+        "a.jsonl",
+        '{"text": {"p": "b"}, "side": "L", "key": "a"}\n',
+        r"a.jsonl, line 1 has as body neither text nor a list of texts, but a map",
+    ),
+    "list of numbers as text": (
+        "a.jsonl",
+        '{"text": [1, 2], "side": "L", "key": "a"}\n',
+        r"line 1 has as body neither text nor a list of texts, but a list of other values",
+    ),
+    "unknown ending": ("a.xlsx", "x", r"ends in '.xlsx'"),
+    "other columns": (
+        "a.csv",
+        "key^text^side\na^b^L\n",
+        r"has no column 'key' for article_id \(it has key\^text\^side\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_errors_of_tables_name_file_and_line(tmp_path, fault):
+    name, text, message = FAULTS[fault]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(StudyError, match=message):
+        tables.read(tmp_path / name, SIMPLE)
+
+
+#: Text as a file has it, config keys, and the bodies that are right.
+READABLE = {
+    "semicolons": ("key;text;side\na;b, c;L\n", {}, ["b, c"]),
+    "tabs": ("key\ttext\tside\na\tb, c; d\tL\n", {}, ["b, c; d"]),
+    "vertical bars": ("key|text|side\na|b|L\n", {}, ["b"]),
+    "another separator": ("key^text^side\na^b^L\n", {"separator": "^"}, ["b"]),
+    "carriage returns": ("key,text,side\ra,b,L\rc,d,L\r", {}, ["b", "d"]),
+    "byte order mark": ("\ufeffkey,text,side\na,b,L\n", {}, ["b"]),
+    "escaped quotes": ('key,text,side\na,"b \\"c\\", d",L\n', {}, ['b "c", d']),
+    "backslash in text": ('key,text,side\na,"C:\\data, ""d""",L\n', {}, ['C:\\data, "d"']),
+    "backslashes as said": ("key,text,side\na,b\\\\c,L\n", {"quoting": "double"}, ["b\\\\c"]),
+    "backslash escapes as said": ("key,text,side\na,b\\\\c,L\n", {"quoting": "backslash"}, ["b\\c"]),
+    "quotes in text": ('key\ttext\tside\na\t"b" c\tL\nd\te "f\tL\n', {}, ['"b" c', 'e "f']),
+    "quotes in text as said": ('key\ttext\tside\na\t"b"\tL\nc\td\tL\n', {"quoting": "none"}, ['"b"', "d"]),
+    "quotes as said": ('key\ttext\tside\na\t"b"\tL\nc\td\tL\n', {"quoting": "double"}, ["b", "d"]),
+    "quotes around a column": ('key,text,side\na,"b",L\nc,"d",L\n', {}, ["b", "d"]),
+    "quotes around everything": ('"key"\t"text"\t"side"\n"a"\t"b"\t"L"\n', {}, ["b"]),
+    "quotes where needed": ('key\ttext\tside\na\t"say ""b"" now"\tL\nc\td\tL\n', {}, ['say "b" now', "d"]),
+    "another column twice": ("key,x,x,text,side\na,1,2,b,L\n", {}, ["b"]),
+    "spaces around text": ("key, text ,side\na,  b ,L\n", {}, ["  b "]),
+}
+
+
+@pytest.mark.parametrize("case", READABLE)
+def test_separators_and_quotes_are_found_out(tmp_path, case):
+    text, keys, bodies = READABLE[case]
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+
+    articles, _ = tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update=keys))
+
+    assert articles["body"].to_pylist() == bodies
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_byte_order_marks_decide_the_encoding(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("key,text,side\na,日本,L\n".encode(encoding))
+
+    assert tables.read(tmp_path / "a.csv", SIMPLE)[0]["body"].to_pylist() == ["日本"]
+
+
+#: A sentence in a script and encoding that is not UTF-8, long enough for a guess.
+ENCODED = {
+    "gb18030": "今天上午市议会就新的公共交通计划进行了长时间的讨论。" * 4,
+    "cp1251": "Сегодня городской совет долго обсуждал новый план общественного транспорта. " * 4,
+    "utf-16-le": "Le conseil a débattu du plan. " * 4,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_another_encoding_is_refused_until_the_config_names_it(tmp_path, encoding):
+    rows = "".join(f"a{number},{ENCODED[encoding]},L\n" for number in range(20))
+    (tmp_path / "a.csv").write_bytes(f"key,text,side\n{rows}".encode(encoding))
+
+    with pytest.raises(StudyError, match=rf"a.csv.*(look like {encoding}|zero bytes).*set corpus.encoding"):
+        tables.read(tmp_path / "a.csv", SIMPLE)
+    articles, _ = tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update={"encoding": encoding}))
+    assert articles["body"].to_pylist() == [ENCODED[encoding]] * 20
+
+
+def test_a_wrong_encoding_is_an_error_that_names_the_key(tmp_path):
+    (tmp_path / "a.csv").write_bytes("key,text,side\na,日本,L\n".encode())
+
+    with pytest.raises(StudyError, match=r"a.csv.*corpus.encoding"):
+        tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update={"encoding": "utf-16-le"}))
+    with pytest.raises(StudyError, match=r"a.csv, line 2: 1 of 3 lines have bytes that are not ASCII"):
+        tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update={"encoding": "ascii"}))
+
+
+def test_single_rows_that_cannot_be_decoded_are_left_out_and_counted(tmp_path):
+    rows = "".join(f"a{number},caf\u00e9,L\n" for number in range(40)).encode()
+    (tmp_path / "a.csv").write_bytes(b"key,text,side\n" + rows + "b,caf\u00e9,L\n".encode("cp1252"))
+
+    articles, findings = tables.read(tmp_path / "a.csv", SIMPLE)
+
+    assert articles["body"].to_pylist() == ["caf\u00e9"] * 40
+    assert [(item.articles, item.kept) for item in findings if "rows read" in item.finding] == [(41, True)]
+    assert [(item.articles, item.examples) for item in findings if not item.kept] == [(1, ("line 42 (b)",))]
+
+
+def test_half_an_emoji_is_left_out_and_named(tmp_path):
+    good = {"key": "a", "text": "\U0001f600", "side": "L"}
+    path = write_rows(tmp_path / "a.jsonl", [good, good | {"key": "b", "text": "half \ud83d"}])
+
+    articles, findings = tables.read(path, SIMPLE)
+
+    assert articles["body"].to_pylist() == ["\U0001f600"]
+    lost = [item for item in findings if not item.kept]
+    assert [(item.finding, item.examples) for item in lost] == [
+        ("row with half of a surrogate pair, such as half an emoji", ("line 2 (b)",))
+    ]
+
+
+PARQUET_TYPES = {
+    "binary": pa.binary(),
+    "large binary": pa.large_binary(),
+    "large string": pa.large_string(),
+    "dictionary": pa.dictionary(pa.int8(), pa.string()),
+    "string view": pa.string_view(),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET_TYPES)
+def test_text_of_any_parquet_type_is_read(tmp_path, kind):
+    columns = {name: pa.array(values).cast(PARQUET_TYPES[kind]) for name, values in TEXTS.items()}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+
+    articles, _ = tables.read(tmp_path / "a.parquet", SIMPLE)
+
+    assert articles.select(["article_id", "body"]).to_pylist() == [{"article_id": "a", "body": "日本 “b”\nc"}]
+
+
+TEXTS = {"key": ["a"], "text": ["日本 “b”\nc"], "side": ["L"]}
+
+
+def test_parquet_text_that_is_not_utf8_is_left_out(tmp_path):
+    wrong = pa.array([b"caf\xe9"], pa.binary())
+    text = pa.StringArray.from_buffers(1, *wrong.buffers()[1:])
+    pq.write_table(pa.table({**TEXTS, "text": text}), tmp_path / "a.parquet")
+
+    articles, findings = tables.read(tmp_path / "a.parquet", SIMPLE)
+
+    assert articles.num_rows == 0
+    assert [item.examples for item in findings if not item.kept] == [("row 1 (a)",)]
+
+
+def test_lists_of_texts_are_paragraphs(tmp_path):
+    path = write_rows(tmp_path / "a.jsonl", [{"key": "a", "text": ["One.", "Two."], "side": "L"}])
+    pq.write_table(pa.table({**TEXTS, "text": [["One.", "Two."]]}), tmp_path / "a.parquet")
+
+    for file in (path, tmp_path / "a.parquet"):
+        assert tables.read(file, SIMPLE)[0]["body"].to_pylist() == ["One.\nTwo."]
+
+
+def test_a_parquet_column_that_occurs_twice_is_refused(tmp_path):
+    pq.write_table(pa.Table.from_arrays([pa.array(["x"])] * 4, ["key", "text", "text", "side"]), tmp_path / "a.parquet")
+
+    with pytest.raises(StudyError, match=r"a.parquet has 2 columns with the name 'text'"):
+        tables.read(tmp_path / "a.parquet", SIMPLE)
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path):
+    for number, rows in enumerate((ROWS[:1], ROWS[1:])):
+        write_rows(tmp_path / f"part-{number}.parquet", rows)
+    (tmp_path / "_SUCCESS").write_bytes(b"")
+
+    articles, findings = tables.read(tmp_path, table(COLUMNS, {"L": "left", "R": "right"}))
+
+    assert articles["article_id"].to_pylist() == ["a", "b"]
+    assert findings[0].articles == 2
+    write_rows(tmp_path / "more.csv")
+    with pytest.raises(StudyError, match=r"has files that end in .csv and in .parquet"):
+        tables.read(tmp_path, table(COLUMNS))
+
+
+def test_columns_of_a_partition_are_read_from_the_names_of_its_folders(tmp_path):
+    rows = pa.table({"key": ["a", "b"], "text": ["One.", "Two."], "side": ["L", "far right"]})
+    pq.write_to_dataset(rows, tmp_path, partition_cols=["side"])
+
+    labels = {"L": "left", "far right": "right"}
+    articles, _ = tables.read(tmp_path, SIMPLE.model_copy(update={"label_map": labels}))
+
+    assert {row["article_id"]: row["label"] for row in articles.to_pylist()} == {"a": "left", "b": "right"}
+
+
+def test_compressed_files_are_read(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"key,text,side\na,b,L\n"))
+
+    assert tables.read(tmp_path / "a.csv.gz", SIMPLE)[0]["body"].to_pylist() == ["b"]
+    whole = (tmp_path / "a.csv.gz").read_bytes()
+    (tmp_path / "a.csv.gz").write_bytes(whole[:-12])
+    with pytest.raises(StudyError, match=r"a.csv.gz is not a whole compressed file"):
+        tables.read(tmp_path / "a.csv.gz", SIMPLE)
+
+
+DATES = {
+    "2021-03-05": date(2021, 3, 5),
+    "2021-03-05T10:00:00Z": date(2021, 3, 5),
+    "5 March 2021": date(2021, 3, 5),
+    "March 5, 2021": date(2021, 3, 5),
+    "Fri, 05 Mar 2021 10:00:00 +0000": date(2021, 3, 5),
+    "20210305": date(2021, 3, 5),
+    "25/12/2021": date(2021, 12, 25),
+    "12/25/2021": date(2021, 12, 25),
+    "2021/03/05": date(2021, 3, 5),
+    "05/05/2021": date(2021, 5, 5),
+    "03/05/2021": None,
+    "03-05-21": None,
+    "March 2021": None,
+    "2021": None,
+    "1614938400000": None,
+    "yesterday": None,
+}
+
+
+@pytest.mark.parametrize("text", DATES)
+def test_dates_are_read_where_they_mean_one_day(text):
+    assert read_date(text) == DATES[text]
+
+
+def test_damaged_and_other_files_are_errors(tmp_path):
+    whole = write_rows(tmp_path / "whole.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\0\0\0\0")
+
+    with pytest.raises(StudyError, match=r"cut.parquet is not a whole Parquet file"):
+        tables.read(tmp_path / "cut.parquet", table(COLUMNS))
+    with pytest.raises(StudyError, match=r"binary.csv is not a text file"):
+        tables.read(tmp_path / "binary.csv", table(COLUMNS))
+    with pytest.raises(StudyError, match=r"corpus.columns has the key 'text', which is no column of an article"):
+        tables.read(tmp_path / "whole.parquet", table({"text": "body"}))
+    with pytest.raises(StudyError, match=r"corpus.columns has no column for label"):
+        tables.read(tmp_path / "whole.parquet", table({"body": "text", "label": None}))
+    with pytest.raises(StudyError, match=r"absent.csv \(corpus.path\) does not exist"):
+        tables.read(tmp_path / "absent.csv", table(COLUMNS))
+
+
+def test_labels_outside_the_study_are_errors(tmp_path):
+    path = write_rows(tmp_path / "articles.csv")
+
+    with pytest.raises(StudyError, match=r"has the label 'L', which is not in corpus.labels \(center, left, right\)"):
+        tables.read(path, table(COLUMNS))
