@@ -7,7 +7,7 @@ CORES ?= all
 # Without compiled files, every job would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help study resume unlock check test test-slurm lint format docs benchmark lock environment
+.PHONY: help study resume unlock check test test-slurm test-nightly lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -38,13 +38,16 @@ unlock: environment  ## after Snakemake was killed: cancel its cluster jobs, wai
 	$(BIN)/snakemake --unlock $(ARGUMENTS)
 
 check: environment lint  ## lint and the quick unit tests, in under two minutes
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 -m "not slow" tests/unit $(ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 -m "not slow and not nightly" tests/unit $(ARGUMENTS)
 
 test: environment lint  ## lint, all unit tests and small studies, several test files at once
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 test-slurm: environment  ## a small study on a SLURM cluster of one node, which it starts and stops (Debian, Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)
+
+test-nightly: environment  ## the tests of random inputs, with many more examples than in make test
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 -m nightly tests/unit $(ARGUMENTS)
 
 lint: environment  ## style, formatting, imports between parts of the package, Snakemake's own lint
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """Articles of any text come back from a table as they were written, or the table is refused."""
 
 import csv
-import os
 
 import pandas as pd
 import polars as pl
@@ -13,8 +12,8 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.readers import table as tables
 from bias_amplification.study.sections import Corpus
 
-#: The nightly job sets this; `make test` tries a few examples of each dialect.
-EXAMPLES = int(os.environ.get("BIAS_AMPLIFICATION_EXAMPLES", "25"))
+#: Examples of each dialect: a few in every run of the tests, and a thousand in `make test-nightly`.
+EXAMPLES = [20, pytest.param(1000, marks=pytest.mark.nightly)]
 CORPUS = Corpus(
     source="table",
     path="any",
@@ -75,12 +74,13 @@ DIALECTS = {
 }
 
 
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_any_text_comes_back_as_it_was_written_or_is_refused(tmp_path, dialect):
+def test_any_text_comes_back_as_it_was_written_or_is_refused(tmp_path, dialect, examples):
     name, write = DIALECTS[dialect]
     equal = 0
 
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(ROWS)
     def check(rows):
         nonlocal equal
@@ -101,4 +101,4 @@ def test_any_text_comes_back_as_it_was_written_or_is_refused(tmp_path, dialect):
 
     check()
     # A reader that refuses everything would pass the above.
-    assert equal > EXAMPLES / 4
+    assert equal > examples / 4
