@@ -8,7 +8,7 @@ which one it is written in. Otherwise the user is asked: no reading is taken bec
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Literal, NamedTuple
 
@@ -46,6 +46,10 @@ class Dialect(NamedTuple):
 
 class Misfit(ValueError):
     """A dialect does not fit a file; the message says why, and begins with the line."""
+
+
+class MisfitOfQuotes(Misfit):
+    """A dialect does not fit because something else than a separator stands behind a closing quote."""
 
 
 def read_rows(
@@ -103,14 +107,18 @@ def find_dialect(
     return _decide(text, name, fitting)
 
 
-def _may_be(text: str, dialect: Dialect, misfits: Collection[Dialect]) -> bool:
-    """Return whether a fitting dialect is no mere stopgap for a file with one wrong quote.
+def _may_be(text: str, dialect: Dialect, misfits: Mapping[Dialect, Misfit]) -> bool:
+    """Return whether a fitting dialect is no mere stopgap for a file with one fault.
 
-    Such a file fits the reading without quoting, which would take its other quotes for text. So this reading must have
-    no field that is in quotes from its first to its last character, and a comma is never read without quoting.
+    A file with a wrong quote fits the reading without quoting, which would take its other quotes for text. So this
+    reading must have no field that is in quotes from its first to its last character, and a comma is never read without
+    quoting. Backslashes are read as escapes only if quotes are what does not fit otherwise.
     """
-    if dialect.quoting != "none" or Dialect(dialect.separator, "double") not in misfits:
+    fault = misfits.get(Dialect(dialect.separator, "double"))
+    if fault is None or dialect.quoting == "double":
         return True
+    if dialect.quoting == "backslash":
+        return isinstance(fault, MisfitOfQuotes)
     quoted = any(_is_quoted(value) for _, row in _parse(text, dialect) for value in row)
     return dialect.separator != "," and not quoted
 
@@ -141,7 +149,7 @@ def _parse(text: str, dialect: Dialect) -> Iterator[Row]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise Misfit(f"line {start}: the row is not valid CSV ({error})") from error
+            raise MisfitOfQuotes(f"line {start}: the row is not valid CSV ({error})") from error
         if row is None:
             return
         line, start = start, reader.line_num + 1
@@ -194,11 +202,19 @@ def _first_difference(text: str, one: Dialect, other: Dialect) -> int | None:
 
 
 def _only_escapes(text: str, separator: str) -> bool:
-    """Return whether each backslash could be an escape: a quote, a separator or a backslash follows it.
+    """Return whether each backslash could be an escape, and no quote is doubled.
+
+    An escape is a backslash before a quote, a separator or a backslash.
 
     A line end could, too, but pandas writes a backslash before a carriage return in the same way without meaning one.
     """
-    return re.fullmatch(rf'(?:[^\\]|\\["\\{re.escape(separator)}])*', text) is not None
+    mark = re.escape(separator)
+    if not re.fullmatch(rf'(?:[^\\]|\\["\\{mark}])*', text):
+        return False
+    # A file with escapes has doubled quotes only where a field is empty.
+    without = re.sub(r"\\.", "-", text)
+    empty = rf'(?<![^{mark}\r\n])""(?![^{mark}\r\n])'
+    return '""' not in re.sub(empty, "", without)
 
 
 def _quotes_are_marks(text: str, double: Dialect, none: Dialect) -> bool:
