@@ -4,6 +4,7 @@ Libraries that load slowly are imported in the fixtures that use them.
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -104,6 +105,21 @@ def articles_table(stories: list[tuple[str, str]]) -> pa.Table:
         "label": ["red"] * count,
     }
     return pa.table(columns, schema=ARTICLES)
+
+
+@pytest.fixture(scope="session")
+def begun(base: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Return the base model of `base` with a tokenizer that puts token 7 before a text; it has no metadata.json."""
+    from tokenizers import Tokenizer
+
+    from bias_amplification.models.special_tokens import set_begin
+
+    folder = tmp_path_factory.mktemp("begun") / "base"
+    shutil.copytree(base.folder, folder, ignore=shutil.ignore_patterns("metadata.json"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert set_begin(tokenizer, [7])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return SimpleNamespace(**vars(base) | {"folder": folder}, begin=7)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ if study.base_model.source == "pretrain":
             **needs("train", gpus=1),
         params:
             pretraining=study.base_model.pretraining.model_dump(exclude={"label_mix", "articles"}),
+            begin_token=study.base_model.begin_token,
             seed=derive_seed(study.seed, "pretraining"),
             precision=study.compute.precision,
         message:
@@ -64,7 +65,7 @@ else:
         resources:
             **needs("prepare"),
         params:
-            source=study.base_model.model_dump(include={"source", "hub_id", "revision", "path"}),
+            source=study.base_model.model_dump(include={"source", "hub_id", "revision", "path", "begin_token"}),
         message:
             "Base model: copying it from its folder or hub"
         script:

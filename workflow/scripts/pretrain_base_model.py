@@ -10,6 +10,7 @@ run_job(
     articles=snakemake.input.articles,
     out=str(Path(snakemake.output.model).parent),
     pretraining=snakemake.params.pretraining,
+    begin_token=snakemake.params.begin_token,
     seed=snakemake.params.seed,
     compute=job_compute(snakemake, threads="training_threads"),
 )

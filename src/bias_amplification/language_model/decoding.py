@@ -5,6 +5,7 @@ being copied at every step. Logits are computed for the last position only. Prom
 that have ended are dropped.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,7 +61,13 @@ class ReservedLayer(DynamicLayer):
 
 @torch.inference_mode()
 def decode_greedily(
-    model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor, *, new_tokens: int, end: int
+    model: PreTrainedModel,
+    tokens: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    new_tokens: int,
+    end: int,
+    other_ends: Sequence[int] = (),
 ) -> torch.Tensor:
     """Continue each row by its likeliest tokens, one by one.
 
@@ -76,6 +83,8 @@ def decode_greedily(
         Most new tokens of a row.
     end
         End-of-text token; a row ends when it is the likeliest token.
+    other_ends
+        Further tokens that end a row. In the result `end` stands for them.
 
     Returns
     -------
@@ -95,6 +104,7 @@ def decode_greedily(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     weight = output_weight(model)
     choose = None if weight is None else likeliest(weight)
+    others = torch.tensor(other_ends, device=tokens.device) if other_ends else None
     for step in range(new_tokens):
         inputs: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
         inputs |= {"attention_mask": mask, "position_ids": positions} if padded else {}
@@ -102,7 +112,7 @@ def decode_greedily(
             chosen = model(**inputs, logits_to_keep=1).logits[:, -1].argmax(1)
         else:
             chosen = choose(model.base_model(**inputs).last_hidden_state[:, -1])
-        chosen = chosen.masked_fill(ended, end)
+        chosen = chosen.masked_fill(ended if others is None else ended | torch.isin(chosen, others), end)
         found[running, step] = chosen
         ended = chosen == end
         ended_count = int(ended.sum())

@@ -10,7 +10,14 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions, save_model
+from bias_amplification.language_model.load import (
+    begin_tokens,
+    end_token,
+    load_model,
+    load_tokenizer,
+    max_positions,
+    save_model,
+)
 from bias_amplification.language_model.texts import encode, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
@@ -71,6 +78,7 @@ def finetune_generation(
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
+        key="finetuning",
     )
     if Group.here().rank:
         return
@@ -104,9 +112,9 @@ def training_examples(
     training_set, sources
         See `finetune_generation`.
     tokenizer
-        The base model's.
+        The base model's. Examples begin with the begin-of-text token if it has that habit.
     finetuning
-        What an example is, its most tokens, and whether the end of a text is learned.
+        What an example is, its most tokens, special tokens included, and whether the end of a text is learned.
     end
         End-of-text token.
 
@@ -115,10 +123,10 @@ def training_examples(
     list of list of int
         Token ids, in the order of the training set.
     """
-    texts = _texts(training_set, sources, finetuning)
-    encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end)
-    # An empty text becomes one padding token, so that it takes its place in a batch.
-    return [tokens + [end] * (finetuning.learn_end or not tokens) for tokens in encoded]
+    texts, begin = _texts(training_set, sources, finetuning), begin_tokens(tokenizer)
+    encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end - len(begin))
+    # An empty text becomes one token, so that it takes its place in a batch.
+    return [[*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens)) for tokens in encoded]
 
 
 def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[str]:

@@ -13,7 +13,13 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import decode_greedily
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
+from bias_amplification.language_model.load import (
+    begin_tokens,
+    end_tokens,
+    load_model,
+    load_tokenizer,
+    max_positions,
+)
 from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
@@ -31,8 +37,9 @@ def continue_prompts(
     decoding: Decoding,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    begin: Sequence[int] = (),
 ) -> list[list[int]]:
-    """Continue each prompt by at most `generation.new_tokens` tokens, stopping at the end-of-text token.
+    """Continue each prompt by at most `generation.new_tokens` tokens, stopping at any token that ends a text.
 
     Parameters
     ----------
@@ -48,37 +55,43 @@ def continue_prompts(
         Seed of nucleus sampling; each batch has a random stream of its own.
     checkpoint
         Where finished continuations are saved. The caller removes it.
+    begin
+        Tokens that the model reads before each prompt that is not empty.
 
     Returns
     -------
     list of list of int
         The continuations in the order of `prompts`, without the end-of-text token.
     """
-    end, new_tokens = end_token(model), generation.new_tokens
+    (end, *other_ends), new_tokens = end_tokens(model), generation.new_tokens
+    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts]
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
     written = 0
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
         # Padding is on the left, because continuations start at the right end.
-        tokens, mask = (part.to(model.device) for part in pad([prompts[i] for i in batch], end, left=True))
+        tokens, mask = (part.to(model.device) for part in pad([begun[i] for i in batch], end, left=True))
         if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end)
+            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end, other_ends=other_ends)
         else:
             torch.manual_seed(seed + number)
-            found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, end=end)
+            found = _decode_with_transformers(
+                model, tokens, mask, decoding, new_tokens=new_tokens, end=end, other_ends=other_ends
+            )
         written += int((found != end).sum())
         # If all rows of a batch end early, the result is narrower.
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
 
-    facts = {"decoding": decoding.model_dump(), "end": end, "seed": seed, "device": str(model.device)}
+    ends = [end, *other_ends] if other_ends else end
+    facts = {"decoding": decoding.model_dump(), "end": ends, "seed": seed, "device": str(model.device)}
     with packed(model):
         rows = fill(
             torch.full((len(prompts), new_tokens), end),
             batches_of_prompts([len(prompt) for prompt in prompts], size, generation),
             decode,
             checkpoint=checkpoint,
-            key=(model, list(prompts), facts, torch.get_num_threads()),
+            key=(model, begun, facts, torch.get_num_threads()),
             progress=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
         ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
@@ -92,6 +105,7 @@ def _decode_with_transformers(
     *,
     new_tokens: int,
     end: int,
+    other_ends: Sequence[int],
 ) -> torch.Tensor:
     """Decode by beam search or nucleus sampling.
 
@@ -100,16 +114,19 @@ def _decode_with_transformers(
     options: dict[str, Any] = {"do_sample": False, "num_beams": decoding.beams}
     if decoding.method == "nucleus":
         options = {"do_sample": True, "top_p": decoding.top_p, "top_k": 0, "temperature": decoding.temperature}
-    return model.generate(
+    found = model.generate(
         tokens,
         attention_mask=mask,
         max_new_tokens=new_tokens,
         # The config of a trained model may have it switched off.
         use_cache=True,
-        eos_token_id=end,
+        eos_token_id=[end, *other_ends] if other_ends else end,
         pad_token_id=end,
         **options,
     )[:, tokens.shape[1] :]
+    if not other_ends:
+        return found
+    return found.masked_fill(torch.isin(found, torch.tensor(other_ends, device=found.device)), end)
 
 
 def write_articles(
@@ -123,8 +140,9 @@ def write_articles(
 ) -> pa.Table:
     """Write one synthetic article per real article.
 
-    The prompts are the real article's title and the blocks of its body, each by itself. The continuations of an
-    article are joined as tokens and then decoded.
+    The prompts are the real article's title and the blocks of its body, each by itself and each after the
+    begin-of-text token, if the tokenizer has that habit. The continuations of an article are joined as tokens and then
+    decoded.
 
     Parameters
     ----------
@@ -147,7 +165,8 @@ def write_articles(
         for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
     ]
     all_prompts = [prompt for prompts in per_article for prompt in prompts]
-    continuations = iter(continue_prompts(model, all_prompts, generation, decoding, seed, checkpoint))
+    begin = begin_tokens(tokenizer)
+    continuations = iter(continue_prompts(model, all_prompts, generation, decoding, seed, checkpoint, begin))
     written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
     return pa.table(
         {
@@ -195,17 +214,19 @@ def generate_articles(
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
     positions = max_positions(language_model)
-    needed = generation.block_tokens + generation.new_tokens
+    begin = len(begin_tokens(tokenizer))
+    needed = generation.block_tokens + generation.new_tokens + begin
+    beside = " with the begin-of-text token" if begin else ""
     if needed > positions:
         raise StudyError(
-            f"generation.block_tokens + generation.new_tokens is {needed}, but the model has {positions} positions: "
-            "lower one of them."
+            f"generation.block_tokens + generation.new_tokens is {needed}{beside}, but the model has {positions} "
+            "positions: lower one of them."
         )
     titles = encode(tokenizer, articles.column("title").to_pylist())
     for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
-        if len(title) + generation.new_tokens > positions:
+        if len(title) + generation.new_tokens + begin > positions:
             raise StudyError(
-                f"{seed_set}: the title of article {article_id} has {len(title)} tokens, which with "
+                f"{seed_set}: the title of article {article_id} has {len(title) + begin} tokens{beside}, which with "
                 f"generation.new_tokens exceed the model's {positions} positions: lower generation.new_tokens or "
                 "shorten the title in the corpus."
             )

@@ -13,6 +13,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_made_here
 from bias_amplification.models.folders import MODEL_FILES, check_model_folder, keep_only
+from bias_amplification.models.special_tokens import ids_in, read_tokenizer, tokens_before
 
 
 def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
@@ -39,7 +40,7 @@ def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
             output_loading_info=True,
             **options,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # transformers raises OSError, ValueError, SafetensorError and more
         raise ValueError(one_line(error)) from error
     # transformers fills missing weights with random numbers and only warns.
     if missing := sorted(found["missing_keys"]):
@@ -122,30 +123,36 @@ def load_tokenizer(folder: Path | str, key: str | None = None) -> Tokenizer:
         raise StudyError(f"{file} does not exist: {remedy}.")
     if key is None:
         check_made_here(folder, ["tokenizer.json"])
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises plain Exception
-        remedy = f"correct {key}" if key else "delete it and run snakemake again"
-        raise StudyError(f"{file} is not a tokenizer ({one_line(error)}): {remedy}.") from error
-    # tokenizer.json may store truncation and padding; both are switched off here.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    return read_tokenizer(file, key)
 
 
-def end_token(model: PreTrainedModel) -> int:
-    """Return the id of the end-of-text token, which is also used for padding.
+def begin_tokens(tokenizer: Tokenizer) -> list[int]:
+    """Return what every sequence begins with: the id of the begin-of-text token, or nothing.
+
+    Parameters
+    ----------
+    tokenizer
+        From the run's folder of the base model, where it has the habit that `base_model.begin_token` asks for.
+    """
+    return tokens_before(tokenizer)
+
+
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """Return the ids that end a text. The first is the one that is learned, and it pads batches.
 
     Raises
     ------
     StudyError
         If the model's config has no such token.
     """
-    end = model.config.eos_token_id
-    if isinstance(end, list):
-        end = end[0]
-    if end is None:
+    ends = ids_in(model.config.eos_token_id)
+    if not ends:
         raise StudyError(
             "The base model's config.json has no eos_token_id: add it, because this token ends texts and pads batches."
         )
-    return end
+    return ends
+
+
+def end_token(model: PreTrainedModel) -> int:
+    """Return the first of `end_tokens`: the end-of-text token that is learned, and that pads batches."""
+    return end_tokens(model)[0]

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
+from bias_amplification.language_model.load import begin_tokens, end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.texts import encode
 from bias_amplification.models.batches import by_length, pad
 from bias_amplification.models.device import choose_device
@@ -85,7 +85,9 @@ def score_perplexity(
     out
         The table to write (schema `PERPLEXITY`).
     perplexity
-        How many tokens of an article count; never more than the base model has positions.
+        How many tokens of an article count; never more than the base model has positions. If the tokenizer puts a
+        begin-of-text token first, the models read it but it is not scored. Without it, the first token of an article is
+        not scored.
     compute
         Where to compute, and how many tokens at once.
 
@@ -99,7 +101,10 @@ def score_perplexity(
     texts = table.column("text").to_pylist()
     model = load_model(base_model, device)
     padding = end_token(model)
-    sequences = encode(load_tokenizer(base_model), texts, min(perplexity.max_tokens, max_positions(model)))
+    tokenizer = load_tokenizer(base_model)
+    begin = begin_tokens(tokenizer)
+    token_lists = encode(tokenizer, texts, min(perplexity.max_tokens, max_positions(model) - len(begin)))
+    sequences = [[*begin, *tokens] for tokens in token_lists]
 
     def score(model: PreTrainedModel) -> list[float | None]:
         return perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=padding)
@@ -119,7 +124,7 @@ def score_perplexity(
         pa.table(
             {
                 "article_id": table.column("article_id"),
-                "tokens": pa.array([len(sequence) for sequence in sequences], pa.int32()),
+                "tokens": pa.array([len(tokens) for tokens in token_lists], pa.int32()),
                 **{name: pa.array(values, pa.float64()) for name, values in columns.items()},
             }
         ),

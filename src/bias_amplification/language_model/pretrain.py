@@ -17,6 +17,7 @@ from bias_amplification.language_model.texts import cut_blocks, encode, training
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.byte_level import train_byte_level_bpe
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
+from bias_amplification.models.special_tokens import begin_ids, set_begin
 from bias_amplification.study.sections import JobCompute, Pretraining
 
 END_OF_TEXT = "<|endoftext|>"
@@ -35,12 +36,17 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     return train_byte_level_bpe(texts, vocabulary, [END_OF_TEXT], prefix_space=False)
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path | str) -> None:
-    """Write tokenizer.json, and the tokenizer_config.json that transformers' AutoTokenizer needs."""
+def save_tokenizer(tokenizer: Tokenizer, folder: Path | str, begin: Sequence[int] = ()) -> None:
+    """Write tokenizer.json, and the tokenizer_config.json that transformers' AutoTokenizer needs.
+
+    `begin` is the id of the begin-of-text token, if the tokenizer puts one before a text.
+    """
     folder = Path(folder)
     with new_file(folder / "tokenizer.json") as file:
         tokenizer.save(str(file))
     names = {key: END_OF_TEXT for key in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    if begin:
+        names["bos_token"] = tokenizer.id_to_token(begin[0])
     with new_file(folder / "tokenizer_config.json") as file:
         file.write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}, indent=2) + "\n")
 
@@ -88,7 +94,12 @@ def concatenate_and_cut(sequences: Sequence[list[int]], end: int, length: int) -
 
 
 def pretrain_base_model(
-    articles: Path | str, out: Path | str, pretraining: Pretraining, seed: int, compute: JobCompute
+    articles: Path | str,
+    out: Path | str,
+    pretraining: Pretraining,
+    seed: int,
+    compute: JobCompute,
+    begin_token: str = "tokenizer",
 ) -> None:
     """Train the tokenizer and the model, and write the base model's folder.
 
@@ -106,11 +117,14 @@ def pretrain_base_model(
         Seed of the weights and of the order of the examples.
     compute
         Where to compute.
+    begin_token
+        The config's `base_model.begin_token`. If there is a begin-of-text token, it precedes each article. Articles are
+        joined and then cut, so a row may begin within an article.
 
     Raises
     ------
     StudyError
-        If a given tokenizer has no end-of-text token.
+        If a given tokenizer has no end-of-text token, or no begin-of-text token where one is wanted.
     """
     table = read_table(articles, ARTICLES, ["title", "body"])
     texts = [text for row in table.to_pylist() for text in training_texts(row["title"], row["body"], "article")]
@@ -124,6 +138,10 @@ def pretrain_base_model(
             f"{pretraining.tokenizer}/tokenizer.json has no token {END_OF_TEXT}: give base_model.pretraining.tokenizer "
             "a GPT-2 tokenizer, or null to train one."
         )
+    begin = [end] if begin_token == "always" and not pretraining.tokenizer else []
+    if pretraining.tokenizer:
+        begin = begin_ids(Path(pretraining.tokenizer), tokenizer, begin_token, pretraining.tokenizer)
+    set_begin(tokenizer, begin)
     model = new_model(
         layers=pretraining.layers,
         width=pretraining.width,
@@ -133,11 +151,13 @@ def pretrain_base_model(
         end=end,
         seed=seed,
     )
-    rows = longer_than_one(concatenate_and_cut(encode(tokenizer, texts), end, pretraining.context))
+    sequences = [[*begin, *tokens] for tokens in encode(tokenizer, texts)]
+    rows = longer_than_one(concatenate_and_cut(sequences, end, pretraining.context))
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    log, facts = train(model, rows, pretraining, pad=end, seed=seed, compute=compute, checkpoint=checkpoint)
+    key = "base_model.pretraining"
+    log, facts = train(model, rows, pretraining, pad=end, seed=seed, compute=compute, checkpoint=checkpoint, key=key)
     out = Path(out)
-    save_tokenizer(tokenizer, out)
+    save_tokenizer(tokenizer, out, begin)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     about = {"seed": seed, "articles": len(texts), "training": facts}

@@ -110,6 +110,7 @@ def train(
     seed: int,
     compute: JobCompute,
     checkpoint: Checkpoint | None = None,
+    key: str | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Train a model in place on token sequences.
 
@@ -127,6 +128,8 @@ def train(
         Device and precision.
     checkpoint
         Where the state of the unfinished training is saved.
+    key
+        The config key of the recipe, for messages.
 
     Returns
     -------
@@ -146,10 +149,9 @@ def train(
     bfloat16 = use_bfloat16(compute.precision, device)
     objective = NextToken(examples, pad, seed, recipe.batch_size)
     start = time.perf_counter()
-    steps = learn(model.to(device), objective, recipe, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint)
+    steps = learn(model.to(device), objective, recipe, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint, key=key)
     seconds = time.perf_counter() - start
     log = _training_log(steps)
-    _check_finite(log, model, recipe)
     facts = {
         "steps": log.num_rows,
         "tokens": sum(map(len, examples)) * recipe.epochs,
@@ -166,14 +168,3 @@ def _training_log(steps: Sequence[Step]) -> pa.Table:
     """Return the steps as a table of schema `TRAINING_LOG`."""
     kinds = {"step": pa.int32(), "epoch": pa.float64(), "loss": pa.float64(), "learning_rate": pa.float64()}
     return pa.table({name: pa.array([getattr(s, name) for s in steps], kind) for name, kind in kinds.items()})
-
-
-def _check_finite(log: pa.Table, model: PreTrainedModel, recipe: Recipe) -> None:
-    """Raise an error if training has diverged, before the model is written."""
-    losses = all(map(math.isfinite, log.column("loss").to_pylist()))
-    if not losses or not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-        raise StudyError(
-            f"Training diverged: a loss or a weight is not a finite number after {log.num_rows} steps at a learning "
-            f"rate of {recipe.learning_rate:g}. Lower finetuning.learning_rate (or "
-            "base_model.pretraining.learning_rate, if this is the base model)."
-        )

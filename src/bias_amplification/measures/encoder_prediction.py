@@ -12,18 +12,18 @@ from bias_amplification.study.sections import JobCompute
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
 
 
-def tokenize(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+def tokenize(classifier: TextClassifier, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
     """Return the token ids of each text with its special tokens.
 
-    A text is cut to `max_tokens` tokens, or to the model's limit if that is lower.
+    A text is cut to `max_tokens` tokens, or to the model's limit if that is lower (`TextClassifier.longest`).
     """
     if not texts:
         return []
-    longest = min(max_tokens, tokenizer.model_max_length)
-    return tokenizer(list(texts), truncation=True, max_length=longest, return_attention_mask=False)["input_ids"]
+    longest = classifier.longest(max_tokens)
+    found = classifier.tokenizer(list(texts), truncation=True, max_length=longest, return_attention_mask=False)
+    return found["input_ids"]
 
 
 def predict_probabilities(
@@ -63,7 +63,7 @@ def predict_probabilities(
     from bias_amplification.models.packed import packed
 
     device = choose_device(compute.device)
-    model, token_ids = classifier.model, tokenize(classifier.tokenizer, texts, max_tokens)
+    model, token_ids = classifier.model, tokenize(classifier, texts, max_tokens)
     was_training = model.training
     model.eval().to(device)
     with torch.inference_mode(), packed(model):

@@ -143,6 +143,7 @@ def train_encoder(
     seed: int,
     compute: JobCompute,
     checkpoint: Checkpoint | None = None,
+    key: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Train a classifier in place, and leave it with the weights of its best epoch.
 
@@ -163,6 +164,8 @@ def train_encoder(
         Device, precision (`auto`: bfloat16 autocast on a GPU that supports it) and tokens of a batch in scoring.
     checkpoint
         Where the state of an unfinished training is saved. The caller removes it.
+    key
+        The config key of `training`, for messages.
 
     Returns
     -------
@@ -170,6 +173,11 @@ def train_encoder(
         See `score_encoder`; `best_epoch` counts from 1. The same arguments give the same scores.
     timing : dict
         `train_runtime_seconds` and `samples_per_second`, including the scoring after each epoch.
+
+    Raises
+    ------
+    StudyError
+        If the training diverges.
     """
     from bias_amplification.models.device import choose_device, use_bfloat16
     from bias_amplification.models.learning import learn
@@ -182,11 +190,20 @@ def train_encoder(
         return classification_scores(probabilities, _label_ids(validation, labels), labels)
 
     best = BestEpoch(model, validate, validation)
-    examples = tokenize(tokenizer, parts["train"].texts, training.max_tokens)
+    examples = tokenize(classifier, parts["train"].texts, training.max_tokens)
     objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed)
     bfloat16 = use_bfloat16(compute.precision, device)
     start = time.perf_counter()
-    learn(model.to(device), objective, training, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint, observer=best)
+    learn(
+        model.to(device),
+        objective,
+        training,
+        seed=seed,
+        bfloat16=bfloat16,
+        checkpoint=checkpoint,
+        observer=best,
+        key=key,
+    )
     seconds = time.perf_counter() - start
     model.load_state_dict(best.weights)
     scores = score_encoder(classifier, parts, training.max_tokens, compute) | {"best_epoch": best.epoch}

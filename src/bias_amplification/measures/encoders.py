@@ -16,6 +16,7 @@ from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_checksums, checksums
 from bias_amplification.measures.scratch import make_encoder
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only
+from bias_amplification.models.given import COUNTS_FROM_PADDING, obtain_folder, positions_of
 from bias_amplification.study.sections import Encoder
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class TextClassifier(NamedTuple):
         """Position of each label among the model's outputs."""
         return [self.model.config.label2id[label] for label in self.labels]
 
+    def longest(self, max_tokens: int) -> int:
+        """Return how many tokens of a text are read, special tokens included.
+
+        Parameters
+        ----------
+        max_tokens
+            The most that the config asks for. The tokenizer's own limit and the model's positions may be lower.
+        """
+        return int(min(max_tokens, self.tokenizer.model_max_length, positions_of(self.model.config.to_dict())))
+
 
 def obtain_encoder(
     source: Encoder, texts: Iterable[str], labels: Sequence[str], max_tokens: int, seed: int, key: str
@@ -60,7 +71,7 @@ def obtain_encoder(
     labels
         Label names. Their positions become the model's label ids.
     max_tokens
-        Longest input of a scratch encoder, special tokens included.
+        Longest input, special tokens included. The log says so if an encoder from elsewhere can read fewer.
     seed
         Seed of the fresh weights.
     key
@@ -83,11 +94,16 @@ def obtain_encoder(
     if source.source == "scratch":
         return TextClassifier(*make_encoder(source, texts, max_tokens, label_ids), labels)
     # A head that was trained for other labels is replaced by a fresh one.
-    return TextClassifier(*_from_pretrained(source, key, ignore_mismatched_sizes=True, **label_ids), labels)
+    classifier = TextClassifier(*_from_pretrained(source, key, fresh_head=True, **label_ids), labels)
+    return _said(classifier, max_tokens, key)
 
 
 def load_given_encoder(
-    source: Encoder, labels: Sequence[str], key: str, aliases: Mapping[str, str] | None = None
+    source: Encoder,
+    labels: Sequence[str],
+    key: str,
+    aliases: Mapping[str, str] | None = None,
+    max_tokens: int | None = None,
 ) -> TextClassifier:
     """Load a classifier that was trained elsewhere and give its labels the study's names.
 
@@ -101,6 +117,8 @@ def load_given_encoder(
         The config key that describes the source, for error messages.
     aliases
         From the classifier's label names to the study's, where they differ.
+    max_tokens
+        The tokens of a text that the config asks for; the log says so if the classifier can read fewer.
 
     Raises
     ------
@@ -110,10 +128,10 @@ def load_given_encoder(
     model, tokenizer = _from_pretrained(source, key)
     remedy = "name a model with these labels, or map its label names to them in the config"
     _name_labels(model, labels, aliases or {}, _describe(source), f" ({key}): {remedy}")
-    return TextClassifier(model.eval(), tokenizer, labels)
+    return _said(TextClassifier(model.eval(), tokenizer, labels), max_tokens, key)
 
 
-def load_encoder(folder: Path | str, labels: Sequence[str]) -> TextClassifier:
+def load_encoder(folder: Path | str, labels: Sequence[str], max_tokens: int | None = None) -> TextClassifier:
     """Load a classifier that the run has made, after comparing its files with the checksums in `scores.json`.
 
     Parameters
@@ -122,6 +140,8 @@ def load_encoder(folder: Path | str, labels: Sequence[str]) -> TextClassifier:
         Without a `scores.json`, no checksums are compared.
     labels
         The labels that the classifier must have, in any order and in any case.
+    max_tokens
+        The tokens of a text that the config asks for; the log says so if the classifier can read fewer.
 
     Raises
     ------
@@ -133,7 +153,7 @@ def load_encoder(folder: Path | str, labels: Sequence[str]) -> TextClassifier:
     source = Encoder(source="folder", path=str(folder))
     model, tokenizer = _from_pretrained(source, None)
     _name_labels(model, labels, {}, _describe(source), f": {_MAKE_AGAIN}")
-    return TextClassifier(model.eval(), tokenizer, labels)
+    return _said(TextClassifier(model.eval(), tokenizer, labels), max_tokens, str(folder))
 
 
 def _name_labels(
@@ -216,31 +236,76 @@ def check_encoder(folder: Path | str) -> None:
 
 
 def _from_pretrained(
-    source: Encoder, key: str | None, **options: Any
+    source: Encoder, key: str | None, *, fresh_head: bool = False, **options: Any
 ) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    """Load a classifier and its tokenizer, which agree on the padding token.
+
+    With `fresh_head`, the classification head may be missing or have another number of labels. A `key` of None stands
+    for a folder that the run has made.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    where = {"pretrained_model_name_or_path": source.hub_id, "revision": source.revision}
-    if source.source == "folder":
-        check_model_folder(source.path, key, tokenizer=True)
-        where = {"pretrained_model_name_or_path": source.path}
+    remedy = f"check {key}" if key else _MAKE_AGAIN
+    folder = obtain_folder(source, key, None) if key else check_model_folder(source.path, tokenizer=True)
+    where = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            **where, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, **options
+        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            **where,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=fresh_head,
+            **options,
         )
-    except Exception as error:  # transformers raises OSError, ValueError, SafetensorError and more
+    except Exception as error:  # transformers and tokenizers raise errors of many types
         raise StudyError(
             f"{_describe(source)} cannot be loaded as a text classifier with its tokenizer "
-            f"({one_line(error)}): {f'check {key}' if key else _MAKE_AGAIN}."
+            f"({one_line(error)}): {remedy}."
         ) from error
-    if tokenizer.pad_token_id is None:
-        remedy = f"choose an encoder for {key}" if key else _MAKE_AGAIN
-        raise StudyError(f"{_describe(source)} has a tokenizer without a padding token: {remedy}.")
+    # transformers fills missing weights with random numbers and only warns. A model that was trained for another task
+    # lacks the head, and the pooling layer below it.
+    body = f"{model.base_model_prefix}."
+    missing = [
+        name for name in found["missing_keys"] if not fresh_head or (name.startswith(body) and "pooler" not in name)
+    ]
+    if missing:
+        raise StudyError(
+            f"{_describe(source)} lacks {len(missing)} of the weights that its config.json names, first "
+            f"{min(missing)}: {remedy}."
+        )
+    _agree_on_padding(model, tokenizer, _describe(source), f"choose an encoder for {key}" if key else _MAKE_AGAIN)
     return model, tokenizer
+
+
+def _agree_on_padding(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", described: str, remedy: str
+) -> None:
+    """Give the model's config the tokenizer's padding token: a decoder classifies by the last token before it.
+
+    A tokenizer without one pads with its end token.
+    """
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise StudyError(f"{described} has a tokenizer without a padding token: {remedy}.")
+    # RoBERTa counts positions from the padding id that its embeddings were made with.
+    if model.config.pad_token_id is None or model.config.model_type not in COUNTS_FROM_PADDING:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _said(classifier: TextClassifier, max_tokens: int | None, described: str) -> TextClassifier:
+    """Return a classifier, after a line in the log if it can read fewer tokens than the config asks for."""
+    if max_tokens and (longest := classifier.longest(max_tokens)) < max_tokens:
+        print(
+            f"{described}: texts are cut to {longest} tokens instead of {max_tokens}, the most that it can read",
+            flush=True,
+        )
+    return classifier
 
 
 def _describe(source: Encoder) -> str:

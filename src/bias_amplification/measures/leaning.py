@@ -80,9 +80,11 @@ def train_leaning_classifier(
     key, max_tokens = f"classifier.candidates {candidate.name}", classifier.training.max_tokens
     if candidate.train:
         model = obtain_encoder(candidate, parts["train"].texts, articles.labels, max_tokens, seed, key)
-        scores, timing = train_encoder(model, parts, classifier.training, seed, compute, checkpoint)
+        scores, timing = train_encoder(
+            model, parts, classifier.training, seed, compute, checkpoint, "classifier.training"
+        )
     else:
-        model = load_given_encoder(candidate, articles.labels, key, candidate.labels)
+        model = load_given_encoder(candidate, articles.labels, key, candidate.labels, max_tokens)
         scores, timing = score_encoder(model, parts, max_tokens, compute), {}
     about = {"candidate": candidate.name, "model": candidate.hub_id or candidate.name, "split": articles.split}
     write_encoder(model, out, about | scores, timing)
@@ -154,7 +156,8 @@ def classify_articles(
     max_tokens = classifier.max_tokens or classifier.training.max_tokens
     for folder, file in out.items():
         checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-        probabilities = predict_probabilities(load_encoder(folder, labels), texts, max_tokens, compute, checkpoint)
+        encoder = load_encoder(folder, labels, max_tokens)
+        probabilities = predict_probabilities(encoder, texts, max_tokens, compute, checkpoint)
         write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), file, predictions(labels))
         checkpoint.remove()
 

@@ -65,9 +65,9 @@ def train_quality_detector(
     parts = graded_parts(sentences, quality.sentences, seed)
     if detector.source == "scratch":
         model = obtain_encoder(detector, parts["train"].texts, CLASSES, training.max_tokens, seed, key)
-        scores, timing = train_encoder(model, parts, training, seed, compute, checkpoint)
+        scores, timing = train_encoder(model, parts, training, seed, compute, checkpoint, "quality.training")
     else:
-        model = load_given_encoder(detector, CLASSES, key, detector.labels)
+        model = load_given_encoder(detector, CLASSES, key, detector.labels, training.max_tokens)
         scores, timing = score_encoder(model, parts, training.max_tokens, compute), {}
     write_encoder(model, out, {"detector": detector.hub_id or detector.source} | scores, timing)
     checkpoint.remove()
@@ -150,7 +150,11 @@ def score_quality(
     sentences = [SPLITTERS[quality.splitter](text) for text in table["text"].to_pylist()]
     position = {sentence: i for i, sentence in enumerate(dict.fromkeys(s for found in sentences for s in found))}
     probabilities = predict_probabilities(
-        load_encoder(detector, CLASSES), list(position), quality.training.max_tokens, compute, checkpoint
+        load_encoder(detector, CLASSES, quality.training.max_tokens),
+        list(position),
+        quality.training.max_tokens,
+        compute,
+        checkpoint,
     )
     rows = [
         {"article_id": article_id} | article_quality(probabilities[[position[sentence] for sentence in found]])

@@ -1,4 +1,4 @@
-"""Where models keep their feed-forward networks: a table with one entry for each architecture.
+"""Where models keep their feed-forward networks and their output head: a table with one entry for each architecture.
 
 To support another architecture, add an entry to `ARCHITECTURES`, with the `model_type` of the model's `config.json` as
 its key. Architectures that split the feed-forward network into experts, or normalise its output before adding it to the
@@ -6,7 +6,7 @@ residual stream, need more than an entry.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bias_amplification.artifacts import StudyError
@@ -27,6 +27,8 @@ class Architecture:
     """From a block to the feed-forward network's second projection, whose output units are the neurons."""
     inputs_first: bool = False
     """Whether the projection's weight is [inputs, outputs] (Conv1D) instead of [outputs, inputs] (Linear)."""
+    plain_head: bool = True
+    """Whether the logits are the product of the last hidden state and the output head's weights, nothing more."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
-    "gemma": _LLAMA,
+    "gemma": replace(_LLAMA, plain_head=False),
 }
+
+#: Architectures whose logits can be computed some rows at a time.
+PLAIN_HEADS = frozenset(name for name, architecture in ARCHITECTURES.items() if architecture.plain_head)
 
 
 def find_architecture(model_type: str, architecture: str) -> Architecture:

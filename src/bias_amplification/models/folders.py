@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.models.architectures import PLAIN_HEADS
 
 #: Files of a model without a tokenizer. Generations are such models: they use the base model's tokenizer.
 MODEL_FILES = ("model.safetensors", "config.json")
@@ -15,7 +17,17 @@ MODEL_FILES = ("model.safetensors", "config.json")
 MODEL_AND_TOKENIZER_FILES = (*MODEL_FILES, "tokenizer.json", "tokenizer_config.json")
 
 #: A tokenizer has at least one of these files. Older models have a vocabulary instead of tokenizer.json.
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+
+#: Names the file of each tensor where the weights are in several files.
+INDEX = "model.safetensors.index.json"
 
 
 class ModelFolders(NamedTuple):
@@ -74,15 +86,36 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
     if not weights:
         convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
         raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
+    again = f"download it again, or correct {key}" if key else "delete it and run snakemake again"
     if tokenizer and not any((folder / name).is_file() for name in _TOKENIZERS):
         raise StudyError(f"{folder} has no tokenizer (tokenizer.json): {remedy}.")
     for file in weights:
         try:
             _read_header(file)
         except _FAULTS as error:
-            remedy = f"download it again, or correct {key}" if key else "delete it and run snakemake again"
-            raise StudyError(f"{file} is not a whole safetensors file ({error}): {remedy}.") from error
+            raise StudyError(f"{file} is not a whole safetensors file ({error}): {again}.") from error
+    if not (folder / "model.safetensors").exists():
+        _check_index(folder, again)
     return folder
+
+
+def _check_index(folder: Path, remedy: str) -> None:
+    """Check that the index of weights in several files exists, and that the files hold the tensors that it names."""
+    try:
+        named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].items()
+    except FileNotFoundError:
+        raise StudyError(f"{folder} has parts of a model but not their index {INDEX}: {remedy}.") from None
+    except _FAULTS as error:
+        raise StudyError(f"{folder / INDEX} is damaged ({error!r}): {remedy}.") from error
+    held: dict[str, set[str]] = {}
+    for tensor, name in named:
+        file = folder / str(name)
+        if name not in held:
+            if not file.exists():
+                raise StudyError(f"{file} does not exist, but {INDEX} beside it names it: {remedy}.")
+            held[name] = set(_read_header(file))
+        if tensor not in held[name]:
+            raise StudyError(f"{file} lacks the tensor {tensor}, which {INDEX} beside it names: {remedy}.")
 
 
 def count_parameters(folder: Path | str) -> int:
@@ -93,12 +126,20 @@ def count_parameters(folder: Path | str) -> int:
     StudyError
         If the folder is not a model folder, or a file is cut short.
     """
-    tensors = [entry for file in _weights(check_model_folder(folder)) for entry in _read_header(file)]
-    return sum(math.prod(entry["shape"]) for entry in tensors)
+    return sum(math.prod(shape) for file in _weights(check_model_folder(folder)) for shape in _shapes(file).values())
 
 
-#: Architectures whose logits are the product of the last hidden state and the output head's weights, nothing more.
-PLAIN_HEADS = frozenset({"gpt2", "opt", "gpt_neox", "gpt_neo", "llama", "mistral", "qwen2", "qwen3"})
+def tensor_shapes(folder: Path | str) -> dict[str, list[int]]:
+    """Return the shape of each tensor in a folder's safetensors files, by name; files that are damaged are left out."""
+    shapes: dict[str, list[int]] = {}
+    for file in _weights(Path(folder)):
+        with suppress(*_FAULTS, OSError):
+            shapes |= _shapes(file)
+    return shapes
+
+
+def _shapes(file: Path) -> dict[str, list[int]]:
+    return {name: entry["shape"] for name, entry in _read_header(file).items()}
 
 
 class Shape(NamedTuple):
@@ -178,16 +219,16 @@ def _weights(folder: Path) -> list[Path]:
 _FAULTS = (ValueError, LookupError, TypeError, AttributeError)
 
 
-def _read_header(file: Path) -> list[dict[str, Any]]:
-    """Return the entries of a file's header, one per tensor, after checking that the file has the size they imply."""
+def _read_header(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the entry of each tensor in a file's header, after checking that the file has the size they imply."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 0 < length <= min(size, 100_000_000):
             raise ValueError("its header is cut short")
         header = json.loads(stream.read(length))
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
     if size != 8 + length + end:
         raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
     return tensors

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.models.device import autocast
 from bias_amplification.models.processes import Group
@@ -21,6 +22,9 @@ from bias_amplification.seeds import derive_seed
 
 #: Gradients with a larger norm are scaled down to it (Trainer's default).
 _LARGEST_NORM = 1.0
+
+#: Losses are checked after so many steps: each check makes a GPU wait.
+_STEPS_BETWEEN_CHECKS = 25
 
 #: Fields of a recipe; a saved state is used again only if all of them are the same.
 _RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup")
@@ -105,6 +109,8 @@ class _Training:
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.observer = observer
         self.losses: list[torch.Tensor | float] = []
+        self.numbers = 0
+        """How many of the losses, from the first on, are numbers that are known to be finite."""
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
@@ -126,10 +132,18 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         self.losses.append(group.sum(loss.detach()))
 
-    def floats(self) -> list[float]:
-        """Return the losses as numbers. Converting each loss after its step would make a GPU wait at every step."""
-        self.losses = [float(loss) for loss in self.losses]
-        return self.losses
+    def first_broken(self, *, weights: bool = False) -> int | None:
+        """Return the first step, from 0, whose loss is not finite or, with `weights`, whose weights are not.
+
+        The losses become numbers here. Converting each loss after its step would make a GPU wait at every step.
+        """
+        for step in range(self.numbers, len(self.losses)):
+            self.losses[step] = float(self.losses[step])
+            if not math.isfinite(self.losses[step]):
+                return step
+        self.numbers = len(self.losses)
+        sound = not weights or all(bool(parameter.isfinite().all()) for parameter in self.parameters.values())
+        return None if sound else len(self.losses) - 1
 
     def save(self, checkpoint: Checkpoint) -> None:
         tensors = {f"weight {name}": p for name, p in self.parameters.items()}
@@ -137,7 +151,7 @@ class _Training:
             # The optimizer has no moments for a parameter that no loss depends on.
             if moments := self.optimizer.state.get(parameter):
                 tensors |= {f"{moment} {name}": moments[moment] for moment in ("exp_avg", "exp_avg_sq")}
-        facts: dict[str, Any] = {"losses": self.floats()}
+        facts: dict[str, Any] = {"losses": self.losses}
         if self.observer:
             observed, facts["observer"] = self.observer.state()
             tensors |= {f"observer {name}": tensor for name, tensor in observed.items()}
@@ -172,6 +186,7 @@ def learn(
     bfloat16: bool = False,
     checkpoint: Checkpoint | None = None,
     observer: Observer | None = None,
+    key: str | None = None,
 ) -> list[Step]:
     """Train a model in place.
 
@@ -189,11 +204,18 @@ def learn(
         Where the state of the training is saved. The caller removes it after writing the trained model.
     observer
         Called after each epoch; its state is saved with the training's.
+    key
+        The config key of the recipe, for messages.
 
     Returns
     -------
     list of Step
         All steps, including those before an interruption.
+
+    Raises
+    ------
+    StudyError
+        If a loss or a weight is not a finite number, within `_STEPS_BETWEEN_CHECKS` steps.
     """
     group, checkpoint, device = Group.here(), checkpoint or Checkpoint(), next(model.parameters()).device
     per_epoch = math.ceil(len(objective) / recipe.batch_size)
@@ -201,6 +223,11 @@ def learn(
     training = _Training(model, recipe, observer)
     about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "bfloat16": bfloat16}
     _resume(training, model, objective, checkpoint, about)
+
+    def check(*, weights: bool = False) -> None:
+        if (broken := training.first_broken(weights=weights)) is not None:
+            raise _divergence(broken, float(training.losses[broken]), rates, bfloat16, key)
+
     shared = group.share(model)
     model.train()
     first, start, order = len(training.losses), time.perf_counter(), []
@@ -214,15 +241,33 @@ def learn(
         with autocast(bfloat16, device.type):
             loss = group.part(positions, lambda own: objective.loss(shared, own)) / objective.terms(positions)
         training.step(loss, rates[step], group)
+        if (step + 1) % _STEPS_BETWEEN_CHECKS == 0:
+            check()
         if observer and place == per_epoch - 1:
+            check(weights=True)
             observer.after_epoch(epoch + 1)
         if (step + 1) % max(1, len(rates) // 10) == 0:
             words = objective.progress((step + 1 - first) / (time.perf_counter() - start))
             loss_now = float(training.losses[-1])
+            if not math.isfinite(loss_now):
+                check()
             print(f"step {step + 1} of {len(rates)}, loss {loss_now:.3f}{words and f', {words}'}", flush=True)
         if group.rank == 0 and checkpoint.due():
+            check(weights=True)
             training.save(checkpoint)
-    return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.floats())]
+    check(weights=True)
+    return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.losses)]
+
+
+def _divergence(step: int, loss: float, rates: Sequence[float], bfloat16: bool, key: str | None) -> StudyError:
+    """Return the error of a training whose loss, or weights, at a step (from 0) are not finite numbers."""
+    what = "the weights are not finite numbers" if math.isfinite(loss) else "the loss is not a finite number"
+    remedy = f"lower {key}.learning_rate" if key else "lower the learning rate"
+    return StudyError(
+        f"Training diverged: at step {step + 1} of {len(rates)} {what} (loss {loss:.4g}, learning rate "
+        f"{rates[step]:.4g}, {'bfloat16' if bfloat16 else 'float32'}): "
+        f"{remedy}{', or set compute.precision to float32' if bfloat16 else ''}."
+    )
 
 
 def _learning_rates(recipe: Recipe, steps: int) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from bias_amplification.models.folders import PLAIN_HEADS
+from bias_amplification.models.architectures import PLAIN_HEADS
 from bias_amplification.models.packed import packed_product
 
 #: Logits computed at once, as a count of numbers. Products become faster with more rows up to about this size.

@@ -15,8 +15,8 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
 from bias_amplification.corpus.articles import article_text
+from bias_amplification.models.architectures import Block, find_architecture, find_blocks
 from bias_amplification.models.folders import ModelFolders
-from bias_amplification.neurons.architectures import Block, find_architecture, find_blocks
 from bias_amplification.study.sections import JobCompute, Neurons
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     out
         The table to write (schema `NEURONS`).
     settings
-        `architecture`, and `max_tokens`: tokens read of each text, at most the model's number of positions.
+        `architecture`, and `max_tokens`: tokens averaged of each text, at most the model's number of positions. A
+        begin-of-text token, if the tokenizer puts one first, is read but not averaged.
     compute
         Device, and `batch_tokens`: tokens in the model at once, with padding.
 
@@ -45,7 +46,7 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
         If the architecture is unknown, the probe set has no tokens, or the tokenizer gives a token that the model does
         not have.
     """
-    from bias_amplification.language_model.load import load_model, load_tokenizer, max_positions
+    from bias_amplification.language_model.load import begin_tokens, load_model, load_tokenizer, max_positions
     from bias_amplification.language_model.texts import encode
     from bias_amplification.models.device import choose_device
 
@@ -53,14 +54,25 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
     tokenizer = load_tokenizer(model.tokenizer)
     loaded = load_model(model.model, choose_device(compute.device))
-    limit = min(settings.max_tokens or math.inf, max_positions(loaded))
-    token_lists = encode(tokenizer, texts, limit)
-    table = neuron_table(loaded, token_lists, batch_tokens=compute.batch_tokens, architecture=settings.architecture)
+    begin = begin_tokens(tokenizer)
+    limit = min(settings.max_tokens or math.inf, max_positions(loaded) - len(begin))
+    table = neuron_table(
+        loaded,
+        encode(tokenizer, texts, limit),
+        batch_tokens=compute.batch_tokens,
+        architecture=settings.architecture,
+        begin=begin,
+    )
     write_table(table, out, NEURONS)
 
 
 def neuron_table(
-    model: "torch.nn.Module", token_lists: Sequence[Sequence[int]], *, batch_tokens: int, architecture: str = "auto"
+    model: "torch.nn.Module",
+    token_lists: Sequence[Sequence[int]],
+    *,
+    batch_tokens: int,
+    architecture: str = "auto",
+    begin: Sequence[int] = (),
 ) -> pa.Table:
     """Make the table of a model's neurons.
 
@@ -74,6 +86,8 @@ def neuron_table(
         Tokens in the model at once, with padding.
     architecture
         As for `architectures.find_architecture`.
+    begin
+        As for `mean_activations`.
 
     Returns
     -------
@@ -90,7 +104,7 @@ def neuron_table(
     entry = find_architecture(model.config.model_type, architecture)
     blocks = list(find_blocks(model, entry))
     means, norms = weight_summaries(blocks, inputs_first=entry.inputs_first)
-    ffn, block = mean_activations(model, blocks, token_lists, batch_tokens=batch_tokens)
+    ffn, block = mean_activations(model, blocks, token_lists, batch_tokens=batch_tokens, begin=begin)
     layers, width = means.shape
     columns = {
         "layer": np.repeat(np.arange(layers, dtype=np.int16), width),
@@ -130,7 +144,12 @@ def weight_summaries(blocks: Sequence[Block], *, inputs_first: bool) -> tuple[np
 
 
 def mean_activations(
-    model: "torch.nn.Module", blocks: Sequence[Block], token_lists: Sequence[Sequence[int]], *, batch_tokens: int
+    model: "torch.nn.Module",
+    blocks: Sequence[Block],
+    token_lists: Sequence[Sequence[int]],
+    *,
+    batch_tokens: int,
+    begin: Sequence[int] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the outputs of every block and of its feed-forward sublayer over all tokens, without padding.
 
@@ -146,6 +165,9 @@ def mean_activations(
         The token ids of each probe text.
     batch_tokens
         Tokens in the model at once, with padding.
+    begin
+        Tokens that the model reads before each text. They are not averaged, because the activations at the first
+        position of a text are outliers.
 
     Returns
     -------
@@ -163,15 +185,17 @@ def mean_activations(
 
     from bias_amplification.models.batches import by_length, pad
 
-    _check_tokens(model, token_lists)
+    _check_tokens(model, token_lists, begin)
+    begun = [[*begin, *ids] if len(ids) else [] for ids in token_lists]
     device = model.get_input_embeddings().weight.device
     ffn, block = [_TokenSum() for _ in blocks], [_TokenSum() for _ in blocks]
     hooks = [(one.ffn, total.add) for one, total in zip(blocks, ffn, strict=True)]
     hooks += [(one.block, total.add) for one, total in zip(blocks, block, strict=True)]
     tokens = 0
     with _hooked(model, hooks), torch.inference_mode():
-        for batch in by_length([len(ids) for ids in token_lists], batch_tokens):
-            inputs, attention = (part.to(device) for part in pad([token_lists[i] for i in batch], 0))
+        for batch in by_length([len(ids) for ids in begun], batch_tokens):
+            inputs, attention = (part.to(device) for part in pad([begun[i] for i in batch], 0))
+            attention[:, : len(begin)] = 0
             for total in (*ffn, *block):
                 total.real = attention.flatten().bool()
             # Without the output head, because the logits are not needed and are the largest tensor. Without a mask,
@@ -189,10 +213,10 @@ class _TokenSum:
         self.sum: Any = 0.0
         """[neurons] after the first batch."""
         self.real: Any = None
-        """[batch * position], which tokens of the current batch are not padding."""
+        """[batch * position], which tokens of the current batch are averaged: not padding, and not before the text."""
 
     def add(self, _module: Any, _inputs: Any, output: Any) -> None:
-        """Add the outputs at tokens that are not padding."""
+        """Add the outputs at tokens that are averaged."""
         import torch
 
         hidden = output[0] if isinstance(output, tuple) else output
@@ -215,7 +239,7 @@ def _hooked(model: "torch.nn.Module", hooks: Sequence[tuple["torch.nn.Module", C
             handle.remove()
 
 
-def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]) -> None:
+def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]], begin: Sequence[int]) -> None:
     """Check that there are tokens and that the model can read them."""
     from bias_amplification.language_model.load import max_positions
 
@@ -223,9 +247,9 @@ def _check_tokens(model: "torch.nn.Module", token_lists: Sequence[Sequence[int]]
     if not longest:
         raise StudyError("The probe set of the neurons has no tokens: give it articles that are not empty.")
     positions = max_positions(model)
-    if longest > positions:
-        raise ValueError(f"a probe text has {longest} tokens and the model {positions} positions")
-    largest = max(max(tokens) for tokens in token_lists if len(tokens))
+    if longest + len(begin) > positions:
+        raise ValueError(f"a probe text has {longest + len(begin)} tokens and the model {positions} positions")
+    largest = max(max(tokens) for tokens in [*token_lists, begin] if len(tokens))
     known = model.get_input_embeddings().num_embeddings
     if largest >= known:
         raise StudyError(

@@ -1,20 +1,26 @@
 """Checks of the files that a config names, made before the first job."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.models.folders import check_model_folder
-from bias_amplification.study.sections import ModelSource
+from bias_amplification.models.architectures import find_architecture
+from bias_amplification.models.given import LanguageModelUse, check_lengths, check_source
+from bias_amplification.models.special_tokens import begin_ids, read_tokenizer
+from bias_amplification.study.sections import Encoder, GivenModel
 from bias_amplification.study.settings import Study
 
 
 def check_paths(study: Study) -> None:
     """Check that every local file and folder that the config names exists and is of the right kind.
 
+    Hub models are checked as far as the local cache holds them; the rest is checked after the download.
+
     Raises
     ------
     StudyError
-        If one is missing, damaged or in the wrong place. The message names the config key and the path.
+        If one is missing, damaged, in the wrong place, or if a model cannot be used for this study. The message names
+        the config key and the path.
     """
     for key, path in _files(study).items():
         if not Path(path).exists():
@@ -25,14 +31,41 @@ def check_paths(study: Study) -> None:
             f"corpus.identity.review_file is {review}, a file among the results, which the next run would overwrite: "
             "copy it to another folder and name the copy."
         )
-    for key, model in _language_models(study).items():
-        if model.source == "folder":
-            # Without its tokenizer: the base model's may be in files that check_model_folder does not know, and
-            # generations use the base model's.
-            check_model_folder(model.path, f"{key}.path")
-    for key, model in _encoders(study).items():
-        if model.source == "folder":
-            check_model_folder(model.path, f"{key}.path", tokenizer=True)
+    use = language_model_use(study)
+    if study.base_model.source == "pretrain":
+        _check_pretraining(study, use)
+    else:
+        check_source(study.base_model, "base_model", use)
+    for key, model in _given_models(study).items():
+        check_source(model, key, given_model_use(use))
+    for key, encoder in _encoders(study).items():
+        check_source(encoder, key, None)
+
+
+def language_model_use(study: Study) -> LanguageModelUse:
+    """Return what a study does with its base model."""
+    trains = any(not r.models for r in study.rounds)
+    return LanguageModelUse(
+        architecture=study.neurons.architecture,
+        begin_token=study.base_model.begin_token,
+        training_tokens=study.finetuning.max_tokens if trains else 0,
+        writing_tokens=study.generation.block_tokens + study.generation.new_tokens,
+    )
+
+
+def given_model_use(use: LanguageModelUse) -> LanguageModelUse:
+    """Return what a study does with a given generation, from what it does with its base model."""
+    return replace(use, training_tokens=0, own_tokenizer=False)
+
+
+def _check_pretraining(study: Study, use: LanguageModelUse) -> None:
+    """Check the base model that the run will pretrain, a GPT-2, and the tokenizer that it is given."""
+    find_architecture("gpt2", study.neurons.architecture)
+    pretraining, begin = study.base_model.pretraining, int(use.begin_token == "always")
+    if folder := pretraining.tokenizer:
+        tokenizer = read_tokenizer(Path(folder, "tokenizer.json"), "base_model.pretraining.tokenizer")
+        begin = len(begin_ids(Path(folder), tokenizer, use.begin_token, folder))
+    check_lengths(pretraining.context, use, begin, "the base model (base_model.pretraining.context)")
 
 
 def _files(study: Study) -> dict[str, str]:
@@ -48,17 +81,16 @@ def _files(study: Study) -> dict[str, str]:
     return {key: path for key, path in files.items() if path is not None}
 
 
-def _language_models(study: Study) -> dict[str, ModelSource]:
-    """Return the language models that the config names, by key."""
-    given = {
+def _given_models(study: Study) -> dict[str, GivenModel]:
+    """Return the given models of generations, by key."""
+    return {
         f"rounds {r.name}: models.{generation}": model
         for r in study.rounds
         for generation, model in enumerate(r.models)
     }
-    return {"base_model": study.base_model, **given}
 
 
-def _encoders(study: Study) -> dict[str, ModelSource]:
+def _encoders(study: Study) -> dict[str, Encoder]:
     """Return the classifiers that the config names, by key."""
     candidates = {f"classifier.candidates {c.name}": c for c in study.classifier.candidates}
     return {"quality.detector": study.quality.detector, **candidates}

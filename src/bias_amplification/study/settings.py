@@ -1,12 +1,14 @@
 """The config as a whole: its sections, and the rules that hold between them."""
 
-import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.study.config_faults import as_in_yaml, in_words
+from bias_amplification.study.config_files import ConfigFiles
 from bias_amplification.study.sections import (
     NAME_PATTERN,
     BaseModelSettings,
@@ -28,10 +30,12 @@ from bias_amplification.study.sections import (
     Strategies,
     Theory,
 )
-from bias_amplification.study.sections.section import UNION_FAULT, LocalPath
+from bias_amplification.study.sections.section import LocalPath
 
 #: Folders in `results/classifier/` that are not a candidate's.
 _CLASSIFIER_FOLDERS = frozenset({"selected", "second", "splits"})
+
+_LARGEST_SEED_OF_PANDAS = 2**32 - 1
 
 
 class Study(Section):
@@ -60,6 +64,23 @@ class Study(Section):
     example: Example = Example()
     storage: Storage = Storage()
     compute: Compute = Compute()
+
+    @field_validator("results")
+    @classmethod
+    def _without_doubled_slashes(cls, results: str) -> str:
+        """Write the folder in one way: `out/` and `./out` are `out`."""
+        return str(Path(results))
+
+    @model_validator(mode="after")
+    def _check_seed(self) -> "Study":
+        """Check that pandas, where it draws a seed set, can take the seed."""
+        for number, s in enumerate(self.seed_sets):
+            if s.draw == "pandas" and self.seed > _LARGEST_SEED_OF_PANDAS:
+                raise ValueError(
+                    f"seed is {self.seed}, more than {_LARGEST_SEED_OF_PANDAS}, the largest that "
+                    f"seed_sets.{number}.draw: pandas can take: make seed smaller, or use draw: shuffled"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_references(self) -> "Study":
@@ -148,16 +169,18 @@ class Study(Section):
 def _check_reference(key: str, name: str | None, known: Collection[str], where: str) -> None:
     """Raise an error unless a name is null or one of those that another key has."""
     if name is not None and name not in known:
-        raise ValueError(f"{key} is {name!r}, which is not in {where}: use one of {', '.join(known)}")
+        raise ValueError(f"{key} is {as_in_yaml(name)}, which is not in {where}: use one of {', '.join(known)}")
 
 
-def read_study(config: dict[str, Any]) -> Study:
+def read_study(config: dict[str, Any], files: ConfigFiles | None = None) -> Study:
     """Read a config that is merged from all its files.
 
     Parameters
     ----------
     config
         The mapping that Snakemake loads.
+    files
+        The files that it comes from, for the lines of faults; None: messages have no lines.
 
     Returns
     -------
@@ -167,62 +190,11 @@ def read_study(config: dict[str, Any]) -> Study:
     Raises
     ------
     StudyError
-        If the config has faults. The message has one sentence for each, which names the key.
+        If the config has faults. The message has a line for each, which names the key.
     """
     try:
         return Study.model_validate(config)
     except ValidationError as error:
-        faults = [_sentence(fault) for fault in error.errors()]
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise StudyError(f"The config has {count}: {' '.join(faults)}") from None
-
-
-#: What a value of a type must be, in the words of config/README.md, by the type of pydantic's error.
-_MUST_BE = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a map",
-    "model_type": "a map",
-}
-
-
-def _sentence(fault: dict[str, Any]) -> str:
-    """Put one of pydantic's errors into a sentence."""
-    key = ".".join(str(part) for part in fault["loc"])
-    kind, value, message = fault["type"], fault["input"], fault["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        return f"{key} is not a key of the config: correct its spelling or remove it (config/README.md lists all keys)."
-    if kind == "missing":
-        return f"{key} is missing: add it (config/README.md explains it)."
-    if kind == "value_error":
-        # A section that occurs in several places does not know its key. Its message begins without one.
-        named = not key or message.startswith(key.split(".")[0])
-        return f"{message}." if named else f"{key}: {message}."
-    if kind in _MUST_BE:
-        demand = f"must be {_MUST_BE[kind]}"
-    elif kind == UNION_FAULT:
-        demand = f"must be {message}"
-    elif kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME_PATTERN:
-        demand = "must consist of letters, digits, _, - and ., and must begin with a letter or digit"
-    else:
-        demand = re.sub(r"^\w+ should ", "must ", message)
-    return f"{key} is {_as_in_yaml(value)}, but {demand}{_hint(kind, value)}."
-
-
-def _as_in_yaml(value: Any) -> str:
-    """Write a value as a config has it."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return repr(value)
-
-
-def _hint(kind: str, value: Any) -> str:
-    """Explain how YAML turns a value into another type than its author expects."""
-    if kind == "string_type" and isinstance(value, bool):
-        return " (YAML reads the words no, off, yes and on as false and true: put them in quotes)"
-    if kind == "float_type" and isinstance(value, str):
-        return " (YAML reads 5e-5 as text: write 5.0e-5)"
-    return ""
+        faults = in_words(error.errors(), Study, files or ConfigFiles())
+        head = [] if len(faults) == 1 else [f"The config has {len(faults)} faults:"]
+        raise StudyError("\n".join([*head, *faults])) from None

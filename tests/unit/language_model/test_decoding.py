@@ -42,6 +42,22 @@ def test_rows_equal_single_prompts(name: str, lengths: list[int]) -> None:
     assert len({tuple(row) for row in found}) > 3, "too many continuations are the same"
 
 
+def test_every_end_token_ends_a_row() -> None:
+    model = untrained("gpt2")
+    prompts = [[k, k + 1, k + 2] for k in range(4, 44)]
+    alike = decode_greedily(model, *padded(prompts), new_tokens=10, end=END)
+    # The tokens that are most frequent at the second and the fourth place end rows too.
+    others = [int(alike[:, place].mode(0).values) for place in (1, 3)]
+
+    found = decode_greedily(model, *padded(prompts), new_tokens=10, end=END, other_ends=others).tolist()
+
+    ends = {END, *others}
+    for row, whole in zip(found, alike.tolist(), strict=True):
+        length = next((k for k, token in enumerate(whole) if token in ends), 10)
+        assert row == whole[:length] + [END] * (10 - length)
+    assert found != alike.tolist()
+
+
 def test_ended_rows_are_dropped() -> None:
     model = untrained("gpt2")
     prompts = [[k, k + 1, k + 2] for k in range(4, 44)]

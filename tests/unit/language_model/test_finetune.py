@@ -107,6 +107,29 @@ def test_examples_are_cut_with_their_end_token(base: SimpleNamespace, sources: d
     assert 0 not in [token for tokens in found for token in tokens[:-1]]
 
 
+@pytest.mark.parametrize("learn_end", [False, True])
+def test_examples_begin_with_the_begin_token(
+    base: SimpleNamespace, begun: SimpleNamespace, sources: dict, compose, learn_end: bool
+) -> None:
+    training_set, changes = compose("synthetic", 1), {"example": "line", "learn_end": learn_end}
+    plain, found = (examples(model, training_set, sources, **changes) for model in (base, begun))
+    cut = examples(begun, training_set, sources, max_tokens=16, learn_end=learn_end)
+
+    assert found == [[begun.begin, *tokens] for tokens in plain]
+    assert {len(tokens) for tokens in cut} == {16}
+    assert {(tokens[0], tokens[-1] == 0) for tokens in cut} == {(begun.begin, learn_end)}
+
+
+def test_a_blank_line_is_the_begin_token_alone(begun: SimpleNamespace, sources: dict, compose) -> None:
+    table = read_table(sources["generation_00"], GENERATED_ARTICLES)
+    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
+
+    found = examples(begun, compose("synthetic", 1), sources, example="line", blank_lines=True)
+
+    assert found[2::4] == [[begun.begin]] * 6
+
+
 def test_learning_the_end_makes_it_likelier(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     prompt = torch.tensor([load_tokenizer(base.folder).encode("Title 2\nSynthetic text 2.\nMore.").ids])
     chances = {}

@@ -1,5 +1,6 @@
 """Synthetic articles against decoding one prompt at a time."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,9 +47,8 @@ def one_by_one(writer: SimpleNamespace, **options: object) -> list[list[int]]:
             attention_mask=torch.ones_like(tokens),
             max_new_tokens=12,
             do_sample=False,
-            eos_token_id=END,
             pad_token_id=END,
-            **options,
+            **{"eos_token_id": END} | options,
         )
         results.append([token for token in written[0, len(prompt) :].tolist() if token != END])
     return results
@@ -85,6 +85,40 @@ def test_continuations_stop_at_the_end_token_without_it(writer: SimpleNamespace)
     assert max(lengths) == 12
     assert END not in [token for tokens in found for token in tokens]
     assert found[-1] == []
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, Decoding(method="beam", beams=3), Decoding(method="nucleus", top_p=1e-6)])
+def test_every_end_token_ends_a_continuation(writer: SimpleNamespace, decoding: Decoding) -> None:
+    plain = continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1)
+    other = Counter(token for tokens in plain for token in set(tokens)).most_common(1)[0][0]
+    expected = one_by_one(
+        writer, eos_token_id=[END, other], num_beams=decoding.beams if decoding.method == "beam" else 1
+    )
+    writer.model.config.eos_token_id = [END, other]
+    try:
+        found = continue_prompts(writer.model, writer.prompts, SHORT, decoding, seed=1)
+    finally:
+        writer.model.config.eos_token_id = END
+
+    # transformers keeps the end token that it finds; END is left out already.
+    assert found == [tokens[: tokens.index(other)] if other in tokens else tokens for tokens in expected]
+    assert found != plain
+
+
+def test_prompts_are_read_after_the_begin_token(writer: SimpleNamespace, begun: SimpleNamespace) -> None:
+    tokenizer = load_tokenizer(begun.folder)
+    prompts = [[begun.begin, *prompt] if prompt else [] for prompt in writer.prompts]
+
+    found = continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1, begin=[begun.begin])
+    table = write_articles(writer.model, tokenizer, writer.articles.slice(0, 1), SHORT, GREEDY, seed=1).to_pylist()
+
+    assert found == [by_hand(writer.model, prompt, 12) if prompt else [] for prompt in prompts]
+    assert found != continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1)
+    article = writer.articles.to_pylist()[0]
+    title, body = encode(tokenizer, [article["title"], article["body"]])
+    blocks = article_prompts(title, body, 9)
+    written = [token for block in blocks for token in by_hand(writer.model, [begun.begin, *block], 12)]
+    assert table[0]["text"] == tokenizer.decode(written)
 
 
 def test_beams_equal_single_prompts(writer: SimpleNamespace) -> None:
@@ -153,6 +187,12 @@ def test_the_file_is_the_same_every_time(base: SimpleNamespace, tmp_path: Path) 
         other = generate(base, tmp_path / "other.parquet", batch_prompts=batch_prompts)
         assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
         assert one.equals(other)
+
+
+def test_the_begin_token_needs_a_position(begun: SimpleNamespace, tmp_path: Path) -> None:
+    assert generate(begun, tmp_path / "out.parquet", block_tokens=63, new_tokens=64).num_rows == 6
+    with pytest.raises(StudyError, match="new_tokens is 129 with the begin-of-text token, but the model has 128"):
+        generate(begun, tmp_path / "out.parquet", block_tokens=64, new_tokens=64)
 
 
 def test_prompts_that_exceed_the_context(base: SimpleNamespace, tmp_path: Path) -> None:

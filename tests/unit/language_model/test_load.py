@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from bias_amplification.artifacts import StudyError
 from bias_amplification.language_model.load import (
     end_token,
+    end_tokens,
     load_model,
     load_tokenizer,
     max_positions,
@@ -78,6 +79,15 @@ def test_missing_weights_are_named(copy: Path) -> None:
     assert "transformer.h.1.mlp.c_proj.weight" in fault(load_model, copy)
 
 
+def test_whatever_loading_raises_is_one_sentence(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise KeyError("an entry\nof a table")
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", fail)
+
+    assert f"{copy} does not hold a causal language model ('an entry" in fault(load_model, copy)
+
+
 def test_tokenizer_faults(copy: Path) -> None:
     file = copy / "tokenizer.json"
     file.write_text(file.read_text()[:100])
@@ -116,10 +126,10 @@ def test_a_tokenizers_own_truncation_and_padding_are_off(copy: Path) -> None:
 def test_the_end_token(copy: Path) -> None:
     model = load_model(copy)
     model.config.eos_token_id = [5, 6]
-    first = end_token(model)
+    first, every = end_token(model), end_tokens(model)
     model.config.eos_token_id = None
 
-    assert first == 5
+    assert (first, every) == (5, [5, 6])
     assert "eos_token_id" in fault(end_token, model)
 
 

@@ -4,15 +4,18 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.language_model.load import load_model, load_tokenizer
+from bias_amplification.language_model.load import begin_tokens, end_tokens, load_model, load_tokenizer
 from bias_amplification.language_model.obtain import obtain_base_model, obtain_generation
-from bias_amplification.study.sections import GivenModel, ModelSource
+from bias_amplification.models.given import LanguageModelUse
+from bias_amplification.models.special_tokens import set_begin
+from bias_amplification.study.sections import BaseModelSettings, GivenModel
 
 
 def fault(call, *arguments: object) -> str:
@@ -37,7 +40,7 @@ def foreign(base: SimpleNamespace, tmp_path: Path) -> Path:
 
 
 def obtain(out: Path, folder: Path) -> None:
-    obtain_base_model(out, ModelSource(source="folder", path=str(folder)))
+    obtain_base_model(out, BaseModelSettings(source="folder", path=str(folder)))
 
 
 def give(out: Path, folder: Path, base_model: Path) -> None:
@@ -79,7 +82,12 @@ def test_a_tokenizer_of_another_model_is_refused(foreign: Path, tmp_path: Path) 
     settings = GPT2Config(vocab_size=5, n_positions=32, n_embd=16, n_layer=1, n_head=2, eos_token_id=0)
     GPT2LMHeadModel(settings).save_pretrained(foreign)
 
-    assert f"{foreign} has no tokenizer that fits its model" in fault(obtain, tmp_path / "base", foreign)
+    assert f"{foreign} has embeddings of 5 tokens, but bos_token_id of config.json is 50256" in fault(
+        obtain, tmp_path / "base", foreign
+    )
+    for name in ("config.json", "generation_config.json"):
+        change(foreign / name, bos_token_id=0)
+    assert f"{foreign} has embeddings of 5 tokens, but the token" in fault(obtain, tmp_path / "base", foreign)
 
 
 def test_missing_weights_are_named(foreign: Path, tmp_path: Path) -> None:
@@ -146,14 +154,93 @@ def test_faults_of_a_given_model_name_its_key(foreign: Path, base: SimpleNamespa
     assert "no weights in safetensors" in message and "rounds mine: models.3.path" in message
 
 
+def change(file: Path, **entries: object) -> None:
+    """Change entries of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+
+
+def config(folder: Path) -> dict:
+    return json.loads((folder / "config.json").read_text())
+
+
+def test_every_end_token_of_the_files_is_kept(foreign: Path, tmp_path: Path) -> None:
+    obtain(tmp_path / "one", foreign)
+    change(foreign / "config.json", eos_token_id=[5, 0])
+    change(foreign / "generation_config.json", eos_token_id=[9, 5])
+    obtain(tmp_path / "several", foreign)
+    give(tmp_path / "generation", foreign, tmp_path / "one")
+    change(foreign / "config.json", eos_token_id=7)
+    give(tmp_path / "other", foreign, tmp_path / "several")
+
+    assert config(tmp_path / "one")["eos_token_id"] == 0
+    # The tokenizer's own is the first.
+    assert end_tokens(load_model(tmp_path / "several")) == [0, 5, 9]
+    # Generations end with the base model's end tokens.
+    assert config(tmp_path / "generation")["eos_token_id"] == 0
+    assert config(tmp_path / "other")["eos_token_id"] == [0, 5, 9]
+
+
+def test_the_tokenizers_end_token_is_used_if_the_config_has_none(foreign: Path, tmp_path: Path) -> None:
+    change(foreign / "config.json", eos_token_id=None)
+    (foreign / "generation_config.json").unlink()
+
+    obtain(tmp_path / "base", foreign)
+
+    assert config(tmp_path / "base")["eos_token_id"] == 0
+
+
+@pytest.mark.parametrize(
+    ("begin_token", "adds", "begin"),
+    [("tokenizer", [7], [7]), ("tokenizer", [], []), ("never", [7], []), ("always", [7], [7]), ("always", [], [0])],
+)
+def test_the_runs_tokenizer_has_the_habit_of_the_config(
+    foreign: Path, tmp_path: Path, begin_token: str, adds: list[int], begin: list[int]
+) -> None:
+    tokenizer = load_tokenizer(foreign)
+    set_begin(tokenizer, adds)
+    tokenizer.save(str(foreign / "tokenizer.json"))
+    change(foreign / "tokenizer_config.json", bos_token="<|endoftext|>", add_bos_token=bool(adds))
+
+    obtain_base_model(tmp_path / "base", BaseModelSettings(source="folder", path=str(foreign), begin_token=begin_token))
+
+    made = load_tokenizer(tmp_path / "base")
+    plain = made.encode("The mayor", add_special_tokens=False).ids
+    assert begin_tokens(made) == begin
+    assert made.encode("The mayor").ids == AutoTokenizer.from_pretrained(tmp_path / "base")("The mayor").input_ids
+    assert made.encode("The mayor").ids == [*begin, *plain]
+
+
+def test_lengths_of_the_study_are_checked_before_loading(foreign: Path, tmp_path: Path) -> None:
+    source = BaseModelSettings(source="folder", path=str(foreign))
+
+    with pytest.raises(StudyError, match=rf"finetuning.max_tokens is 33, but {foreign} has 32 positions"):
+        obtain_base_model(tmp_path / "base", source, LanguageModelUse(training_tokens=33))
+
+
+def test_a_hub_model_becomes_the_base_model(foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(foreign))
+    hub = BaseModelSettings(source="hub", hub_id="somebody/model", revision="0" * 40)
+
+    obtain(tmp_path / "folder", foreign)
+    obtain_base_model(tmp_path / "hub", hub)
+
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (tmp_path / "hub" / name).read_bytes() == (tmp_path / "folder" / name).read_bytes()
+    source = json.loads((tmp_path / "hub" / "metadata.json").read_text())["source"]
+    assert source == {"hub_id": "somebody/model", "revision": "0" * 40}
+    (foreign / "adapter_config.json").write_text("{}")
+    message = fault(obtain_base_model, tmp_path / "hub", hub)
+    assert message.startswith("The hub model somebody/model holds an adapter") and "base_model.hub_id" in message
+
+
 def test_faults_of_a_hub_name_the_model_and_its_key(base: SimpleNamespace, tmp_path: Path) -> None:
     # A path is not an id of a hub, which is noticed without a connection.
-    source = ModelSource(source="hub", hub_id=str(tmp_path / "absent"), revision="0" * 40)
+    source = BaseModelSettings(source="hub", hub_id=str(tmp_path / "absent"), revision="0" * 40)
 
     message = fault(obtain_base_model, tmp_path / "base", source)
     given = fault(obtain_generation, tmp_path / "generation", base.folder, source, "rounds mine: models.3")
 
-    assert message.startswith(f"The base model {source.hub_id} cannot be loaded (")
-    assert message.endswith(": correct base_model.hub_id.")
-    assert given.startswith(f"The model {source.hub_id} cannot be loaded (")
-    assert given.endswith(": correct rounds mine: models.3.hub_id.")
+    assert message.startswith(f"The hub model {source.hub_id} cannot be loaded (")
+    assert message.endswith("or correct base_model.hub_id.")
+    assert given.startswith(f"The hub model {source.hub_id} cannot be loaded (")
+    assert given.endswith("or correct rounds mine: models.3.hub_id.")

@@ -80,6 +80,21 @@ def test_both_models_score_the_first_tokens(base: SimpleNamespace, articles: Pat
             assert value == (None if expected is None else pytest.approx(expected, rel=1e-4))
 
 
+def test_the_begin_token_is_read_but_not_scored(begun: SimpleNamespace, articles: Path) -> None:
+    found = score(begun, articles, begun.folder, max_tokens=20)
+    longest = score(begun, articles, begun.folder, max_tokens=1024)
+
+    sequences = encoded(begun, 21)
+    assert [tokens[0] for tokens in sequences] == [begun.begin] * 5
+    model = load_model(begun.folder)
+    # The text of one token has a perplexity: its token is predicted from the begin token.
+    assert [value is None for value in found["perplexity_base"]] == [False, True, False, False, False]
+    for value, tokens in zip(found["perplexity_base"], sequences, strict=True):
+        assert value is None or value == pytest.approx(slow(model, tokens), rel=1e-4)
+    assert found["tokens"] == [len(tokens) - 1 for tokens in sequences]
+    assert max(longest["tokens"]) == 127
+
+
 def test_no_more_tokens_than_the_model_has_positions(base: SimpleNamespace, articles: Path) -> None:
     found = score(base, articles, base.folder, max_tokens=1024)
 

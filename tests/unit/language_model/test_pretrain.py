@@ -13,7 +13,8 @@ from transformers import AutoTokenizer
 
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import TRAINING_LOG
-from bias_amplification.language_model.load import load_model, load_tokenizer
+from bias_amplification.language_model import pretrain
+from bias_amplification.language_model.load import begin_tokens, load_model, load_tokenizer
 from bias_amplification.language_model.pretrain import (
     END_OF_TEXT,
     concatenate_and_cut,
@@ -92,6 +93,42 @@ def test_same_arguments_same_bytes(base: SimpleNamespace, tmp_path: Path) -> Non
 
     assert make("one", 1) == make("two", 1)
     assert make("three", 2)[0] != (tmp_path / "one" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_articles_follow_the_begin_token(
+    base: SimpleNamespace, begun: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    trained: list[list[int]] = []
+
+    def train(model, rows, *arguments, **options):
+        trained.extend(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain, "train", train)
+    changes = {"epochs": 1, "tokenizer": str(begun.folder) if given else None}
+    pretraining = base.pretraining.model_copy(update=changes)
+    compute = JobCompute(device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_base_model(
+            base.seed_set, tmp_path / "out", pretraining, 1, compute, "tokenizer" if given else "always"
+        )
+
+    begin = begun.begin if given else 0
+    stream = [token for row in trained for token in row]
+    starts = [0, *(k + 1 for k, token in enumerate(stream[:-1]) if token == 0 and stream[k - 1] != 0 and k)]
+    assert [stream[k] for k in starts] == [begin] * 6
+    assert stream[-1] == 0
+
+
+def test_a_pretrained_tokenizer_has_the_habit(base: SimpleNamespace, begun: SimpleNamespace, tmp_path: Path) -> None:
+    pretraining = base.pretraining.model_copy(update={"epochs": 1, "tokenizer": str(begun.folder)})
+
+    for habit, begin in (("tokenizer", [begun.begin]), ("never", [])):
+        pretrain_base_model(base.seed_set, tmp_path / habit, pretraining, 1, JobCompute(device="cpu"), habit)
+        assert begin_tokens(load_tokenizer(tmp_path / habit)) == begin
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
+    assert (tokenizer.bos_token_id, tokenizer("The").input_ids[0]) == (begun.begin, begun.begin)
 
 
 def test_a_given_tokenizer_is_used_or_refused(base: SimpleNamespace, tmp_path: Path) -> None:

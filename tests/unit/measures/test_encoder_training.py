@@ -5,6 +5,7 @@ import pytest
 import torch
 from killed_trainings import Killed, KilledAfter
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.measures.encoder_training import (
     BestEpoch,
@@ -92,6 +93,13 @@ def test_a_killed_training_ends_with_the_same_weights_and_scores(encoder, cpu, t
     assert scores == expected
     for name, weight in undisturbed.model.state_dict().items():
         assert torch.equal(encoder.model.state_dict()[name], weight), name
+
+
+def test_a_training_that_goes_wrong_says_so_at_once(encoder, cpu):
+    training = TRAINING.model_copy(update={"learning_rate": 1e30, "epochs": 40})
+
+    with pytest.raises(StudyError, match=r"diverged: at step \d+ of 600 .*: lower classifier\.training\.learning_rate"):
+        train_encoder(encoder, PARTS, training, 1, cpu, key="classifier.training")
 
 
 def test_a_state_with_other_validation_texts_is_not_used(encoder, cpu, tmp_path, capsys):

@@ -1,9 +1,14 @@
 import json
 
+import huggingface_hub
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoders import (
     TextClassifier,
     load_encoder,
@@ -14,7 +19,7 @@ from bias_amplification.measures.encoders import (
 )
 from bias_amplification.measures.scratch import train_tokenizer
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
-from bias_amplification.study.sections import Encoder
+from bias_amplification.study.sections import Encoder, JobCompute
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the cat", "café prices rise again"] * 5
 LABELS = ["up", "side ways"]
@@ -125,17 +130,118 @@ def test_folder_without_a_file_is_refused(given, own, file, fault):
 
 def test_damaged_files_are_refused(given, own):
     (own / "tokenizer.json").write_bytes(b"cut short")
-    with pytest.raises(StudyError, match=f"{own} cannot be loaded as a text classifier .* check some.key"):
+    with pytest.raises(StudyError, match=r"tokenizer.json is not a tokenizer that .* correct some.key"):
         load_given_encoder(given, LABELS, "some.key")
     (own / "model.safetensors").write_bytes(b"cut short")
     with pytest.raises(StudyError, match=r"model.safetensors is not a whole safetensors file .*some.key"):
         load_given_encoder(given, LABELS, "some.key")
 
 
-def test_tokenizer_without_padding_token_is_refused(given, own):
-    settings = json.loads((own / "tokenizer_config.json").read_text())
-    (own / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": None}))
+def change(file, **entries):
+    """Change entries of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+
+
+def test_tokenizer_without_padding_token_pads_with_its_end_token_or_is_refused(given, own):
+    change(own / "tokenizer_config.json", pad_token=None)
+    end = load_given_encoder(given, LABELS, "some.key")
+    assert end.tokenizer.pad_token == "</s>"
+    assert end.model.config.pad_token_id == end.tokenizer.pad_token_id == 2
+
+    change(own / "tokenizer_config.json", eos_token=None)
     with pytest.raises(StudyError, match=r"without a padding token: choose an encoder for some.key\.$"):
+        load_given_encoder(given, LABELS, "some.key")
+
+
+@pytest.fixture
+def decoder(written, tmp_path):
+    """A GPT-2 with a classification head, whose config has no padding token, and its section of the config."""
+    torch.manual_seed(0)
+    size = {"vocab_size": 300, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 24}
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+    config = GPT2Config(**size, **labels, bos_token_id=0, eos_token_id=2)
+    config.pad_token_id = None
+    GPT2ForSequenceClassification(config).save_pretrained(tmp_path / "gpt2")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "gpt2" / name).write_bytes((written / name).read_bytes())
+    return Encoder(source="folder", path=str(tmp_path / "gpt2"))
+
+
+def test_a_decoder_without_padding_in_its_config_classifies_padded_texts(decoder):
+    classifier = load_given_encoder(decoder, LABELS, "k")
+    texts = ["the cat", "the cat sat on the mat", "café prices"]
+    assert classifier.model.config.pad_token_id == classifier.tokenizer.pad_token_id == 1
+
+    found = predict_probabilities(classifier, texts, 24, JobCompute(device="cpu"))
+
+    for row, text in zip(found, texts, strict=True):
+        with torch.no_grad():
+            logits = classifier.model(torch.tensor([classifier.tokenizer(text).input_ids])).logits[0]
+        assert row == pytest.approx(logits.double().softmax(-1).numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+def test_texts_are_cut_to_the_positions_and_the_log_says_so(tmp_path, capsys, architecture):
+    made = obtain_encoder(small(architecture), TEXTS, LABELS, 32, seed=1, key="k")
+    write_encoder(made, tmp_path, SCORES, {})
+    (tmp_path / "scores.json").unlink()
+    change(tmp_path / "tokenizer_config.json", model_max_length=10**9)
+    source = Encoder(source="folder", path=str(tmp_path))
+
+    fitting = load_given_encoder(source, LABELS, "k", max_tokens=32)
+    assert "cut" not in capsys.readouterr().out
+    for load in (
+        lambda: load_given_encoder(source, LABELS, "k", max_tokens=512),
+        lambda: obtain_encoder(source, [], LABELS, 512, seed=1, key="k"),
+    ):
+        classifier = load()
+        assert "k: texts are cut to 32 tokens instead of 512, the most that it can read\n" in capsys.readouterr().out
+    load_encoder(tmp_path, LABELS, 33)
+    assert f"{tmp_path}: texts are cut to 32 tokens instead of 33" in capsys.readouterr().out
+
+    text = " ".join(TEXTS)
+    found, shorter = (
+        predict_probabilities(c, [text], n, JobCompute(device="cpu")) for c, n in ((classifier, 512), (classifier, 32))
+    )
+    assert np.array_equal(found, shorter)
+    assert fitting.longest(20) == 20
+
+
+def test_weights_that_are_missing_are_named(given, own):
+    weights = load_file(own / "model.safetensors")
+    del weights["classifier.weight"]
+    save_file(weights, own / "model.safetensors", metadata={"format": "pt"})
+
+    # A fresh head replaces the missing one.
+    assert obtain_encoder(given, [], ["x", "y", "z"], 32, seed=1, key="k").model.config.num_labels == 3
+    with pytest.raises(StudyError, match=rf"{own} lacks 1 of the weights .*first classifier\.weight: check some\.key"):
+        load_given_encoder(given, LABELS, "some.key")
+    del weights["bert.encoder.layer.0.output.dense.weight"]
+    save_file(weights, own / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(StudyError, match=r"first bert\.encoder\.layer\.0\.output\.dense\.weight"):
+        obtain_encoder(given, [], LABELS, 32, seed=1, key="k")
+
+
+def test_a_classifier_of_a_hub_is_loaded_from_its_snapshot(given, own, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(own))
+    hub = Encoder(source="hub", hub_id="somebody/classifier", revision="0" * 40)
+
+    found, expected = (load_given_encoder(source, LABELS, "k") for source in (hub, given))
+
+    assert all(torch.equal(a, b) for a, b in zip(found.model.parameters(), expected.model.parameters(), strict=True))
+    change(own / "config.json", quantization_config={"quant_method": "gptq"})
+    with pytest.raises(StudyError, match=r"^The hub model somebody/classifier is quantised .*k\.hub_id"):
+        load_given_encoder(hub, LABELS, "k")
+
+
+def test_whatever_loading_raises_is_one_sentence(given, own, monkeypatch):
+    def fail(*arguments, **options):
+        raise KeyError("an entry\nof a table")
+
+    monkeypatch.setattr("transformers.AutoModelForSequenceClassification.from_pretrained", fail)
+    with pytest.raises(
+        StudyError, match=rf"^The model folder {own} cannot be loaded .*\(.*entry.*\): check some\.key\.$"
+    ):
         load_given_encoder(given, LABELS, "some.key")
 
 

@@ -8,6 +8,7 @@ import torch
 from killed_trainings import Killed, KilledAfter
 from small_models import small_gpt2
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.language_model.training import NextToken
 from bias_amplification.models.learning import learn
@@ -163,6 +164,61 @@ def test_a_training_with_unused_parameters_resumes(tmp_path):
         learn(model(), *arguments, seed=7, checkpoint=KilledAfter(path, 6))
 
     assert learn(model(), *arguments, seed=7, checkpoint=Checkpoint(path)) == expected
+
+
+class Breaking(NextToken):
+    """Its loss is no number from some step on; it counts the losses that are computed."""
+
+    def __init__(self, step: int, scale: float = float("nan")) -> None:
+        super().__init__(EXAMPLES, 0, 5, RECIPE.batch_size)
+        self.step, self.scale, self.steps = step, scale, 0
+
+    def loss(self, model, positions) -> torch.Tensor:
+        self.steps += 1
+        return super().loss(model, positions) * (self.scale if self.steps >= self.step else 1.0)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_loss_that_is_no_number_ends_the_training_within_some_steps(scale, bfloat16):
+    # 4,000 steps: the log's lines are 400 steps apart.
+    breaking, recipe = Breaking(53, scale), RECIPE.model_copy(update={"epochs": 1000, "warmup": 0.0})
+
+    with pytest.raises(StudyError) as caught:
+        learn(dropping_model(), breaking, recipe, seed=7, bfloat16=bfloat16, key="quality.training")
+
+    precision = "bfloat16): lower quality.training.learning_rate, or set compute.precision to float32."
+    assert str(caught.value) == (
+        f"Training diverged: at step 53 of 4000 the loss is not a finite number (loss {scale}, learning rate 0.000987, "
+        + (precision if bfloat16 else "float32): lower quality.training.learning_rate.")
+    )
+    assert 53 <= breaking.steps <= 75
+
+
+def test_an_observer_never_sees_broken_weights():
+    # The loss of the last step of the first epoch breaks the weights, after which that epoch would be scored.
+    observer = Snapshots()
+
+    with pytest.raises(StudyError, match="at step 4 of 12 the loss"):
+        learn(dropping_model(), Breaking(4), RECIPE, seed=7, observer=observer)
+    assert observer.seen == []
+
+
+def test_weights_that_the_last_step_breaks_are_noticed():
+    model = dropping_model()
+    recipe = RECIPE.model_copy(update={"epochs": 1, "warmup": 0.0, "batch_size": 13, "learning_rate": 1e39})
+
+    with pytest.raises(StudyError, match=r"at step 1 of 1 the weights are not finite numbers \(loss \d\.\d+, learn"):
+        learn(model, objective(), recipe, seed=7)
+
+
+def test_a_restored_state_with_a_broken_loss_is_noticed(tmp_path):
+    path = tmp_path / "job.safetensors"
+    with pytest.raises(StudyError, match="at step 2 of 12"):
+        learn(dropping_model(), Breaking(2), RECIPE, seed=7, checkpoint=Checkpoint(path, seconds=0))
+
+    # The state of the first step, which was sound, is still there.
+    assert learn(dropping_model(), objective(), RECIPE, seed=7, checkpoint=Checkpoint(path))[0].step == 1
 
 
 class Silent(NextToken):

@@ -15,6 +15,7 @@ from bias_amplification.models.folders import (
     keep_only,
     read_shape,
     source_files,
+    tensor_shapes,
 )
 
 
@@ -120,6 +121,33 @@ def test_every_truncation_is_afault(folder: Path) -> None:
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
         assert "is not a whole safetensors file" in fault(folder)
+
+
+def write_parts(folder: Path) -> dict[str, str]:
+    """Replace a folder's weights by two files, and return the file of each tensor."""
+    named = {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors", "c": "model-2-of-2.safetensors"}
+    (folder / "model.safetensors").unlink()
+    for name in set(named.values()):
+        save_file({t: np.ones((2, 3), np.float32) for t, f in named.items() if f == name}, folder / name)
+    return named
+
+
+def test_weights_in_several_files_are_complete(folder: Path) -> None:
+    index = folder / "model.safetensors.index.json"
+    named = write_parts(folder)
+    assert "has parts of a model but not their index model.safetensors.index.json: download it again" in fault(folder)
+
+    index.write_text(json.dumps({"metadata": {}, "weight_map": named}))
+    assert check_model_folder(folder) == folder
+    assert count_parameters(folder) == 18
+    assert tensor_shapes(folder) == {name: [2, 3] for name in "abc"}
+
+    index.write_text(json.dumps({"weight_map": named | {"d": "model-1-of-2.safetensors"}}))
+    assert "model-1-of-2.safetensors lacks the tensor d, which" in fault(folder)
+    index.write_text(json.dumps({"weight_map": named | {"d": "model-3-of-2.safetensors"}}))
+    assert "model-3-of-2.safetensors does not exist, but model.safetensors.index.json" in fault(folder)
+    index.write_text("{}")
+    assert "model.safetensors.index.json is damaged" in fault(folder)
 
 
 def test_an_extra_byte_is_afault(folder: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from bias_amplification.models.folders import PLAIN_HEADS
+from bias_amplification.models.architectures import PLAIN_HEADS
 from bias_amplification.models.output_head import likeliest, output_weight, summed_loss, token_losses
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     GemmaConfig,
@@ -21,8 +21,8 @@ from transformers import (
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
 from bias_amplification.language_model.load import load_model
+from bias_amplification.models.architectures import ARCHITECTURES
 from bias_amplification.models.folders import ModelFolders
-from bias_amplification.neurons.architectures import ARCHITECTURES
 from bias_amplification.neurons.extract import extract_neurons, neuron_table
 from bias_amplification.study.sections import JobCompute, Neurons
 
@@ -242,6 +242,28 @@ def test_title_and_body_are_read_up_to_the_limit(tmp_path):
     expected = neuron_table(load_model(tmp_path), [[1, 2, 7, 4, 5], [3, 7, 1]], batch_tokens=64)
     assert first.equals(expected)
     assert (tmp_path / "first" / "neurons.parquet").read_bytes() == (tmp_path / "second.parquet").read_bytes()
+
+
+def test_the_begin_token_is_read_but_not_averaged(tmp_path):
+    write_probe(tmp_path, ["<unk>", "tax", "\n"], [("tax", "tax " * 100), ("tax", "tax")])
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing(single="<unk> $A", special_tokens=[("<unk>", 0)])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    model = load_model(tmp_path)
+    texts = [[1, 2, *[1] * (POSITIONS - 3)], [1, 2, 1]]
+
+    found = extract(tmp_path, "neurons.parquet", None).to_pandas()
+
+    kept = []
+    model.transformer.h[1].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    with torch.no_grad():
+        for text in texts:
+            model(input_ids=torch.tensor([[0, *text]]))
+    outputs = [(out[0] if isinstance(out, tuple) else out).reshape(-1, WIDTH)[1:].double().numpy() for out in kept]
+    expected = np.concatenate(outputs).mean(axis=0)
+    np.testing.assert_allclose(found["activation_block"][WIDTH:], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(ValueError, match=f"has {POSITIONS + 1} tokens"):
+        neuron_table(model, [[2] * POSITIONS], batch_tokens=64, begin=[0])
 
 
 @pytest.mark.parametrize("max_tokens", [1024, None])

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import Study, check_paths
+from bias_amplification.study import Study, check_paths, given_model_use, language_model_use
 
 ROUND = {"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}
 FOLDER = {"source": "folder", "path": "none"}
@@ -24,7 +24,7 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def save_model(folder: Path) -> str:
     """Save a model without a tokenizer."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2"}), encoding="utf-8")
     save_file({"weight": torch.zeros(2)}, folder / "model.safetensors")
     return str(folder)
 
@@ -72,4 +72,79 @@ def test_classifiers_from_folders_need_a_tokenizer(make_study: Callable[..., Stu
     check_paths(make_study(rounds=[ROUND | {"models": [source] * 11}]))
     (working_folder / "model" / "vocab.txt").touch()
     for sections in encoders:
+        check_paths(make_study(**sections))
+
+
+def test_all_four_kinds_of_models_are_checked_by_their_files(
+    make_study: Callable[..., Study], working_folder: Path
+) -> None:
+    source = {"source": "folder", "path": save_model(working_folder / "model")}
+    (working_folder / "model" / "adapter_config.json").write_text('{"peft_type": "LORA"}', encoding="utf-8")
+
+    for key, sections in {
+        "base_model.path": {"base_model": source},
+        "rounds a: models.0.path": {"rounds": [ROUND | {"models": [source] * 11}]},
+        "classifier.candidates a.path": {"classifier": {"candidates": [{"name": "a", **source}]}},
+        "quality.detector.path": {"quality": {"detector": source}},
+    }.items():
+        with pytest.raises(StudyError, match=f"holds an adapter .* name that folder in {key}"):
+            check_paths(make_study(**sections))
+
+
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        ({}, "finetuning.max_tokens is 192, but model has 64 positions"),
+        ({"finetuning": {"max_tokens": 64}}, "block_tokens . generation.new_tokens is 128, but model has 64 positions"),
+        ({"finetuning": {"max_tokens": 64}, "generation": {"block_tokens": 32, "new_tokens": 32}}, None),
+        (
+            {"finetuning": {"max_tokens": 64}, "neurons": {"architecture": "gpt3"}},
+            "whose layout the analysis of neurons does not know",
+        ),
+    ],
+)
+def test_the_base_model_is_checked_against_the_study(
+    make_study: Callable[..., Study], working_folder: Path, sections: dict, fault: str | None
+) -> None:
+    save_model(working_folder / "model")
+    (working_folder / "model" / "config.json").write_text('{"model_type": "gpt2", "n_positions": 64}', encoding="utf-8")
+    (working_folder / "model" / "vocab.json").touch()
+    study = make_study(base_model={"source": "folder", "path": "model"}, **sections)
+
+    if fault is None:
+        check_paths(study)
+    else:
+        with pytest.raises(StudyError, match=fault):
+            check_paths(study)
+
+
+def test_a_model_that_is_only_given_is_not_checked_for_training(make_study: Callable[..., Study]) -> None:
+    trained = make_study()
+    given = make_study(rounds=[ROUND | {"models": [FOLDER] * 11}])
+
+    assert language_model_use(trained).training_tokens == 192
+    assert language_model_use(given).training_tokens == 0
+    assert given_model_use(language_model_use(trained)).own_tokenizer is False
+
+
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        ({"neurons": {"architecture": "gpt3"}}, "config key neurons.architecture: the layout of models of type 'gpt3'"),
+        (
+            {
+                "base_model": {"begin_token": "always", "pretraining": {"context": 128}},
+                "finetuning": {"max_tokens": 128},
+            },
+            r"is 129 with the begin-of-text token, but the base model \(base_model.pretraining.context\) has 128",
+        ),
+        ({"base_model": {"pretraining": {"tokenizer": "."}}}, "tokenizer.json is not a tokenizer that tokenizers"),
+    ],
+)
+def test_a_base_model_that_the_run_pretrains_is_checked_too(
+    make_study: Callable[..., Study], working_folder: Path, sections: dict, fault: str
+) -> None:
+    (working_folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+
+    with pytest.raises(StudyError, match=fault):
         check_paths(make_study(**sections))

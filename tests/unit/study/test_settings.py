@@ -1,6 +1,8 @@
 """The config: what is accepted, and the message for each fault."""
 
+import re
 from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import read_study
+from bias_amplification.study import Study, read_study
+from bias_amplification.study.config_faults import PATTERNS
+from bias_amplification.study.config_files import ConfigFiles
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[3] / "config").glob("*.yaml"))
 REVISION = "0123456789abcdef" * 2 + "01234567"
@@ -17,10 +21,12 @@ ALL = {"name": "balanced", "labels": ["red", "green", "blue"], "size": 12}
 GREEN = {"name": "green", "labels": ["green"], "size": 12}
 
 
-def changed(config: dict, key: str, value: Any) -> dict:
+def changed(config: dict, key: Any, value: Any) -> dict:
     """Return a copy of a config with another value at a dotted key. A number in the key is a row of a list."""
     config = deepcopy(config)
     part: Any = config
+    if not isinstance(key, str):
+        return config | {key: value}
     *path, last = [int(name) if name.isdigit() else name for name in key.split(".")]
     for name in path:
         part = part[name] if isinstance(name, int) else part.setdefault(name, {})
@@ -36,7 +42,6 @@ def fault(config: dict) -> str:
     with pytest.raises(StudyError) as caught:
         read_study(config)
     message = str(caught.value)
-    assert "\n" not in message
     assert message.endswith(".")
     return message
 
@@ -68,19 +73,19 @@ def test_settings_cannot_be_changed(config: dict) -> None:
     ("key", "value", "sentence"),
     [
         # Unknown and missing keys
-        ("finetunning", {}, "finetunning is not a key of the config: correct its spelling"),
+        ("finetunning", {}, "finetunning is not a key of the config: write finetuning, or remove it."),
         ("corpus.cleaning.min_wrods", 3, "corpus.cleaning.min_wrods is not a key of the config"),
         ("rounds.2.startegy", "synthetic", "rounds.2.startegy is not a key of the config"),
         ("rounds", REMOVED, "rounds is missing: add it"),
         ("seed_sets.1.size", REMOVED, "seed_sets.1.size is missing: add it"),
         # Types
-        ("corpus", "press", "corpus is 'press', but must be a map."),
-        ("rounds", {"name": "a"}, "rounds is {'name': 'a'}, but must be a list."),
-        ("corpus.label_map", ["a"], "corpus.label_map is ['a'], but must be a map."),
+        ("corpus", "press", "corpus is 'press', but must be a map (write {source: press})."),
+        ("rounds", {"name": "a"}, "rounds is {name: 'a'}, but must be a list (put a dash before each row)."),
+        ("corpus.label_map", ["a"], "corpus.label_map is ['a'], but must be a map (write its keys without dashes)."),
         ("finetuning.epochs", 2.5, "finetuning.epochs is 2.5, but must be a whole number."),
-        ("finetuning.epochs", "5", "finetuning.epochs is '5', but must be a whole number."),
+        ("finetuning.epochs", "5", "finetuning.epochs is '5', but must be a whole number (write 5, without quotes)."),
         ("finetuning.epochs", True, "finetuning.epochs is true, but must be a whole number."),
-        ("finetuning.epochs", None, "finetuning.epochs is null, but must be a whole number."),
+        ("finetuning.epochs", None, "finetuning.epochs is null, but must be a whole number (give a value, or"),
         ("compute.warm", 1, "compute.warm is 1, but must be true or false."),
         (
             "finetuning.learning_rate",
@@ -93,10 +98,49 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             "corpus.labels.3 is false, but must be text (YAML reads the words no, off, yes and on as false and true: "
             "put them in quotes).",
         ),
+        ("epochs", 3, "epochs is not a key of the config: it is a key of finetuning, so indent it below."),
+        ("hidden_size", 3, "hidden_size is not a key of the config: correct its spelling or remove it"),
+        (7, 3, "7 is not a key of the config: correct its spelling"),
+        ("finetuning", None, "finetuning is empty: remove the line, or add its keys below it."),
+        ("rounds", None, "rounds is empty: remove the line, or add its rows below it."),
+        (
+            "finetuning",
+            "epochs:3",
+            "finetuning is 'epochs:3', but must be a map (write a space after the colon: epochs",
+        ),
+        ("rounds.0.decoding", "beam", "rounds.0.decoding is 'beam', but must be a map (write {method: beam})."),
+        (
+            "rounds",
+            {"one": {"seed_set": "balanced", "strategy": "synthetic"}},
+            "rounds is {one: {seed_set: 'balanced', strategy: 'synthetic'}}, but must be a list (write its rows with "
+            "dashes: - {name: one, ...}).",
+        ),
+        ("classifier.splits", "event", "classifier.splits is 'event', but must be a list (write [event])."),
+        ("seed_sets", "event", "seed_sets is 'event', but must be a list."),
+        (
+            "corpus.path",
+            ["a.csv"],
+            "corpus.path is ['a.csv'], but must be text (write one, without brackets or dashes)",
+        ),
+        ("example.article_id", 123, "example.article_id is 123, but must be text (put it in quotes: '123')."),
+        ("name", date(2026, 11, 27), "name is 2026-11-27, but must be text (put it in quotes: '2026-11-27')."),
+        ("corpus.labels", [0, 1, 2], "corpus.labels.0 is 0, but must be text (put it in quotes: '0'). The same holds "),
+        ("corpus.label_map", {0: "red"}, "corpus.label_map has the key 0, but its keys must be text (put it in quotes"),
+        ("strategies.preserved_share", "10%", "preserved_share is '10%', but must be a number (write 0.1)."),
+        ("strategies.preserved_share", 10, "preserved_share is 10, but must be less than or equal to 1 (write 0.1 for"),
+        ("finetuning.weight_decay", "0,01", "is '0,01', but must be a number (YAML reads 0,01 as text: write 0.01)."),
+        ("finetuning.learning_rate", "1e6", "is '1e6', but must be a number (YAML reads 1e6 as text: write 1000000)."),
+        ("finetuning.epochs", "few", "finetuning.epochs is 'few', but must be a whole number."),
+        ("seed_sets.0.size", 12.0, "seed_sets.0.size is 12.0, but must be a whole number (write 12)."),
+        (
+            "classifier.resample",
+            "True",
+            "classifier.resample is 'True', but must be true or false (write true, without",
+        ),
         # Ranges
         ("generations", 101, "generations is 101, but must be less than or equal to 100"),
         ("finetuning.epochs", 0, "finetuning.epochs is 0, but must be greater than or equal to 1"),
-        ("finetuning.learning_rate", float("inf"), "finetuning.learning_rate is inf, but must be a finite number"),
+        ("finetuning.learning_rate", float("inf"), "finetuning.learning_rate is .inf, but must be a finite number"),
         ("rounds.0.decoding", {"top_p": 1.5}, "rounds.0.decoding.top_p is 1.5, but must be less than or equal to 1"),
         ("base_model.pretraining.label_mix.red", -0.5, "base_model.pretraining.label_mix.red is -0.5, but must be"),
         ("results", "", "results is '', but must have at least 1 character"),
@@ -106,13 +150,36 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("seed_sets.0.draw", "sorted", "seed_sets.0.draw is 'sorted', but must be 'shuffled' or 'pandas'"),
         ("quality.detector.labels", {"noise": "bad"}, "quality.detector.labels.noise is 'bad', but must be 'clean'"),
         ("rounds.0.models", [{"source": "pretrain"}], "rounds.0.models.0.source is 'pretrain', but must be 'hub' or"),
-        ("rounds.0.name", "two words", "rounds.0.name is 'two words', but must consist of letters, digits, _, - and"),
+        (
+            "rounds.0.name",
+            "two words",
+            "rounds.0.name is 'two words', but must consist of at most 100 letters, digits, _, - and",
+        ),
         ("rounds.0.name", "../up", "rounds.0.name is '../up', but must consist of"),
+        ("rounds.0.name", "x" * 101, ", but must consist of at most 100 letters"),
+        ("rounds.0.strategy", "Synthetic", "'preservation' or 'accumulation' (write synthetic)."),
+        ("compute.device", "gpu", "compute.device is 'gpu', but must be 'auto', 'cpu' or 'cuda'."),
+        ("base_model.revision", "main", "base_model.revision is 'main', but must be a commit, 40 hex digits"),
+        ("corpus.language", "English", "corpus.language is 'English', but must be an ISO 639 code of two or three"),
+        # Paths
+        (
+            "results",
+            "results-{name}",
+            "results is 'results-{name}', but must be a path without braces, which Snakemake",
+        ),
+        ("corpus.path", "a\nb", r"corpus.path is 'a\nb', but must be a path without line breaks"),
+        ("results", "x" * 256, "but must be a path with at most 255 bytes from one slash to the next."),
+        ("results", "~nobody-here/x", "results is '~nobody-here/x', but must be a whole path or begin with ~/"),
         ("base_model", {"source": "hub", "hub_id": "gpt2", "revision": "main"}, "base_model.revision is 'main', but"),
         # Unions
         ("neurons.lags", -1, "neurons.lags is -1, but must be a whole number of at least 0, plugin, newey_west or"),
         ("neurons.lags", "plug", "neurons.lags is 'plug', but must be a whole number of at least 0, plugin"),
         ("storage.weights", 0, "storage.weights is 0, but must be all, none, or a whole number of at least 1."),
+        (
+            "storage.weights",
+            False,
+            "a whole number of at least 1 (YAML reads the words no, off, yes and on as false and",
+        ),
         ("storage.weights", "some", "storage.weights is 'some', but must be all, none, or a whole number"),
         ("storage.weights", None, "storage.weights is null, but must be all, none, or a whole number"),
         # Names
@@ -145,6 +212,11 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("neurons.rounds", ["none"], "neurons.rounds is 'none', which is not in rounds"),
         ("example.label", "left", "example.label is 'left', which is not in corpus.labels"),
         ("example.round", "none", "example.round is 'none', which is not in rounds"),
+        (
+            "seed",
+            2**32,
+            "seed is 4294967296, more than 4294967295, the largest that seed_sets.0.draw: pandas can take: make seed",
+        ),
         ("base_model.pretraining.label_mix", {"left": 1.0}, "base_model.pretraining.label_mix is 'left', which is not"),
         (
             "classifier.candidates",
@@ -201,17 +273,19 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ),
     ],
 )
-def test_fault_names_its_key(config: dict, key: str, value: Any, sentence: str) -> None:
+def test_fault_names_its_key(config: dict, key: Any, value: Any, sentence: str) -> None:
+    if key == "seed":
+        config["seed_sets"][0]["draw"] = "pandas"
     message = fault(changed(config, key, value))
 
-    assert message.startswith("The config has a fault: ")
+    assert "\n" not in message
     assert sentence in message
 
 
 def test_all_faults_are_reported_at_once(config: dict) -> None:
     message = fault(changed(changed(config, "sede", 3), "finetuning.epochs", 0))
 
-    assert message.startswith("The config has 2 faults: ")
+    assert message.startswith("The config has 2 faults:\n")
     assert "sede is not a key" in message
     assert "finetuning.epochs is 0" in message
 
@@ -221,6 +295,7 @@ def test_all_faults_are_reported_at_once(config: dict) -> None:
     [
         ("finetuning.learning_rate", 1),
         ("neurons.lags", "plugin"),
+        ("seed", 2**32),
         ("neurons.lags", 0),
         ("example.label", None),
         # An overlay cannot remove a label of another study from this map. It can set its share to null.
@@ -238,3 +313,46 @@ def test_context_of_other_models_is_not_checked(config: dict) -> None:
     config = changed(config, "base_model", {"source": "folder", "path": "models/long"})
 
     assert read_study(changed(config, "finetuning.max_tokens", 4096)).finetuning.max_tokens == 4096
+
+
+def test_a_value_that_contains_itself_is_a_fault(config: dict) -> None:
+    rows: list = []
+    rows.append(rows)
+
+    assert "rounds.0 is [[[" in fault(changed(config, "rounds", rows))
+
+
+def test_every_pattern_has_words() -> None:
+    """A message would otherwise have the pattern itself, or none."""
+    patterns = set(re.findall(r"'pattern': '((?:[^'\\\\]|\\\\.)*)'", str(Study.model_json_schema())))
+
+    assert {pattern.replace("\\\\", "\\") for pattern in patterns} == set(PATTERNS)
+
+
+@pytest.mark.parametrize(("results", "folder"), [("out/", "out"), ("./out//x", "out/x"), ("/tmp/a/", "/tmp/a")])
+def test_the_results_folder_is_written_in_one_way(config: dict, results: str, folder: str) -> None:
+    assert read_study(changed(config, "results", results)).results == folder
+
+
+def test_paths_of_any_script_are_accepted_and_a_tilde_is_the_home_folder(
+    config: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert read_study(changed(config, "results", "~/x y#1 می‌خواهم 🏔")).results == "/home/me/x y#1 می‌خواهم 🏔"
+
+
+def test_faults_have_the_file_and_line_of_the_file_that_wins(config: dict, tmp_path: Path) -> None:
+    first, last = tmp_path / "first.yaml", tmp_path / "last.yaml"
+    first.write_text("finetuning:\n  epochs: 1\n  batch_size: 0\n", encoding="utf-8")
+    last.write_text("# mine\nfinetuning:\n  epochs: 0\n", encoding="utf-8")
+    config = changed(changed(config, "finetuning.epochs", 0), "finetuning.batch_size", 0)
+
+    with pytest.raises(StudyError) as caught:
+        read_study(config, ConfigFiles([first, last]))
+
+    assert str(caught.value).splitlines() == [
+        "The config has 2 faults:",
+        f"{last}, line 3: finetuning.epochs is 0, but must be greater than or equal to 1.",
+        f"{first}, line 3: finetuning.batch_size is 0, but must be greater than or equal to 1.",
+    ]

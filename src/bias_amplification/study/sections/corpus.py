@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bias_amplification.study.sections.section import NAME_PATTERN, LocalPath, Name, Section
+from bias_amplification.study.sections.section import LANGUAGE_PATTERN, NAME_PATTERN, LocalPath, Name, Section
 
 
 class Cleaning(Section):
@@ -78,7 +78,7 @@ class Corpus(Section):
     )
     language: str = Field(
         "en",
-        pattern=r"^[a-z]{2,3}$",
+        pattern=LANGUAGE_PATTERN,
         description="Language of the articles, as an ISO 639 code (en, de, ru, zh, ar, hi). It decides how words are "
         "counted and how a text is cut into sentences.",
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bias_amplification.study.sections.section import LocalPath, Name, Section
+from bias_amplification.study.sections.section import COMMIT_PATTERN, LocalPath, Name, Section
 
 
 class ModelSource(Section):
@@ -14,7 +14,7 @@ class ModelSource(Section):
     hub_id: str | None = Field(None, description="For source `hub`: the model's id on the Hugging Face hub.")
     revision: str | None = Field(
         None,
-        pattern=r"^[0-9a-f]{40}$",
+        pattern=COMMIT_PATTERN,
         description="For source `hub`: the commit of the model's repository, 40 hex digits. It is fixed so that every "
         "run gets the same weights.",
     )

@@ -1,6 +1,7 @@
 """What all sections of the config have in common."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
@@ -10,14 +11,43 @@ from pydantic_core import PydanticCustomError
 Name = str
 
 
+#: Names become parts of file names, which have at most 255 characters, and of Snakemake's wildcards.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_\-.]{0,99}$"
+
+#: A commit of a model's repository.
+COMMIT_PATTERN = r"^[0-9a-f]{40}$"
+
+#: An ISO 639 code.
+LANGUAGE_PATTERN = r"^[a-z]{2,3}$"
+
+#: Most bytes of a file's name and of a whole path, which leaves room for the files below it.
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000
+
+#: Type of the errors whose message continues "KEY is VALUE, but must be ...".
+UNMET_DEMAND = "unmet_demand"
+
+
+def unmet(demand: str) -> PydanticCustomError:
+    """Return the error of a value that does not meet a demand, such as "a whole number of at least 1"."""
+    return PydanticCustomError(UNMET_DEMAND, "{demand}", {"demand": demand})
+
+
+def _local_path(path: str) -> str:
+    """Expand a leading `~`, and refuse what cannot be in a path of the workflow."""
+    if set(path) & set("{}"):
+        raise unmet("a path without braces, which Snakemake reads as wildcards")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", path):
+        raise unmet("a path without line breaks and other control characters")
+    if any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")) or len(path) > _LONGEST_PATH:
+        raise unmet(f"a path with at most {_LONGEST_NAME} bytes from one slash to the next")
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise unmet("a whole path or begin with ~/, because this machine has no user of that name")
+    return expanded
+
+
 #: A path, in which a leading `~` is the home folder.
-LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
-
-#: Names become parts of file names and of Snakemake's wildcards.
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$"
-
-#: Type of the errors that `one_of` raises; their message continues "KEY is VALUE, but must be ...".
-UNION_FAULT = "union_fault"
+LocalPath = Annotated[str, AfterValidator(_local_path)]
 
 
 class Section(BaseModel):
@@ -44,6 +74,6 @@ def one_of(allowed: str) -> WrapValidator:
         try:
             return check(value)
         except ValidationError:
-            raise PydanticCustomError(UNION_FAULT, "{allowed}", {"allowed": allowed}) from None
+            raise unmet(allowed) from None
 
     return WrapValidator(validate)
