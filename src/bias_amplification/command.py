@@ -21,10 +21,20 @@ def run_study(arguments: Sequence[str]) -> NoReturn:
     arguments
         For Snakemake, such as ``--cores all --configfile study.yaml``. The project's default profile is added unless
         another workflow profile is among them.
+
+    Raises
+    ------
+    SystemExit
+        If a config file is not valid YAML; its message names file and line.
     """
+    from bias_amplification.execution.before import prepare
+
+    prepare(arguments)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
     if not any(argument.startswith("--workflow-profile") for argument in arguments):
         command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
+    # Where the locale is not UTF-8, Snakemake and its jobs could not name a file in another script.
+    os.environ.setdefault("PYTHONUTF8", "1")
     os.execv(sys.executable, [*command, *arguments])
 
 

@@ -119,9 +119,10 @@ def run_job(function: str, job: Any, **arguments: Any) -> None:
     _date_inputs(job)
     _end_with_the_scheduler()
     try:
-        status = warm.run(task)
-        if status is None:
-            status = run_here(task)
+        try:
+            status = warm.run(task)
+        except warm.NoWarmProcess as reason:
+            status = run_here(task, str(reason))
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import os
 import sys
 import time
@@ -32,8 +33,10 @@ class Task:
     """Working folder of the call."""
 
 
-#: Environment of every job: no progress bars in logs, and one thread for NumPy, because threads affect last bits.
+#: Environment of every job: no progress bars in logs, and one thread for NumPy, because threads affect last bits. A
+#: notebook's shell names a backend of matplotlib that exists only in the notebook.
 QUIET = {
+    "MPLBACKEND": "agg",
     "OPENBLAS_NUM_THREADS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -44,8 +47,15 @@ QUIET = {
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
-def run_here(task: Task) -> int:
+def run_here(task: Task, note: str = "") -> int:
     """Make the call in this process, its output in the log.
+
+    Parameters
+    ----------
+    task
+        The call.
+    note
+        A first line for the log, if not empty.
 
     Returns
     -------
@@ -63,8 +73,15 @@ def run_here(task: Task) -> int:
     os.environ["RAYON_NUM_THREADS"] = str(task.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads > 1 else "false"
     with log.open("w", encoding="utf-8") as stream:
+        if note:
+            print(note, file=stream)
+            stream.flush()
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    for stream in (sys.stdout, sys.stderr):
+        # The locale's encoding may lack the characters of a path or an article.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     start = time.perf_counter()
     try:
         module, name = task.function.split(":")

@@ -6,7 +6,11 @@ from declared inputs to declared outputs. The fork ends when Snakemake's job end
 over which the job asked for it.
 
 The workflow enables this for local jobs by the environment variable `BIAS_AMPLIFICATION_WARM`. Without the variable,
-or if the process cannot be reached, jobs load their libraries themselves.
+or if the process cannot be reached, jobs load their libraries themselves. A process that could not be started is not
+started again in the same run.
+
+The answer to a job are two bytes: how it ended (`_DONE`, `_SIGNAL` or `_EXIT`), and its status or the signal. The fork
+itself answers when it is done. If it ends in another way, the warm process answers for it.
 """
 
 import contextlib
@@ -33,8 +37,17 @@ from bias_amplification.execution.tasks import QUIET, Task, run_here
 
 VARIABLE = "BIAS_AMPLIFICATION_WARM"
 
+#: How a fork has ended: by itself, with the job's status; by a signal; or with an exit status before it was done.
+_DONE, _SIGNAL, _EXIT = b"dsx"
+
+#: Most bytes of a socket's path on Linux.
+_LONGEST_PATH = 107
+
 #: A job waits this long, in seconds, for the process to load its libraries. Then it loads them itself.
 _PATIENCE = 120
+
+#: The warm process checks this often, in seconds, whether a fork or Snakemake has ended.
+_SECONDS_BETWEEN_CHECKS = 0.3
 
 #: Seconds between SIGTERM and SIGKILL for a job whose Snakemake is gone.
 SECONDS_TO_SAVE = 10
@@ -69,6 +82,10 @@ LATER = (
 )
 
 
+class NoWarmProcess(Exception):
+    """A job cannot run in a warm process, and nothing of it has run. The message is empty if none is to be expected."""
+
+
 def announce(scheduler: int) -> None:
     """Enable the warm process for the jobs of one Snakemake.
 
@@ -77,39 +94,97 @@ def announce(scheduler: int) -> None:
     scheduler
         Snakemake's process id. The warm process ends when Snakemake ends.
     """
-    os.environ[VARIABLE] = str(Path(tempfile.gettempdir()) / f"bias-amplification-{os.getuid()}-{scheduler}")
+    name = f"bias-amplification-{os.getuid()}-{scheduler}"
+    os.environ[VARIABLE] = str(_place(name) / name)
 
 
-def run(task: Task) -> int | None:
+def _place(name: str) -> Path:
+    """Return a folder for temporary files that can be written to and whose path is short enough for a socket.
+
+    If there is none, jobs find out why when they start the process.
+    """
+    places = [os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/dev/shm"]
+    with contextlib.suppress(FileNotFoundError):
+        places.insert(0, tempfile.gettempdir())
+    for place in filter(None, places):
+        short = len(os.fsencode(f"{place}/{name}/socket")) <= _LONGEST_PATH
+        if short and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            return Path(place)
+    return Path(places[0] or "/tmp")
+
+
+def run(task: Task) -> int:
     """Run a task in a fork of the warm process.
 
     Returns
     -------
-    int or None
-        The job's exit status; None if there is no warm process, in which case nothing has run.
+    int
+        The job's exit status.
+
+    Raises
+    ------
+    NoWarmProcess
+        If there is none. The message, if any, is a line that says why.
     """
     folder = os.environ.get(VARIABLE)
     if not folder:
-        return None
+        raise NoWarmProcess
     try:
         connection = _connect(Path(folder), start=task.heavy)
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as error:
+        if not task.heavy:
+            raise NoWarmProcess from None
+        raise _by_itself(error) from None
     except OSError as error:
-        print(f"No warm process ({error}): the job loads its libraries itself.", file=sys.stderr)
-        return None
+        raise _by_itself(error) from None
+    killed = _killed_for_memory()
     with connection:
         message = pickle.dumps((sys.path, task))
-        connection.sendall(len(message).to_bytes(8, "big") + message)
         answer = b""
         with contextlib.suppress(ConnectionError):
-            answer = connection.recv(1)
-    if answer:
-        return answer[0]
-    # A killed fork closes the connection without an answer.
+            connection.sendall(len(message).to_bytes(8, "big") + message)
+            answer = connection.recv(2, socket.MSG_WAITALL)
+    if answer[:1] == bytes([_DONE]):
+        return answer[1]
     with Path(task.log).open("a", encoding="utf-8") as log:
-        log.write("The job's process was killed, perhaps because memory ran out.\n")
+        print(_end_in_words(answer, killed), file=log)
     return 1
+
+
+def _by_itself(error: OSError) -> NoWarmProcess:
+    reason = " ".join(str(error).split())
+    return NoWarmProcess(f"The warm process cannot be used, so this job loads its libraries by itself: {reason}")
+
+
+def _end_in_words(answer: bytes, killed_before: int | None) -> str:
+    """Say how a job's process ended that was not done, with what is known of it."""
+    if not answer:
+        return "The job's process ended without an answer, and the warm process, which would know how, has ended too."
+    if answer[0] == _EXIT:
+        return f"The job's process ended with exit status {answer[1]} before the job was done."
+    name = signal.Signals(answer[1]).name if answer[1] in set(signal.Signals) else "a signal"
+    ended = f"The job's process was ended by {name} (signal {answer[1]})."
+    killed = _killed_for_memory()
+    if answer[1] == signal.SIGKILL and killed is not None and killed_before is not None and killed > killed_before:
+        processes = "a process" if killed == killed_before + 1 else f"{killed - killed_before} processes"
+        ended += f" While it ran, the system killed {processes} because memory ran out (oom_kill)."
+    return ended
+
+
+def _killed_for_memory() -> int | None:
+    """Return how many processes the system has killed for want of memory: of this control group, else of the machine.
+
+    It is None if the system does not say.
+    """
+    group = ""
+    with contextlib.suppress(OSError, IndexError):
+        group = Path("/proc/self/cgroup").read_text().partition("0::")[2].splitlines()[0]
+    for counts in (f"/sys/fs/cgroup{group}/memory.events", "/proc/vmstat"):
+        with contextlib.suppress(OSError):
+            for line in Path(counts).read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+    return None
 
 
 def _connect(folder: Path, *, start: bool) -> socket.socket:
@@ -117,13 +192,13 @@ def _connect(folder: Path, *, start: bool) -> socket.socket:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no warm process and `start` is not set.
     OSError
-        If the process cannot be reached.
+        If the process cannot be reached. It is a FileNotFoundError if there is none and `start` is not set.
     """
     if not start:
         return _dial(folder)
+    if len(os.fsencode(folder / "socket")) > _LONGEST_PATH:
+        raise OSError(f"{folder} is too long for the path of a socket: set TMPDIR to another folder")
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
@@ -132,7 +207,26 @@ def _connect(folder: Path, *, start: bool) -> socket.socket:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(OSError):
             return _dial(folder)
-        log = (folder / "log").open("w")
+        # Another job would wait in vain, too.
+        failed = folder / "failed"
+        if failed.exists():
+            raise OSError(failed.read_text(encoding="utf-8"))
+        try:
+            return _start(folder)
+        except OSError as error:
+            failed.write_text(str(error), encoding="utf-8")
+            raise
+
+
+def _start(folder: Path) -> socket.socket:
+    """Start the warm process, wait until it has loaded its libraries, and connect to it.
+
+    Raises
+    ------
+    OSError
+        If it ends, or does not answer in time.
+    """
+    with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, ",".join(PRELOAD), ",".join(LATER), *sys.path],
             env={**os.environ, **QUIET},
@@ -141,12 +235,18 @@ def _connect(folder: Path, *, start: bool) -> socket.socket:
             stderr=log,
             start_new_session=True,
         )
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and server.poll() is None:
-            with contextlib.suppress(OSError):
-                return _dial(folder)
-            time.sleep(0.05)
-    raise OSError(f"the process did not start: {(folder / 'log').read_text()[-300:].strip()}")
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            return _dial(folder)
+        if server.poll() is not None:
+            lines = (folder / "log").read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "it gave no message")
+            raise OSError(f"it ended with exit status {server.returncode} ({last[:200]})")
+        time.sleep(0.05)
+    server.kill()
+    server.wait()
+    raise OSError(f"it did not start within {_PATIENCE} s")
 
 
 _COMMAND = (
@@ -180,29 +280,47 @@ def serve(modules: Sequence[str], later: Sequence[str]) -> None:
     _load(modules)
     with contextlib.suppress(FileNotFoundError):
         (folder / "socket").unlink()
+    jobs: dict[int, socket.socket] = {}
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
         listener.listen(64)
-        listener.settimeout(1)
+        listener.settimeout(_SECONDS_BETWEEN_CHECKS)
         while psutil.pid_exists(scheduler):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
-                if os.fork() == 0:
-                    listener.close()
+                process = os.fork()
+                if process == 0:
+                    # A connection is closed, for the job at its other end, only when no process has it open.
+                    for other in (listener, *jobs.values()):
+                        other.close()
                     _work(connection)
-                connection.close()
+                jobs[process] = connection
                 if later:
                     # A job that needs a missing module reports it.
                     with contextlib.suppress(ImportError):
                         _load(later)
                     later = ()
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-    for name in ("socket", "lock", "log"):
+            _answer_for_ended(jobs)
+    for name in ("socket", "lock", "log", "failed"):
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+def _answer_for_ended(jobs: dict[int, socket.socket]) -> None:
+    """Take the forks that have ended from `jobs`, and say over their connections how they ended.
+
+    The client of a fork that was done has its answer already, and reads no second one.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            if process in jobs:
+                code = os.waitstatus_to_exitcode(status)
+                with jobs.pop(process) as connection, contextlib.suppress(OSError):
+                    connection.sendall(bytes([_EXIT, code] if code >= 0 else [_SIGNAL, -code]))
 
 
 def _load(modules: Sequence[str]) -> None:
@@ -226,7 +344,10 @@ def _work(connection: socket.socket) -> None:
         status = run_here(task)
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.sendall(bytes([status]))
+        connection.sendall(bytes([_DONE, status]))
+    except SystemExit as end:
+        # A job that was asked to end, and has saved its state.
+        status = end.code if isinstance(end.code, int) else 1
     except Exception:
         # A fork has no caller to raise to: the error goes to the warm process's log.
         traceback.print_exc()

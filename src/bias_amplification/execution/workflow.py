@@ -12,6 +12,7 @@ from typing import Any
 from bias_amplification.artifacts.atomic import StudyError, remove_leftovers
 from bias_amplification.execution import interrupts, jobs, terminal, warm
 from bias_amplification.study import Plan, Study, check_paths, read_study
+from bias_amplification.study.config_files import ConfigFiles
 from bias_amplification.study.costs.needs import Needs
 from bias_amplification.study.costs.space import check_space, trainings_at_once
 
@@ -47,9 +48,12 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
     from snakemake.utils import min_version
 
     min_version(_SNAKEMAKE)
+    files = ConfigFiles()
     try:
-        study = read_study(config)
-        check_paths(study)
+        if workflow.is_main_process:
+            files = _config_files(workflow)
+        study = read_study(config, files)
+        _check(study, files)
     except StudyError as fault:
         raise _workflow_error(fault) from None
     # It stays a valid section, because Snakemake reads a module again, with this config, for each `use rule` statement.
@@ -69,6 +73,36 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
     # A downloaded model, whose size decides the memory of jobs, is below the prefix of a module.
     placed = workflow.modifier.path_modifier.replace_prefix(study.results)
     return study, Plan(study), Needs(study.model_copy(update={"results": placed}))
+
+
+def _config_files(workflow: Any) -> ConfigFiles:
+    """Return the files that the config comes from, the winning one last.
+
+    Raises
+    ------
+    StudyError
+        If one is not valid YAML or sets a key twice.
+    """
+    if workflow.modifier.skip_configfile:
+        # Another workflow that uses this one as a module has given it the config.
+        return ConfigFiles()
+    settings = workflow.config_settings
+    own = workflow.configfiles[len(settings.configfiles) :]
+    return ConfigFiles([*([] if settings.replace_workflow_config else own), *settings.configfiles], settings.config)
+
+
+def _check(study: Study, files: ConfigFiles) -> None:
+    """Check the files that the config names.
+
+    Raises
+    ------
+    StudyError
+        The message begins with the line of the key, if it is known.
+    """
+    try:
+        check_paths(study)
+    except StudyError as fault:
+        raise StudyError(f"{files.place_of(str(fault))}{fault}") from None
 
 
 def begin(plan: Plan, workflow: Any) -> None:
@@ -125,4 +159,4 @@ def given_files(paths: Iterable[str]) -> list[str]:
 def _workflow_error(fault: StudyError) -> Exception:
     from snakemake.exceptions import WorkflowError
 
-    return WorkflowError(fault)
+    return WorkflowError(str(fault))

@@ -24,6 +24,7 @@ _MUST_BE = {
     "int_type": "a whole number",
     "float_type": "a number",
     "string_type": "text",
+    "string_unicode": "text of whole characters",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a map",
@@ -67,6 +68,9 @@ def in_words(faults: Sequence[Mapping[str, Any]], config: type[Section], files: 
         loc = tuple(fault["loc"])
         is_key = loc[-1:] == (_KEY,)
         key = loc[:-2] if is_key else loc
+        if fault["type"] == "invalid_key":
+            # pydantic writes a key that is no text, such as a date, as Python does.
+            key = (*key[:-1], fault["input"])
         in_list = bool(key) and isinstance(key[-1], int)
         value = fault["input"]
         group = (is_key, key[:-1] if in_list else key, fault["type"], type(value)) if is_key or in_list else loc

@@ -143,9 +143,10 @@ def _row(node: yaml.Node, sentence: str) -> tuple[int, str] | None:
 
 
 def exit_if_invalid(arguments: Sequence[str]) -> None:
-    """End this process with a sentence if one of the config files among Snakemake's arguments is not valid YAML.
+    """End this process with a sentence if a config file among Snakemake's arguments is missing or is not valid YAML.
 
-    Snakemake reads these files before the Snakefile. For an invalid one, its message names neither file nor line.
+    Snakemake reads these files before the Snakefile. For an invalid one, its message names neither file nor line, and
+    for a missing one it is a traceback.
 
     Parameters
     ----------
@@ -162,6 +163,12 @@ def exit_if_invalid(arguments: Sequence[str]) -> None:
     with suppress(argparse.ArgumentError):
         known, _ = parser.parse_known_args(list(arguments))
         try:
+            for file in known.configfile:
+                if not os.path.exists(file) or os.path.isdir(file):
+                    raise StudyError(
+                        f"{file} stands after --configfile, but is no file: correct the path. A target stands before "
+                        "--configfile."
+                    )
             ConfigFiles(known.configfile)
         except StudyError as fault:
             raise SystemExit(str(fault)) from None
@@ -175,7 +182,7 @@ def _shown(file: Path | str) -> str:
 def _read(file: Path) -> yaml.Node | None:
     """Return the nodes of a config file; None for a file that only JSON can read, and for what is no file.
 
-    A pipe can be read only once, and Snakemake has to. Files that do not exist are reported by Snakemake.
+    A pipe can be read only once, and Snakemake has to.
 
     Raises
     ------

@@ -154,6 +154,46 @@ def test_run_job_exits_with_the_warm_process_status(monkeypatch: pytest.MonkeyPa
     assert seen == [Task("probe:succeed", {"word": "x"}, "a.log", threads=1, heavy=False, folder=os.getcwd())]
 
 
+def test_a_job_without_a_warm_process_runs_by_itself_and_its_log_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    def refuse(task: Task) -> int:
+        raise warm.NoWarmProcess("The warm process cannot be used: the reason")
+
+    monkeypatch.setattr(warm, "run", refuse)
+    job = SimpleNamespace(log=[tmp_path / "job.log"], params=SimpleNamespace(), input=[])
+
+    status = in_fork(lambda: run_job("probe:succeed", job, word="hello"))
+
+    lines = (tmp_path / "job.log").read_text().splitlines()
+    assert status == 0
+    assert lines[0] == "The warm process cannot be used: the reason"
+    assert "said hello" in lines
+    assert capfd.readouterr().err == ""
+
+
+def test_a_notebooks_backend_of_figures_does_not_reach_a_job(tmp_path: Path) -> None:
+    code = (
+        "import sys, types; from bias_amplification.execution.tasks import Task, run_here; "
+        "room = types.ModuleType('bias_amplification.probe'); sys.modules['bias_amplification.probe'] = room; "
+        "room.draw = lambda: print(__import__('matplotlib').get_backend(), chr(0x6d77)); "
+        f"sys.exit(run_here(Task('probe:draw', {{}}, {str(tmp_path / 'job.log')!r})))"
+    )
+    environment = {
+        **os.environ,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        # A locale whose encoding lacks most characters.
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+    }
+
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+    assert (tmp_path / "job.log").read_text(encoding="utf-8").startswith("agg 海\n")
+
+
 def test_snakemakes_types_become_plain_values() -> None:
     class Path2(str):
         flags = ()

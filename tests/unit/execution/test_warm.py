@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,11 +35,20 @@ def linger(out):
 def loaded(out):
     Path(out).write_text(str([name for name in ("warm_probe", "warm_later") if name in sys.modules]))
 
-def crash():
+def crash(number):
+    print("half way", flush=True)
+    os.kill(os.getpid(), number)
+
+def leave(status):
+    os._exit(status)
+
+def leave_alone():
+    os.kill(os.getppid(), 9)
     os.kill(os.getpid(), 9)
 
 room = types.ModuleType("bias_amplification.probe")
-room.tell, room.refuse, room.linger, room.loaded, room.crash = tell, refuse, linger, loaded, crash
+for call in (tell, refuse, linger, loaded, crash, leave, leave_alone):
+    setattr(room, call.__name__, call)
 sys.modules["bias_amplification.probe"] = room
 """
 
@@ -134,9 +144,85 @@ def test_a_users_fault_comes_back_as_status_1(head: subprocess.Popen, tmp_path: 
     assert (tmp_path / "job.log").read_text() == "mend the config.\n"
 
 
-def test_a_killed_job_comes_back_as_status_1_and_the_process_stays(head: subprocess.Popen, tmp_path: Path) -> None:
-    assert warm.run(Task("probe:crash", {}, str(tmp_path / "job.log"))) == 1
-    assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log"))) == 0
+@pytest.mark.parametrize(
+    ("call", "end"),
+    [
+        (("crash", {"number": 9}), "half way\nThe job's process was ended by SIGKILL (signal 9).\n"),
+        (("crash", {"number": 11}), "half way\nThe job's process was ended by SIGSEGV (signal 11).\n"),
+        (("leave", {"status": 3}), "The job's process ended with exit status 3 before the job was done.\n"),
+    ],
+)
+def test_a_killed_job_is_told_with_its_end_and_later_jobs_run(
+    head: subprocess.Popen, tmp_path: Path, call: tuple[str, dict], end: str
+) -> None:
+    function, arguments = call
+    log = tmp_path / "job.log"
+
+    assert warm.run(Task(f"probe:{function}", arguments, str(log))) == 1
+    assert log.read_text() == end
+    assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(log))) == 0
+
+
+def test_a_job_that_ends_with_the_warm_process_is_told_and_later_jobs_run(
+    head: subprocess.Popen, tmp_path: Path
+) -> None:
+    log = tmp_path / "job.log"
+
+    assert warm.run(Task("probe:leave_alone", {}, str(log))) == 1
+    assert log.read_text() == (
+        "The job's process ended without an answer, and the warm process, which would know how, has ended too.\n"
+    )
+    # A process that is just ending may still accept a connection.
+    again = Task("probe:tell", {"out": str(tmp_path / "out")}, str(log))
+    wait_until(lambda: warm.run(again) == 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (4, 4, ""),
+        (None, None, ""),
+        (4, 5, " While it ran, the system killed a process because memory ran out (oom_kill)."),
+        (4, 7, " While it ran, the system killed 3 processes because memory ran out (oom_kill)."),
+    ],
+)
+def test_memory_is_named_only_if_the_system_counted_a_process_that_it_killed(
+    monkeypatch: pytest.MonkeyPatch, before: int | None, after: int | None, told: str
+) -> None:
+    monkeypatch.setattr(warm, "_killed_for_memory", lambda: after)
+
+    found = warm._end_in_words(bytes([ord("s"), signal.SIGKILL]), before)
+
+    assert found == f"The job's process was ended by SIGKILL (signal 9).{told}"
+
+
+def test_the_system_counts_the_processes_that_it_killed_for_memory() -> None:
+    count = warm._killed_for_memory()
+
+    assert count is None or count >= 0
+
+
+def test_a_job_is_told_at_once_that_its_own_process_was_killed_while_others_run(
+    head: subprocess.Popen, tmp_path: Path
+) -> None:
+    """The forks of later jobs do not keep the connection of an earlier job open."""
+    warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    clients = [
+        subprocess.Popen([sys.executable, "-c", CLIENT, tmp_path / name, tmp_path / f"{name}.log"], env=environment)
+        for name in ("first", "second")
+    ]
+    first, second = clients
+    process = int(wait_until(lambda: (tmp_path / "first").exists() and (tmp_path / "first").read_text(), first))
+    wait_until(lambda: (tmp_path / "second").exists() and (tmp_path / "second").read_text(), second)
+    try:
+        os.kill(process, signal.SIGKILL)
+        first.wait(5)
+        assert second.poll() is None
+    finally:
+        second.kill()
+        second.wait()
+    assert "SIGKILL (signal 9)" in (tmp_path / "first.log").read_text()
 
 
 def test_a_task_that_cannot_start_comes_back_as_status_1(head: subprocess.Popen, tmp_path: Path) -> None:
@@ -190,17 +276,22 @@ def test_jobs_that_ask_at_once_start_one_process(head: subprocess.Popen, tmp_pat
     assert len({out.read_text().split()[1] for out in outs}) == 1
 
 
+def refused(folder: Path) -> str:
+    """Return why a heavy job cannot run in the warm process."""
+    with pytest.raises(warm.NoWarmProcess) as reason:
+        warm.run(Task("probe:tell", {"out": str(folder / "out")}, str(folder / "job.log")))
+    return str(reason.value)
+
+
 def test_without_an_announcement_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(warm.VARIABLE, raising=False)
 
-    assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log"))) is None
+    assert refused(tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["world-writable", "link", "file"])
-def test_a_folder_that_others_could_have_made_is_refused(
-    head: subprocess.Popen, tmp_path: Path, capfd: pytest.CaptureFixture, kind: str
-) -> None:
+def test_a_folder_that_others_could_have_made_is_refused(head: subprocess.Popen, tmp_path: Path, kind: str) -> None:
     folder = Path(os.environ[warm.VARIABLE])
     if kind == "world-writable":
         folder.mkdir()
@@ -211,10 +302,7 @@ def test_a_folder_that_others_could_have_made_is_refused(
     else:
         folder.write_text("")
 
-    status = warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log")))
-
-    assert status is None
-    assert "No warm process" in capfd.readouterr().err
+    assert refused(tmp_path).startswith("The warm process cannot be used, so this job loads its libraries by itself: ")
     assert not (tmp_path / "out").exists()
 
 
@@ -225,16 +313,60 @@ def test_a_folder_of_another_user_is_refused(
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
 
-    assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log"))) is None
+    assert "is not a private folder of this user" in refused(tmp_path)
 
 
-def test_libraries_that_do_not_load_leave_the_job_to_itself(
-    head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+def test_a_process_that_does_not_start_is_told_in_a_line_and_not_started_again(
+    head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warm, "PRELOAD", ("no_such_library",))
+    reason = (
+        "The warm process cannot be used, so this job loads its libraries by itself: it ended with exit status 1 "
+        "(ModuleNotFoundError: No module named 'no_such_library')"
+    )
+    assert refused(tmp_path) == reason
 
-    assert warm.run(Task("probe:tell", {"out": str(tmp_path / "out")}, str(tmp_path / "job.log"))) is None
-    assert "No module named 'no_such_library'" in capfd.readouterr().err
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it was started again"))
+    start = time.monotonic()
+    assert refused(tmp_path) == reason
+    assert time.monotonic() - start < 1
+
+
+def test_a_process_that_does_not_answer_is_killed_and_told(
+    head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_library.py").write_text(
+        f"import os, time; open({str(tmp_path / 'process')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    monkeypatch.setattr(warm, "PRELOAD", ("slow_library",))
+    monkeypatch.setattr(warm, "_PATIENCE", 2)
+
+    assert refused(tmp_path).endswith(": it did not start within 2 s")
+    assert not runs(int((tmp_path / "process").read_text()))
+
+
+def test_a_path_too_long_for_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(warm.VARIABLE, str(tmp_path / ("x" * 100)))
+
+    assert refused(tmp_path).endswith("is too long for the path of a socket: set TMPDIR to another folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["x" * 120, "none/at/all"])
+def test_the_socket_is_in_a_short_folder_that_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    if "/" not in given:
+        (tmp_path / given).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / given))
+    monkeypatch.setenv(warm.VARIABLE, "to be set")
+
+    warm.announce(12345)
+
+    place = Path(os.environ[warm.VARIABLE]).parent
+    assert place.is_dir()
+    assert not place.is_relative_to(tmp_path)
+    assert len(os.environ[warm.VARIABLE]) < 100
 
 
 def test_a_socket_left_by_a_killed_process_is_replaced(head: subprocess.Popen, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 from snakemake.path_modifier import PathModifier
 
 from bias_amplification.execution import jobs, warm
 from bias_amplification.execution.workflow import any_of, finish, open_study
-from helpers import ROOT
+from helpers import ROOT, merge
 
 
 def snakemake(remote: bool = False, prefix: str | None = None) -> SimpleNamespace:
@@ -67,6 +68,47 @@ def test_a_module_asks_for_the_memory_of_its_downloaded_model(
 
     assert study.results == "results"
     assert needs.models["generate"] == 3_000_000
+
+
+def main_process(files: list[Path], given: dict | None = None, module: bool = False) -> SimpleNamespace:
+    """Return what Snakemake's own process has as `workflow`, with files of the command line."""
+    settings = SimpleNamespace(configfiles=files, config=given or {}, replace_workflow_config=False)
+    modifier = SimpleNamespace(skip_configfile=module)
+    own = [*files, ROOT / "config" / "config.yaml"]
+    return SimpleNamespace(is_main_process=True, config_settings=settings, configfiles=own, modifier=modifier)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("# mine\ngenerations: 0\n", "mine.yaml, line 2: generations is 0, but must be greater than or equal to 1."),
+        ("# mine\n", "mine.yaml has no keys"),
+        ("seed: 1\nseed: 2\n", "mine.yaml, line 2: seed is set here and on line 1"),
+        (
+            "corpus:\n  source: table\n  path: none.csv\n",
+            "mine.yaml, line 3: corpus.path is none.csv, which does not exist",
+        ),
+    ],
+)
+def test_a_fault_has_the_line_of_the_users_file(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlay: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(overlay, encoding="utf-8")
+
+    with pytest.raises(WorkflowError) as caught:
+        open_study(merge(config, yaml.safe_load(overlay) or {}), main_process([Path("mine.yaml")]))
+
+    assert str(caught.value).startswith(message)
+
+
+def test_a_fault_of_the_command_line_or_of_a_module_has_no_line(config: dict) -> None:
+    config["generations"] = 0
+    for workflow in (main_process([], {"generations": 0}), main_process([], module=True)):
+        with pytest.raises(WorkflowError) as caught:
+            open_study(config, workflow)
+
+        assert str(caught.value) == "generations is 0, but must be greater than or equal to 1."
 
 
 def test_states_of_killed_jobs_are_removed_after_a_month(tmp_path: Path) -> None:

@@ -97,6 +97,17 @@ def test_a_workflow_profile_of_the_user_takes_the_place_of_the_default(called: l
     assert called[0][3:] == ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--workflow-profile=mine"]
 
 
+def test_an_invalid_config_file_is_told_before_snakemake_starts(called: list[list[str]], tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("corpus:\n\tsource: press\n", encoding="utf-8")
+
+    with pytest.raises(SystemExit) as end:
+        command.main(["study", "--cores", "2", "--configfile", str(file)])
+
+    assert end.value.code == f"{file}, line 2: a tab is used for indentation: use spaces."
+    assert called == []
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as end:
         command.main(["--version"])

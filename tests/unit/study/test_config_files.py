@@ -173,12 +173,21 @@ def test_the_files_among_snakemakes_arguments_are_checked(write: Callable[..., P
     assert end.value.code == "bad.yaml, line 2: a tab is used for indentation: use spaces."
 
 
+@pytest.mark.parametrize("name", ["none.yaml", "."])
+def test_a_target_or_a_missing_file_after_the_config_files_is_told(write: Callable[..., Path], name: str) -> None:
+    write("good.yaml", "a: 1\n")
+
+    with pytest.raises(SystemExit) as end:
+        exit_if_invalid(["--configfile", "good.yaml", name])
+
+    assert str(end.value.code).startswith(f"{name} stands after --configfile, but is no file: correct the path.")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
         ["--configfile"],
-        ["--configfile", "none.yaml"],
         ["--config", "bad.yaml"],
         ["--configfile", "good.yaml", "--", "bad.yaml"],
         ["bad.yaml", "--unknown", "--configfile", "good.yaml"],

@@ -101,6 +101,8 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("epochs", 3, "epochs is not a key of the config: it is a key of finetuning, so indent it below."),
         ("hidden_size", 3, "hidden_size is not a key of the config: correct its spelling or remove it"),
         (7, 3, "7 is not a key of the config: correct its spelling"),
+        (date(2026, 11, 27), 3, "2026-11-27 is not a key of the config: correct its spelling"),
+        ("results", "\ud800", r"results is '\ud800', but must be text of whole characters."),
         ("finetuning", None, "finetuning is empty: remove the line, or add its keys below it."),
         ("rounds", None, "rounds is empty: remove the line, or add its rows below it."),
         (
