@@ -10,7 +10,8 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES
 from bias_amplification.corpus.seed_sets import read_seed_sets, without_seed_articles
-from bias_amplification.corpus.splits import MINIMUM_PER_LABEL, PARTS, split_groups, split_random
+from bias_amplification.corpus.sizes import MINIMUM_PER_LABEL
+from bias_amplification.corpus.splits import PARTS, split_groups, split_random
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Classifier
 

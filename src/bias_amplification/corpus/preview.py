@@ -3,12 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import StudyError
 from bias_amplification.corpus.press.slots import LABELS
-from bias_amplification.corpus.readers import table
-from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS
-from bias_amplification.corpus.seed_sets import articles_per_label
+from bias_amplification.corpus.sizes import articles_per_label
 from bias_amplification.study import Study
+from bias_amplification.study.sections import Corpus
 
 #: Tables of at most this size, in bytes, are read in about a second. Larger ones are read by the first job only.
 QUICK = 20_000_000
@@ -30,9 +29,11 @@ def preview_corpus(study: Study) -> None:
     corpus = study.corpus
     if corpus.source == "press":
         available = dict.fromkeys(LABELS, corpus.press.events)
-    elif corpus.source == "table" and _bytes(Path(corpus.path)) <= QUICK:
-        available = Counter(table.read(Path(corpus.path), corpus)[0]["label"].to_pylist())
+    elif corpus.source == "table":
+        available = _labels_of_table(corpus)
     else:
+        available = None
+    if available is None:
         return
     for label in corpus.labels:
         if not available.get(label):
@@ -45,8 +46,13 @@ def preview_corpus(study: Study) -> None:
         articles_per_label(seed_set, available)
 
 
-def _bytes(path: Path) -> int:
-    """Estimate the size of a table's text in bytes."""
-    files = table.table_files(path)
+def _labels_of_table(corpus: Corpus) -> Counter[str] | None:
+    """Return how many articles of each label a table has; None if it is large."""
+    # Imported only here: the readers' libraries take most of a second to load, and the press does not need them.
+    from bias_amplification.corpus.readers import table
+    from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS
+
+    path = Path(corpus.path)
     packed = {".parquet", *COMPRESSED_ENDINGS}
-    return sum(file.stat().st_size * (_COMPRESSION if file.suffix in packed else 1) for file in files)
+    text = sum(file.stat().st_size * (_COMPRESSION if file.suffix in packed else 1) for file in table.table_files(path))
+    return Counter(table.read(path, corpus)[0]["label"].to_pylist()) if text <= QUICK else None

@@ -8,17 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.articles import take_articles
 from bias_amplification.corpus.cleaning import body_key
 from bias_amplification.corpus.sampling import sampled_ids, shuffled_ids
-from bias_amplification.corpus.splits import MINIMUM_PER_LABEL
+from bias_amplification.corpus.sizes import articles_per_label, reserved
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import SeedSet
-
-#: Share of a label's articles that a one-label seed set leaves to the classifier.
-RESERVED_SHARE = 0.25
 
 
 def draw_seed_sets(
@@ -104,48 +101,6 @@ def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state
     ids = sorted(article_id for pool in pools.values() for article_id in pool[:count])
     order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
     return take_articles(articles, [ids[index] for index in order])
-
-
-def articles_per_label(seed_set: SeedSet, available: Mapping[str, int]) -> int:
-    """Return how many articles of each of its labels a seed set has.
-
-    Parameters
-    ----------
-    seed_set
-        Name, labels and size.
-    available
-        Number of the corpus's articles by label; a label without articles may be absent.
-
-    Raises
-    ------
-    StudyError
-        If the corpus has too few articles of a label.
-    """
-    count = seed_set.size // len(seed_set.labels)
-    for label in seed_set.labels:
-        own = available.get(label, 0)
-        kept = reserved(own, seed_set)
-        free = max(own - kept, 0)
-        if len(seed_set.labels) == 1 and free:
-            count = min(count, free)
-        if free < count:
-            beside = f" beside {kept} kept for the classifier" if kept else ""
-            raise StudyError(
-                f"seed_sets {seed_set.name} needs {count} articles of {label}, but the corpus has {free}{beside}: make "
-                "size smaller."
-            )
-    return count
-
-
-def reserved(available: int, seed_set: SeedSet) -> int:
-    """Return how many of a label's articles a seed set leaves to the classifier.
-
-    A one-label set leaves a quarter of them, and at least the classifier's minimum. A set with several labels, or one
-    that may share its articles with the classifier, leaves none.
-    """
-    if len(seed_set.labels) > 1 or seed_set.shared_with_classifier:
-        return 0
-    return max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * available))
 
 
 def read_seed_sets(paths: Sequence[Path]) -> pa.Table:

@@ -9,8 +9,6 @@ from bias_amplification.corpus.sampling import apportion
 #: The parts of a split: articles for training, for the choice of the epoch, and for the test; and their shares.
 PARTS = ("train", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
-#: Fewest articles of each label that the classifier needs: ten are divided into 7, 2 and 1.
-MINIMUM_PER_LABEL = 10
 
 
 def split_random(labels: Sequence[str], seed: int) -> np.ndarray:

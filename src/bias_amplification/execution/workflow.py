@@ -53,7 +53,7 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
         if workflow.is_main_process:
             files = _config_files(workflow)
         study = read_study(config, files)
-        _check(study, files)
+        _check(study, files, workflow.is_main_process)
     except StudyError as fault:
         raise _workflow_error(fault) from None
     # It stays a valid section, because Snakemake reads a module again, with this config, for each `use rule` statement.
@@ -91,8 +91,8 @@ def _config_files(workflow: Any) -> ConfigFiles:
     return ConfigFiles([*([] if settings.replace_workflow_config else own), *settings.configfiles], settings.config)
 
 
-def _check(study: Study, files: ConfigFiles) -> None:
-    """Check the files that the config names.
+def _check(study: Study, files: ConfigFiles, look: bool) -> None:
+    """Check the files that the config names and, if `look`, the source of the articles.
 
     Raises
     ------
@@ -101,6 +101,11 @@ def _check(study: Study, files: ConfigFiles) -> None:
     """
     try:
         check_paths(study)
+        if look:
+            # Imported only here, because jobs on a cluster read the config, too, and do not look.
+            from bias_amplification.corpus.preview import preview_corpus
+
+            preview_corpus(study)
     except StudyError as fault:
         raise StudyError(f"{files.place_of(str(fault))}{fault}") from None
 
