@@ -108,6 +108,7 @@ rule train_quality_detector:
         **needs("train_encoder" if study.quality.detector.source == "scratch" else "measure", gpus=1),
     params:
         quality=study.quality.model_dump(include={"detector", "training", "sentences", "splitter"}),
+        language=study.corpus.language,
         seed=derive_seed(study.seed, "quality_detector"),
         precision=study.compute.precision,
     message:

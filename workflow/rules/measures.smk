@@ -66,6 +66,7 @@ rule score_quality:
         **needs("measure", gpus=1),
     params:
         quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
+        language=study.corpus.language,
     message:
         "{wildcards.version}: scoring text quality"
     script:

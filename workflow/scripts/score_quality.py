@@ -11,5 +11,6 @@ run_job(
     articles=snakemake.input.articles,
     out=snakemake.output[0],
     quality=snakemake.params.quality,
+    language=snakemake.params.language,
     compute=job_compute(snakemake),
 )

@@ -10,6 +10,7 @@ run_job(
     articles=snakemake.input.articles,
     out=str(Path(snakemake.output.timing).parent),
     quality=snakemake.params.quality,
+    language=snakemake.params.language,
     seed=snakemake.params.seed,
     compute=job_compute(snakemake),
 )

@@ -48,15 +48,15 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
         article.
     """
     articles, findings = read_source(corpus, seed, downloads)
-    min_words = corpus.cleaning.min_words
-    articles, cleaned = clean(articles, min_words=min_words)
+    words = {"min_words": corpus.cleaning.min_words, "language": corpus.language}
+    articles, cleaned = clean(articles, **words)
     findings += cleaned
-    _check_losses(findings, articles.num_rows, corpus.cleaning.most_lost)
+    _check_losses(findings, articles.num_rows, corpus)
     _check_labels(articles, corpus.labels, "cleaning")
     articles, removed = remove_identity(articles, corpus.identity, out.review)
-    articles, shortened = drop_unusable(articles, min_words=min_words, step="after identity removal")
+    articles, shortened = drop_unusable(articles, **words, step="after identity removal")
     findings += [*removed, *shortened]
-    _check_losses(findings, articles.num_rows, corpus.cleaning.most_lost)
+    _check_losses(findings, articles.num_rows, corpus)
     _check_labels(articles, corpus.labels, "identity removal")
     counts = [
         Finding("result", f"articles of {label} in the corpus", True, count)
@@ -66,7 +66,7 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
     write_table(articles, out.articles, ARTICLES)
 
 
-def _check_losses(findings: Sequence[Finding], left: int, most_lost: float) -> None:
+def _check_losses(findings: Sequence[Finding], left: int, corpus: Corpus) -> None:
     """Stop if more than the allowed share of the source's rows were left out, or mended.
 
     A file that is read in a wrong way shows itself by many such rows.
@@ -75,6 +75,10 @@ def _check_losses(findings: Sequence[Finding], left: int, most_lost: float) -> N
     rows = left + sum(item.articles for item in losses)
     losses = [item for item in losses if item.finding != UNWANTED]
     lost = sum(item.articles for item in losses)
+    most_lost = corpus.cleaning.most_lost
+    # Words are counted between spaces in English only, and other scripts may have none.
+    counted = f" Words are counted as in the language {corpus.language} (corpus.language)."
+    counted *= any("words" in item.finding for item in losses)
     mended = max((item.articles for item in findings if item.finding.endswith(MENDED)), default=0)
     for count, reasons in (
         (lost, "; ".join(f"{item.articles} {item.finding} (such as {item.examples[0]})" for item in losses)),
@@ -83,8 +87,8 @@ def _check_losses(findings: Sequence[Finding], left: int, most_lost: float) -> N
         if count > most_lost * rows:
             raise StudyError(
                 f"{count} of the corpus's {rows} rows are left out or mended, more than corpus.cleaning.most_lost "
-                f"({most_lost:g}) allows: {reasons}. Correct the file or the section corpus of the config, or set "
-                f"corpus.cleaning.most_lost to {math.ceil(100 * count / rows) / 100:g}."
+                f"({most_lost:g}) allows: {reasons}.{counted} Correct the file or the section corpus of the config, "
+                f"or set corpus.cleaning.most_lost to {math.ceil(100 * count / rows) / 100:g}."
             )
 
 

@@ -10,31 +10,35 @@ import pyarrow as pa
 
 from bias_amplification.corpus.articles import replace_texts
 from bias_amplification.corpus.findings import MENDED, Finding
+from bias_amplification.corpus.words import WITHOUT_SPACES, count_words, only_words
 
 STEP = "cleaning"
 
-# C0 and C1 controls except tab and newline; soft hyphen, zero-width characters, directional marks, byte order marks.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+# C0 and C1 controls except tab and newline; soft hyphen, directional marks, byte order marks. The joiners U+200C and
+# U+200D are none of them: they are part of the spelling in Persian and Indic scripts, and of many emoji.
+_CONTROLS_BUT_SPACES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_CONTROLS = re.compile(f"\u200b|{_CONTROLS_BUT_SPACES.pattern}")
 _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _EDGES = re.compile(" *\n *")
 _BLANK_LINES = re.compile("\n{3,}")
 _ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d{0,2});")
-_WORD = re.compile(r"\w+")
 
 
 def body_key(body: str) -> bytes:
     """Return a hash of a body's words. Bodies that differ only in case, spacing or punctuation have the same hash."""
-    return blake2b(" ".join(_WORD.findall(body.casefold())).encode(), digest_size=16).digest()
+    return blake2b(only_words(body.casefold()).encode(), digest_size=16).digest()
 
 
-def repair_text(text: str) -> tuple[str, list[str]]:
+def repair_text(text: str, language: str = "en") -> tuple[str, list[str]]:
     """Repair a text's encoding and spacing.
 
     Parameters
     ----------
     text
         A title or body.
+    language
+        ISO 639 code. In languages that are written without spaces, zero-width spaces mark words and stay.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def repair_text(text: str) -> tuple[str, list[str]]:
         if fixed != repaired:
             changes.append(MENDED)
             repaired = _NEWLINES.sub("\n", fixed)
-    without = _CONTROLS.sub("", repaired)
+    without = (_CONTROLS_BUT_SPACES if language in WITHOUT_SPACES else _CONTROLS).sub("", repaired)
     if without != repaired:
         changes.append("control and invisible characters removed")
     if "\ufffd" in without:
@@ -67,13 +71,15 @@ def repair_text(text: str) -> tuple[str, list[str]]:
     return spaced, changes
 
 
-def repair_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
+def repair_articles(articles: pa.Table, language: str) -> tuple[pa.Table, list[Finding]]:
     """Repair the titles and bodies of all articles.
 
     Parameters
     ----------
     articles
         Rows of `ARTICLES`.
+    language
+        See `repair_text`.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def repair_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
     for name in ("title", "body"):
         columns[name] = []
         for article_id, text in zip(articles["article_id"].to_pylist(), articles[name].to_pylist(), strict=True):
-            repaired, changes = repair_text(text)
+            repaired, changes = repair_text(text, language)
             columns[name].append(" ".join(repaired.split()) if name == "title" else repaired)
             for change in changes:
                 changed[f"{name}: {change}"].append(article_id)
@@ -93,7 +99,9 @@ def repair_articles(articles: pa.Table) -> tuple[pa.Table, list[Finding]]:
     return replace_texts(articles, **columns), findings
 
 
-def drop_unusable(articles: pa.Table, *, min_words: int, step: str = STEP) -> tuple[pa.Table, list[Finding]]:
+def drop_unusable(
+    articles: pa.Table, *, min_words: int, language: str = "en", step: str = STEP
+) -> tuple[pa.Table, list[Finding]]:
     """Leave out articles that the study cannot use.
 
     An article is left out if it has no label, an empty body, a body that is too short, or the same body (`body_key`) as
@@ -107,6 +115,8 @@ def drop_unusable(articles: pa.Table, *, min_words: int, step: str = STEP) -> tu
         Rows of `ARTICLES`.
     min_words
         Minimum number of words in a body.
+    language
+        Language of the articles, for `count_words`.
     step
         The step named in the findings.
 
@@ -119,7 +129,7 @@ def drop_unusable(articles: pa.Table, *, min_words: int, step: str = STEP) -> tu
     lost: dict[str, list[str]] = defaultdict(list)
     mask = []
     for row in articles.select(["article_id", "title", "body", "label"]).to_pylist():
-        fault = _fault(row, min_words)
+        fault = _fault(row, min_words, language)
         if fault is None:
             key = body_key(row["body"])
             if key not in first_labels:
@@ -135,24 +145,24 @@ def drop_unusable(articles: pa.Table, *, min_words: int, step: str = STEP) -> tu
     return articles.filter(pa.array(mask, pa.bool_())), findings
 
 
-def _fault(row: dict[str, str], min_words: int) -> str | None:
+def _fault(row: dict[str, str], min_words: int, language: str) -> str | None:
     if not row["label"]:
         return "no label"
     if not row["body"].strip():
         return "empty body"
-    if len(row["body"].split()) < min_words:
+    if count_words(row["body"], language) < min_words:
         return f"body of fewer than {min_words} words"
     return None
 
 
-def clean(articles: pa.Table, *, min_words: int) -> tuple[pa.Table, list[Finding]]:
+def clean(articles: pa.Table, *, min_words: int, language: str = "en") -> tuple[pa.Table, list[Finding]]:
     """Repair articles, then leave out the unusable ones.
 
     Parameters
     ----------
     articles
         Rows of `ARTICLES`, as returned by a reader.
-    min_words
+    min_words, language
         See `drop_unusable`.
 
     Returns
@@ -160,9 +170,9 @@ def clean(articles: pa.Table, *, min_words: int) -> tuple[pa.Table, list[Finding
     articles, findings
         The usable articles, in the order given, and every change and loss.
     """
-    repaired, changes = repair_articles(articles)
+    repaired, changes = repair_articles(articles, language)
     untitled = [row["article_id"] for row in repaired.select(["article_id", "title"]).to_pylist() if not row["title"]]
     if untitled:
         changes.append(Finding.with_examples(STEP, "no title, kept", True, untitled))
-    usable, losses = drop_unusable(repaired, min_words=min_words)
+    usable, losses = drop_unusable(repaired, min_words=min_words, language=language)
     return usable, [*changes, *losses]

@@ -1,6 +1,7 @@
 """The look of every figure, and how a figure becomes files."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -10,6 +11,7 @@ import matplotlib.style
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -118,7 +120,20 @@ def per_cent(value: float, _position: int | None = None) -> str:
 
 def label_colours(labels: Sequence[str]) -> dict[str, str]:
     """Return a colour for each label of articles, in the order of the label set."""
-    return {label: LABEL_PALETTE[i % len(LABEL_PALETTE)] for i, label in enumerate(labels)}
+    colours = [*LABEL_PALETTE]
+    others = [
+        to_hex(colour)
+        for lightness in (0.4, 0.55, 0.7)
+        for colour in seaborn.husl_palette(max(24, len(labels)), l=lightness)
+    ]
+    while len(colours) < len(labels):
+        # The one that is least like any of those that are taken.
+        colours.append(max(others, key=lambda colour: min(_difference(colour, taken) for taken in colours)))
+    return dict(zip(labels, colours, strict=False))
+
+
+def _difference(one: str, other: str) -> float:
+    return math.dist(to_rgb(one), to_rgb(other))
 
 
 def round_names(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, str]:
@@ -156,7 +171,8 @@ def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, 
     return {
         name: {
             "color": PALETTE[place % len(PALETTE)],
-            "marker": MARKERS[place % len(MARKERS)],
+            # Beyond the combinations of colours and lines, markers are shifted.
+            "marker": MARKERS[(place + place // (len(PALETTE) * len(LINES))) % len(MARKERS)],
             "linestyle": LINES[place // len(PALETTE) % len(LINES)],
         }
         for name, place in places.items()

@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.words import join_words, split_words
 from bias_amplification.study.sections import QualityClass
 
 #: Class names, best first.
@@ -159,7 +160,9 @@ def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Wo
     return draw_words(words, generator, donors) if kind == 1 else loop(words, generator)
 
 
-def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[list[str], list[str]]:
+def grade_sentences(
+    sentences: Sequence[str], count: int, seed: int, language: str = "en"
+) -> tuple[list[str], list[str]]:
     """Make equally many sentences of each of the four classes from real sentences.
 
     Parameters
@@ -170,6 +173,9 @@ def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[li
         Number of sentences to make, rounded down to a multiple of four.
     seed
         Seed of every choice.
+    language
+        ISO 639 code, which decides how a sentence is cut into words. Some corruptions know English words only and
+        change nothing in other languages; others take their place.
 
     Returns
     -------
@@ -184,7 +190,7 @@ def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[li
         If fewer than four sentences are long enough.
     """
     generator = np.random.default_rng(seed)
-    donors = [words for words in (sentence.split() for sentence in sentences) if len(words) >= MIN_WORDS]
+    donors = [words for words in (split_words(sentence, language) for sentence in sentences) if len(words) >= MIN_WORDS]
     if len(donors) < 4:
         raise StudyError(
             f"The articles have {len(donors)} sentences of {MIN_WORDS} or more words, but the quality detector needs "
@@ -196,9 +202,9 @@ def grade_sentences(sentences: Sequence[str], count: int, seed: int) -> tuple[li
         mild, salad, noise = (donors[int(p)] for p in generator.integers(0, len(donors), 3))
         texts += [
             clean,
-            " ".join(make_mild(mild, generator, donors)),
-            " ".join(make_salad(salad, generator, donors)),
-            " ".join(make_noise(noise, generator)),
+            join_words(make_mild(mild, generator, donors), language),
+            join_words(make_salad(salad, generator, donors), language),
+            join_words(make_noise(noise, generator), language),
         ]
         classes += CLASSES
     return texts, classes

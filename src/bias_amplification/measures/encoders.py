@@ -18,6 +18,7 @@ from bias_amplification.measures.scratch import make_encoder
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only
 from bias_amplification.models.given import COUNTS_FROM_PADDING, obtain_folder, positions_of
 from bias_amplification.study.sections import Encoder
+from bias_amplification.study.sections.section import plain_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -161,9 +162,9 @@ def _name_labels(
 ) -> None:
     """Rename the labels in a model's config to the study's names; each label keeps its position."""
     found = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    known = {_normalise(label): label for label in labels}
-    mapped = {_normalise(name): label for name, label in aliases.items()}
-    names = [known.get(_normalise(mapped.get(_normalise(name), name))) for name in found]
+    known = {plain_name(label): label for label in labels}
+    mapped = {plain_name(name): label for name, label in aliases.items()}
+    names = [known.get(plain_name(mapped.get(plain_name(name), name))) for name in found]
     if None in names or sorted(names) != sorted(labels):
         raise StudyError(
             f"{described} classifies into {', '.join(found)}, but the study needs {', '.join(labels)}{remedy}."
@@ -310,8 +311,3 @@ def _said(classifier: TextClassifier, max_tokens: int | None, described: str) ->
 
 def _describe(source: Encoder) -> str:
     return f"The model folder {source.path}" if source.source == "folder" else f"The hub model {source.hub_id}"
-
-
-def _normalise(label: str) -> str:
-    """Return a label name without differences of case, spaces and hyphens."""
-    return label.casefold().replace(" ", "_").replace("-", "_").strip("_")

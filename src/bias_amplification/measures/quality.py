@@ -28,11 +28,11 @@ _SHARES = dict(zip(PARTS, SHARES, strict=True))
 _MOST_TESTED = 2000
 
 #: An ending that completes a sentence; a body that ends in another way may have been cut off.
-_COMPLETE = (".", "!", "?", '"', "”", "'", "’", ")")
+_COMPLETE = (*".!?\"”'’)»…", *"。！？」』”）", *"؟۔।॥;·។၊။")
 
 
 def train_quality_detector(
-    articles: Path | str, out: Path | str, quality: Quality, seed: int, compute: JobCompute
+    articles: Path | str, out: Path | str, quality: Quality, seed: int, compute: JobCompute, language: str = "en"
 ) -> None:
     """Train a detector on graded corruptions of real sentences and test it, or test a published one.
 
@@ -51,6 +51,8 @@ def train_quality_detector(
         Seed of the corruptions, of fresh weights and of the order.
     compute
         Where to compute.
+    language
+        Language of the articles, an ISO 639 code.
 
     Raises
     ------
@@ -61,8 +63,8 @@ def train_quality_detector(
     detector, training, key = quality.detector, quality.training, "quality.detector"
     table = read_table(articles, CLASSIFIER_ARTICLES, ["title", "body", "copy"])
     table = table.filter(pc.equal(table["copy"], 0))
-    sentences = real_sentences(table["title"].to_pylist(), table["body"].to_pylist(), quality.splitter)
-    parts = graded_parts(sentences, quality.sentences, seed)
+    sentences = real_sentences(table["title"].to_pylist(), table["body"].to_pylist(), quality.splitter, language)
+    parts = graded_parts(sentences, quality.sentences, seed, language)
     if detector.source == "scratch":
         model = obtain_encoder(detector, parts["train"].texts, CLASSES, training.max_tokens, seed, key)
         scores, timing = train_encoder(model, parts, training, seed, compute, checkpoint, "quality.training")
@@ -73,7 +75,7 @@ def train_quality_detector(
     checkpoint.remove()
 
 
-def real_sentences(titles: Sequence[str], bodies: Sequence[str], splitter: str) -> list[str]:
+def real_sentences(titles: Sequence[str], bodies: Sequence[str], splitter: str, language: str = "en") -> list[str]:
     """Return the different sentences of real articles, including titles, in the order of their first occurrence.
 
     The last sentence of a body is left out if no punctuation ends it, because it may have been cut off.
@@ -81,14 +83,14 @@ def real_sentences(titles: Sequence[str], bodies: Sequence[str], splitter: str) 
     split = SPLITTERS[splitter]
     found: dict[str, None] = {}
     for title, body in zip(titles, bodies, strict=True):
-        sentences = split(body)
+        sentences = split(body, language)
         if sentences and not body.rstrip().endswith(_COMPLETE):
             sentences = sentences[:-1]
-        found.update(dict.fromkeys([*split(title), *sentences]))
+        found.update(dict.fromkeys([*split(title, language), *sentences]))
     return list(found)
 
 
-def graded_parts(sentences: Sequence[str], count: int, seed: int) -> dict[str, LabelledTexts]:
+def graded_parts(sentences: Sequence[str], count: int, seed: int, language: str = "en") -> dict[str, LabelledTexts]:
     """Make graded sentences for training, validation and test, each part from real sentences of its own.
 
     Parameters
@@ -99,6 +101,8 @@ def graded_parts(sentences: Sequence[str], count: int, seed: int) -> dict[str, L
         Training sentences over the four classes. The other parts have proportionally many, at most 2,000 each.
     seed
         Seed of the division into parts and of the corruptions.
+    language
+        Language of the sentences.
 
     Returns
     -------
@@ -116,12 +120,17 @@ def graded_parts(sentences: Sequence[str], count: int, seed: int) -> dict[str, L
     for number, (part, chosen) in enumerate(zip(_SHARES, np.split(order, ends[:-1]), strict=True)):
         wanted = round(count * _SHARES[part] / _SHARES["train"])
         wanted = wanted if part == "train" else min(wanted, _MOST_TESTED)
-        parts[part] = LabelledTexts(*grade_sentences([sentences[p] for p in chosen], wanted, seed + number))
+        parts[part] = LabelledTexts(*grade_sentences([sentences[p] for p in chosen], wanted, seed + number, language))
     return parts
 
 
 def score_quality(
-    detector: Path | str, articles: Path | str, out: Path | str, quality: Quality, compute: JobCompute
+    detector: Path | str,
+    articles: Path | str,
+    out: Path | str,
+    quality: Quality,
+    compute: JobCompute,
+    language: str = "en",
 ) -> None:
     """Write the text quality of one version's articles.
 
@@ -139,6 +148,8 @@ def score_quality(
         Its `splitter` and `training.max_tokens`.
     compute
         Where to compute.
+    language
+        Language of the articles, an ISO 639 code.
 
     Raises
     ------
@@ -147,7 +158,7 @@ def score_quality(
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
-    sentences = [SPLITTERS[quality.splitter](text) for text in table["text"].to_pylist()]
+    sentences = [SPLITTERS[quality.splitter](text, language) for text in table["text"].to_pylist()]
     position = {sentence: i for i, sentence in enumerate(dict.fromkeys(s for found in sentences for s in found))}
     probabilities = predict_probabilities(
         load_encoder(detector, CLASSES, quality.training.max_tokens),

@@ -1,7 +1,8 @@
 """Cutting a text into sentences."""
 
 import re
-from collections.abc import Callable
+
+import sentencex
 
 
 def _words(text: str) -> frozenset[str]:
@@ -40,17 +41,20 @@ _FIRST_WORD = re.compile(r"\w+")
 _DOTTED = re.compile(r"^(?:[^\W\d_]\.)+[^\W\d_]$")
 
 
-def split_sentences(text: str) -> list[str]:
+def split_sentences(text: str, language: str = "en") -> list[str]:
     """Cut a text into sentences at line ends and at closing punctuation.
 
     A period does not end a sentence after a title or a month ("Sen. Cruz", "Nov. 8"), after an initial ("J. Edgar") or
     inside a number. After an acronym or an abbreviation that can end a sentence ("U.S.", "p.m.", "Inc."), it ends one
-    only if the next word is a usual first word.
+    only if the next word is a usual first word. These are the rules of English. Texts in other languages are cut by
+    sentencex, which knows their punctuation and abbreviations.
 
     Parameters
     ----------
     text
         Any text.
+    language
+        ISO 639 code. For a language that sentencex does not know, it uses general rules.
 
     Returns
     -------
@@ -60,6 +64,9 @@ def split_sentences(text: str) -> list[str]:
     """
     sentences = []
     for line in text.splitlines():
+        if language != "en":
+            sentences += [sentence.strip() for sentence in sentencex.segment(language, line)]
+            continue
         start = 0
         for match in _BOUNDARY.finditer(line):
             if _ends_sentence(line, start, match):
@@ -86,10 +93,10 @@ def _ends_sentence(line: str, start: int, match: re.Match) -> bool:
     return not (len(word) == 1 and word.isalpha() and word != "I")
 
 
-def split_periods(text: str) -> list[str]:
+def split_periods(text: str, language: str = "en") -> list[str]:
     """Cut a text at every period, and only there, as the published code does."""
     return [piece.strip() for piece in text.split(".") if piece.strip()]
 
 
-#: Splitters by name, as in the config key `quality.splitter`.
-SPLITTERS: dict[str, Callable[[str], list[str]]] = {"sentence": split_sentences, "period": split_periods}
+#: Splitters by name, as in the config key `quality.splitter`. They take a text and its language.
+SPLITTERS = {"sentence": split_sentences, "period": split_periods}

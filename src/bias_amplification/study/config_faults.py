@@ -121,6 +121,9 @@ def _sentence(fault: Mapping[str, Any], key: Key, is_key: bool, config: type[Sec
 def _remedy(fault: Mapping[str, Any], key: Key, config: type[Section]) -> str:
     """Say what to write instead of a value, as far as the value shows what its author meant."""
     kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
+    if key[:2] == ("corpus", "labels") and kind == "string_pattern_mismatch":
+        label = re.sub(r"[^A-Za-z0-9_.-]+", "_", value).strip("_") or "a"
+        return f"write a name such as {label} here, and map the source's value to it in corpus.label_map"
     if isinstance(value, bool) and kind in ("string_type", "literal_error", UNMET_DEMAND):
         quotes = ": put them in quotes" if kind == "string_type" else ""
         return f"YAML reads the words no, off, yes and on as false and true{quotes}"

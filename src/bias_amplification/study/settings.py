@@ -127,6 +127,11 @@ class Study(Section):
             names = [row.name for row in rows]
             if len(set(names)) != len(names):
                 raise ValueError(f"{key} has the same name twice: rename one")
+            if len({name.casefold() for name in names}) != len(names):
+                raise ValueError(
+                    f"{key} has names that differ only in capitals, so that their files would be the same on some "
+                    "computers: rename one"
+                )
         for name in _CLASSIFIER_FOLDERS & {c.name for c in self.classifier.candidates}:
             raise ValueError(f"classifier.candidates has a candidate named {name}, which is reserved: rename it")
         if "base" in {r.name for r in self.rounds}:

@@ -180,7 +180,7 @@ def test_errors_name_key_and_label(tmp_path, source):
     with pytest.raises(
         StudyError,
         match=r"61 of the corpus's 61 rows are left out or mended, more than corpus.cleaning.most_lost \(0.05\) "
-        r"allows: 61 body of fewer than 500 words \(such as row-1\)\. Correct .* corpus.cleaning.most_lost to 1\.",
+        r"allows: 61 body of fewer than 500 words \(such as row-1\)\. Words .* the language en .* to 1\.",
     ):
         build(tmp_path, source, cleaning={"min_words": 500})
     assert not (tmp_path / "articles.parquet").exists()

@@ -1,7 +1,11 @@
+import itertools
+import math
 import re
 
 import matplotlib
+import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from bias_amplification.figures import style
 from bias_amplification.figures.neurons import correlations
@@ -93,3 +97,17 @@ def test_colours_differ_for_a_colour_blind_reader(palette):
     ]
 
     assert min(distances) > 0.05
+
+
+def test_any_number_of_labels_and_rounds_can_be_told_apart():
+    labels = [f"label{number}" for number in range(40)]
+
+    colours = style.label_colours(labels)
+
+    assert list(colours.values())[:8] == list(style.LABEL_PALETTE)
+    pairs = itertools.combinations(map(to_rgb, colours.values()), 2)
+    assert min(math.dist(one, other) for one, other in pairs) > 0.08
+    names = [f"round{number}" for number in range(60)]
+    rounds = pd.DataFrame({"round": names, "strategy": "synthetic", "decoding": "greedy", "generation": 0})
+    looks = style.round_appearance(rounds, names)
+    assert len({tuple(look.values()) for look in looks.values()}) == len(names)

@@ -105,3 +105,21 @@ def test_mild_gibberish_is_never_the_sentence_itself(generator):
     mild = corruption.make_mild(WORDS, generator, donors)
     assert mild
     assert mild != WORDS
+
+
+def test_sentences_of_a_language_without_spaces_are_corrupted_by_words():
+    sentences = [
+        "市长说新的桥太贵了，没有人知道谁来付钱。",
+        "农民们早就说过，这个计划花了他们太多的钱。",
+        "委员会星期二投票决定把这个法案送交全体会议。",
+        "没有人知道为什么通往岛上的桥关闭了两年。",
+    ]
+
+    texts, classes = grade_sentences(sentences, 40, seed=3, language="zh")
+
+    for text, name in zip(texts, classes, strict=True):
+        assert (text in sentences) == (name == "clean")
+        assert " " not in text or name == "noise"
+    shuffled = [text for text, name in zip(texts, classes, strict=True) if name == "word_salad"]
+    # Whole words such as 没有人知道 stay whole, so that the salad is one of words and not of characters.
+    assert any("委员会" in text or "没有人" in text or "农民" in text or "市长" in text for text in shuffled)

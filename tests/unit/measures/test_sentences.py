@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bias_amplification.measures.sentences import SPLITTERS, split_periods, split_sentences
@@ -49,3 +49,42 @@ def test_the_published_splitter_cuts_at_every_period():
 
 def test_splitters_have_the_names_in_the_config():
     assert {"sentence": split_sentences, "period": split_periods} == SPLITTERS
+
+
+#: Texts in other languages, cut where a reader would cut them.
+LANGUAGES = {
+    "de": ["Er kam z. B. am 3. Oktober nach Berlin.", "Dr. Müller war dabei!", "„Das ist zu teuer.“"],
+    "fr": ["La maire a dit : « C’est trop cher. »", "Puis elle est partie !", "Qui paiera ?"],
+    "es": ["¿Quién pagará el puente?", "El Sr. García no lo sabe.", "¡Nadie!"],
+    "ru": ["Он живёт в г. Москва.", "А. С. Пушкин писал стихи!", "Кто заплатит?"],
+    "el": ["Ο δήμαρχος είπε όχι.", "Έφυγε νωρίς."],
+    "tr": ["Başkan İzmir'e gitti.", "Kim ödeyecek?", "Karar ertelendi."],
+    "ar": ["ذهب العمدة إلى السوق.", "هل عاد؟", "نعم عاد."],
+    "fa": ["شهردار به بازار رفت.", "آیا برگشت؟", "بله."],
+    "hi": ["मेयर ने कहा कि पुल महँगा है।", "क्या वह लौटा?", "हाँ।"],
+    "ko": ["시장은 다리가 비싸다고 말했다.", "누가 낼까?", "아무도 모른다."],
+    "zh": ["市长说新的桥太贵了。", "谁来付钱？", "没有人知道！"],
+    "ja": ["市長は東京に行きました。", "誰が払いますか？", "誰も知りません。"],
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentences_of_other_languages(language):
+    between = "" if language in ("zh", "ja") else " "
+    sentences = LANGUAGES[language]
+
+    assert split_sentences(between.join(sentences), language) == sentences
+    # The end of a line ends a sentence.
+    assert split_sentences("\n".join(sentences) + "\n\n" + sentences[0], language) == [*sentences, sentences[0]]
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, "xx"])
+def test_sentences_of_any_language_have_all_characters(language):
+    @settings(max_examples=25, deadline=None)
+    @given(st.text(max_size=40))
+    def check(text):
+        found = split_sentences(text, language)
+        assert "".join("".join(found).split()) == "".join(text.split())
+        assert all(found)
+
+    check()

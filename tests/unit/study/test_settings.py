@@ -187,6 +187,7 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         # Names
         ("rounds.1.name", "balanced_synthetic", "rounds has the same name twice: rename one"),
         ("seed_sets", [ALL, ALL, GREEN], "seed_sets has the same name twice: rename one"),
+        ("seed_sets", [ALL, ALL | {"name": "Balanced"}, GREEN], "seed_sets has names that differ only in capitals"),
         ("classifier.candidates", [{"name": "a"}, {"name": "a"}], "classifier.candidates has the same name twice"),
         ("classifier.candidates", [{"name": "selected"}], "classifier.candidates has a candidate named selected"),
         ("classifier.candidates", [{"name": "second"}], "classifier.candidates has a candidate named second"),
@@ -227,6 +228,17 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ),
         # Keys that depend on each other
         ("corpus.labels", ["red", "green", "blue", "red"], "corpus.labels has a label twice"),
+        (
+            "corpus.labels",
+            ["far-left", "far_left"],
+            "corpus.labels has far-left and far_left, which a classifier's con",
+        ),
+        ("corpus.labels", ["Red", "red"], "corpus.labels has Red and red, which a classifier's config does not tell"),
+        (
+            "corpus.labels",
+            ["far left", "красный"],
+            "(write a name such as far_left here, and map the source's value to it in corpus.label_map)",
+        ),
         ("corpus.source", "table", "corpus.path is missing for corpus.source table"),
         ("corpus.source", "webis", "corpus.label_map is empty: map the labels of source webis"),
         ("seed_sets.0.labels", ["red", "red"], "seed_sets balanced: labels has a label twice"),

@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bias_amplification.study.sections.section import LANGUAGE_PATTERN, NAME_PATTERN, LocalPath, Name, Section
+from bias_amplification.study.sections.section import (
+    LANGUAGE_PATTERN,
+    NAME_PATTERN,
+    LocalPath,
+    Name,
+    Section,
+    names_alike,
+)
 
 
 class Cleaning(Section):
@@ -110,6 +117,11 @@ class Corpus(Section):
     def _check(self) -> "Corpus":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("corpus.labels has a label twice: remove one")
+        if alike := names_alike(self.labels):
+            raise ValueError(
+                f"corpus.labels has {alike[0]} and {alike[1]}, which a classifier's config does not tell apart: rename "
+                "one, and map the source's values to both in corpus.label_map"
+            )
         unknown = sorted({label for label in self.label_map.values() if label is not None} - set(self.labels))
         if unknown:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, WrapValidator
@@ -54,6 +54,24 @@ class Section(BaseModel):
     """A part of the config. It refuses unknown keys, converts no value and cannot be changed once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def plain_name(name: str) -> str:
+    """Return a name without differences of case, spaces, hyphens and underscores.
+
+    Classifiers write the names of labels in all of these ways, and some file systems do not tell cases apart.
+    """
+    return name.casefold().replace(" ", "_").replace("-", "_").strip("_")
+
+
+def names_alike(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first two names with the same plain form (see `plain_name`); None if there are none."""
+    known: dict[str, str] = {}
+    for name in names:
+        former = known.setdefault(plain_name(name), name)
+        if former is not name:
+            return former, name
+    return None
 
 
 def allowed_values(section: type[Section], key: str) -> tuple[str, ...]:

@@ -1,0 +1,54 @@
+"""Words of texts in any language, counted and separated by ICU, which knows the scripts."""
+
+import unicodedata
+
+from icu4py.breakers import WordBreaker
+
+#: Languages whose words are not separated by spaces.
+WITHOUT_SPACES = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"})
+
+#: The language whose words are what stands between white space, as the embedded study has always counted them.
+_ENGLISH = "en"
+
+
+def count_words(text: str, language: str) -> int:
+    """Count the words of a text.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    language
+        ISO 639 code. In English, words are what stands between white space. In other languages they are ICU's words
+        (UAX #29, with dictionaries for languages without spaces) that have a letter or digit.
+    """
+    if language == _ENGLISH:
+        return len(text.split())
+    return sum(any(map(str.isalnum, word)) for word in WordBreaker(text, language))
+
+
+def split_words(text: str, language: str) -> list[str]:
+    """Cut a text into words that `join_words` puts together again.
+
+    In languages without spaces, words and punctuation marks are pieces of their own; white space is left out.
+    """
+    if language not in WITHOUT_SPACES:
+        return text.split()
+    return [piece for piece in WordBreaker(text, language) if not piece.isspace()]
+
+
+def join_words(words: list[str], language: str) -> str:
+    """Join words as the language writes them: with a space, or with nothing between them."""
+    return ("" if language in WITHOUT_SPACES else " ").join(words)
+
+
+def only_words(text: str) -> str:
+    """Return a text's letters, digits and vowel signs, with one space for whatever stands between them.
+
+    Python's ``\\w`` lacks the signs that stand for vowels in Indic and other scripts. Without them, different words
+    would be the same.
+    """
+    if text.isascii():
+        return " ".join("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
+    kept = (c if c.isalnum() or c == "_" or unicodedata.category(c)[0] == "M" else " " for c in text)
+    return " ".join("".join(kept).split())

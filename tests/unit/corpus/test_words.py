@@ -1,0 +1,65 @@
+"""Words of texts in many languages. The right numbers were counted by hand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bias_amplification.corpus.cleaning import body_key, repair_text
+from bias_amplification.corpus.words import WITHOUT_SPACES, count_words, join_words, only_words, split_words
+
+COUNTS = {
+    "en": ("The mayor's plan, she said, costs $3.5 million.", 8),
+    "de": ("Der Bürgermeister hat 3,5 Millionen Euro versprochen.", 7),
+    "fr": ("La maire a dit : « C’est trop cher ! »", 7),
+    "es": ("¿Quién pagará el puente nuevo?", 5),
+    "ru": ("Мэр сказал: «Это слишком дорого» — и ушёл.", 7),
+    "el": ("Ο δήμαρχος είπε όχι.", 4),
+    "tr": ("Belediye başkanı İzmir'e gitti.", 4),
+    "ar": ("قال العمدة إن الجسر مكلف جدا.", 6),
+    "fa": ("می\u200cخواهم کتاب بخوانم.", 3),
+    "hi": ("मेयर ने कहा कि पुल महँगा है।", 7),
+    "ko": ("시장은 다리가 너무 비싸다고 말했다.", 5),
+    "zh": ("今天天气很好，市长来了。", 6),
+    "ja": ("市長は昨日、東京に行きました。", 8),
+    "th": ("ภาษาไทยง่ายมาก", 4),
+}
+
+
+@pytest.mark.parametrize("language", COUNTS)
+def test_words_are_counted_in_the_language(language):
+    text, count = COUNTS[language]
+
+    assert count_words(text, language) == count
+
+
+@pytest.mark.parametrize("language", [*COUNTS, "xx"])
+def test_words_can_be_put_together_again(language):
+    @settings(max_examples=25, deadline=None)
+    @given(st.text(max_size=30))
+    def check(text):
+        joined = join_words(split_words(text, language), language)
+        assert "".join(joined.split()) == "".join(text.split())
+
+    check()
+    assert (join_words(["a", "b"], language) == "ab") == (language in WITHOUT_SPACES)
+
+
+def test_vowel_signs_make_different_words():
+    assert only_words("की, का!") == "की का"
+    assert body_key("यह किताब है।") != body_key("यह कताब है।")
+    assert body_key("नमस्ते, दुनिया!") == body_key("नमस्ते दुनिया")
+
+
+#: Texts that must stay as they are: a Persian verb, a Hindi conjunct, a family and a flag.
+JOINED = ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧", "🏴\U000e0067\U000e0062\U000e007f", "❤\ufe0f"]
+
+
+@pytest.mark.parametrize("text", JOINED)
+def test_joiners_that_carry_meaning_stay(text):
+    assert repair_text(text) == (text, [])
+
+
+def test_zero_width_spaces_stay_where_they_mark_words():
+    assert repair_text("ភាសា\u200bខ្មែរ", "km")[0] == "ភាសា\u200bខ្មែរ"
+    assert repair_text("zero\u200bwidth\u2060", "en")[0] == "zerowidth"
+    assert repair_text("\u200eabc\u200f", "ar")[0] == "abc"
