@@ -231,7 +231,7 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         (
             "corpus.labels",
             ["far-left", "far_left"],
-            "corpus.labels has far-left and far_left, which a classifier's con",
+            "corpus.labels has far-left and far_left, which a classifier",
         ),
         ("corpus.labels", ["Red", "red"], "corpus.labels has Red and red, which a classifier's config does not tell"),
         (
