@@ -56,7 +56,8 @@ def test_a_run_from_another_folder_has_the_same_config(finished, tmp_path, snake
 
 
 def test_a_module_with_a_prefix_and_renamed_rules_makes_the_same_bytes(finished, tmp_path):
-    study = Study(tmp_path / "importing")
+    # A folder as people name them: with a space, a number sign and another script.
+    study = Study(tmp_path / "study #2 پژوهش")
     study.folder.mkdir()
     (study.folder / "Snakefile").write_text(IMPORTING_SNAKEFILE, encoding="utf-8")
     config = merge(read_yaml(ROOT / "config" / "config.yaml"), read_yaml(TINY))

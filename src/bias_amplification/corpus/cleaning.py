@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bias_amplification.corpus.articles import replace_texts
 from bias_amplification.corpus.findings import MENDED, Finding
-from bias_amplification.corpus.words import WITHOUT_SPACES, count_words, only_words
+from bias_amplification.corpus.words import WITH_ZERO_WIDTH_SPACES, count_words, only_words
 
 STEP = "cleaning"
 
@@ -38,7 +38,7 @@ def repair_text(text: str, language: str = "en") -> tuple[str, list[str]]:
     text
         A title or body.
     language
-        ISO 639 code. In languages that are written without spaces, zero-width spaces mark words and stay.
+        ISO 639 code. Zero-width spaces stay in Thai, Lao, Khmer and Burmese, where they mark words.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def repair_text(text: str, language: str = "en") -> tuple[str, list[str]]:
         if fixed != repaired:
             changes.append(MENDED)
             repaired = _NEWLINES.sub("\n", fixed)
-    without = (_CONTROLS_BUT_SPACES if language in WITHOUT_SPACES else _CONTROLS).sub("", repaired)
+    without = (_CONTROLS_BUT_SPACES if language in WITH_ZERO_WIDTH_SPACES else _CONTROLS).sub("", repaired)
     if without != repaired:
         changes.append("control and invisible characters removed")
     if "\ufffd" in without:

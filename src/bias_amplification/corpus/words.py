@@ -7,6 +7,9 @@ from icu4py.breakers import WordBreaker
 #: Languages whose words are not separated by spaces.
 WITHOUT_SPACES = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"})
 
+#: Languages in which a zero-width space stands between words or shows where a line may be broken.
+WITH_ZERO_WIDTH_SPACES = frozenset({"km", "lo", "my", "th"})
+
 #: The language whose words are what stands between white space, as the embedded study has always counted them.
 _ENGLISH = "en"
 
@@ -24,17 +27,29 @@ def count_words(text: str, language: str) -> int:
     """
     if language == _ENGLISH:
         return len(text.split())
-    return sum(any(map(str.isalnum, word)) for word in WordBreaker(text, language))
+    return sum(_has_letter(piece) for piece in WordBreaker(text, language))
 
 
 def split_words(text: str, language: str) -> list[str]:
     """Cut a text into words that `join_words` puts together again.
 
-    In languages without spaces, words and punctuation marks are pieces of their own; white space is left out.
+    In languages without spaces, a word includes the punctuation marks and the white space after it. So texts keep the
+    few spaces that they have, for example between Latin words, and joining gives the text itself.
     """
     if language not in WITHOUT_SPACES:
         return text.split()
-    return [piece for piece in WordBreaker(text, language) if not piece.isspace()]
+    words: list[str] = []
+    for piece in WordBreaker(text, language):
+        if words and not (_has_letter(piece) and _has_letter(words[-1])):
+            words[-1] += piece
+        else:
+            words.append(piece)
+    return words
+
+
+def _has_letter(piece: str) -> bool:
+    """Return whether a piece of a text has a letter or a digit, which makes it a word."""
+    return any(map(str.isalnum, piece))
 
 
 def join_words(words: list[str], language: str) -> str:

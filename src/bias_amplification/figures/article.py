@@ -168,10 +168,14 @@ def write_article_page(
     *,
     labels: Sequence[str],
     example: Example,
+    language: str = "en",
 ) -> None:
-    """Write the HTML page of the article that `write_article_evolution` draws. The parameters are the same."""
+    """Write the HTML page of the article that `write_article_evolution` draws.
+
+    The parameters are the same, and `language` is the language of the articles, an ISO 639 code.
+    """
     article = choose_article(read_table(seed_set_file, ARTICLES), example)
     history = read_history(article["article_id"], labels, generation_files)
     for path in out:
         with new_file(path) as temporary:
-            temporary.write_text(article_page(article, history, labels, example.round), encoding="utf-8")
+            temporary.write_text(article_page(article, history, labels, example.round, language), encoding="utf-8")

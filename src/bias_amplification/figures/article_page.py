@@ -27,7 +27,7 @@ dt { color: var(--quiet); } dd { margin: 0; font-variant-numeric: tabular-nums; 
 
 
 def article_page(
-    article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str | None
+    article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str | None, language: str
 ) -> str:
     """Return a self-contained HTML page of one article across generations.
 
@@ -45,13 +45,17 @@ def article_page(
         The label set.
     round_name
         Name of the round, for the heading; None: not named.
+    language
+        Language of the articles, an ISO 639 code. Browsers choose fonts by it. Each text runs in the direction of its
+        own script.
     """
     colours = label_colours(labels)
-    cards = [_original(article)]
-    cards += [_generation(row, colours) for row in history.to_dict("records")]
+    written = f'lang="{escape(language)}" dir="auto"'
+    cards = [_original(article, written)]
+    cards += [_generation(row, colours, written) for row in history.to_dict("records")]
     place = f"round {escape(round_name)}, " if round_name else ""
     body = (
-        f"<h1>{escape(str(article['title']))}</h1>\n"
+        f"<h1 {written}>{escape(str(article['title']))}</h1>\n"
         f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted with the "
         f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles. Every later "
         f"generation is fine-tuned on the articles that the round's strategy chooses from the seed set and from "
@@ -63,16 +67,19 @@ def article_page(
     return html_page(str(article["title"]), body, _STYLE, wide=True)
 
 
-def _original(article: Mapping[str, Any]) -> str:
+def _original(article: Mapping[str, Any], written: str) -> str:
     return (
         '<article class="original"><h3>Original article</h3>'
         f"<dl><dt>label (of the outlet)</dt><dd>{escape(str(article['label']))}</dd></dl>"
-        f'<div class="text">{escape(str(article["body"]))}</div></article>\n'
+        f'<div class="text" {written}>{escape(str(article["body"]))}</div></article>\n'
     )
 
 
-def _generation(row: Mapping[str, Any], colours: Mapping[str, str]) -> str:
-    """Return the card of one generation: probabilities as a bar and as numbers, quality, perplexities and text."""
+def _generation(row: Mapping[str, Any], colours: Mapping[str, str], written: str) -> str:
+    """Return the card of one generation: probabilities as a bar and as numbers, quality, perplexities and text.
+
+    `written` has the attributes of elements with a text in the language of the articles.
+    """
     shares = {label: float(row[f"probability_{label}"]) for label in colours}
     bar = "".join(
         f'<span style="width:{100 * share:.2f}%;background:{colours[label]}"></span>' for label, share in shares.items()
@@ -87,11 +94,12 @@ def _generation(row: Mapping[str, Any], colours: Mapping[str, str]) -> str:
         ("perplexity, this model", "perplexity_generating", 1),
     ):
         facts += f"<dt>{text}</dt><dd>{_number(row[column], digits)}</dd>"
-    text = str(row["text"]) or "(nothing written)"
+    text = str(row["text"])
+    shown = f'<div class="text" {written}>{escape(text)}</div>' if text else '<div class="text">(nothing written)</div>'
     return (
         f"<article><h3>Generation {int(row['generation'])}: {escape(str(row['predicted']))}</h3>"
         f'<div class="bar" aria-hidden="true">{bar}</div><dl>{facts}</dl>'
-        f'<div class="text">{escape(text)}</div></article>\n'
+        f"{shown}</article>\n"
     )
 
 

@@ -49,7 +49,11 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
     shares, lows, highs = (
         np.array([row[f"{measure}_{label}{end}"] for label in labels]) for end in ("", "_low", "_high")
     )
-    figure = style.new_figure(height=2.9, width=max(3.6, 1.2 * len(labels)))
+    # In inches: bars become narrower on a full page, but each has room for the number above it.
+    width = max(3.6, min(1.2 * len(labels), style.PAGE_WIDTH), 0.56 * len(labels))
+    longest = 0.075 * max(map(len, labels))
+    slanted = len(labels) * longest > width - 0.9
+    figure = style.new_figure(height=2.9 + (0.6 * longest if slanted else 0), width=width)
     axes = figure.subplots()
     axes.bar(labels, shares, width=0.62, color=list(style.label_colours(labels).values()))
     distances = np.clip([shares - lows, highs - shares], 0, None)
@@ -63,6 +67,10 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
         "equal", (1, 1 / len(labels)), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
         va="center", color=style.QUIET,
     )  # fmt: skip
+    if slanted:
+        axes.tick_params(axis="x", rotation=35)
+        for text in axes.get_xticklabels():
+            text.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
     axes.set_ylabel("Articles (%)" if measure == "share" else "Mean probability (%)")

@@ -1,13 +1,13 @@
 """The look of every figure, and how a figure becomes files."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 import matplotlib.style
+import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
@@ -35,6 +35,8 @@ RAMP, DIVERGING = "viridis", "RdBu_r"
 
 #: Width of the text of a printed page, in inches. Figures are printed at this size, so 9 points stay 9 points.
 PAGE_WIDTH = 7.2
+#: Height of a line of a legend, in inches, and the lines for which figures have room below their panels.
+_LEGEND_LINE, _LEGEND_LINES = 0.175, 4
 
 STYLE = {
     **seaborn.axes_style("ticks"),
@@ -120,20 +122,28 @@ def per_cent(value: float, _position: int | None = None) -> str:
 
 def label_colours(labels: Sequence[str]) -> dict[str, str]:
     """Return a colour for each label of articles, in the order of the label set."""
-    colours = [*LABEL_PALETTE]
+    return dict(zip(labels, _colours(LABEL_PALETTE, len(labels)), strict=False))
+
+
+def _colours(first: Sequence[str], number: int) -> list[str]:
+    """Return at least `number` different colours: those of a palette, then others that are unlike them and each other.
+
+    The others are evenly spaced hues of three lightnesses, of which none is too faint on white.
+    """
+    colours = [*first]
     others = [
         to_hex(colour)
         for lightness in (0.4, 0.55, 0.7)
-        for colour in seaborn.husl_palette(max(24, len(labels)), l=lightness)
+        for colour in seaborn.husl_palette(max(24, number), l=lightness)
     ]
-    while len(colours) < len(labels):
-        # The one that is least like any of those that are taken.
-        colours.append(max(others, key=lambda colour: min(_difference(colour, taken) for taken in colours)))
-    return dict(zip(labels, colours, strict=False))
-
-
-def _difference(one: str, other: str) -> float:
-    return math.dist(to_rgb(one), to_rgb(other))
+    points = np.array([to_rgb(colour) for colour in others])  # [others, 3]
+    nearest = np.full(len(others), np.inf)
+    for place in range(number):
+        if place >= len(first):
+            # The one that is least like any of those that are taken.
+            colours.append(others[int(nearest.argmax())])
+        nearest = np.minimum(nearest, np.linalg.norm(points - to_rgb(colours[place]), axis=1))
+    return colours
 
 
 def round_names(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, str]:
@@ -168,24 +178,39 @@ def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, 
     places = {name: order.index(kinds[name]) for name in rounds}
     if len(set(places.values())) < len(places):
         places = {name: place for place, name in enumerate(rounds)}
+    # As many colours as it takes for all combinations to differ; more than the palette has for more than 196 rounds.
+    colours = _colours(PALETTE, -(-(max(places.values(), default=0) + 1) // (len(LINES) * len(MARKERS))))
     return {
         name: {
-            "color": PALETTE[place % len(PALETTE)],
+            "color": colours[place % len(colours)],
             # Beyond the combinations of colours and lines, markers are shifted.
-            "marker": MARKERS[(place + place // (len(PALETTE) * len(LINES))) % len(MARKERS)],
-            "linestyle": LINES[place // len(PALETTE) % len(LINES)],
+            "marker": MARKERS[(place % len(colours) + place // (len(colours) * len(LINES))) % len(MARKERS)],
+            "linestyle": LINES[place // len(colours) % len(LINES)],
         }
         for name, place in places.items()
     }
 
 
 def letter(position: int, of: int) -> str:
-    """Return the letter of a panel, "(a) " for the first; an empty text if there is only one panel."""
-    return f"({chr(ord('a') + position)}) " if of > 1 else ""
+    """Return the letter of a panel, "(a) " for the first; an empty text if there is only one panel.
+
+    After "(z) " come "(aa) ", "(ab) " and so on.
+    """
+    if of <= 1:
+        return ""
+    name, rest = "", position
+    while rest >= 0:
+        rest, last = divmod(rest, 26)
+        name, rest = chr(ord("a") + last) + name, rest - 1
+    return f"({name}) "
 
 
 def legend_below(figure: Figure, *panels: Axes) -> None:
-    """Draw one legend for all panels below them, in as many columns as fit into the width of the figure."""
+    """Draw one legend for all panels below them, in as many columns as fit into the width of the figure.
+
+    If it has more than a few lines, the figure becomes higher by the rest of them, so that the panels keep their size.
+    If one of its texts is wider than the figure, the figure becomes wider.
+    """
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -194,9 +219,11 @@ def legend_below(figure: Figure, *panels: Axes) -> None:
         return
     # In inches: a letter of 8.3 points is about 0.07 wide; the line's sample and the gaps take 0.6.
     widths = [0.6 + 0.07 * len(text) for text in entries]
-    room = figure.get_figwidth()
+    room = max(figure.get_figwidth(), *widths)
+    figure.set_figwidth(room)
     columns = len(entries) if sum(widths) <= room else max(1, int(room / max(widths)))
     lines = -(-len(entries) // columns)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * max(0, lines - _LEGEND_LINES))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=-(-len(entries) // lines))
 
 

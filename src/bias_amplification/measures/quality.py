@@ -28,7 +28,10 @@ _SHARES = dict(zip(PARTS, SHARES, strict=True))
 _MOST_TESTED = 2000
 
 #: An ending that completes a sentence; a body that ends in another way may have been cut off.
-_COMPLETE = (*".!?\"”'’)»…", *"。！？」』”）", *"؟۔।॥;·។၊။")
+_COMPLETE = (*".!?\"”'’)»…", *"。！？」』”）", *"؟۔।॥;·၊။։።។៕།༎")
+
+#: Languages without a mark that ends a sentence.
+_WITHOUT_ENDS = frozenset({"lo", "th"})
 
 
 def train_quality_detector(
@@ -78,13 +81,14 @@ def train_quality_detector(
 def real_sentences(titles: Sequence[str], bodies: Sequence[str], splitter: str, language: str = "en") -> list[str]:
     """Return the different sentences of real articles, including titles, in the order of their first occurrence.
 
-    The last sentence of a body is left out if no punctuation ends it, because it may have been cut off.
+    The last sentence of a body is left out if no punctuation ends it, because it may have been cut off. In Thai and Lao
+    it stays: sentences there end without punctuation.
     """
     split = SPLITTERS[splitter]
     found: dict[str, None] = {}
     for title, body in zip(titles, bodies, strict=True):
         sentences = split(body, language)
-        if sentences and not body.rstrip().endswith(_COMPLETE):
+        if sentences and language not in _WITHOUT_ENDS and not body.rstrip().endswith(_COMPLETE):
             sentences = sentences[:-1]
         found.update(dict.fromkeys([*split(title, language), *sentences]))
     return list(found)

@@ -38,6 +38,8 @@ _OPENERS = _words(
 _BOUNDARY = re.compile(r"""[.!?…]+[)\]"'”’»]*\s+(?=[("'“‘«\[]*[A-Z0-9ÁÉÍÓÚÄÖÜ$])""")
 _LAST_WORD = re.compile(r"[\w.’'&-]*$")
 _FIRST_WORD = re.compile(r"\w+")
+#: White space after marks that end a sentence in Khmer and Tibetan. sentencex does not know them.
+_FURTHER_ENDS = re.compile(r"(?<=[\u17d4\u17d5\u0f0d\u0f0e])\s+")
 _DOTTED = re.compile(r"^(?:[^\W\d_]\.)+[^\W\d_]$")
 
 
@@ -47,7 +49,8 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     A period does not end a sentence after a title or a month ("Sen. Cruz", "Nov. 8"), after an initial ("J. Edgar") or
     inside a number. After an acronym or an abbreviation that can end a sentence ("U.S.", "p.m.", "Inc."), it ends one
     only if the next word is a usual first word. These are the rules of English. Texts in other languages are cut by
-    sentencex, which knows their punctuation and abbreviations.
+    sentencex, which knows their punctuation and abbreviations. Thai has no mark that ends a sentence, so that each line
+    counts as one.
 
     Parameters
     ----------
@@ -65,7 +68,8 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     sentences = []
     for line in text.splitlines():
         if language != "en":
-            sentences += [sentence.strip() for sentence in sentencex.segment(language, line)]
+            for sentence in sentencex.segment(language, line):
+                sentences += [part.strip() for part in _FURTHER_ENDS.split(sentence)]
             continue
         start = 0
         for match in _BOUNDARY.finditer(line):

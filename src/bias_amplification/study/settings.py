@@ -30,7 +30,7 @@ from bias_amplification.study.sections import (
     Strategies,
     Theory,
 )
-from bias_amplification.study.sections.section import LocalPath
+from bias_amplification.study.sections.section import LocalPath, names_alike
 
 #: Folders in `results/classifier/` that are not a candidate's.
 _CLASSIFIER_FOLDERS = frozenset({"selected", "second", "splits"})
@@ -127,10 +127,10 @@ class Study(Section):
             names = [row.name for row in rows]
             if len(set(names)) != len(names):
                 raise ValueError(f"{key} has the same name twice: rename one")
-            if len({name.casefold() for name in names}) != len(names):
+            if alike := names_alike(names):
                 raise ValueError(
-                    f"{key} has names that differ only in capitals, so that their files would be the same on some "
-                    "computers: rename one"
+                    f"{key} has {alike[0]} and {alike[1]}, which differ only in capitals, hyphens or underscores, so "
+                    "that their files would be the same on some computers or taken for each other: rename one"
                 )
         for name in _CLASSIFIER_FOLDERS & {c.name for c in self.classifier.candidates}:
             raise ValueError(f"classifier.candidates has a candidate named {name}, which is reserved: rename it")

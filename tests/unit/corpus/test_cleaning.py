@@ -88,6 +88,29 @@ def test_each_loss_is_counted_once_under_its_first_fault():
     assert examples["same body as an earlier article"] == "5"
 
 
+def test_words_of_chinese_articles_are_counted_by_icu():
+    enough = "市长说新的桥太贵了，没有人知道谁来付钱。农民们反对这个计划，因为他们付了太多的税。"
+    articles = make_articles([{"body": enough}, {"body": "市长说新的桥太贵了。"}])
+
+    usable, findings = clean(articles, min_words=20, language="zh")
+
+    assert usable["body"].to_pylist() == [enough]
+    assert counted(findings, kept=False) == {"body of fewer than 20 words": 1}
+    # Between spaces, as in English, there is one word.
+    assert clean(articles, min_words=20)[0].num_rows == 0
+
+
+def test_persian_and_hindi_articles_are_kept_as_they_are():
+    bodies = ["من می\u200cخواهم کتاب بخوانم. 👨\u200d👩\u200d👧", "यह किताब है।", "यह कताब है।"]
+
+    for language in ("fa", "hi"):
+        usable, findings = clean(make_articles([{"body": body} for body in bodies]), min_words=3, language=language)
+
+        # The last two differ only in a vowel sign, and are no duplicates.
+        assert usable["body"].to_pylist() == bodies
+        assert findings == []
+
+
 def test_an_article_without_a_title_stays_and_is_counted():
     articles = make_articles([{"body": "one two three", "title": " "}, {"body": "four five six", "title": "Title"}])
 

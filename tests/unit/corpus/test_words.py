@@ -44,6 +44,26 @@ def test_words_can_be_put_together_again(language):
     assert (join_words(["a", "b"], language) == "ab") == (language in WITHOUT_SPACES)
 
 
+def test_words_without_spaces_keep_their_marks_and_spaces():
+    assert split_words("市长说：“新的 iPhone 14 太贵了。”", "zh") == [
+        "市长",
+        "说：“",
+        "新的 ",
+        "iPhone ",
+        "14 ",
+        "太",
+        "贵了。”",
+    ]
+    assert split_words("“没有！”他走了", "zh") == ["“没有！”", "他", "走了"]
+    assert split_words("ภาษาไทย ง่ายมาก", "th") == ["ภาษา", "ไทย ", "ง่าย", "มาก"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.sampled_from("市长说新的桥 ab1，。“”\n"), max_size=30), st.sampled_from(sorted(WITHOUT_SPACES)))
+def test_texts_without_spaces_come_back_whole(text, language):
+    assert join_words(split_words(text, language), language) == text
+
+
 def test_vowel_signs_make_different_words():
     assert only_words("की, का!") == "की का"
     assert body_key("यह किताब है।") != body_key("यह कताब है।")
@@ -62,4 +82,5 @@ def test_joiners_that_carry_meaning_stay(text):
 def test_zero_width_spaces_stay_where_they_mark_words():
     assert repair_text("ភាសា\u200bខ្មែរ", "km")[0] == "ភាសា\u200bខ្មែរ"
     assert repair_text("zero\u200bwidth\u2060", "en")[0] == "zerowidth"
+    assert repair_text("市长\u200b说", "zh")[0] == "市长说"
     assert repair_text("\u200eabc\u200f", "ar")[0] == "abc"

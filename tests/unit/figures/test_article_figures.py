@@ -131,3 +131,17 @@ def test_article_is_chosen_by_id_then_by_label_then_first(round_files):
 def test_error_names_the_file_that_lacks_the_article(round_files, labels):
     with pytest.raises(StudyError, match=r"generation_00/articles\.parquet has no article 'a9'"):
         read_history("a9", labels, round_files.generations)
+
+
+def test_texts_of_the_page_have_their_language_and_direction(tmp_path, round_files, labels):
+    target = tmp_path / "article.html"
+
+    write_article_page(
+        round_files.seed_set, round_files.generations, [target], labels=labels, example=Example(), language="ar"
+    )
+
+    html = target.read_text(encoding="utf-8")
+    # The heading, the original and three generations; the rest of the page is English.
+    assert html.count('lang="ar" dir="auto"') == 5
+    assert html.count('class="text" lang="ar" dir="auto"') == 4
+    assert '<html lang="en">' in html

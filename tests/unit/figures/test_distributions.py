@@ -1,5 +1,7 @@
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.figures.distributions import (
@@ -72,3 +74,26 @@ def test_measure_of_bias_decides_what_figure_2_shows(tmp_path, metrics_file, lab
         )
 
     assert (tmp_path / "share.svg").read_bytes() != (tmp_path / "mean_probability.svg").read_bytes()
+
+
+def test_names_of_many_labels_do_not_overlap():
+    labels = [f"international_affairs_{number:02}" for number in range(12)]
+    row = {"round": "base", "seed_set": "balanced", "articles": 300}
+    for label in labels:
+        row |= {f"share_{label}": 1 / 12, f"share_{label}_low": 0.05, f"share_{label}_high": 0.1}
+
+    figure = label_distribution(pd.DataFrame([row]), labels, "balanced", "share")
+
+    FigureCanvasAgg(figure).draw()
+    texts = figure.axes[0].get_xticklabels()
+    assert [text.get_text() for text in texts] == labels
+    # The names are slanted, so that the distance of two parallel ones is more than the height of a letter.
+    ends = [text.get_transform().transform(text.get_position()) for text in texts]
+    gaps = [
+        (after[0] - before[0]) * np.sin(np.radians(text.get_rotation()))
+        for before, after, text in zip(ends, ends[1:], texts, strict=False)
+    ]
+    assert min(gaps) > 1.1 * texts[0].get_fontsize() / 72 * figure.dpi
+    corners = [corner for text in texts for corner in text.get_window_extent().corners()]
+    assert all(figure.bbox.fully_contains(*corner) for corner in corners)
+    assert figure.get_figwidth() <= 7.2

@@ -5,6 +5,7 @@ import re
 import matplotlib
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from bias_amplification.figures import style
@@ -105,9 +106,62 @@ def test_any_number_of_labels_and_rounds_can_be_told_apart():
     colours = style.label_colours(labels)
 
     assert list(colours.values())[:8] == list(style.LABEL_PALETTE)
+    assert len(set(colours.values())) == len(labels)
     pairs = itertools.combinations(map(to_rgb, colours.values()), 2)
     assert min(math.dist(one, other) for one, other in pairs) > 0.08
-    names = [f"round{number}" for number in range(60)]
+    # Beyond the palette, no colour is fainter on white than 2:1 (contrast of WCAG 2).
+    assert min(contrast_to_white(colour) for colour in list(colours.values())[8:]) > 2
+
+
+def contrast_to_white(colour):
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+
+
+@pytest.mark.parametrize("number", [1, 14, 60, 196, 197, 400])
+def test_any_number_of_rounds_look_different(number):
+    names = [f"round{number}" for number in range(number)]
     rounds = pd.DataFrame({"round": names, "strategy": "synthetic", "decoding": "greedy", "generation": 0})
+
     looks = style.round_appearance(rounds, names)
-    assert len({tuple(look.values()) for look in looks.values()}) == len(names)
+
+    assert len({tuple(look.values()) for look in looks.values()}) == number
+    assert [look["color"] for look in looks.values()][:7] == list(style.PALETTE)[:number]
+
+
+def test_panels_have_letters_beyond_the_alphabet():
+    assert [style.letter(position, 60) for position in (0, 25, 26, 51, 52)] == [
+        "(a) ",
+        "(z) ",
+        "(aa) ",
+        "(az) ",
+        "(ba) ",
+    ]
+    assert style.letter(0, 1) == ""
+
+
+def is_crowded(figure):
+    """Return whether a panel lies over the figure's legend, or either of them is cut off, when it is drawn."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    legend = figure.legends[0].get_window_extent(renderer)
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    inside = all(figure.bbox.padded(1).fully_contains(*corner) for box in [legend, *boxes] for corner in box.corners())
+    return not inside or any(box.overlaps(legend) for box in boxes)
+
+
+@pytest.mark.parametrize("name", ["r{:02}", "balanced_synthetic_replicate_{:02}", "a_very_long_name_" * 5 + "{:02}"])
+def test_panels_keep_their_size_above_a_long_legend(metrics, name):
+    rows = metrics[metrics["round"] == "balanced_synthetic"]
+    names = [name.format(number) for number in range(14)]
+    base = metrics[metrics["round"] == "base"]
+    many = pd.concat([base, *(rows.assign(round=name) for name in names)])
+    few = trajectories(metrics, ["text_quality_index"], ["balanced_synthetic", "balanced_preservation"])
+
+    figure = trajectories(many, ["text_quality_index"], names)
+
+    assert not is_crowded(few)
+    assert not is_crowded(figure)
+    heights = [drawn.axes[0].get_window_extent().height / drawn.dpi for drawn in (few, figure)]
+    assert heights[1] > 0.75 * heights[0]

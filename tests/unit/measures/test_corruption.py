@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -121,5 +122,68 @@ def test_sentences_of_a_language_without_spaces_are_corrupted_by_words():
         assert (text in sentences) == (name == "clean")
         assert " " not in text or name == "noise"
     shuffled = [text for text, name in zip(texts, classes, strict=True) if name == "word_salad"]
-    # Whole words such as 没有人知道 stay whole, so that the salad is one of words and not of characters.
+    # Words stay whole, so that the salad is one of words and not of characters.
     assert any("委员会" in text or "没有人" in text or "农民" in text or "市长" in text for text in shuffled)
+
+
+RUSSIAN = [
+    "Мэр города сказал, что новый мост слишком дорогой для города.",
+    "Фермеры давно говорят, что на программу уходит слишком много денег.",
+    "Никто не знает, что случилось на старом мосту у острова.",
+    "Комитет решил, что на голосование вынесут новый закон о школах.",
+]
+
+
+def test_words_of_another_language_come_from_its_sentences():
+    sentences = [sentence.split() for sentence in RUSSIAN]
+
+    known = corruption.wording("ru", sentences)
+
+    # 4 + 3 + 2 + 2 of the 40 words; a third word that occurs twice would make more than 30%.
+    assert known.function_words == {"что", "на", "города", "новый"}
+    assert known.endings[:3] == ["да", "ал", "ый"]
+    assert len(known.endings) == 27
+    assert set(known.letters) <= set("абвгдеёжзийклмнопрстуфхцчшщъыьэюя")
+    assert corruption.wording("en", sentences) == corruption.ENGLISH
+
+
+@given(seeds)
+def test_corruptions_of_another_language_use_its_own_words_and_letters(generator):
+    sentences = [sentence.split() for sentence in RUSSIAN]
+    known = corruption.wording("ru", sentences)
+    words = sentences[1]
+
+    dropped = corruption.drop_function_words(words, generator, known)
+    broken = corruption.break_agreement(words, generator, known)
+    mild = corruption.make_mild(words, generator, sentences, known)
+
+    assert [word for word in dropped if word not in ("что", "на")] == [
+        word for word in words if word not in ("что", "на")
+    ]
+    assert [word[:-2] for word in broken] == [word[:-2] for word in words]
+    assert mild and mild != words
+    for changed in (dropped, broken, mild):
+        assert not any(letter.isascii() and letter.isalpha() for word in changed for letter in word)
+
+
+def test_english_sentences_are_those_of_earlier_versions():
+    texts, _ = grade_sentences(SENTENCES, 400, seed=1)
+
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest().startswith("9d5c3a42cda9571b")
+
+
+@pytest.mark.parametrize("language", ["de", "ru", "hi", "ar", "ja", "th"])
+def test_every_class_differs_from_its_sentence_in_any_language(language):
+    sentences = {
+        "de": ["Der Bürgermeister will eine neue Brücke bauen.", "Niemand weiß, wer am Ende bezahlen soll."],
+        "ru": RUSSIAN[:2],
+        "hi": ["मेयर ने कहा कि नया पुल बहुत महँगा है।", "कोई नहीं जानता कि पैसे कौन देगा।"],
+        "ar": ["قال العمدة إن الجسر الجديد مكلف جدا.", "لا أحد يعرف من سيدفع ثمن الجسر."],
+        "ja": ["市長は新しい橋が高すぎると言いました。", "誰がお金を払うのか誰も知りません。"],
+        "th": ["นายกเทศมนตรีกล่าวว่าสะพานใหม่แพงมาก", "ไม่มีใครรู้ว่าใครจะจ่ายเงินค่าสะพาน"],
+    }[language] * 2
+
+    texts, classes = grade_sentences(sentences, 80, seed=5, language=language)
+
+    assert {name for text, name in zip(texts, classes, strict=True) if text in sentences} == {"clean"}
+    assert all(texts)

@@ -127,6 +127,21 @@ def test_real_sentences_are_different_and_complete():
     assert real_sentences(["T"], ["One. Two."], "period") == ["T", "One", "Two"]
 
 
+@pytest.mark.parametrize(
+    ("language", "body", "sentences"),
+    [
+        ("ru", "Он живёт в г. Москва. Кто заплатит? Никто не", ["Он живёт в г. Москва.", "Кто заплатит?"]),
+        ("zh", "市长说桥太贵了。谁来付钱？没有", ["市长说桥太贵了。", "谁来付钱？"]),
+        ("hi", "मेयर लौटा। कौन देगा? कोई", ["मेयर लौटा।", "कौन देगा?"]),
+        ("ar", "عاد العمدة. من سيدفع؟ لا", ["عاد العمدة.", "من سيدفع؟"]),
+        # Nothing ends a Thai sentence but the end of its line, so nothing is cut off.
+        ("th", "นายกเทศมนตรีกล่าวว่าสะพานแพงมาก\nเขาออกไปแล้ว", ["นายกเทศมนตรีกล่าวว่าสะพานแพงมาก", "เขาออกไปแล้ว"]),
+    ],
+)
+def test_real_sentences_of_other_languages(language, body, sentences):
+    assert real_sentences(["T"], [body], "sentence", language) == ["T", *sentences]
+
+
 def test_a_real_sentence_is_in_one_part_only():
     sentences = [f"The number of this long sentence is {number}." for number in range(200)]
     parts = graded_parts(sentences, 400, seed=1)

@@ -187,7 +187,17 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         # Names
         ("rounds.1.name", "balanced_synthetic", "rounds has the same name twice: rename one"),
         ("seed_sets", [ALL, ALL, GREEN], "seed_sets has the same name twice: rename one"),
-        ("seed_sets", [ALL, ALL | {"name": "Balanced"}, GREEN], "seed_sets has names that differ only in capitals"),
+        (
+            "seed_sets",
+            [ALL, ALL | {"name": "Balanced"}, GREEN],
+            "seed_sets has balanced and Balanced, which differ only",
+        ),
+        (
+            "classifier.candidates",
+            [{"name": "big-one"}, {"name": "big_one"}],
+            "classifier.candidates has big-one and big_one, which differ only in capitals, hyphens or underscores",
+        ),
+        ("rounds.1.name", "Balanced-synthetic", "rounds has balanced_synthetic and Balanced-synthetic, which differ"),
         ("classifier.candidates", [{"name": "a"}, {"name": "a"}], "classifier.candidates has the same name twice"),
         ("classifier.candidates", [{"name": "selected"}], "classifier.candidates has a candidate named selected"),
         ("classifier.candidates", [{"name": "second"}], "classifier.candidates has a candidate named second"),
@@ -233,6 +243,12 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             ["far-left", "far_left"],
             "corpus.labels has far-left and far_left, which a classifier",
         ),
+        (
+            "corpus.labels",
+            ["left", "adjusted_left"],
+            "corpus.labels has left and adjusted_left, which would have the same column in the metrics table (share_",
+        ),
+        ("corpus.labels", ["left", "left_low"], "corpus.labels has left and left_low, which would have the same"),
         ("corpus.labels", ["Red", "red"], "corpus.labels has Red and red, which a classifier's config does not tell"),
         (
             "corpus.labels",

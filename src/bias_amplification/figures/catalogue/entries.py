@@ -152,7 +152,7 @@ _ARTICLES = (
         kind="page",
         function="figures.article:write_article_page",
         inputs=_ARTICLE,
-        study_arguments=("labels", "example"),
+        study_arguments=("labels", "example", "language"),
     ),
 )
 

@@ -64,5 +64,6 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "figures": study.figures.model_dump(include={"bias"}),
         "quality": study.quality.model_dump(include={"score"}),
         "neurons": study.neurons.model_dump(include={"alpha"}),
+        "language": study.corpus.language,
         "example": study.example.model_dump(exclude={"round"}) | {"round": plan.example_round},
     }

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from bias_amplification.artifacts.schemas import metrics
 from bias_amplification.study.sections.section import (
     LANGUAGE_PATTERN,
     NAME_PATTERN,
@@ -122,6 +123,7 @@ class Corpus(Section):
                 f"corpus.labels has {alike[0]} and {alike[1]}, which a classifier's config does not tell apart: rename "
                 "one, and map the source's values to both in corpus.label_map"
             )
+        _check_columns(self.labels)
         unknown = sorted({label for label in self.label_map.values() if label is not None} - set(self.labels))
         if unknown:
             raise ValueError(
@@ -135,6 +137,19 @@ class Corpus(Section):
         if self.source == "table" and self.path is None:
             raise ValueError("corpus.path is missing for corpus.source table: name a CSV, JSONL or Parquet file")
         return self
+
+
+def _check_columns(labels: list[str]) -> None:
+    """Check that no two labels have the same column in the metrics table, as left and left_low would."""
+    owners: dict[str, str] = {}
+    for label in labels:
+        for column in set(metrics([label]).names) - set(metrics([]).names):
+            other = owners.setdefault(column, label)
+            if other != label:
+                raise ValueError(
+                    f"corpus.labels has {other} and {label}, which would have the same column in the metrics table "
+                    f"({column}): rename one, and map the source's values to both in corpus.label_map"
+                )
 
 
 class SeedSet(Section):
