@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM end a run in the same way: the running jobs are asked to end first."""
 
+import importlib
 import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import psutil
@@ -18,6 +20,10 @@ def end_jobs_on_interrupt() -> None:
     takes a lock that the interrupted code can be holding. Jobs have some seconds to save their state; a second Ctrl-C
     ends them at once. Snakemake's own handler of Ctrl-C cancels jobs on a cluster.
     """
+    # Snakemake imports polars, where it is installed, when it runs its first script. Polars then takes over Ctrl-C, and
+    # Python would notice it only when a job ends. A handler that is set after the import is not replaced.
+    with suppress(ImportError):
+        importlib.import_module("polars")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
 
