@@ -80,7 +80,7 @@ def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
     with torch.inference_mode(), packed(model):
         for start in range(0, len(prompts), batch):
             tokens = torch.tensor(prompts[start : start + batch], device=model.device)
-            found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, end=END).tolist()
+            found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, ends=[END]).tolist()
     return found
 
 

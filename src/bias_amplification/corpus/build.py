@@ -80,15 +80,16 @@ def _check_losses(findings: Sequence[Finding], left: int, corpus: Corpus) -> Non
     counted = f" Words are counted as in the language {corpus.language} (corpus.language)."
     counted *= any("words" in item.finding for item in losses)
     mended = max((item.articles for item in findings if item.finding.endswith(MENDED)), default=0)
-    for count, reasons in (
-        (lost, "; ".join(f"{item.articles} {item.finding} (such as {item.examples[0]})" for item in losses)),
-        (mended, f"{mended} had broken characters, which were mended"),
+    reasons = "; ".join(f"{item.finding}: {item.articles}, such as {item.examples[0]}" for item in losses)
+    for count, fate in (
+        (lost, f"are left out ({reasons})"),
+        (mended, "have broken characters, which were mended"),
     ):
         if count > most_lost * rows:
             raise StudyError(
-                f"{count} of the corpus's {rows} rows are left out or mended, more than corpus.cleaning.most_lost "
-                f"({most_lost:g}) allows: {reasons}.{counted} Correct the file or the section corpus of the config, "
-                f"or set corpus.cleaning.most_lost to {math.ceil(100 * count / rows) / 100:g}."
+                f"{count} of the corpus's {rows} rows {fate}. This is more than corpus.cleaning.most_lost allows "
+                f"({most_lost:g}).{counted} Correct the file or the section corpus of the config, or set "
+                f"corpus.cleaning.most_lost to {math.ceil(100 * count / rows) / 100:g}."
             )
 
 

@@ -3,11 +3,14 @@
 The default profile and the command `bias-amplification study` call it.
 """
 
+import argparse
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from bias_amplification.study.config_files import exit_if_invalid
+from bias_amplification.artifacts.atomic import StudyError
+from bias_amplification.study.config_files import ConfigFiles
 
 
 def prepare(arguments: Sequence[str]) -> None:
@@ -23,8 +26,30 @@ def prepare(arguments: Sequence[str]) -> None:
     SystemExit
         If a config file is not valid YAML; the message names file and line.
     """
-    exit_if_invalid(arguments)
+    check_config_files(arguments)
     _find_folder_for_caches()
+
+
+def check_config_files(arguments: Sequence[str]) -> None:
+    """End this process with a sentence if a config file among Snakemake's arguments is missing or is not valid YAML.
+
+    Snakemake reads these files before the Snakefile. For an invalid one, its message names neither file nor line, and
+    for a missing one it is a traceback. Parameters and errors are those of `prepare`.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    with suppress(argparse.ArgumentError):
+        known, _ = parser.parse_known_args(list(arguments))
+        try:
+            for file in known.configfile:
+                if not os.path.exists(file) or os.path.isdir(file):
+                    raise StudyError(
+                        f"{file} stands after --configfile, but is no file: correct the path. A target stands before "
+                        "--configfile."
+                    )
+            ConfigFiles(known.configfile)
+        except StudyError as fault:
+            raise SystemExit(str(fault)) from None
 
 
 def _find_folder_for_caches() -> None:

@@ -168,7 +168,7 @@ def write_article_page(
     *,
     labels: Sequence[str],
     example: Example,
-    language: str = "en",
+    language: str,
 ) -> None:
     """Write the HTML page of the article that `write_article_evolution` draws.
 

@@ -66,8 +66,7 @@ def decode_greedily(
     mask: torch.Tensor,
     *,
     new_tokens: int,
-    end: int,
-    other_ends: Sequence[int] = (),
+    ends: Sequence[int],
 ) -> torch.Tensor:
     """Continue each row by its likeliest tokens, one by one.
 
@@ -81,19 +80,17 @@ def decode_greedily(
         1 for a real token, 0 for padding, [rows, longest].
     new_tokens
         Most new tokens of a row.
-    end
-        End-of-text token; a row ends when it is the likeliest token.
-    other_ends
-        Further tokens that end a row. In the result `end` stands for them.
+    ends
+        End-of-text tokens; a row ends when one of them is the likeliest token.
 
     Returns
     -------
     torch.Tensor
-        [rows, new_tokens] on the model's device: each row's continuation, filled up with `end`. In float32 these are
-        the tokens that transformers' `generate` writes for this row alone. They can differ only where two logits are
-        equal up to rounding.
+        [rows, new_tokens] on the model's device: each row's continuation, filled up with the first of `ends`. In
+        float32 these are the tokens that transformers' `generate` writes for this row alone. They can differ only where
+        two logits are equal up to rounding.
     """
-    rows, longest = tokens.shape
+    (end, *others), (rows, longest) = ends, tokens.shape
     layers = [ReservedLayer(longest + new_tokens) for _ in range(model.config.get_text_config().num_hidden_layers)]
     cache = Cache(layers=layers)
     found = torch.full((rows, new_tokens), end, device=tokens.device)
@@ -104,7 +101,7 @@ def decode_greedily(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     weight = output_weight(model)
     choose = None if weight is None else likeliest(weight)
-    others = torch.tensor(other_ends, device=tokens.device) if other_ends else None
+    other_ends = torch.tensor(others, device=tokens.device)
     for step in range(new_tokens):
         inputs: dict[str, Any] = {"input_ids": tokens, "past_key_values": cache, "use_cache": True}
         inputs |= {"attention_mask": mask, "position_ids": positions} if padded else {}
@@ -112,7 +109,7 @@ def decode_greedily(
             chosen = model(**inputs, logits_to_keep=1).logits[:, -1].argmax(1)
         else:
             chosen = choose(model.base_model(**inputs).last_hidden_state[:, -1])
-        chosen = chosen.masked_fill(ended if others is None else ended | torch.isin(chosen, others), end)
+        chosen = chosen.masked_fill(ended | torch.isin(chosen, other_ends) if others else ended, end)
         found[running, step] = chosen
         ended = chosen == end
         ended_count = int(ended.sum())

@@ -11,7 +11,6 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
 from bias_amplification.language_model.load import (
-    begin_tokens,
     end_token,
     load_model,
     load_tokenizer,
@@ -23,6 +22,7 @@ from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.folders import MODEL_FILES, ModelFolders
 from bias_amplification.models.processes import Group, together
+from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study import strategies
 from bias_amplification.study.sections import Finetuning, JobCompute
 
@@ -114,7 +114,8 @@ def training_examples(
     tokenizer
         The base model's. Examples begin with the begin-of-text token if it has that habit.
     finetuning
-        What an example is, its most tokens, special tokens included, and whether the end of a text is learned.
+        What an example is, how many tokens it has at most (special tokens included), and whether the end of a text is
+        learned.
     end
         End-of-text token.
 

@@ -14,7 +14,6 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.load import (
-    begin_tokens,
     end_tokens,
     load_model,
     load_tokenizer,
@@ -25,7 +24,9 @@ from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
 from bias_amplification.models.device import choose_device, device_memory
 from bias_amplification.models.folders import ModelFolders
+from bias_amplification.models.given import LanguageModelUse, check_lengths
 from bias_amplification.models.packed import packed
+from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Decoding, Generation, JobCompute
 
 
@@ -63,7 +64,8 @@ def continue_prompts(
     list of list of int
         The continuations in the order of `prompts`, without the end-of-text token.
     """
-    (end, *other_ends), new_tokens = end_tokens(model), generation.new_tokens
+    ends, new_tokens = end_tokens(model), generation.new_tokens
+    end = ends[0]
     begun = [[*begin, *prompt] if prompt else [] for prompt in prompts]
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
     written = 0
@@ -73,18 +75,15 @@ def continue_prompts(
         # Padding is on the left, because continuations start at the right end.
         tokens, mask = (part.to(model.device) for part in pad([begun[i] for i in batch], end, left=True))
         if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, end=end, other_ends=other_ends)
+            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, ends=ends)
         else:
             torch.manual_seed(seed + number)
-            found = _decode_with_transformers(
-                model, tokens, mask, decoding, new_tokens=new_tokens, end=end, other_ends=other_ends
-            )
+            found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, ends=ends)
         written += int((found != end).sum())
         # If all rows of a batch end early, the result is narrower.
         return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
 
-    ends = [end, *other_ends] if other_ends else end
-    facts = {"decoding": decoding.model_dump(), "end": ends, "seed": seed, "device": str(model.device)}
+    facts = {"decoding": decoding.model_dump(), "ends": ends, "seed": seed, "device": str(model.device)}
     with packed(model):
         rows = fill(
             torch.full((len(prompts), new_tokens), end),
@@ -104,8 +103,7 @@ def _decode_with_transformers(
     decoding: Decoding,
     *,
     new_tokens: int,
-    end: int,
-    other_ends: Sequence[int],
+    ends: Sequence[int],
 ) -> torch.Tensor:
     """Decode by beam search or nucleus sampling.
 
@@ -120,13 +118,11 @@ def _decode_with_transformers(
         max_new_tokens=new_tokens,
         # The config of a trained model may have it switched off.
         use_cache=True,
-        eos_token_id=[end, *other_ends] if other_ends else end,
-        pad_token_id=end,
+        eos_token_id=list(ends),
+        pad_token_id=ends[0],
         **options,
     )[:, tokens.shape[1] :]
-    if not other_ends:
-        return found
-    return found.masked_fill(torch.isin(found, torch.tensor(other_ends, device=found.device)), end)
+    return found.masked_fill(torch.isin(found, torch.tensor(ends, device=found.device)), ends[0])
 
 
 def write_articles(
@@ -215,18 +211,13 @@ def generate_articles(
     articles = read_table(seed_set, ARTICLES)
     positions = max_positions(language_model)
     begin = len(begin_tokens(tokenizer))
-    needed = generation.block_tokens + generation.new_tokens + begin
-    beside = " with the begin-of-text token" if begin else ""
-    if needed > positions:
-        raise StudyError(
-            f"generation.block_tokens + generation.new_tokens is {needed}{beside}, but the model has {positions} "
-            "positions: lower one of them."
-        )
+    use = LanguageModelUse(writing_tokens=generation.block_tokens + generation.new_tokens)
+    check_lengths(positions, use, begin, "the model")
     titles = encode(tokenizer, articles.column("title").to_pylist())
     for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
         if len(title) + generation.new_tokens + begin > positions:
             raise StudyError(
-                f"{seed_set}: the title of article {article_id} has {len(title) + begin} tokens{beside}, which with "
+                f"{seed_set}: the title of article {article_id} has {len(title) + begin} tokens, which with "
                 f"generation.new_tokens exceed the model's {positions} positions: lower generation.new_tokens or "
                 "shorten the title in the corpus."
             )

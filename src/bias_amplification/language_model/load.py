@@ -13,7 +13,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_made_here
 from bias_amplification.models.folders import MODEL_FILES, check_model_folder, keep_only
-from bias_amplification.models.special_tokens import ids_in, read_tokenizer, tokens_before
+from bias_amplification.models.special_tokens import ids_in, read_tokenizer
 
 
 def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
@@ -124,17 +124,6 @@ def load_tokenizer(folder: Path | str, key: str | None = None) -> Tokenizer:
     if key is None:
         check_made_here(folder, ["tokenizer.json"])
     return read_tokenizer(file, key)
-
-
-def begin_tokens(tokenizer: Tokenizer) -> list[int]:
-    """Return what every sequence begins with: the id of the begin-of-text token, or nothing.
-
-    Parameters
-    ----------
-    tokenizer
-        From the run's folder of the base model, where it has the habit that `base_model.begin_token` asks for.
-    """
-    return tokens_before(tokenizer)
 
 
 def end_tokens(model: PreTrainedModel) -> list[int]:

@@ -10,9 +10,10 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.language_model.load import end_tokens, load_model, read_model, save_model
-from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, MODEL_FILES, keep_only
-from bias_amplification.models.given import LanguageModelUse, check_tokens, key_of, obtain_folder
-from bias_amplification.models.special_tokens import begin_ids, end_ids, read_json, read_tokenizer, set_begin
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, MODEL_FILES, keep_only, read_json
+from bias_amplification.models.given import LanguageModelUse, check_tokens
+from bias_amplification.models.sources import key_of, obtain_folder
+from bias_amplification.models.special_tokens import end_ids, read_tokenizer, set_begin, wanted_begin
 from bias_amplification.study.sections import BaseModelSettings, ModelSource
 
 #: The config key of the base model, for messages.
@@ -50,7 +51,7 @@ def obtain_base_model(out: Path | str, source: BaseModelSettings, use: LanguageM
         words = read_tokenizer(temporary / "tokenizer.json", key_of(source, _BASE_MODEL))
         ends = end_ids([model.config.to_dict(), read_json(folder / "generation_config.json")], tokenizer.eos_token_id)
         check_tokens(words, ends, model.get_input_embeddings().num_embeddings, _place(source))
-        _set_begin(words, temporary, begin_ids(folder, words, source.begin_token, _place(source)))
+        _set_begin(words, temporary, wanted_begin(folder, words, source.begin_token, _place(source)))
     # A single id stays a number, as most models have it.
     model.config.eos_token_id = ends if len(ends) > 1 else (ends or [None])[0]
     end_tokens(model)

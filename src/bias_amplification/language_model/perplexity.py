@@ -10,12 +10,13 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
-from bias_amplification.language_model.load import begin_tokens, end_token, load_model, load_tokenizer, max_positions
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.texts import encode
 from bias_amplification.models.batches import by_length, pad
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.output_head import output_weight, token_losses
 from bias_amplification.models.packed import packed
+from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import JobCompute, Perplexity
 
 #: Largest number of logits of a batch. In float32, with one copy, they take 1 GiB.

@@ -17,7 +17,7 @@ from bias_amplification.language_model.texts import cut_blocks, encode, training
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.byte_level import train_byte_level_bpe
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
-from bias_amplification.models.special_tokens import begin_ids, set_begin
+from bias_amplification.models.special_tokens import set_begin, wanted_begin
 from bias_amplification.study.sections import JobCompute, Pretraining
 
 END_OF_TEXT = "<|endoftext|>"
@@ -140,7 +140,7 @@ def pretrain_base_model(
         )
     begin = [end] if begin_token == "always" and not pretraining.tokenizer else []
     if pretraining.tokenizer:
-        begin = begin_ids(Path(pretraining.tokenizer), tokenizer, begin_token, pretraining.tokenizer)
+        begin = wanted_begin(Path(pretraining.tokenizer), tokenizer, begin_token, pretraining.tokenizer)
     set_begin(tokenizer, begin)
     model = new_model(
         layers=pretraining.layers,

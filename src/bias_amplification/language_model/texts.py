@@ -11,7 +11,7 @@ from bias_amplification.corpus.articles import article_text
 def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: float = math.inf) -> list[list[int]]:
     """Tokenize texts without special tokens, and keep the first `max_tokens` tokens of each.
 
-    The begin-of-text token is put before the result by the functions that give it to a model (`load.begin_tokens`).
+    The functions that give the result to a model put the begin-of-text token before it (`begin_tokens`).
     """
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     return [encoding.ids[: min(len(encoding.ids), max_tokens)] for encoding in encodings]

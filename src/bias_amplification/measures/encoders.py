@@ -16,7 +16,8 @@ from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_checksums, checksums
 from bias_amplification.measures.scratch import make_encoder
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only
-from bias_amplification.models.given import COUNTS_FROM_PADDING, obtain_folder, positions_of
+from bias_amplification.models.given import COUNTS_FROM_PADDING, positions_of
+from bias_amplification.models.sources import obtain_folder
 from bias_amplification.study.sections import Encoder
 from bias_amplification.study.sections.section import plain_name
 
@@ -72,7 +73,8 @@ def obtain_encoder(
     labels
         Label names. Their positions become the model's label ids.
     max_tokens
-        Longest input, special tokens included. The log says so if an encoder from elsewhere can read fewer.
+        Longest input in tokens, special tokens included. If an encoder from elsewhere reads fewer, the log says how
+        many.
     seed
         Seed of the fresh weights.
     key
@@ -119,7 +121,7 @@ def load_given_encoder(
     aliases
         From the classifier's label names to the study's, where they differ.
     max_tokens
-        The tokens of a text that the config asks for; the log says so if the classifier can read fewer.
+        Longest input in tokens that the config asks for. If the classifier reads fewer, the log says how many.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def load_encoder(folder: Path | str, labels: Sequence[str], max_tokens: int | No
     labels
         The labels that the classifier must have, in any order and in any case.
     max_tokens
-        The tokens of a text that the config asks for; the log says so if the classifier can read fewer.
+        Longest input in tokens that the config asks for. If the classifier reads fewer, the log says how many.
 
     Raises
     ------

@@ -35,7 +35,7 @@ _WITHOUT_ENDS = frozenset({"lo", "th"})
 
 
 def train_quality_detector(
-    articles: Path | str, out: Path | str, quality: Quality, seed: int, compute: JobCompute, language: str = "en"
+    articles: Path | str, out: Path | str, quality: Quality, language: str, seed: int, compute: JobCompute
 ) -> None:
     """Train a detector on graded corruptions of real sentences and test it, or test a published one.
 
@@ -133,8 +133,8 @@ def score_quality(
     articles: Path | str,
     out: Path | str,
     quality: Quality,
+    language: str,
     compute: JobCompute,
-    language: str = "en",
 ) -> None:
     """Write the text quality of one version's articles.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.models.architectures import PLAIN_HEADS
 
 #: Files of a model without a tokenizer. Generations are such models: they use the base model's tokenizer.
@@ -49,6 +50,33 @@ def keep_only(folder: Path | str, names: Sequence[str]) -> None:
             file.unlink()
 
 
+def read_json(file: Path, key: str | None = None) -> dict[str, Any]:
+    """Read a JSON file of a model's folder; empty if the file does not exist.
+
+    Parameters
+    ----------
+    file
+        For example a config.json.
+    key
+        The config key that names the folder; None for a folder of the run.
+
+    Raises
+    ------
+    StudyError
+        If the file holds something else than a JSON object.
+    """
+    if not file.exists():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it is a {type(content).__name__}")
+    except ValueError as error:
+        remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
+        raise StudyError(f"{file} is not a JSON object ({one_line(error)}): {remedy}.") from error
+    return content
+
+
 def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer: bool = False) -> Path:
     """Check that a folder holds a model in Hugging Face format.
 
@@ -78,10 +106,7 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
     if not (folder / "config.json").exists():
         raise StudyError(f"{folder} has no config.json: {remedy}.")
     if key:  # load_model compares the run's own files with their checksums
-        try:
-            _read_config(folder)
-        except ValueError as error:
-            raise StudyError(f"{folder}/config.json is not a JSON object ({error}): {remedy}.") from error
+        read_json(folder / "config.json", key)
     weights = _weights(folder)
     if not weights:
         convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
@@ -186,7 +211,7 @@ def read_shape(folder: Path | str) -> Shape | None:
     Shape or None
         None if the file lacks a part of the shape, or gives it as something else than a positive whole number.
     """
-    config = _read_config(Path(folder))
+    config = read_json(Path(folder) / "config.json")
     text = config.get("text_config")
     config = text if isinstance(text, dict) else config
     found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
@@ -201,13 +226,6 @@ def read_shape(folder: Path | str) -> Shape | None:
 def _whole(config: Mapping[str, Any], name: str, otherwise: int) -> int:
     size = config.get(name)
     return size if type(size) is int and size > 0 else otherwise
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError(f"it is a {type(config).__name__}")
-    return config
 
 
 def _weights(folder: Path) -> list[Path]:

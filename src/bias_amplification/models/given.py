@@ -1,4 +1,4 @@
-"""Models that a config names, from folders and hubs: what their files say about them, checked without loading them.
+"""Models that a config names: what their files say about them, checked without loading them.
 
 One function, `check_given_model`, checks the base model, given generations, candidates for the leaning classifier and
 the quality detector. It reads JSON files, the headers of safetensors files and tokenizer.json, and needs no PyTorch.
@@ -9,27 +9,21 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.models.architectures import ARCHITECTURES
-from bias_amplification.models.folders import check_model_folder, tensor_shapes
+from bias_amplification.models.folders import check_model_folder, read_json, tensor_shapes
 from bias_amplification.models.special_tokens import (
-    begin_ids,
     end_ids,
     ids_in,
     named_token,
-    read_json,
     read_tokenizer,
+    wanted_begin,
 )
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-#: Files of a hub's repository that are downloaded: no pickled weights, no code, no copies in other formats.
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
-_UNWANTED = ("*/*", "consolidated*", "*.fp16*")
 
 #: Types of models that read a text in both directions, as `model_type` of config.json has them.
 _ENCODERS = frozenset(
@@ -57,26 +51,6 @@ _EMBEDDINGS = (
 _POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx")
 
 
-class Source(Protocol):
-    """Where a model comes from; the config's sections about models have these fields."""
-
-    @property
-    def source(self) -> str:
-        """Either "folder" or "hub"."""
-
-    @property
-    def hub_id(self) -> str | None:
-        """The model's id on the hub."""
-
-    @property
-    def revision(self) -> str | None:
-        """The commit of the hub's repository."""
-
-    @property
-    def path(self) -> str | None:
-        """The folder."""
-
-
 @dataclass(frozen=True)
 class LanguageModelUse:
     """What a study does with a language model, as far as the model's files can tell whether it can."""
@@ -91,81 +65,6 @@ class LanguageModelUse:
     """`generation.block_tokens` + `generation.new_tokens`, without the begin-of-text token."""
     own_tokenizer: bool = True
     """Whether the model is used with its own tokenizer; generations are used with the base model's."""
-
-
-def key_of(source: Source, key: str) -> str:
-    """Return the config key that names a model, such as "base_model.path", from the key of its section."""
-    return f"{key}.path" if source.source == "folder" else f"{key}.hub_id"
-
-
-def obtain_folder(source: Source, key: str, use: LanguageModelUse | None) -> Path:
-    """Return the folder of a model, after downloading it from a hub if it is there, and after checking its files.
-
-    Parameters
-    ----------
-    source
-        A folder or a hub model.
-    key
-        The config key of the source's section, for messages.
-    use
-        What the model is used for; None for a text classifier.
-
-    Raises
-    ------
-    StudyError
-        If the model cannot be downloaded or `check_given_model` refuses it.
-    """
-    folder = Path(source.path) if source.source == "folder" else _download(source, key)
-    check_given_model(folder, key_of(source, key), use, name=_subject(source))
-    return folder
-
-
-def check_source(source: Source, key: str, use: LanguageModelUse | None) -> None:
-    """Check a model before the first job: a folder, or what the local cache holds of a hub model.
-
-    Parameters and errors are those of `obtain_folder`. Nothing is downloaded.
-    """
-    if source.source == "folder":
-        obtain_folder(source, key, use)
-    elif source.source == "hub" and (folder := _cached(source)):
-        check_given_model(folder, key_of(source, key), use, name=_subject(source), whole=False)
-
-
-def _subject(source: Source) -> str:
-    return str(source.path) if source.source == "folder" else f"The hub model {source.hub_id}"
-
-
-def _snapshot(source: Source, *, local: bool) -> Path:
-    """Return the folder of a hub model's files in the local cache, which are first downloaded unless `local`."""
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        snapshot_download(
-            source.hub_id,
-            revision=source.revision,
-            allow_patterns=list(_WANTED),
-            ignore_patterns=list(_UNWANTED),
-            local_files_only=local,
-        )
-    )
-
-
-def _download(source: Source, key: str) -> Path:
-    try:
-        return _snapshot(source, local=False)
-    except Exception as error:  # huggingface_hub raises errors of many libraries
-        raise StudyError(
-            f"The hub model {source.hub_id} cannot be loaded ({one_line(error)}): try again later, download it "
-            f"yourself and name its folder (source: folder), or correct {key}.hub_id."
-        ) from error
-
-
-def _cached(source: Source) -> Path | None:
-    """Return the folder of a hub model in the local cache; None if it has not been downloaded."""
-    try:
-        return _snapshot(source, local=True)
-    except Exception:  # the job that downloads the model reports what is wrong
-        return None
 
 
 def check_given_model(
@@ -190,9 +89,10 @@ def check_given_model(
     Raises
     ------
     StudyError
-        If the model is incomplete, an adapter, quantised, in need of remote code, of the wrong kind, of a layout that
-        the analysis of neurons does not know, too short for the lengths that the config asks for, or if a special token
-        has no row in the embeddings. The message names the model, the fault and the remedy.
+        If the model cannot be used. Either its files are not a whole model that transformers knows (files are missing,
+        an adapter, quantised weights, code of its own), or it is of the wrong kind, or it does not fit the study: its
+        neurons are not known, it has too few positions, or a special token has no row in the embeddings. The message
+        names the model, the fault and the remedy.
     """
     folder, name = Path(folder), name or str(folder)
     if (folder / "adapter_config.json").exists():
@@ -222,7 +122,7 @@ def check_given_model(
     # The begin and end tokens are the base model's for every generation.
     begin: list[int] = []
     if tokenizer is not None:
-        begin = begin_ids(folder, tokenizer, use.begin_token, name)
+        begin = wanted_begin(folder, tokenizer, use.begin_token, name)
         _check_end(folder, sizes, tokenizer, name)
     check_lengths(positions_of(sizes), use, len(begin), name)
 

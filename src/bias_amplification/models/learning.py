@@ -247,10 +247,9 @@ def learn(
             check(weights=True)
             observer.after_epoch(epoch + 1)
         if (step + 1) % max(1, len(rates) // 10) == 0:
+            check()
             words = objective.progress((step + 1 - first) / (time.perf_counter() - start))
-            loss_now = float(training.losses[-1])
-            if not math.isfinite(loss_now):
-                check()
+            loss_now = training.losses[-1]
             print(f"step {step + 1} of {len(rates)}, loss {loss_now:.3f}{words and f', {words}'}", flush=True)
         if group.rank == 0 and checkpoint.due():
             check(weights=True)

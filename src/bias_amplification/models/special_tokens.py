@@ -1,6 +1,5 @@
 """Special tokens of a model's folder: the tokens that begin and end a text. Read without PyTorch."""
 
-import json
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -8,39 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.models.folders import read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 #: Files that may name a tokenizer's special tokens; older models have the second.
 _NAMES = ("tokenizer_config.json", "special_tokens_map.json")
-
-
-def read_json(file: Path, key: str | None = None) -> dict[str, Any]:
-    """Read a JSON file of a model's folder; empty if the file does not exist.
-
-    Parameters
-    ----------
-    file
-        For example a config.json.
-    key
-        The config key that names the folder; None for a folder of the run.
-
-    Raises
-    ------
-    StudyError
-        If the file holds something else than a JSON object.
-    """
-    if not file.exists():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"it is a {type(content).__name__}")
-    except ValueError as error:
-        remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
-        raise StudyError(f"{file} is not a JSON object ({one_line(error)}): {remedy}.") from error
-    return content
 
 
 def read_tokenizer(file: Path, key: str | None = None) -> "Tokenizer":
@@ -103,15 +76,19 @@ def end_ids(configs: Iterable[Mapping[str, Any]], own: int | None) -> list[int]:
     return list(dict.fromkeys(token for token in found if token is not None))
 
 
-def tokens_before(tokenizer: "Tokenizer") -> list[int]:
-    """Return the ids that a tokenizer by itself puts before a text."""
+def begin_tokens(tokenizer: "Tokenizer") -> list[int]:
+    """Return the ids that a tokenizer by itself puts before a text.
+
+    For the tokenizer in the run's folder of the base model, this is what every sequence begins with: the id of the
+    begin-of-text token, or nothing, as `base_model.begin_token` asks for.
+    """
     encoding = tokenizer.encode("a")
     # The mask has 1 for tokens that the tokenizer adds, and 0 for those of the text.
     added = list(takewhile(bool, encoding.special_tokens_mask))
     return encoding.ids[: len(added)]
 
 
-def begin_ids(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: str) -> list[int]:
+def wanted_begin(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: str) -> list[int]:
     """Return what every sequence begins with: the id of the begin-of-text token, or nothing.
 
     Parameters
@@ -132,7 +109,7 @@ def begin_ids(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: str)
     """
     if begin_token == "never":
         return []
-    found = tokens_before(tokenizer)
+    found = begin_tokens(tokenizer)
     if len(found) > 1:
         raise StudyError(
             f"The tokenizer of {name} puts {len(found)} tokens before a text, but one is the most that can be: set "

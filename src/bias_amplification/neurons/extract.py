@@ -46,9 +46,10 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
         If the architecture is unknown, the probe set has no tokens, or the tokenizer gives a token that the model does
         not have.
     """
-    from bias_amplification.language_model.load import begin_tokens, load_model, load_tokenizer, max_positions
+    from bias_amplification.language_model.load import load_model, load_tokenizer, max_positions
     from bias_amplification.language_model.texts import encode
     from bias_amplification.models.device import choose_device
+    from bias_amplification.models.special_tokens import begin_tokens
 
     articles = read_table(probe_set, ARTICLES, columns=["title", "body"])
     texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]

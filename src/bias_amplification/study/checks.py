@@ -5,8 +5,9 @@ from pathlib import Path
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.architectures import find_architecture
-from bias_amplification.models.given import LanguageModelUse, check_lengths, check_source
-from bias_amplification.models.special_tokens import begin_ids, read_tokenizer
+from bias_amplification.models.given import LanguageModelUse, check_lengths
+from bias_amplification.models.sources import check_source
+from bias_amplification.models.special_tokens import read_tokenizer, wanted_begin
 from bias_amplification.study.sections import Encoder, GivenModel
 from bias_amplification.study.settings import Study
 
@@ -64,7 +65,7 @@ def _check_pretraining(study: Study, use: LanguageModelUse) -> None:
     pretraining, begin = study.base_model.pretraining, int(use.begin_token == "always")
     if folder := pretraining.tokenizer:
         tokenizer = read_tokenizer(Path(folder, "tokenizer.json"), "base_model.pretraining.tokenizer")
-        begin = len(begin_ids(Path(folder), tokenizer, use.begin_token, folder))
+        begin = len(wanted_begin(Path(folder), tokenizer, use.begin_token, folder))
     check_lengths(pretraining.context, use, begin, "the base model (base_model.pretraining.context)")
 
 

@@ -34,7 +34,7 @@ _MUST_BE = {
 #: What a text must be, by the pattern that it does not match.
 PATTERNS = {
     NAME_PATTERN: "must consist of at most 100 letters, digits, _, - and ., and must begin with a letter or digit",
-    COMMIT_PATTERN: "must be a commit, 40 hex digits, because a branch or a tag can change",
+    COMMIT_PATTERN: "must be a commit (40 hex digits), because a branch or a tag can change",
     LANGUAGE_PATTERN: "must be an ISO 639 code of two or three small letters, such as en",
 }
 

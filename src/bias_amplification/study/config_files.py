@@ -3,7 +3,6 @@
 Snakemake merges all files into one mapping, which knows neither files nor lines.
 """
 
-import argparse
 import json
 import os
 import re
@@ -140,38 +139,6 @@ def _row(node: yaml.Node, sentence: str) -> tuple[int, str] | None:
         if isinstance(name, str) and re.match(rf"{re.escape(name)}(?![\w-])", sentence)
     ]
     return max(matching, key=lambda row: len(row[1]), default=None)
-
-
-def exit_if_invalid(arguments: Sequence[str]) -> None:
-    """End this process with a sentence if a config file among Snakemake's arguments is missing or is not valid YAML.
-
-    Snakemake reads these files before the Snakefile. For an invalid one, its message names neither file nor line, and
-    for a missing one it is a traceback.
-
-    Parameters
-    ----------
-    arguments
-        Those of the command line, without the program.
-
-    Raises
-    ------
-    SystemExit
-        With the sentence, which Python prints.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
-    with suppress(argparse.ArgumentError):
-        known, _ = parser.parse_known_args(list(arguments))
-        try:
-            for file in known.configfile:
-                if not os.path.exists(file) or os.path.isdir(file):
-                    raise StudyError(
-                        f"{file} stands after --configfile, but is no file: correct the path. A target stands before "
-                        "--configfile."
-                    )
-            ConfigFiles(known.configfile)
-        except StudyError as fault:
-            raise SystemExit(str(fault)) from None
 
 
 def _shown(file: Path | str) -> str:

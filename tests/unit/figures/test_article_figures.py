@@ -42,7 +42,9 @@ def history(round_files, labels):
 def page(tmp_path, round_files, labels):
     target = tmp_path / "article.html"
     example = Example(article_id="a1", round="balanced_<synthetic>")
-    write_article_page(round_files.seed_set, round_files.generations, [target], labels=labels, example=example)
+    write_article_page(
+        round_files.seed_set, round_files.generations, [target], labels=labels, example=example, language="en"
+    )
     return target.read_text(encoding="utf-8")
 
 

@@ -36,7 +36,7 @@ def test_rows_equal_single_prompts(name: str, lengths: list[int]) -> None:
     generator = torch.Generator().manual_seed(7)
     prompts = [torch.randint(4, WORDS, (length,), generator=generator).tolist() for length in lengths]
 
-    found = decode_greedily(model, *padded(prompts), new_tokens=15, end=END).tolist()
+    found = decode_greedily(model, *padded(prompts), new_tokens=15, ends=[END]).tolist()
 
     assert found == [alone(model, prompt, 15) for prompt in prompts]
     assert len({tuple(row) for row in found}) > 3, "too many continuations are the same"
@@ -45,11 +45,11 @@ def test_rows_equal_single_prompts(name: str, lengths: list[int]) -> None:
 def test_every_end_token_ends_a_row() -> None:
     model = untrained("gpt2")
     prompts = [[k, k + 1, k + 2] for k in range(4, 44)]
-    alike = decode_greedily(model, *padded(prompts), new_tokens=10, end=END)
+    alike = decode_greedily(model, *padded(prompts), new_tokens=10, ends=[END])
     # The tokens that are most frequent at the second and the fourth place end rows too.
     others = [int(alike[:, place].mode(0).values) for place in (1, 3)]
 
-    found = decode_greedily(model, *padded(prompts), new_tokens=10, end=END, other_ends=others).tolist()
+    found = decode_greedily(model, *padded(prompts), new_tokens=10, ends=[END, *others]).tolist()
 
     ends = {END, *others}
     for row, whole in zip(found, alike.tolist(), strict=True):
@@ -61,13 +61,13 @@ def test_every_end_token_ends_a_row() -> None:
 def test_ended_rows_are_dropped() -> None:
     model = untrained("gpt2")
     prompts = [[k, k + 1, k + 2] for k in range(4, 44)]
-    first = decode_greedily(model, *padded(prompts), new_tokens=1, end=END)
+    first = decode_greedily(model, *padded(prompts), new_tokens=1, ends=[END])
     # With this end token many rows end at once: it is the most frequent first token.
     end = int(first.mode(0).values)
     rows: list[int] = []
     model.transformer.wte.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
 
-    found = decode_greedily(model, *padded(prompts), new_tokens=10, end=end)
+    found = decode_greedily(model, *padded(prompts), new_tokens=10, ends=[end])
 
     assert rows[0] == 40 and min(rows) < 30
     for prompt, row in zip(prompts, found.tolist(), strict=True):

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.language_model.load import begin_tokens, end_tokens, load_model, load_tokenizer
+from bias_amplification.language_model.load import end_tokens, load_model, load_tokenizer
 from bias_amplification.language_model.obtain import obtain_base_model, obtain_generation
 from bias_amplification.models.given import LanguageModelUse
-from bias_amplification.models.special_tokens import set_begin
+from bias_amplification.models.special_tokens import begin_tokens, set_begin
 from bias_amplification.study.sections import BaseModelSettings, GivenModel
 
 

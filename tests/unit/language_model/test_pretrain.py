@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model import pretrain
-from bias_amplification.language_model.load import begin_tokens, load_model, load_tokenizer
+from bias_amplification.language_model.load import load_model, load_tokenizer
 from bias_amplification.language_model.pretrain import (
     END_OF_TEXT,
     concatenate_and_cut,
@@ -23,6 +23,7 @@ from bias_amplification.language_model.pretrain import (
     train_tokenizer,
 )
 from bias_amplification.language_model.texts import encode
+from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import JobCompute
 
 

@@ -28,7 +28,7 @@ SCRATCH = Quality(
 @pytest.fixture(scope="module")
 def detector(toy_articles, tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    train_quality_detector(toy_articles, folder, SCRATCH, 1, JobCompute(device="cpu"))
+    train_quality_detector(toy_articles, folder, SCRATCH, "en", 1, JobCompute(device="cpu"))
     return folder
 
 
@@ -39,7 +39,7 @@ def score(detector, tmp_path, texts, quality=SCRATCH):
     ]
     write_table(pa.Table.from_pylist(rows, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)
     out = tmp_path / "quality.parquet"
-    score_quality(detector, tmp_path / "articles.parquet", out, quality, JobCompute(device="cpu"))
+    score_quality(detector, tmp_path / "articles.parquet", out, quality, "en", JobCompute(device="cpu"))
     return read_table(out, QUALITY).to_pylist()
 
 
@@ -98,7 +98,7 @@ def test_a_published_detector_is_tested_and_its_labels_are_matched_by_name(detec
     def take(out, labels):
         published = Detector(source="folder", path=str(folder), labels=labels)
         quality = SCRATCH.model_copy(update={"detector": published})
-        train_quality_detector(toy_articles, out, quality, 1, JobCompute(device="cpu"))
+        train_quality_detector(toy_articles, out, quality, "en", 1, JobCompute(device="cpu"))
 
     take(tmp_path / "out", {"salad": "word_salad"})
 

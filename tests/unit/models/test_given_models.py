@@ -16,10 +16,9 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.models.given import (
     LanguageModelUse,
     check_given_model,
-    check_source,
-    obtain_folder,
     positions_of,
 )
+from bias_amplification.models.sources import check_source, obtain_folder
 from bias_amplification.study.sections import Encoder, GivenModel
 
 GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 64, "vocab_size": 6}
@@ -243,7 +242,7 @@ def test_a_cached_hub_model_is_checked_before_the_first_job(hub: list[dict], tmp
 
 def test_a_hub_model_that_is_not_cached_is_left_to_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, **options: Any) -> str:
-        raise RuntimeError("no\nnetwork")
+        raise OSError("no\nnetwork")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
 

@@ -7,14 +7,14 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.models.folders import read_json
 from bias_amplification.models.special_tokens import (
-    begin_ids,
+    begin_tokens,
     end_ids,
     named_token,
-    read_json,
     read_tokenizer,
     set_begin,
-    tokens_before,
+    wanted_begin,
 )
 
 
@@ -50,17 +50,17 @@ def test_all_end_tokens_end_a_text(config: object, generation: object, own: int 
     ("template", "before"),
     [(None, []), ("<s> $A", [0]), ("<s> $A </s>", [0]), ("$A </s>", []), ("<s> <s> $A", [0, 0])],
 )
-def test_the_tokens_before_a_text(template: str | None, before: list[int]) -> None:
-    assert tokens_before(words(template)) == before
+def test_the_begin_tokens_a_text(template: str | None, before: list[int]) -> None:
+    assert begin_tokens(words(template)) == before
 
 
 def test_the_text_may_have_the_token_that_is_before_it() -> None:
     tokenizer = Tokenizer(models.WordLevel({"<s>": 0}, unk_token="<s>"))
-    assert tokens_before(tokenizer) == []
+    assert begin_tokens(tokenizer) == []
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
 
     assert tokenizer.encode("a").ids == [0, 0]
-    assert tokens_before(tokenizer) == [0]
+    assert begin_tokens(tokenizer) == [0]
 
 
 @pytest.mark.parametrize(
@@ -78,22 +78,22 @@ def test_the_begin_token_follows_the_config(
 ) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"bos_token": {"content": "<s>"}}')
 
-    assert begin_ids(tmp_path, words(template), begin_token, "it") == begin
+    assert wanted_begin(tmp_path, words(template), begin_token, "it") == begin
 
 
 def test_the_config_names_the_begin_token_if_the_tokenizer_does_not(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"^it has no begin-of-text token .*: add it, or set base_model\.begin_token"):
-        begin_ids(tmp_path, words(), "always", "it")
+        wanted_begin(tmp_path, words(), "always", "it")
     (tmp_path / "config.json").write_text('{"bos_token_id": 1}')
 
-    assert begin_ids(tmp_path, words(), "always", "it") == [1]
+    assert wanted_begin(tmp_path, words(), "always", "it") == [1]
 
 
-def test_several_tokens_before_a_text_are_refused(tmp_path: Path) -> None:
+def test_several_begin_tokens_a_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"of it puts 2 tokens before a text.*set base_model\.begin_token to never"):
-        begin_ids(tmp_path, words("<s> <s> $A"), "tokenizer", "it")
+        wanted_begin(tmp_path, words("<s> <s> $A"), "tokenizer", "it")
 
-    assert begin_ids(tmp_path, words("<s> <s> $A"), "never", "it") == []
+    assert wanted_begin(tmp_path, words("<s> <s> $A"), "never", "it") == []
 
 
 @pytest.mark.parametrize("template", [None, "<s> $A", "<s> $A </s>", "$A </s>", "<s> </s> $A"])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.execution.before import check_config_files
 from bias_amplification.study import check_paths, read_study
-from bias_amplification.study.config_files import ConfigFiles, exit_if_invalid
+from bias_amplification.study.config_files import ConfigFiles
 from helpers import ROOT
 
 BASE = """\
@@ -168,7 +169,7 @@ def test_the_files_among_snakemakes_arguments_are_checked(write: Callable[..., P
     write("bad.yaml", "a:\n\tb: 1\n")
 
     with pytest.raises(SystemExit) as end:
-        exit_if_invalid(arguments)
+        check_config_files(arguments)
 
     assert end.value.code == "bad.yaml, line 2: a tab is used for indentation: use spaces."
 
@@ -178,7 +179,7 @@ def test_a_target_or_a_missing_file_after_the_config_files_is_told(write: Callab
     write("good.yaml", "a: 1\n")
 
     with pytest.raises(SystemExit) as end:
-        exit_if_invalid(["--configfile", "good.yaml", name])
+        check_config_files(["--configfile", "good.yaml", name])
 
     assert str(end.value.code).startswith(f"{name} stands after --configfile, but is no file: correct the path.")
 
@@ -197,7 +198,7 @@ def test_other_arguments_are_left_to_snakemake(write: Callable[..., Path], argum
     write("good.yaml", "a: 1\n")
     write("bad.yaml", "a:\n\tb: 1\n")
 
-    exit_if_invalid(arguments)
+    check_config_files(arguments)
 
 
 def test_a_pipe_is_left_to_snakemake(write: Callable[..., Path]) -> None:

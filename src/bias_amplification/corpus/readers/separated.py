@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bias_amplification.artifacts import StudyError
 
@@ -18,10 +18,11 @@ Quoting = Literal["double", "backslash", "none"]
 
 #: Separators that are tried, with their names in messages.
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-_OPTIONS = {
-    "double": {"strict": True},
-    "backslash": {"strict": True, "doublequote": False, "escapechar": "\\"},
-    "none": {"strict": True, "quoting": csv.QUOTE_NONE},
+#: Options of the csv module for each way of quoting.
+_OPTIONS: dict[Quoting, dict[str, Any]] = {
+    "double": {},
+    "backslash": {"doublequote": False, "escapechar": "\\"},
+    "none": {"quoting": csv.QUOTE_NONE},
 }
 #: So many rows whose values in a column are all in quotes show that the quotes are not part of the text.
 _MANY = 10
@@ -144,7 +145,8 @@ def _parse(text: str, dialect: Dialect) -> Iterator[Row]:
         At a row that is not valid or has more or fewer fields than the header.
     """
     start, width = 1, 0
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, **_OPTIONS[dialect.quoting])
+    options = _OPTIONS[dialect.quoting]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, strict=True, **options)
     while True:
         try:
             row = next(reader, None)

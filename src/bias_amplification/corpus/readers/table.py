@@ -53,8 +53,8 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     Raises
     ------
     StudyError
-        If the file is missing or damaged, cannot be read in one way only, lacks a column or has it twice, a row has
-        too few or too many fields or a value that is no text, a label is unknown, or two articles have the same id.
+        If the file is missing or damaged, can be read in several ways, or lacks a wanted column or has it twice. If a
+        row has too few or too many fields, a value that is no text, an unknown label, or another row's id.
     """
     unknown = sorted(set(corpus.columns) - set(ARTICLES.names))
     if unknown:
