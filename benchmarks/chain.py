@@ -118,7 +118,8 @@ class Chain:
                 classifier, LABELS, compute,
             )  # fmt: skip
             timed(
-                "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet", quality, compute,
+                "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet", quality, "en",
+                compute,
             )  # fmt: skip
             sources[strategies.generation_origin(generation)] = articles
             texts = read_table(articles, GENERATED_ARTICLES)["text"].to_pylist()
