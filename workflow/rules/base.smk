@@ -11,7 +11,7 @@ rule base:
         [f"{RESULTS}/base/{file}" for file in MODEL_AND_TOKENIZER_FILES],
         expand(
             f"{RESULTS}/{BASE_ARTICLES_FOLDER}/{{table}}.parquet",
-            seed_set=plan.seed_sets_used(),
+            draw=[draw.name for draw in plan.draws],
             table=["articles", "predictions", "quality", "perplexity"],
         ),
 
@@ -77,11 +77,13 @@ rule generate_base:
         model=f"{RESULTS}/base/model.safetensors",
         config=f"{RESULTS}/base/config.json",
         tokenizer=f"{RESULTS}/base/tokenizer.json",
-        seed_set=f"{RESULTS}/corpus/seed_sets/{{seed_set}}.parquet",
+        seed_set=f"{SEED_SETS}/{{draw}}.parquet",
     output:
         f"{RESULTS}/{BASE_ARTICLES_FOLDER}/articles.parquet",
     log:
-        f"{RESULTS}/logs/base/generate_{{seed_set}}.log",
+        f"{RESULTS}/logs/base/generate_{{draw}}.log",
+    wildcard_constraints:
+        draw=any_of(draw.name for draw in plan.draws),
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads
@@ -90,8 +92,8 @@ rule generate_base:
     params:
         generation=study.generation.model_dump(),
         decoding={"method": "greedy"},
-        seed=lambda wildcards: derive_seed(study.seed, "generate_base", wildcards.seed_set),
+        seed=lambda wildcards: derive_seed(study.seed, "generate_base", wildcards.draw),
     message:
-        "Base model: writing articles for seed set {wildcards.seed_set}"
+        "Base model: writing articles for seed set {wildcards.draw}"
     script:
         "../scripts/generate.py"

@@ -1,13 +1,13 @@
-# Chain: the generations of each round. The round's strategy chooses the texts that a generation is trained on: articles
-# of the seed set, or articles that earlier generations wrote.
+# Chain: the generations of each replicate of each round. The round's strategy chooses the texts that a generation is
+# trained on: real articles, or articles that earlier generations wrote.
 # Inputs: the base model and the seed sets.
-# Outputs, for each round and generation: the training set, the model, and the articles that the model writes.
+# Outputs, for each chain and generation: the training set, the model, and the articles that the model writes.
 # A round with `models` in the config has no training sets: it uses these models and trains none.
 from bias_amplification.artifacts.placement import VERSION_FOLDER
 
 
 wildcard_constraints:
-    round=any_of(plan.rounds),
+    chain=any_of(plan.chains),
     generation=r"\d\d",
 
 
@@ -20,9 +20,9 @@ CHAIN_FILES = [
     "metadata.json",
     "articles.parquet",
 ]
-# Patterns for wildcards: the rounds whose models are given, and the rounds that are trained.
+# Patterns for wildcards: the chains whose models are given, and the chains that are trained.
 GIVEN = any_of(plan.given)
-TRAINED = any_of(name for name in plan.rounds if name not in plan.given)
+TRAINED = any_of(name for name in plan.chains if name not in plan.given)
 TRAINING_FILES = ["training_set.parquet", "training_log.parquet"]
 # Patterns for wildcards: the generations whose weights are kept (True), and those whose weights are removed (False).
 KEPT = {
@@ -44,6 +44,7 @@ rule chain:
 
 rule compose_training_set:
     input:
+        evidence=lambda wildcards: list(plan.evidence(plan.version(wildcards)).values()),
         seed_set=lambda wildcards: plan.seed_set_file(plan.version(wildcards)),
     output:
         f"{GENERATION}/training_set.parquet",
@@ -56,11 +57,13 @@ rule compose_training_set:
     resources:
         **needs("light"),
     params:
-        strategy=lambda wildcards: plan.rounds[wildcards.round].strategy,
+        strategy=lambda wildcards: plan.rounds[plan.version(wildcards).round].strategy,
         options=lambda wildcards: plan.strategy_options(plan.version(wildcards)),
         seed=lambda wildcards: plan.seed("training_set", plan.version(wildcards)),
+        evidence=lambda wildcards: list(plan.evidence(plan.version(wildcards))),
+        labels=study.corpus.labels,
     message:
-        "{wildcards.round}, generation {wildcards.generation}: choosing the training texts"
+        "{wildcards.chain}, generation {wildcards.generation}: choosing the training texts"
     script:
         "../scripts/compose_training_set.py"
 
@@ -81,7 +84,7 @@ rule finetune:
     log:
         f"{GENERATION_LOGS}/finetune.log",
     wildcard_constraints:
-        round=TRAINED,
+        chain=TRAINED,
         generation=KEPT[True],
     priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
@@ -91,11 +94,13 @@ rule finetune:
         **needs("train", gpus=study.compute.gpus),
     params:
         origins=lambda wildcards: list(plan.training_sources(plan.version(wildcards))),
-        finetuning=lambda wildcards: plan.finetuning(wildcards.round).model_dump(exclude={"initialisation"}),
+        finetuning=lambda wildcards: plan.finetuning(plan.version(wildcards).round).model_dump(
+            exclude={"initialisation"}
+        ),
         seed=lambda wildcards: plan.seed("finetune", plan.version(wildcards)),
         precision=study.compute.precision,
     message:
-        "{wildcards.round}, generation {wildcards.generation}: fine-tuning"
+        "{wildcards.chain}, generation {wildcards.generation}: fine-tuning"
     script:
         "../scripts/finetune.py"
 
@@ -108,7 +113,7 @@ use rule finetune as finetune_passing with:
         f"{GENERATION}/metadata.json",
         model=temp(f"{GENERATION}/model.safetensors"),
     wildcard_constraints:
-        round=TRAINED,
+        chain=TRAINED,
         generation=KEPT[False],
 
 
@@ -123,7 +128,7 @@ rule obtain_generation:
     log:
         f"{GENERATION_LOGS}/obtain.log",
     wildcard_constraints:
-        round=GIVEN,
+        chain=GIVEN,
         generation=KEPT[True],
     priority: lambda wildcards: plan.priority(plan.version(wildcards))
     conda:
@@ -132,9 +137,9 @@ rule obtain_generation:
         **needs("prepare"),
     params:
         source=lambda wildcards: plan.given_model(plan.version(wildcards)).model_dump(),
-        key=lambda wildcards: f"rounds {wildcards.round}: models.{int(wildcards.generation)}",
+        key=lambda wildcards: f"rounds {wildcards.chain}: models.{int(wildcards.generation)}",
     message:
-        "{wildcards.round}, generation {wildcards.generation}: copying the given model"
+        "{wildcards.chain}, generation {wildcards.generation}: copying the given model"
     script:
         "../scripts/obtain_generation.py"
 
@@ -146,7 +151,7 @@ use rule obtain_generation as obtain_generation_passing with:
         f"{GENERATION}/metadata.json",
         model=temp(f"{GENERATION}/model.safetensors"),
     wildcard_constraints:
-        round=GIVEN,
+        chain=GIVEN,
         generation=KEPT[False],
 
 
@@ -168,9 +173,9 @@ rule generate:
         **needs("generate", gpus=1),
     params:
         generation=study.generation.model_dump(),
-        decoding=lambda wildcards: plan.rounds[wildcards.round].decoding.model_dump(),
+        decoding=lambda wildcards: plan.rounds[plan.version(wildcards).round].decoding.model_dump(),
         seed=lambda wildcards: plan.seed("generate", plan.version(wildcards)),
     message:
-        "{wildcards.round}, generation {wildcards.generation}: writing articles"
+        "{wildcards.chain}, generation {wildcards.generation}: writing articles"
     script:
         "../scripts/generate.py"

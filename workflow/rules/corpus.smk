@@ -1,8 +1,14 @@
 # Corpus: from a source of labelled articles to clean tables.
 # Input: the source that the config's section `corpus` names.
-# Outputs: the table of articles, the report of its cleaning, the proposals for identity removal, the seed sets, the
-# classifier's articles and the pretraining articles.
+# Outputs: the table of articles, the report of its cleaning, the proposals for identity removal, the seed sets (a draw
+# of each, or one for every replicate), further real articles for the strategy that needs them, the classifier's articles
+# and the pretraining articles.
 from bias_amplification.seeds import derive_seed
+
+SEED_SETS = f"{RESULTS}/corpus/seed_sets"
+# Articles that neither the classifier nor a pretrained base model may see.
+TAKEN = [plan.draw_file(draw) for draw in plan.reserved_draws]
+TAKEN_REAL = [f"{RESULTS}/corpus/real/{draw.name}.parquet" for draw in plan.real_draws]
 
 
 rule corpus:
@@ -10,7 +16,8 @@ rule corpus:
         f"{RESULTS}/corpus/articles.parquet",
         f"{RESULTS}/corpus/cleaning.parquet",
         f"{RESULTS}/corpus/review.csv",
-        expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+        TAKEN,
+        TAKEN_REAL,
         f"{RESULTS}/corpus/classifier.parquet",
 
 
@@ -41,7 +48,7 @@ rule draw_seed_sets:
     input:
         articles=f"{RESULTS}/corpus/articles.parquet",
     output:
-        expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+        **{name: f"{SEED_SETS}/{name}.parquet" for name in plan.seed_sets},
     log:
         f"{RESULTS}/logs/corpus/seed_sets.log",
     priority: 100
@@ -60,14 +67,59 @@ rule draw_seed_sets:
         "../scripts/draw_seed_sets.py"
 
 
+REDRAWN = dict.fromkeys(draw.seed_set for draw in plan.reserved_draws if draw.replicate > 1)
+
+if REDRAWN:
+
+    # The same rule for the draws of further replicates. Each replicate has its own job, so that more replicates leave
+    # the first ones as they are.
+    use rule draw_seed_sets as draw_replicate_seed_sets with:
+        output:
+            **{name: f"{SEED_SETS}/{name}/replicate_{{replicate}}.parquet" for name in REDRAWN},
+        log:
+            f"{RESULTS}/logs/corpus/seed_sets_{{replicate}}.log",
+        wildcard_constraints:
+            replicate=r"\d\d",
+        message:
+            "Corpus: drawing the seed sets of replicate {wildcards.replicate}"
+
+
+rule draw_real_articles:
+    input:
+        articles=f"{RESULTS}/corpus/articles.parquet",
+        seed_articles=f"{SEED_SETS}/{{draw}}.parquet",
+        taken=TAKEN,
+    output:
+        f"{RESULTS}/corpus/real/{{draw}}.parquet",
+    log:
+        f"{RESULTS}/logs/corpus/real/{{draw}}.log",
+    wildcard_constraints:
+        draw=any_of(draw.name for draw in plan.real_draws),
+    priority: 100
+    localrule: True
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("light"),
+    params:
+        sets=study.generations - 1,
+        begin_again=plan.real_articles_again,
+        seed=lambda wildcards: derive_seed(study.seed, "real articles", wildcards.draw.split("/")[0]),
+    message:
+        "Corpus: drawing further real articles beside seed set {wildcards.draw}"
+    script:
+        "../scripts/draw_real_articles.py"
+
+
 rule split_classifier_articles:
     input:
         articles=f"{RESULTS}/corpus/articles.parquet",
         seed_sets=[
-            f"{RESULTS}/corpus/seed_sets/{name}.parquet"
-            for name, seed_set in plan.seed_sets.items()
-            if not seed_set.shared_with_classifier
-        ],
+            plan.draw_file(draw)
+            for draw in plan.reserved_draws
+            if not plan.seed_sets[draw.seed_set].shared_with_classifier
+        ]
+        + TAKEN_REAL,
     output:
         f"{RESULTS}/corpus/classifier.parquet",
     log:
@@ -90,7 +142,7 @@ rule split_classifier_articles:
 rule draw_pretraining_articles:
     input:
         articles=f"{RESULTS}/corpus/articles.parquet",
-        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets),
+        seed_sets=TAKEN + TAKEN_REAL,
     output:
         f"{RESULTS}/corpus/pretraining.parquet",
     log:

@@ -116,14 +116,14 @@ rule extract_neurons:
     params:
         settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
     message:
-        "{wildcards.round}, generation {wildcards.generation}: extracting the neurons"
+        "{wildcards.chain}, generation {wildcards.generation}: extracting the neurons"
     script:
         "../scripts/extract_neurons.py"
 
 
 rule collect_metrics:
     input:
-        seed_sets=expand(f"{RESULTS}/corpus/seed_sets/{{name}}.parquet", name=plan.seed_sets_used()),
+        seed_sets=[plan.draw_file(draw) for draw in plan.draws],
         tables=[f"{RESULTS}/{row['folder']}/{file}" for row in plan.measured() for file in METRIC_FILES],
         scores=f"{RESULTS}/classifier/selected/scores.json",
     output:
@@ -137,6 +137,7 @@ rule collect_metrics:
         **needs("light"),
     params:
         versions=[{key: value for key, value in row.items() if key != "folder"} for row in plan.measured()],
+        draws=[draw.name for draw in plan.draws],
         measures=[Path(file).stem for file in METRIC_FILES],
         labels=study.corpus.labels,
         quality=study.quality.model_dump(include={"readable"}),

@@ -35,7 +35,7 @@ rule assemble_panel:
     resources:
         **needs("light"),
     params:
-        versions=[(version.round, version.generation) for version in plan.neuron_versions()],
+        versions=[(version.round, version.replicate, version.generation) for version in plan.neuron_versions()],
         labels=study.corpus.labels,
         settings=study.neurons.model_dump(include={"tracked_label"}),
     message:

@@ -1,4 +1,5 @@
-# Sharing: rounds with the same seed set, fine-tuning and decoding have the same generation 0, which is made only once.
+# Sharing: rounds with the same seed set, fine-tuning and decoding have the same generation 0 in a replicate, which is
+# made only once.
 # Inputs: the files of generation 0 of the first such round.
 # Outputs: copies in the folders of the other rounds. Each copy has its own job, so that a deleted copy is remade alone.
 
@@ -22,13 +23,13 @@ if plan.sharing:
 
     rule share_generation:
         input:
-            lambda wildcards: f"{RESULTS}/{FIRST.format(round=plan.sharing[wildcards.round])}/{wildcards.file}",
+            lambda wildcards: f"{RESULTS}/{FIRST.format(chain=plan.sharing[wildcards.chain])}/{wildcards.file}",
         output:
             f"{RESULTS}/{FIRST}/{{file}}",
         log:
             f"{RESULTS}/logs/{FIRST}/share_{{file}}.log",
         wildcard_constraints:
-            round=any_of(plan.sharing),
+            chain=any_of(plan.sharing),
             file=any_of(
                 file for file in CHAIN_FILES + MEASURE_FILES if file != "model.safetensors" or plan.keeps_weights(0)
             ),
@@ -39,6 +40,6 @@ if plan.sharing:
         resources:
             **needs("light"),
         message:
-            "{wildcards.round}, generation 00: copying {wildcards.file} from the round that made it"
+            "{wildcards.chain}, generation 00: copying {wildcards.file} from the round that made it"
         script:
             "../scripts/share_generation.py"

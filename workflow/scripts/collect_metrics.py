@@ -12,7 +12,7 @@ run_job(
     snakemake,
     versions=[version | {name: next(tables) for name in measures} for version in snakemake.params.versions],
     out=snakemake.output.metrics,
-    seed_sets={Path(file).stem: file for file in snakemake.input.seed_sets},
+    seed_sets=dict(zip(snakemake.params.draws, snakemake.input.seed_sets, strict=True)),
     classifier=str(Path(snakemake.input.scores).parent),
     labels=snakemake.params.labels,
     quality=snakemake.params.quality,

@@ -11,4 +11,6 @@ run_job(
     generation=int(snakemake.wildcards.generation),
     options=snakemake.params.options,
     seed=snakemake.params.seed,
+    evidence=dict(zip(snakemake.params.evidence, snakemake.input.evidence, strict=True)),
+    labels=snakemake.params.labels,
 )

@@ -6,22 +6,34 @@ from pathlib import Path
 from bias_amplification.artifacts.atomic import StudyError
 
 #: A version's folder below the results folder, with the wildcards of Snakemake's rules. Generations have two digits.
-VERSION_FOLDER = "rounds/{round}/generation_{generation}"
+#: A chain is one replicate of a round (see `replicate_name`).
+VERSION_FOLDER = "rounds/{chain}/generation_{generation}"
+
+#: The folder, below the results folder, of the articles that the base model writes for a draw of a seed set.
+BASE_ARTICLES_FOLDER = "base/generated/{draw}"
+
+#: Pattern of the names of replicates: of chains and of draws of seed sets.
+REPLICATE_PATTERN = r"[^/]+(?:/replicate_\d\d)?"
 
 #: Pattern of versions' folders below the results folder.
-VERSION_PATTERN = VERSION_FOLDER.format(round="[^/]+", generation=r"\d\d")
-
-#: The folder, below the results folder, of the articles that the base model writes for a seed set.
-BASE_ARTICLES_FOLDER = "base/generated/{seed_set}"
+VERSION_PATTERN = VERSION_FOLDER.format(chain=REPLICATE_PATTERN, generation=r"\d\d")
 
 #: Pattern of the folders of articles that are measured: those of versions and of the base model.
-MEASURED_PATTERN = f"{VERSION_PATTERN}|{BASE_ARTICLES_FOLDER.format(seed_set='[^/]+')}"
+MEASURED_PATTERN = f"{VERSION_PATTERN}|{BASE_ARTICLES_FOLDER.format(draw=REPLICATE_PATTERN)}"
 
 #: Paths of files that occur many times in a study with the same name and schema.
-_PLACES = re.compile(rf"(?:^|/)((?:{MEASURED_PATTERN}|corpus/seed_sets)/[^/]+)$")
+_PLACES = re.compile(rf"(?:^|/)((?:(?:{MEASURED_PATTERN})/|corpus/(?:seed_sets|real)/(?:[^/]+/)?)[^/]+)$")
 
-#: Files of a generation 0, without their round.
-_FIRST = re.compile(VERSION_FOLDER.format(round="[^/]+", generation="00") + "/(.+)")
+#: Files of a generation 0, without their chain.
+_FIRST = re.compile(VERSION_FOLDER.format(chain=REPLICATE_PATTERN, generation="00") + "/(.+)")
+
+
+def replicate_name(name: str, replicate: int) -> str:
+    """Return the name of a replicate of a round or of a seed set, in paths.
+
+    The first replicate has the name itself. So a study of one replicate keeps its files when it gets more.
+    """
+    return name if replicate == 1 else f"{name}/replicate_{replicate:02d}"
 
 
 def place_in_study(path: Path | str) -> str | None:

@@ -51,7 +51,9 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    path: Path | str, schema: pa.Schema, columns: Sequence[str] | None = None, *, or_schema: pa.Schema | None = None
+) -> pa.Table:
     """Read a table of the study and check its schema, its page checksums and its place.
 
     Parameters
@@ -62,6 +64,8 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
         The schema that the file must have.
     columns
         Names of the columns to read; all by default.
+    or_schema
+        A second schema that the file may have.
 
     Returns
     -------
@@ -83,6 +87,8 @@ def read_table(path: Path | str, schema: pa.Schema, columns: Sequence[str] | Non
         raise StudyError(
             f"{path} is not a whole Parquet file ({one_line(error)}): delete it and run snakemake again."
         ) from error
+    if or_schema is not None and found.names == or_schema.names:
+        schema = or_schema
     if not found.remove_metadata().equals(schema.remove_metadata()):
         differing = sorted({f"{f.name}: {f.type}" for f in schema} ^ {f"{f.name}: {f.type}" for f in found})
         raise StudyError(

@@ -9,9 +9,10 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.articles import take_articles
-from bias_amplification.corpus.sampling import apportion, shuffled_ids
+from bias_amplification.corpus.sampling import shuffled_ids
 from bias_amplification.corpus.seed_sets import read_seed_sets, without_seed_articles
 from bias_amplification.seeds import derive_seed
+from bias_amplification.study.apportion import apportion
 from bias_amplification.study.sections import Pretraining
 
 _LABEL_MIX = "base_model.pretraining.label_mix"

@@ -1,6 +1,4 @@
-"""Draw articles at random, and divide a number of articles by shares."""
-
-from collections.abc import Sequence
+"""Draw articles at random."""
 
 import numpy as np
 import pandas as pd
@@ -35,16 +33,3 @@ def sampled_ids(articles: pa.Table, label: str, random_state: int, count: int) -
     ids = pd.Series(_ids_with_label(articles, label))
     drawn = ids.sample(n=min(count, len(ids)), random_state=random_state)
     return [*drawn, *ids.drop(drawn.index)]
-
-
-def apportion(size: int, shares: Sequence[float]) -> list[int]:
-    """Divide a number by shares into whole numbers.
-
-    They sum to `size`, and each differs by less than one from its exact part.
-    """
-    exact = size * np.asarray(shares, float) / np.sum(shares)
-    counts = np.floor(exact + 1e-9).astype(int)
-    # A stable sort, so that of equal remainders the first is rounded up.
-    order = np.argsort(-(exact - counts), kind="stable")
-    counts[order[: size - counts.sum()]] += 1
-    return counts.tolist()

@@ -8,22 +8,34 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.articles import take_articles
 from bias_amplification.corpus.cleaning import body_key
 from bias_amplification.corpus.sampling import sampled_ids, shuffled_ids
-from bias_amplification.corpus.sizes import articles_per_label, reserved
+from bias_amplification.corpus.sizes import (
+    MINIMUM_PER_LABEL,
+    RESERVED_SHARE,
+    articles_per_label,
+    repeatable,
+    reserved,
+)
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import SeedSet
 
 
 def draw_seed_sets(
-    articles: Path, out: Mapping[str, Path], seed_sets: Mapping[str, SeedSet], seed: int, random_state: int
+    articles: Path,
+    out: Mapping[str, Path],
+    seed_sets: Mapping[str, SeedSet],
+    seed: int,
+    random_state: int,
+    replicate: int = 1,
 ) -> None:
-    """Write the seed sets. They may share articles with each other.
+    """Write a draw of each seed set. Different seed sets may share articles with each other.
 
-    A one-label set with fewer articles than its `size` is reported in the log.
+    A one-label set with fewer articles than its `size`, and articles that an earlier replicate has too, are reported in
+    the log.
 
     Parameters
     ----------
@@ -37,6 +49,8 @@ def draw_seed_sets(
         Seed of the sets with ``draw: shuffled``.
     random_state
         Seed of the sets with ``draw: pandas``.
+    replicate
+        The replicate that the draw is for, from 1.
 
     Raises
     ------
@@ -44,11 +58,17 @@ def draw_seed_sets(
         If the corpus has too few articles for a seed set.
     """
     table = read_table(articles, ARTICLES)
-    drawn = {name: draw_seed_set(table, seed_set, seed, random_state) for name, seed_set in seed_sets.items()}
-    for name, seed_articles in drawn.items():
-        write_table(seed_articles, out[name], ARTICLES)
-        if seed_articles.num_rows < seed_sets[name].size:
-            print(_shortage(seed_sets[name], seed_articles.num_rows, table))
+    for name, path in out.items():
+        seed_set = seed_sets[name]
+        drawn = draw_seed_set(table, seed_set, seed, random_state, replicate)
+        write_table(drawn, path, ARTICLES)
+        if drawn.num_rows < seed_set.size:
+            print(_shortage(seed_set, drawn.num_rows, table))
+        if repeated := _repeated(seed_set, Counter(table["label"].to_pylist()), replicate):
+            print(
+                f"seed_sets {name}, replicate {replicate}: {repeated} of {drawn.num_rows} articles are in earlier "
+                "replicates too, because the corpus has too few others"
+            )
 
 
 def _shortage(seed_set: SeedSet, drawn: int, articles: pa.Table) -> str:
@@ -62,11 +82,12 @@ def _shortage(seed_set: SeedSet, drawn: int, articles: pa.Table) -> str:
     )
 
 
-def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state: int) -> pa.Table:
-    """Draw a seed set: equally many articles of each label, or articles of one label.
+def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state: int, replicate: int = 1) -> pa.Table:
+    """Draw a seed set for a replicate: equally many articles of each label, or articles of one label.
 
     A one-label set leaves `reserved` articles to the classifier. It is smaller than its `size` if the corpus has too
-    few articles.
+    few articles. The draws of different replicates are successive parts of one random order of each label's articles,
+    so that they overlap only if the corpus has too few (`repeatable`). The order then begins again.
 
     Parameters
     ----------
@@ -78,6 +99,8 @@ def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state
         Seed of the draw and of the order, for ``draw: shuffled``.
     random_state
         The same for ``draw: pandas``, which draws as the published code does.
+    replicate
+        The replicate, from 1.
 
     Returns
     -------
@@ -90,17 +113,98 @@ def draw_seed_set(articles: pa.Table, seed_set: SeedSet, seed: int, random_state
         If the corpus has too few articles of a label.
     """
     labels = seed_set.labels
-    count = articles_per_label(seed_set, Counter(articles["label"].to_pylist()))
-    if seed_set.draw == "pandas":
-        asked = seed_set.size // len(labels)
-        pools = {label: sampled_ids(articles, label, random_state, asked) for label in labels}
-        # The published code draws by label in alphabetical order (a pandas groupby), then shuffles the whole set.
-        ids = [article_id for label in sorted(pools) for article_id in pools[label][:count]]
+    available = Counter(articles["label"].to_pylist())
+    count = articles_per_label(seed_set, available)
+    pandas_draw = seed_set.draw == "pandas"
+    asked = seed_set.size // len(labels)
+    ids = []
+    # The published code draws by label in alphabetical order (a pandas groupby), then shuffles the whole set.
+    for label in sorted(labels) if pandas_draw else labels:
+        order = (
+            sampled_ids(articles, label, random_state, asked) if pandas_draw else shuffled_ids(articles, label, seed)
+        )
+        if pandas_draw and replicate > 1:
+            # Behind the first replicate's sample, pandas leaves the articles in the order of the file.
+            order = order[:count] + pd.Series(order[count:]).sample(frac=1, random_state=random_state).tolist()
+        pool = repeatable(available[label], seed_set, count)
+        ids += [order[place % pool] for place in range((replicate - 1) * count, replicate * count)]
+    if pandas_draw:
         return take_articles(articles, pd.Series(ids).sample(frac=1, random_state=random_state))
-    pools = {label: shuffled_ids(articles, label, seed) for label in labels}
-    ids = sorted(article_id for pool in pools.values() for article_id in pool[:count])
-    order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels)).permutation(len(ids))
+    ids.sort()
+    parts = [f"replicate {replicate}"] if replicate > 1 else []
+    order = np.random.default_rng(derive_seed(seed, "draw_seed_set", *labels, *parts)).permutation(len(ids))
     return take_articles(articles, [ids[index] for index in order])
+
+
+def _repeated(seed_set: SeedSet, available: Mapping[str, int], replicate: int) -> int:
+    """Return how many articles of a replicate's draw are in the draws of earlier replicates too."""
+    count = articles_per_label(seed_set, available)
+    before = (replicate - 1) * count
+    pools = (repeatable(available[label], seed_set, count) for label in seed_set.labels)
+    return sum(max(0, before + count - max(pool, before)) for pool in pools)
+
+
+def draw_real_articles(
+    articles: Path,
+    seed_articles: Path,
+    taken: Sequence[Path],
+    out: Path,
+    sets: int,
+    replicate: int,
+    begin_again: bool,
+    seed: int,
+) -> None:
+    """Write the real articles that the generations of strategy `real` are trained on, one set after the other.
+
+    Each set has as many articles of each label as the seed set. No article is in a seed set. The classifier keeps a
+    quarter of each label's articles. Replicates take successive parts of one random order, so that they overlap only if
+    the corpus has too few articles.
+
+    Parameters
+    ----------
+    articles
+        The corpus, rows of `ARTICLES`.
+    seed_articles
+        The seed set of the chains, rows of `ARTICLES`.
+    taken
+        All draws of seed sets, whose articles are not used: rows of `ARTICLES`.
+    out
+        The file to make, rows of `ARTICLES`.
+    sets
+        Number of sets, one for each generation after 0.
+    replicate
+        The replicate that the articles are for, from 1.
+    begin_again
+        Whether articles may be used again in later generations if the corpus has too few.
+    seed
+        Seed of the draw.
+
+    Raises
+    ------
+    StudyError
+        If the corpus has too few articles and `begin_again` is False.
+    """
+    table = read_table(articles, ARTICLES)
+    left = without_seed_articles(table, read_seed_sets(taken))
+    all_of, left_of = (Counter(t["label"].to_pylist()) for t in (table, left))
+    wanted = Counter(read_table(seed_articles, ARTICLES, ["label"])["label"].to_pylist())
+    ids: list[list[str]] = [[] for _ in range(sets)]
+    for label, count in sorted(wanted.items()):
+        free = max(0, left_of[label] - max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * all_of[label])))
+        if free < count or (free < sets * count and not begin_again):
+            raise StudyError(
+                f"rounds of strategy real need {sets * count} articles of {label} for {sets} generations, but the "
+                f"corpus has {free} outside the seed sets and the classifier's part: make the seed sets smaller, lower "
+                "generations, or set strategies.real_articles to begin_again."
+            )
+        order = shuffled_ids(left, label, derive_seed(seed, "real articles"))
+        start = (replicate - 1) * sets * count
+        places = [place % free for place in range(start, start + sets * count)]
+        for number, own in enumerate(ids):
+            own += [order[place] for place in places[number * count : (number + 1) * count]]
+        if sets * count > free:
+            print(f"strategy real: the corpus has {free} articles of {label} for {sets * count}; they are used again")
+    write_table(take_articles(left, [article_id for own in ids for article_id in sorted(own)]), out, ARTICLES)
 
 
 def read_seed_sets(paths: Sequence[Path]) -> pa.Table:

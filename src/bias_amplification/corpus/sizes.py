@@ -43,6 +43,24 @@ def articles_per_label(seed_set: SeedSet, available: Mapping[str, int]) -> int:
     return count
 
 
+def repeatable(available: int, seed_set: SeedSet, count: int) -> int:
+    """Return how many of a label's articles the draws of all replicates of a seed set may take together.
+
+    The classifier keeps a quarter of the label's articles, and at least its minimum. One draw is always possible.
+
+    Parameters
+    ----------
+    available
+        Number of the label's articles in the corpus.
+    seed_set
+        The seed set.
+    count
+        Number of articles of the label in one draw.
+    """
+    kept = 0 if seed_set.shared_with_classifier else max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * available))
+    return max(count, available - kept)
+
+
 def reserved(available: int, seed_set: SeedSet) -> int:
     """Return how many of a label's articles a seed set leaves to the classifier.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bias_amplification.corpus.sampling import apportion
+from bias_amplification.study.apportion import apportion
 
 #: The parts of a split: articles for training, for the choice of the epoch, and for the test; and their shares.
 PARTS = ("train", "validation", "test")

@@ -4,7 +4,7 @@ import logging
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class _Job:
     log: str | None
     started: float
     rule: str
-    round: str | None
+    chain: str | None
     generation: int
 
 
@@ -29,19 +29,19 @@ class StudyProgress(logging.Filter):
 
     Parameters
     ----------
-    generations
-        Number of generations of each round.
+    versions
+        Number of generations of each round, over all its replicates.
     is_dry_run
         Returns whether nothing will be run. Snakemake's own lines then pass, because they give each job's reason.
     """
 
-    def __init__(self, generations: int, is_dry_run: Callable[[], bool]) -> None:
+    def __init__(self, versions: Mapping[str, int], is_dry_run: Callable[[], bool]) -> None:
         super().__init__()
-        self.generations = generations
+        self.versions = versions
         self.is_dry_run = is_dry_run
         self.jobs: dict[int, _Job] = {}
         self.ended: list[int] = []
-        self.rounds: dict[str, int] = {}
+        self.chains: dict[str, int] = {}
         self.planned: Counter[str] = Counter()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.start = time.time()
@@ -72,7 +72,7 @@ class StudyProgress(logging.Filter):
             record.log[0] if record.log else None,
             time.time(),
             record.rule_name,
-            (record.wildcards or {}).get("round"),
+            (record.wildcards or {}).get("chain"),
             int((record.wildcards or {}).get("generation", 0)),
         )
         return self._show(record, f"{time.strftime('%H:%M:%S')}  ...        {self.jobs[record.jobid].message}")
@@ -88,9 +88,9 @@ class StudyProgress(logging.Filter):
         ]
         for job in ended:
             self.seconds[job.rule].append(time.time() - job.started)
-        written = [job for job in ended if job.rule == "generate" and job.round]
+        written = [job for job in ended if job.rule == "generate" and job.chain]
         if written:
-            self.rounds |= {job.round: job.generation + 1 for job in written}
+            self.chains |= {job.chain: job.generation + 1 for job in written}
             lines.append(f"          {self._progress()}")
         return self._show(record, "\n".join(lines))
 
@@ -106,7 +106,10 @@ class StudyProgress(logging.Filter):
             left += max(0, number - len(known or ())) * (statistics.mean(known) if known else usual)
         # Assume that as many jobs run at once as so far.
         left *= (time.time() - self.start) / max(spent, 1e-9)
-        rounds = ", ".join(f"{name} {number}/{self.generations}" for name, number in sorted(self.rounds.items()))
+        written: Counter[str] = Counter()
+        for chain, number in self.chains.items():
+            written[chain.split("/")[0]] += number
+        rounds = ", ".join(f"{name} {number}/{self.versions[name]}" for name, number in sorted(written.items()))
         return f"generations written: {rounds}; about {_duration(left)} left"
 
     @staticmethod
@@ -131,15 +134,15 @@ def _result(log: str | None) -> str:
     return f", {lines[-2]}" if len(lines) > 1 and len(lines[-2]) < 100 else ""
 
 
-def show_progress(generations: int, is_dry_run: Callable[[], bool]) -> None:
+def show_progress(versions: Mapping[str, int], is_dry_run: Callable[[], bool]) -> None:
     """Shorten Snakemake's output about jobs from now on.
 
     Parameters
     ----------
-    generations, is_dry_run
+    versions, is_dry_run
         See `StudyProgress`.
     """
     from snakemake.logging import logger
 
     if not any(isinstance(known, StudyProgress) for known in logger.filters):
-        logger.addFilter(StudyProgress(generations, is_dry_run))
+        logger.addFilter(StudyProgress(versions, is_dry_run))

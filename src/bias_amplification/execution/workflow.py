@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -58,10 +59,12 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
         raise _workflow_error(fault) from None
     # It stays a valid section, because Snakemake reads a module again, with this config, for each `use rule` statement.
     config["compute"] = study.compute.model_dump()
+    plan = Plan(study)
     if workflow.is_main_process:
         # Another workflow that uses this one as a module keeps its own terminal output.
         if workflow.modifier.is_main_snakefile():
-            terminal.show_progress(study.generations, lambda: workflow.dryrun)
+            versions = Counter(version.round for version in plan.versions())
+            terminal.show_progress(versions, lambda: workflow.dryrun)
         # Snakemake does not know yet whether jobs will be local or on a cluster.
         jobs.announce(os.getpid())
         if study.compute.warm:
@@ -72,7 +75,7 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
             os.environ.pop(variable, None)
     # A downloaded model, whose size decides the memory of jobs, is below the prefix of a module.
     placed = workflow.modifier.path_modifier.replace_prefix(study.results)
-    return study, Plan(study), Needs(study.model_copy(update={"results": placed}))
+    return study, plan, Needs(study.model_copy(update={"results": placed}))
 
 
 def _config_files(workflow: Any) -> ConfigFiles:

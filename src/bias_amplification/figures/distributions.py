@@ -12,6 +12,7 @@ from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import QUALITY
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
+from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
 from bias_amplification.study.sections import Figures, Quality
 
@@ -39,7 +40,7 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
     StudyError
         If the table has no row of the base model for this seed set.
     """
-    rows = metrics[(metrics["round"] == BASE) & (metrics["seed_set"] == seed_set)]
+    rows = over_replicates(metrics[(metrics["round"] == BASE) & (metrics["seed_set"] == seed_set)])
     if rows.empty:
         raise StudyError(
             f"the metrics table has no row of the base model for the seed set {seed_set}: correct the figure's seed "

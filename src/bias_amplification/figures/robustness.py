@@ -12,6 +12,7 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.intervals import difference_interval
+from bias_amplification.measures.replicates import over_replicates
 
 #: Ways of counting, by the measure of the metrics table, in the order of the legend.
 WAYS = {
@@ -52,9 +53,11 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
     Returns
     -------
     Figure
-        One panel per round. The band is the 95% interval of the plain share. A way without values has no line, and a
+        One panel per round, with means over replicates. The band is the 95% interval of the plain share: between
+        replicates, or over articles if there is one replicate. A way without values has no line, and a
         generation without readable articles no point.
     """
+    metrics = over_replicates(metrics)
     rows = -(-len(tracked) // _PANELS_WIDE)
     wide = min(len(tracked), _PANELS_WIDE)
     figure = style.new_figure(height=0.9 + 2.1 * rows)
@@ -105,6 +108,7 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
         The last column holds what limits a way at the first and the last generation: the share of unexplained
         articles, the number of readable articles, or the agreement with the second classifier.
     """
+    metrics = over_replicates(metrics)
     rows = []
     for name, label in tracked.items():
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")

@@ -28,6 +28,8 @@ QUIET = "#666666"
 PUBLISHED = {"linestyle": (0, (4, 1.5)), "linewidth": 1.1, "alpha": 0.6, "zorder": 1.5, "gid": "published"}
 #: The base model's value, as a reference line.
 BASE_MODEL = {"color": QUIET, "linestyle": ":", "linewidth": 1.4}
+#: The single replicates of a round, behind the line of their mean.
+REPLICATE = {"linewidth": 0.7, "alpha": 0.45, "zorder": 1.6, "gid": "replicate"}
 #: Histograms under permutation, and the range that chance gives.
 CHANCE, CHANCE_RANGE = "#9fb3c8", "#dde5ee"
 #: Colours of successive generations, and of correlations.
@@ -258,6 +260,26 @@ def line_over_generations(axes: Axes, rows: pd.DataFrame, column: str, *, band: 
         ends = (known[f"{column}_{end}"] for end in ("low", "high"))
         axes.fill_between(known["generation"], *ends, color=look["color"], alpha=0.18, linewidth=0)
     axes.plot(known["generation"], known[column], **look)
+
+
+def thin_lines(axes: Axes, rows: pd.DataFrame, column: str, color: str) -> None:
+    """Draw a column of the metrics table over generations, one thin line for each replicate if there are several.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    rows
+        Rows of one round of the metrics table.
+    column
+        The column to draw.
+    color
+        Colour of the lines.
+    """
+    if rows["replicate"].nunique() < 2:
+        return
+    for _, own in rows[rows[column].notna()].sort_values("generation").groupby("replicate"):
+        axes.plot(own["generation"].astype(float), own[column], color=color, **REPLICATE)
 
 
 def generation_axis(axes: Axes, ticks: int = 11) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
+from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE, published_labels, published_metrics
 
 
@@ -84,10 +85,13 @@ def trajectories(
 ) -> Figure:
     """Draw measures over generations: one panel per column, one line per round, with 95% intervals as bands.
 
+    A round with several replicates is drawn as their mean, with the interval between replicates, and each replicate as
+    a thin line. For a round with one replicate, the interval is that over articles.
+
     Parameters
     ----------
     metrics
-        The metrics table: `round`, `generation`, `seed_set`, `strategy`, `decoding`, and each column with its
+        The metrics table: `round`, `replicate`, `generation`, `seed_set`, `strategy`, `decoding`, each column with its
         `_low` and `_high`. The rows of the round "base" give the dotted reference line.
     columns
         Columns of the metrics table to draw.
@@ -112,12 +116,14 @@ def trajectories(
     width = 5.4 if len(columns) == 1 else style.PAGE_WIDTH
     figure = style.new_figure(height=3.4, width=width)
     panels = np.atleast_1d(figure.subplots(1, len(columns)))
-    drawn = metrics[metrics["round"].isin(list(rounds))]
+    means = over_replicates(metrics)
+    drawn = means[means["round"].isin(list(rounds))]
     for position, (axes, column) in enumerate(zip(panels, columns, strict=True)):
         for name in rounds:
             rows = drawn[drawn["round"] == name]
+            style.thin_lines(axes, metrics[metrics["round"] == name], column, looks[name]["color"])
             style.line_over_generations(axes, rows, column, label=names[name], **looks[name])
-        _base_model_line(axes, metrics, column, drawn["seed_set"].unique())
+        _base_model_line(axes, means, column, drawn["seed_set"].unique())
         if published is not None:
             _published_lines(axes, published, column, colours, drawn["generation"].max())
         number_axis(axes, column)

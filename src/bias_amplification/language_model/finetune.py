@@ -9,7 +9,13 @@ from transformers import PreTrainedModel
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
-from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
+from bias_amplification.artifacts.schemas import (
+    ARTICLES,
+    GENERATED_ARTICLES,
+    TRAINING_LOG,
+    TRAINING_SET,
+    TRAINING_SET_WITH_TITLES,
+)
 from bias_amplification.language_model.load import (
     end_token,
     load_model,
@@ -43,8 +49,8 @@ def finetune_generation(
     training_set
         Names of the texts to train on (schema `TRAINING_SET`).
     sources
-        From each origin in the training set to the table that holds its texts: the seed set (schema `ARTICLES`) or a
-        generation's articles (schema `GENERATED_ARTICLES`).
+        From each origin in the training set to the table that holds its texts: the seed set or other real articles
+        (schema `ARTICLES`), or a generation's articles (schema `GENERATED_ARTICLES`).
     initial
         The model to start from, and the folder with tokenizer.json.
     out
@@ -132,21 +138,26 @@ def training_examples(
 
 def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[str]:
     """Read the texts that a training set names, in its order."""
-    rows = read_table(training_set, TRAINING_SET)
+    rows = read_table(training_set, TRAINING_SET, or_schema=TRAINING_SET_WITH_TITLES).to_pylist()
     tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
     texts: list[str] = []
-    for origin, article_id in zip(*(rows.column(name).to_pylist() for name in ("origin", "article_id")), strict=True):
-        if article_id not in tables[origin]:
-            raise StudyError(
-                f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
-                "snakemake again."
-            )
-        texts.extend(training_texts(*tables[origin][article_id], finetuning.example, finetuning.blank_lines))
+    for row in rows:
+        own, origin = row["article_id"], row["origin"]
+        title_id = row.get("title_id", own)
+        for article_id in (own, title_id):
+            if article_id not in tables[origin]:
+                raise StudyError(
+                    f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
+                    "snakemake again."
+                )
+        title, text = tables[origin][title_id][0], tables[origin][own][1]
+        texts.extend(training_texts(title, text, finetuning.example, finetuning.blank_lines))
     return texts
 
 
 def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
     """Read title and text of each article of a table, by article id."""
-    schema, body = (ARTICLES, "body") if origin == strategies.SEED_SET else (GENERATED_ARTICLES, "text")
+    real = origin in (strategies.SEED_SET, strategies.REAL)
+    schema, body = (ARTICLES, "body") if real else (GENERATED_ARTICLES, "text")
     table = read_table(path, schema, ["article_id", "title", body])
     return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}

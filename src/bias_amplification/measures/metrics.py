@@ -17,7 +17,7 @@ from bias_amplification.measures.quantification import adjusted_intervals, misfi
 from bias_amplification.study.sections import Quality
 
 #: Columns that describe a version; the other columns are computed.
-_DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
+_DESCRIPTION = ("round", "replicate", "generation", "seed_set", "strategy", "decoding", "tracked_label")
 
 #: Estimate, low end, high end.
 Interval = tuple[float | None, float | None, float | None]
@@ -31,8 +31,10 @@ class MeasuredVersion:
 
     Attributes
     ----------
-    round, generation, seed_set, strategy, decoding, tracked_label
+    round, replicate, generation, seed_set, strategy, decoding, tracked_label
         The version, as in `schemas.metrics`. The base model has no generation.
+    draw
+        The draw of the seed set for whose articles it wrote.
     predictions, quality, perplexity
         Paths of tables.
     predictions_second
@@ -40,8 +42,10 @@ class MeasuredVersion:
     """
 
     round: str
+    replicate: int
     generation: int | None
     seed_set: str
+    draw: str
     strategy: str | None
     decoding: str | None
     tracked_label: str | None
@@ -109,7 +113,7 @@ def collect_metrics(
     out
         `schemas.metrics(labels)`, in the order of `versions`.
     seed_sets
-        Path of each seed set's articles (`ARTICLES`) by name.
+        Path of the articles (`ARTICLES`) of each draw of a seed set, by its name.
     classifier
         Folder of the classifier that made `predictions`; its `scores.json` is read.
     labels
@@ -131,7 +135,7 @@ def collect_metrics(
     }
     rows = []
     for version in versions:
-        name = version.seed_set
+        name = version.draw
         tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
         numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, quality.readable, seed)
         rows.append({column: getattr(version, column) for column in _DESCRIPTION} | numbers)

@@ -1,6 +1,7 @@
 """The panel of the neuron analysis: outcomes and neurons of all model versions, in the same order.
 
-A version is a generation of a round. If rounds share their generation 0, it is in the panel once for each of them.
+A version is a generation of a replicate of a round. If rounds share their generation 0, it is in the panel once for
+each of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.placement import replicate_name
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS, metrics
 from bias_amplification.neurons.designs import Versions
 from bias_amplification.study.sections import BiasMeasure, Neurons, Quality, allowed_values
@@ -34,7 +36,7 @@ class Outcomes:
     """Bias and text quality of each version's articles; NaN if there was nothing to measure."""
 
     versions: Versions
-    """Round and generation of each version."""
+    """Chain and generation of each version."""
     values: Mapping[str, np.ndarray]
     """[versions] each: share and mean_probability of the tracked label, quality_class and quality_weighted."""
 
@@ -68,7 +70,7 @@ class Layer:
 
 
 def assemble_panel(
-    metrics_file: Path, out: Path, versions: Sequence[tuple[str, int]], labels: Sequence[str], settings: Neurons
+    metrics_file: Path, out: Path, versions: Sequence[tuple[str, int, int]], labels: Sequence[str], settings: Neurons
 ) -> None:
     """Write the outcomes of each version (schema `NEURON_PANEL`).
 
@@ -79,7 +81,7 @@ def assemble_panel(
     out
         The table to write.
     versions
-        Round and generation of each version, in the panel's order.
+        Round, replicate and generation of each version, in the panel's order.
     labels
         The label set.
     settings
@@ -91,14 +93,14 @@ def assemble_panel(
         If the metrics lack a version, or track a label outside the label set.
     """
     table = read_table(metrics_file, metrics(labels))
-    found = {(row["round"], row["generation"]): row for row in table.to_pylist()}
+    found = {(row["round"], row["replicate"], row["generation"]): row for row in table.to_pylist()}
     rows = []
-    for round_name, generation in versions:
-        row = found.get((round_name, generation))
+    for round_name, replicate, generation in versions:
+        row = found.get((round_name, replicate, generation))
         if row is None:
             raise StudyError(
-                f"{metrics_file} has no row for generation {generation} of round {round_name!r}: "
-                "delete it and run snakemake again."
+                f"{metrics_file} has no row for generation {generation} of round {round_name!r}, replicate "
+                f"{replicate}: delete it and run snakemake again."
             )
         label = settings.tracked_label or row["tracked_label"]
         if label not in labels:
@@ -108,7 +110,7 @@ def assemble_panel(
             )
         outcomes = {measure: row[f"{measure}_{label}"] for measure in BIAS_MEASURES}
         outcomes |= {"quality_class": row["text_quality_index"], "quality_weighted": row["text_quality_index_weighted"]}
-        rows.append({"round": round_name, "generation": generation, "label": label, **outcomes})
+        rows.append({"round": round_name, "replicate": replicate, "generation": generation, "label": label, **outcomes})
     write_table(pa.Table.from_pylist(rows, schema=NEURON_PANEL), out, NEURON_PANEL)
 
 
@@ -132,9 +134,11 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
         raise StudyError(
             f"{path} has {table.num_rows} versions and the study {files}: delete it and run snakemake again."
         )
+    # Replicates are independent studies of one strategy, so that each is a series of its own.
+    chains = map(replicate_name, table.column("round").to_pylist(), table.column("replicate").to_pylist())
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
     return Outcomes(
-        versions=Versions(tuple(table.column("round").to_pylist()), tuple(table.column("generation").to_pylist())),
+        versions=Versions(tuple(chains), tuple(table.column("generation").to_pylist())),
         values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
     )
 

@@ -14,6 +14,7 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.measures.encoders import read_scores
+from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.neurons.sets import chance_overlap
 from bias_amplification.published.comparable import Counterparts
 from bias_amplification.published.record import (
@@ -71,7 +72,7 @@ class Run:
     """The results of a run, and its published counterparts."""
 
     metrics: pd.DataFrame
-    """The metrics table."""
+    """The metrics table, or the means of its replicates."""
     counterparts: Counterparts
     """The study's rounds and seed sets that are published ones, and the limits of the comparison."""
     scores: Sequence[Mapping] = ()
@@ -309,7 +310,8 @@ def write_comparison(
         If a table of the run or a scores.json is missing or damaged, or if the published numbers lack a label.
     """
     run = Run(
-        metrics=read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas(),
+        # Replicates are independent studies: their mean, with the interval between them, is compared.
+        metrics=over_replicates(read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas()),
         counterparts=counterparts,
         scores=[read_scores(Path(file).parent) for file in scores_files],
         overlap=read_table(overlap_file, NEURON_OVERLAP).to_pandas(),

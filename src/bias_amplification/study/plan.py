@@ -8,25 +8,57 @@ from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES
-from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER, VERSION_FOLDER
+from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER, VERSION_FOLDER, replicate_name
 from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study import strategies
-from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet
+from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet, Strategies
 from bias_amplification.study.settings import Study
 
 
 @dataclass(frozen=True, order=True)
+class Chain:
+    """The generations of one replicate of a round."""
+
+    round: str
+    replicate: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the chain in paths."""
+        return replicate_name(self.round, self.replicate)
+
+
+@dataclass(frozen=True, order=True)
 class Version:
-    """A model version: one generation of one round."""
+    """A model version: one generation of one replicate of one round."""
 
     round: str
     generation: int
+    replicate: int = 1
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that the version is in."""
+        return Chain(self.round, self.replicate)
 
     @property
     def folder(self) -> str:
         """Folder of the version below the results folder."""
-        return VERSION_FOLDER.format(round=self.round, generation=f"{self.generation:02d}")
+        return VERSION_FOLDER.format(chain=self.chain.name, generation=f"{self.generation:02d}")
+
+
+@dataclass(frozen=True, order=True)
+class Draw:
+    """A draw of a seed set: its articles in one replicate."""
+
+    seed_set: str
+    replicate: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the draw in paths."""
+        return replicate_name(self.seed_set, self.replicate)
 
 
 class Plan:
@@ -45,6 +77,72 @@ class Plan:
     def rounds(self) -> dict[str, Round]:
         """Rounds by name, in the config's order."""
         return {r.name: r for r in self.study.rounds}
+
+    @cached_property
+    def chains(self) -> dict[str, Chain]:
+        """Chains by name: rounds in the config's order, replicates ascending."""
+        found = (Chain(r, replicate) for r in self.rounds for replicate in range(1, self.replicates(r) + 1))
+        return {chain.name: chain for chain in found}
+
+    def replicates(self, name: str) -> int:
+        """Return the number of replicates of a round."""
+        r = self.rounds[name]
+        return 1 if r.models else r.replicates.number or self.study.replicates.number
+
+    def redrawn(self, name: str) -> bool:
+        """Return whether the replicates of a round start from different draws of its seed set."""
+        return (self.rounds[name].replicates.articles or self.study.replicates.articles) == "redrawn"
+
+    def draw(self, chain: Chain) -> Draw:
+        """Return the draw of the seed set that a chain starts from."""
+        return Draw(self.rounds[chain.round].seed_set, chain.replicate if self.redrawn(chain.round) else 1)
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """Draws of seed sets that chains start from: seed sets in the config's order, replicates ascending."""
+        used = {self.draw(chain) for chain in self.chains.values()}
+        return [draw for name in self.seed_sets for draw in sorted(used) if draw.seed_set == name]
+
+    @cached_property
+    def reserved_draws(self) -> list[Draw]:
+        """All draws of seed sets that the classifier and a pretrained base model do not see.
+
+        These are the draws that chains start from, the first draw of every seed set, and those that chains would start
+        from if the study had `replicates.reserve` replicates.
+        """
+        most = {name: 1 for name in self.seed_sets}
+        for name, r in self.rounds.items():
+            if self.redrawn(name) and not r.models:
+                wanted = max(self.replicates(name), self.study.replicates.reserve)
+                most[r.seed_set] = max(most[r.seed_set], wanted)
+        return [Draw(name, replicate) for name, number in most.items() for replicate in range(1, number + 1)]
+
+    @cached_property
+    def real_draws(self) -> list[Draw]:
+        """Draws of seed sets beside which a round of strategy `real` needs further real articles, in their order."""
+        needing = {r.seed_set for r in self.study.rounds if r.strategy == "real" and self.study.generations > 1}
+        redrawn = {r.seed_set for r in self.study.rounds if r.strategy == "real" and self.redrawn(r.name)}
+        return [
+            draw
+            for draw in self.reserved_draws
+            if draw.seed_set in needing and (draw.replicate == 1 or draw.seed_set in redrawn)
+        ]
+
+    @property
+    def real_articles_again(self) -> bool:
+        """Whether rounds of strategy `real` may use real articles again."""
+        return any(self.options(r).real_articles == "begin_again" for r in self.study.rounds if r.strategy == "real")
+
+    @property
+    def detects_machine_text(self) -> bool:
+        """Whether the strategy of a round reads the detector of machine text."""
+        return any("human_likeness" in strategies.STRATEGIES[r.strategy].reads for r in self.study.rounds)
+
+    @property
+    def detector_candidate(self) -> Candidate:
+        """The candidate for the leaning classifier whose kind of encoder the detector of machine text is."""
+        trained = [candidate for candidate in self.study.classifier.candidates if candidate.train]
+        return trained[0].model_copy(update={"name": "machine_text_detector"})
 
     @cached_property
     def seed_sets(self) -> dict[str, SeedSet]:
@@ -111,15 +209,15 @@ class Plan:
         return folders.source_files(source.path) if source.source == "folder" else []
 
     def versions(self) -> Iterator[Version]:
-        """Every version: rounds in the config's order, generations ascending."""
-        for name in self.rounds:
+        """Every version: rounds in the config's order, replicates ascending, generations ascending."""
+        for chain in self.chains.values():
             for generation in range(self.study.generations):
-                yield Version(name, generation)
+                yield Version(chain.round, generation, chain.replicate)
 
-    @staticmethod
-    def version(wildcards: Any) -> Version:
-        """Return the version that a rule's wildcards `round` and `generation` name."""
-        return Version(wildcards.round, int(wildcards.generation))
+    def version(self, wildcards: Any) -> Version:
+        """Return the version that a rule's wildcards `chain` and `generation` name."""
+        chain = self.chains[wildcards.chain]
+        return Version(chain.round, int(wildcards.generation), chain.replicate)
 
     def neuron_versions(self) -> list[Version]:
         """List the versions whose neurons are analysed, in the order of `versions`."""
@@ -148,23 +246,70 @@ class Plan:
 
     def strategy_options(self, version: Version) -> dict[str, Any]:
         """Return the keys of `strategies` that a version's training set depends on: none for generation 0."""
-        strategy = strategies.STRATEGIES[self.rounds[version.round].strategy]
-        return self.study.strategies.model_dump(include=set(strategy.options) if version.generation else set())
+        r = self.rounds[version.round]
+        strategy = strategies.STRATEGIES[r.strategy]
+        return self.options(r).model_dump(include=set(strategy.options) if version.generation else set())
+
+    def options(self, r: Round) -> Strategies:
+        """Return the details of a round's strategy: its own, and for other keys those of `strategies`."""
+        own = {key: getattr(r.options, key) for key in r.options.model_fields_set}
+        return self.study.strategies.model_copy(update=own)
+
+    def sweeps(self) -> list[tuple[str, dict[str, float]]]:
+        """List the rounds that differ only in one number of their strategy's details.
+
+        Returns
+        -------
+        list of tuple
+            The key of `strategies`, and its value in each of three rounds or more, by name.
+        """
+        found = []
+        for key in ("preserved_share", "budget", "kept_share"):
+            groups: dict[str, dict[str, float]] = {}
+            for name, r in self.rounds.items():
+                if key in strategies.STRATEGIES[r.strategy].options:
+                    same = r.model_dump(exclude={"name", "options", "replicates"})
+                    others = self.options(r).model_dump(exclude={key})
+                    groups.setdefault(repr((same, others)), {})[name] = getattr(self.options(r), key)
+            found += [(key, values) for values in groups.values() if len(set(values.values())) >= 3]
+        return found
+
+    def draw_file(self, draw: Draw) -> str:
+        """Return the path of a draw of a seed set."""
+        return f"{self.study.results}/corpus/seed_sets/{draw.name}.parquet"
 
     def seed_set_file(self, version: Version) -> str:
-        """Return the path of the seed set of a version's round."""
-        return f"{self.study.results}/corpus/seed_sets/{self.rounds[version.round].seed_set}.parquet"
+        """Return the path of the seed articles of a version's chain."""
+        return self.draw_file(self.draw(version.chain))
+
+    def real_file(self, version: Version) -> str:
+        """Return the path of the further real articles of a version's chain, for strategy `real`."""
+        return f"{self.study.results}/corpus/real/{self.draw(version.chain).name}.parquet"
 
     def training_sources(self, version: Version) -> dict[str, str]:
         """Return the tables that hold a version's training texts: path by origin."""
-        strategy = self.rounds[version.round].strategy
+        r = self.rounds[version.round]
         folder = f"{self.study.results}/{os.path.dirname(version.folder)}"
+        places = {strategies.SEED_SET: self.seed_set_file(version), strategies.REAL: self.real_file(version)}
         return {
-            origin: self.seed_set_file(version)
-            if origin == strategies.SEED_SET
-            else f"{folder}/{origin}/articles.parquet"
-            for origin in strategies.origins(strategy, version.generation, self.study.strategies)
+            origin: places.get(origin, f"{folder}/{origin}/articles.parquet")
+            for origin in strategies.origins(r.strategy, version.generation, self.options(r))
         }
+
+    def evidence(self, version: Version) -> dict[str, str]:
+        """Return the tables that a version's strategy reads to choose its texts: path by name."""
+        strategy = strategies.STRATEGIES[self.rounds[version.round].strategy]
+        if not version.generation:
+            return {}
+        results = self.study.results
+        previous = f"{results}/{Version(version.round, version.generation - 1, version.replicate).folder}"
+        found = {name: f"{previous}/{name}.parquet" for name in strategy.reads if name != "human_likeness"}
+        if "human_likeness" in strategy.reads:
+            found["human"] = f"{previous}/human_likeness.parquet"
+            found["human_of_seed_set"] = f"{results}/human_likeness/seed_sets/{self.draw(version.chain).name}.parquet"
+        if strategies.REAL in strategy.origins:
+            found["real"] = self.real_file(version)
+        return found
 
     def initial_model(self, version: Version) -> str:
         """Return the folder of the model that a version's training starts from.
@@ -175,23 +320,27 @@ class Plan:
         """
         if version.generation == 0 or self.study.finetuning.initialisation == "base":
             return f"{self.study.results}/base"
-        name = self.sharing.get(version.round, version.round) if version.generation == 1 else version.round
-        return f"{self.study.results}/{Version(name, version.generation - 1).folder}"
+        chain = version.chain
+        if version.generation == 1:
+            chain = self.chains[self.sharing.get(chain.name, chain.name)]
+        return f"{self.study.results}/{Version(chain.round, version.generation - 1, chain.replicate).folder}"
 
     @cached_property
     def sharing(self) -> dict[str, str]:
-        """Rounds whose generation 0 another round trains: name of that round by name.
+        """Chains whose generation 0 another chain trains: name of that chain by name.
 
         Generation 0 is trained on the seed set with every strategy. Rounds with the same seed set, fine-tuning and
-        decoding therefore share it. Rounds whose models are given do not.
+        decoding therefore share it within a replicate. Rounds whose models are given do not.
         """
         first: dict[tuple, str] = {}
         shared = {}
-        for name, r in self.rounds.items():
+        for name, chain in self.chains.items():
+            r = self.rounds[chain.round]
             if r.models:
                 continue
             # As JSON, because sections that hold lists or dictionaries cannot be hashed.
-            key = (r.seed_set, self.finetuning(name).model_dump_json(), r.decoding.model_dump_json())
+            recipe = self.finetuning(r.name).model_dump_json(), r.decoding.model_dump_json()
+            key = (chain.replicate, self.draw(chain), *recipe)
             if key in first:
                 shared[name] = first[key]
             else:
@@ -202,13 +351,15 @@ class Plan:
         """Derive the seed of a version for one use.
 
         The seed of generation 0 depends on the name of its seed set instead of its round. So rounds that share it get
-        the same generation 0 in whatever order the config lists them.
+        the same generation 0 in whatever order the config lists them. The first replicate's seeds are those of a study
+        without replicates.
         """
         name = version.round if version.generation else f"seed_set {self.rounds[version.round].seed_set}"
-        return derive_seed(self.study.seed, use, name, version.generation)
+        replicate = [f"replicate {version.replicate}"] if version.replicate > 1 else []
+        return derive_seed(self.study.seed, use, name, version.generation, *replicate)
 
     def work_left(self, version: Version) -> int:
-        """Return how much a round still has to train from a version on, in epochs over its seed set.
+        """Return how much a chain still has to train from a version on, in epochs over its seed set.
 
         The version itself is included. Accumulation trains on all earlier texts in every generation.
         """
@@ -216,16 +367,28 @@ class Plan:
         sets = sum(1 + grows * generation for generation in range(version.generation, self.study.generations))
         return sets * self.finetuning(version.round).epochs
 
-    def priority(self, version: Version) -> int:
-        """Return the priority of a version's jobs, from 20 to 80: higher if its round has more training left.
+    @cached_property
+    def _longest(self) -> int:
+        """The work of the longest chain."""
+        return max(self.work_left(Version(name, 0)) for name in self.rounds)
 
-        The generations of a round cannot run side by side, so the longest round determines when a study ends.
+    @cached_property
+    def _waiting(self) -> dict[str, list[str]]:
+        """For each chain, the rounds whose chains wait for its generation 0, its own among them."""
+        found = {name: [chain.round] for name, chain in self.chains.items()}
+        for name, owner in self.sharing.items():
+            found[owner].append(self.chains[name].round)
+        return found
+
+    def priority(self, version: Version) -> int:
+        """Return the priority of a version's jobs, from 20 to 80: higher if its chain has more training left.
+
+        The generations of a chain cannot run side by side, so the longest chain determines when a study ends.
         """
-        longest = max(self.work_left(Version(name, 0)) for name in self.rounds)
-        # All rounds that share a generation 0 wait for it.
-        waiting = [name for name, owner in self.sharing.items() if owner == version.round and not version.generation]
-        left = max(self.work_left(Version(name, version.generation)) for name in [version.round, *waiting])
-        return 20 + round(60 * left / longest)
+        # All chains that share a generation 0 wait for it.
+        rounds = [version.round] if version.generation else self._waiting[version.chain.name]
+        left = max(self.work_left(Version(name, version.generation)) for name in rounds)
+        return 20 + round(60 * left / self._longest)
 
     def seed_sets_used(self) -> list[str]:
         """List the names of the seed sets that rounds start from, in the config's order."""
@@ -233,25 +396,27 @@ class Plan:
         return [name for name in self.seed_sets if name in used]
 
     def measured(self) -> list[dict[str, str | int | None]]:
-        """List what is measured: the base model's articles for each seed set, then every version's articles.
+        """List what is measured: the base model's articles for each draw of a seed set, then every version's articles.
 
         Returns
         -------
         list of dict
-            One for each row of the metrics table, in its order: `folder` below the results folder, and the columns of
-            the table that describe the row.
+            One for each row of the metrics table, in its order: `folder` below the results folder, the columns of the
+            table that describe the row, and `draw`, the draw of the seed set.
         """
         rows: list[dict[str, str | int | None]] = [
             {
-                "folder": BASE_ARTICLES_FOLDER.format(seed_set=name),
+                "folder": BASE_ARTICLES_FOLDER.format(draw=draw.name),
                 "round": "base",
+                "replicate": draw.replicate,
                 "generation": None,
-                "seed_set": name,
+                "seed_set": draw.seed_set,
                 "strategy": None,
                 "decoding": "greedy",
                 "tracked_label": None,
+                "draw": draw.name,
             }
-            for name in self.seed_sets_used()
+            for draw in self.draws
         ]
         for version in self.versions():
             r = self.rounds[version.round]
@@ -259,11 +424,13 @@ class Plan:
                 {
                     "folder": version.folder,
                     "round": version.round,
+                    "replicate": version.replicate,
                     "generation": version.generation,
                     "seed_set": r.seed_set,
                     "strategy": r.strategy,
                     "decoding": r.decoding.method,
                     "tracked_label": r.tracked_label,
+                    "draw": self.draw(version.chain).name,
                 }
             )
         return rows

@@ -98,7 +98,7 @@ def config_keys() -> str:
         heading = f"## `{path}`" if path else "## The study"
         parts.append(f"{heading}\n\n{' '.join((section.__doc__ or '').split())}\n")
         fields = section.model_fields.items()
-        if rows := [_row(path, name, field) for name, field in fields if not _is_section(field.annotation)]:
+        if rows := [_row(path, name, field) for name, field in fields if not _is_own_section(path, field.annotation)]:
             parts.append("| Key | Type | Default | Meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts) + _END
 
@@ -107,7 +107,7 @@ def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Sec
     """Yield a section and all sections within it, each after the one that it is in, with the path of its keys."""
     yield path, section
     for name, field in section.model_fields.items():
-        if _is_section(field.annotation):
+        if _is_own_section(path, field.annotation):
             yield from _sections(_join(path, name), field.annotation)
         elif row := _row_section(field.annotation):
             yield from _sections(f"{_join(path, name)}[]", row)
@@ -121,6 +121,12 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
+def _is_own_section(path: str, annotation: Any) -> bool:
+    """Return whether a key is a section, and no repetition of a section of the first level within another one."""
+    repeats = path and any(field.annotation is annotation for field in Study.model_fields.values())
+    return _is_section(annotation) and not repeats
+
+
 def _row_section(annotation: Any) -> type[Section] | None:
     """Return the section that a row of a list is; None if the annotation is not a list of sections."""
     inner = get_args(annotation)
@@ -131,6 +137,8 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
     """Return one key as a row of a table."""
     if _row_section(field.annotation):
         kind = f"list of maps{_range(field.metadata)}, see `{_join(path, name)}[]`"
+    elif _is_section(field.annotation):
+        kind = "map"
     else:
         kind = _type(field.annotation, field.metadata)
     cells = [f"`{name}`", kind, _default(field), field.description or ""]

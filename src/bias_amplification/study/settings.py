@@ -23,6 +23,7 @@ from bias_amplification.study.sections import (
     Neurons,
     Perplexity,
     Quality,
+    Replicates,
     Round,
     Section,
     SeedSet,
@@ -31,6 +32,7 @@ from bias_amplification.study.sections import (
     Theory,
 )
 from bias_amplification.study.sections.section import LocalPath, names_alike
+from bias_amplification.study.strategies import STRATEGIES
 
 #: Folders in `results/classifier/` that are not a candidate's.
 _CLASSIFIER_FOLDERS = frozenset({"selected", "second", "splits"})
@@ -54,6 +56,7 @@ class Study(Section):
     generation: Generation = Generation()
     rounds: list[Round] = Field(min_length=1, description="The rounds. Each is a chain of generations.")
     strategies: Strategies = Strategies()
+    replicates: Replicates = Replicates()
     classifier: Classifier = Classifier()
     quality: Quality = Quality()
     perplexity: Perplexity = Perplexity()
@@ -147,9 +150,37 @@ class Study(Section):
                     f"rounds {r.name}: models has {len(r.models)} rows, but generations is {self.generations}: give "
                     "one model for each generation, or none"
                 )
+            if r.models and (r.replicates.number or 1) > 1:
+                raise ValueError(
+                    f"rounds {r.name}: replicates.number is {r.replicates.number}, but a round with models has one "
+                    "replicate: remove it"
+                )
             if r.models and (r.epochs is not None or r.weight_decay is not None):
                 raise ValueError(
                     f"rounds {r.name}: epochs and weight_decay have no effect on a round with models: remove them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_detector_of_machine_text(self) -> "Study":
+        """Check that a strategy that needs a detector of machine text can train one."""
+        needing = [r.name for r in self.rounds if "human_likeness" in STRATEGIES[r.strategy].reads]
+        if needing and not any(candidate.train for candidate in self.classifier.candidates):
+            raise ValueError(
+                f"rounds {needing[0]}: its strategy trains a detector of machine text with the encoder of a candidate, "
+                "but no row of classifier.candidates has train: true: add one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_options(self) -> "Study":
+        """Check that the options of each round are those of its strategy."""
+        for r in self.rounds:
+            known = {*STRATEGIES[r.strategy].options, *(["real_articles"] if r.strategy == "real" else [])}
+            for key in sorted(r.options.model_fields_set - known):
+                takes = f"use one of {', '.join(sorted(known))}" if known else "it has no options"
+                raise ValueError(
+                    f"rounds {r.name}: options.{key} has no effect on strategy {r.strategy}: remove it ({takes})"
                 )
         return self
 

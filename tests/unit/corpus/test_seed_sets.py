@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.seed_sets import draw_seed_set, draw_seed_sets, without_seed_articles
+from bias_amplification.corpus.seed_sets import (
+    draw_real_articles,
+    draw_seed_set,
+    draw_seed_sets,
+    without_seed_articles,
+)
 from bias_amplification.study.sections import SeedSet
 
 
@@ -137,3 +142,79 @@ def test_seed_articles_and_articles_with_their_bodies_are_left_out(make_articles
     left = without_seed_articles(articles, articles.slice(0, 1))
 
     assert ids(left) == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("draw", ["shuffled", "pandas"])
+def test_replicates_take_other_articles_as_long_as_there_are_any(make_articles, draw):
+    articles = make_articles({"a": 40, "b": 40})
+    wanted = seed_set("ab", 20, draw=draw)
+    # 30 of each label are available, because the classifier keeps a quarter: three draws of ten.
+    draws = [ids(draw_seed_set(articles, wanted, 1, 42, replicate)) for replicate in (1, 2, 3, 4)]
+
+    assert draws[0] == ids(draw_seed_set(articles, wanted, 1, 42))
+    assert len({article for own in draws[:3] for article in own}) == 60
+    assert sorted(draws[3]) == sorted(draws[0])
+    for own in draws:
+        assert sum(article.startswith("a") for article in own) == len(set(own)) - 10 == 10
+
+
+def test_articles_that_replicates_have_in_common_are_reported(make_articles, tmp_path, capsys):
+    write_table(make_articles({"a": 40, "b": 40}), tmp_path / "articles.parquet", ARTICLES)
+    common = {}
+    for replicate in (1, 2, 3):
+        out = {"main": tmp_path / f"replicate_0{replicate}.parquet"}
+        draw_seed_sets(tmp_path / "articles.parquet", out, {"main": seed_set("ab", 26)}, 0, 0, replicate)
+        common[replicate] = set(ids(read_table(out["main"], ARTICLES)))
+
+    # Of each label 30 may be taken, and two draws take 26: the third has four new ones.
+    assert len(common[3] - common[1] - common[2]) == 8
+    assert capsys.readouterr().out.splitlines() == [
+        "seed_sets main, replicate 3: 18 of 26 articles are in earlier replicates too, because the corpus has too few "
+        "others"
+    ]
+
+
+def real_articles(folder, articles, seed_articles, taken, replicate=1, sets=3, begin_again=False):
+    tables = {"articles": articles, "seed_set": seed_articles, "taken": taken}
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.parquet", ARTICLES)
+    draw_real_articles(
+        folder / "articles.parquet",
+        folder / "seed_set.parquet",
+        [folder / "taken.parquet"],
+        folder / "real.parquet",
+        sets,
+        replicate,
+        begin_again,
+        seed=3,
+    )
+    return ids(read_table(folder / "real.parquet", ARTICLES))
+
+
+def test_real_articles_are_new_in_every_generation_and_replicate(make_articles, tmp_path):
+    articles = make_articles({"a": 60, "b": 60})
+    seeds = draw_seed_set(articles, seed_set("ab", 8), 1, 0)
+
+    first, second = (real_articles(tmp_path, articles, seeds, seeds, replicate) for replicate in (1, 2))
+
+    assert len({*first, *second, *ids(seeds)}) == 24 + 24 + 8
+    for own in (first[:8], first[8:16], first[16:]):
+        assert sum(article.startswith("a") for article in own) == 4
+
+
+def test_too_few_real_articles_are_refused_or_used_again(make_articles, tmp_path, capsys):
+    articles = make_articles({"a": 30, "b": 60})
+    seeds = draw_seed_set(articles, seed_set("ab", 8), 1, 0)
+    # Of a, 26 are left; ten stay for the classifier, which leaves 16 for 20.
+    message = "rounds of strategy real need 20 articles of a for 5 generations, but the corpus has 16 outside"
+    with pytest.raises(StudyError, match=message):
+        real_articles(tmp_path, articles, seeds, seeds, sets=5)
+
+    again = real_articles(tmp_path, articles, seeds, seeds, sets=5, begin_again=True)
+
+    assert len(again) == 40
+    assert len(set(again)) == 16 + 20
+    assert all(len(set(again[k : k + 8])) == 8 for k in range(0, 40, 8))
+    assert capsys.readouterr().out.splitlines() == [
+        "strategy real: the corpus has 16 articles of a for 20; they are used again"
+    ]

@@ -31,12 +31,12 @@ def ended(progress: StudyProgress, number: int, done: int) -> str:
 def test_generations_and_the_time_left_are_shown(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: now[0])
-    progress = StudyProgress(3, lambda: False)
+    progress = StudyProgress({"a": 3}, lambda: False)
     progress.filter(record("RUN_INFO", stats={"finetune": 3, "generate": 3, "all": 1, "total": 7}))
-    job(progress, 1, "finetune", round="a", generation="00")
+    job(progress, 1, "finetune", chain="a", generation="00")
     now[0] += 20
     assert "left" not in ended(progress, 1, 1)
-    job(progress, 2, "generate", round="a", generation="00")
+    job(progress, 2, "generate", chain="a", generation="00")
     now[0] += 10
 
     said = ended(progress, 2, 2)
@@ -49,10 +49,10 @@ def test_generations_and_the_time_left_are_shown(monkeypatch):
 def test_rules_without_a_finished_job_are_given_the_median_duration(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: now[0])
-    progress = StudyProgress(1, lambda: False)
+    progress = StudyProgress({"a": 1}, lambda: False)
     progress.filter(record("RUN_INFO", stats={"pretrain": 1, "finetune": 1, "generate": 1, "classify": 5}))
     for number, (rule, seconds) in enumerate({"pretrain": 200, "finetune": 4, "generate": 2}.items(), start=1):
-        job(progress, number, rule, round="a", generation="00")
+        job(progress, number, rule, chain="a", generation="00")
         now[0] += seconds
         said = ended(progress, number, number)
 
@@ -66,21 +66,32 @@ def test_rules_without_a_finished_job_are_given_the_median_duration(monkeypatch)
 def test_the_time_left_has_two_units_at_most(monkeypatch, seconds, shown):
     now = [0.0]
     monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: now[0])
-    progress = StudyProgress(2, lambda: False)
+    progress = StudyProgress({"a": 2}, lambda: False)
     progress.filter(record("RUN_INFO", stats={"generate": 2}))
-    job(progress, 1, "generate", round="a", generation="00")
+    job(progress, 1, "generate", chain="a", generation="00")
     now[0] += seconds
 
     assert ended(progress, 1, 1).endswith(f"about {shown} left")
 
 
 def test_other_records_pass():
-    assert StudyProgress(3, lambda: False).filter(record("ERROR"))
+    assert StudyProgress({"a": 3}, lambda: False).filter(record("ERROR"))
 
 
 def test_a_dry_run_keeps_snakemakes_own_lines() -> None:
     info = record("JOB_INFO", jobid=1, rule_name="finetune", rule_msg="fine-tuning", log=[], wildcards={})
 
-    assert StudyProgress(3, lambda: True).filter(info)
+    assert StudyProgress({"a": 3}, lambda: True).filter(info)
     assert info.msg == "words"
     assert info.event.name == "JOB_INFO"
+
+
+def test_replicates_of_a_round_are_counted_together(monkeypatch):
+    monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: 1000.0)
+    progress = StudyProgress({"a": 6}, lambda: False)
+    progress.filter(record("RUN_INFO", stats={"generate": 6}))
+    job(progress, 1, "generate", chain="a", generation="01")
+    ended(progress, 1, 1)
+    job(progress, 2, "generate", chain="a/replicate_02", generation="00")
+
+    assert ended(progress, 2, 2).splitlines()[1].strip().startswith("generations written: a 3/6;")

@@ -46,6 +46,7 @@ def make_metrics() -> pd.DataFrame:
 def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexity) -> dict:
     row = {
         "round": name,
+        "replicate": 1,
         "generation": generation,
         "seed_set": seed_set,
         "strategy": strategy,

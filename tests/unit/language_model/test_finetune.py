@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
-from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_LOG, TRAINING_SET
+from bias_amplification.artifacts.schemas import (
+    ARTICLES,
+    GENERATED_ARTICLES,
+    TRAINING_LOG,
+    TRAINING_SET,
+    TRAINING_SET_WITH_TITLES,
+)
 from bias_amplification.language_model.finetune import finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
 from bias_amplification.models.folders import ModelFolders
@@ -41,8 +47,10 @@ def compose(base: SimpleNamespace, tmp_path: Path):
 
     def compose(strategy: str, generation: int) -> Path:
         ids = [f"a{k}" for k in range(6)]
-        rows = strategies.training_rows(strategy, ids, generation, Strategies(preserved_share=0.34), seed=1)
-        write_table(rows, tmp_path / "set.parquet", TRAINING_SET)
+        material = strategies.Material(ids, generation, real=[f"real {k}" for k in range(6)])
+        rows = strategies.training_texts(strategy, material, Strategies(preserved_share=0.34), seed=1)
+        titled = "title_id" in rows.column_names
+        write_table(rows, tmp_path / "set.parquet", TRAINING_SET_WITH_TITLES if titled else TRAINING_SET)
         return tmp_path / "set.parquet"
 
     return compose
@@ -96,6 +104,26 @@ def test_each_text_is_read_from_its_origin(base: SimpleNamespace, sources: dict,
 
     real = [f"{row['title']}\n{row['body']}" for row in read_table(base.seed_set, ARTICLES).to_pylist()]
     assert found == real + [f"Title {k}\nSynthetic text {k}.\nMore." for k in range(6)]
+
+
+def test_shuffled_texts_are_read_under_the_titles_of_others(base: SimpleNamespace, sources: dict, compose) -> None:
+    path = compose("shuffled", 1)
+    titles = read_table(path, TRAINING_SET_WITH_TITLES)["title_id"].to_pylist()
+
+    rows = decoded(base, examples(base, path, sources))
+
+    assert rows == [f"Title {title[1:]}\nSynthetic text {k}.\nMore." for k, title in enumerate(titles)]
+    assert all(title != f"a{k}" for k, title in enumerate(titles))
+
+
+def test_real_articles_outside_the_seed_set_are_read(base: SimpleNamespace, sources: dict, compose) -> None:
+    table = read_table(base.seed_set, ARTICLES)
+    ids = pa.array([f"real {k}" for k in range(table.num_rows)])
+    write_table(table.set_column(0, ARTICLES.field(0), ids), base.folder.parent / "other.parquet", ARTICLES)
+
+    rows = examples(base, compose("real", 1), {"real": base.folder.parent / "other.parquet"})
+
+    assert rows == examples(base, compose("synthetic", 0), sources)
 
 
 @pytest.mark.parametrize("learn_end", [False, True])

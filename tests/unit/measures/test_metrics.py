@@ -41,8 +41,10 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
     write_table(pa.Table.from_pylist(rows, PERPLEXITY), folder / "perplexity.parquet", PERPLEXITY)
     return MeasuredVersion(
         round="first",
+        replicate=2,
         generation=3,
         seed_set="mixed",
+        draw="mixed/replicate_02",
         strategy="synthetic",
         decoding="greedy",
         tracked_label="up",
@@ -64,7 +66,9 @@ def collect(tmp_path):
         } | scores
         (tmp_path / "scores.json").write_text(json.dumps(scores))
         out = tmp_path / "metrics.parquet"
-        collect_metrics(versions, out, {"mixed": seed_set}, tmp_path, LABELS, Quality(readable=readable), 1)
+        collect_metrics(
+            versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, Quality(readable=readable), 1
+        )
         return read_table(out, metrics(LABELS)).to_pylist()
 
     return collected

@@ -67,7 +67,7 @@ def write_study(
     values[:, chosen, 0] = outcomes[0][:, None] + 0.3 * values[:, chosen, 0]
     values[:, 3] = 0.25
     versions = list_versions(rounds, generations)
-    named = dict(zip(NEURON_PANEL.names[3:], outcomes, strict=True))
+    named = dict(zip(NEURON_PANEL.names[4:], outcomes, strict=True))
     write_panel(folder / "panel.parquet", versions, named)
     paths = [folder / f"{version}.parquet" for version in range(len(values))]
     if not following:  # then the rounds' first generations are the same
@@ -79,7 +79,9 @@ def write_study(
 
 def write_panel(path: Path, versions: Versions, outcomes: Mapping[str, np.ndarray]) -> None:
     """Write a panel; NaN becomes null."""
-    columns = {"round": versions.rounds, "generation": versions.generations, "label": ["red"] * len(versions.rounds)}
+    count = len(versions.rounds)
+    columns = {"round": versions.rounds, "replicate": [1] * count, "generation": versions.generations}
+    columns["label"] = ["red"] * count
     columns |= {name: pa.array(values, from_pandas=True) for name, values in outcomes.items()}
     write_table(pa.table(columns), path, NEURON_PANEL)
 

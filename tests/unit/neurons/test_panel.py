@@ -12,7 +12,7 @@ from bias_amplification.study.sections import Neurons
 
 LABELS = ["red", "blue"]
 TRACKED = {"first": "red", "second": "blue"}
-VERSIONS = [(name, generation) for name in TRACKED for generation in range(3)]
+VERSIONS = [(name, replicate, generation) for name in TRACKED for replicate in (1, 2) for generation in range(3)]
 WIDTH = 5
 
 
@@ -25,8 +25,9 @@ def write_metrics(folder):
     """Write metrics of two rounds and of the base model; return the rounds' rows."""
     generator = np.random.default_rng(0)
     rows = []
-    for name, generation in [("base", None), *VERSIONS]:
-        row = {"round": name, "generation": generation, "seed_set": "s", "tracked_label": TRACKED.get(name)}
+    for name, replicate, generation in [("base", 1, None), *VERSIONS]:
+        row = {"round": name, "replicate": replicate, "generation": generation, "seed_set": "s"}
+        row["tracked_label"] = TRACKED.get(name)
         for column in metrics(LABELS).names:
             if column.startswith(("share_", "mean_probability_", "text_quality_index")):
                 row[column] = float(generator.random())
@@ -44,7 +45,9 @@ def test_the_panel_has_the_metrics_of_the_tracked_label(tmp_path, tracked):
     assemble_panel(path, panel, VERSIONS[::-1], LABELS, Neurons(tracked_label=tracked))
 
     found = read_outcomes(panel, len(VERSIONS))
-    assert [*zip(*found.versions, strict=True)] == VERSIONS[::-1]
+    # Replicates are series of their own.
+    chains = [(name if replicate == 1 else f"{name}/replicate_02", k) for name, replicate, k in VERSIONS]
+    assert [*zip(*found.versions, strict=True)] == chains[::-1]
     labels = [tracked or row["tracked_label"] for row in rows]
     for measure in ("share", "mean_probability"):
         expected = [row[f"{measure}_{label}"] for row, label in zip(rows, labels, strict=True)]
@@ -58,8 +61,10 @@ def test_the_panel_has_the_metrics_of_the_tracked_label(tmp_path, tracked):
 def test_a_version_missing_from_the_metrics_is_an_error(tmp_path):
     path, _ = write_metrics(tmp_path)
 
-    with pytest.raises(StudyError, match=r"metrics\.parquet has no row for generation 3 of round 'second'"):
-        assemble_panel(path, tmp_path / "panel.parquet", [*VERSIONS, ("second", 3)], LABELS, Neurons())
+    with pytest.raises(
+        StudyError, match=r"metrics\.parquet has no row for generation 3 of round 'second', replicate 2"
+    ):
+        assemble_panel(path, tmp_path / "panel.parquet", [*VERSIONS, ("second", 2, 3)], LABELS, Neurons())
 
 
 def test_a_tracked_label_outside_the_label_set_is_an_error(tmp_path):

@@ -1,8 +1,11 @@
 """The versions of a study: what each is trained on, what it starts from, and which are the same."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from bias_amplification.study import Plan, Version, read_study
+from bias_amplification.artifacts import StudyError
+from bias_amplification.study import Chain, Draw, Plan, Version, read_study
 
 
 @pytest.fixture
@@ -130,11 +133,13 @@ def test_measured_lists_the_base_model_and_every_version(config: dict, plan: Pla
     assert rows[2 + 3 * 11 + 4] == {
         "folder": "rounds/balanced_accumulation/generation_04",
         "round": "balanced_accumulation",
+        "replicate": 1,
         "generation": 4,
         "seed_set": "balanced",
         "strategy": "accumulation",
         "decoding": "greedy",
         "tracked_label": "blue",
+        "draw": "balanced",
     }
 
 
@@ -195,3 +200,170 @@ def test_longest_rounds_come_first(plan: Plan) -> None:
     assert plan.sharing["balanced_accumulation"] == "balanced_synthetic"
     assert plan.priority(Version("balanced_synthetic", 0)) == 80
     assert all(20 < plan.priority(version) <= 80 for version in plan.versions())
+
+
+def replicated(config: dict, number: int = 3, articles: str = "redrawn", **more) -> Plan:
+    return Plan(read_study({**config, "replicates": {"number": number, "articles": articles, **more}}))
+
+
+def test_replicates_of_the_papers_shape(config: dict) -> None:
+    plan = replicated(config)
+    versions = list(plan.versions())
+
+    assert len(versions) == len(set(versions)) == len({version.folder for version in versions}) == 3 * 66
+    assert versions[11] == Version("balanced_synthetic", 0, 2)
+    assert versions[11].folder == "rounds/balanced_synthetic/replicate_02/generation_00"
+    wildcards = SimpleNamespace(chain="green_synthetic/replicate_03", generation="04")
+    assert plan.version(wildcards) == Version("green_synthetic", 4, 3)
+    assert len(plan.measured()) == 3 * 2 + 3 * 66
+
+
+def test_more_replicates_leave_the_first_ones_as_they_are(config: dict, plan: Plan) -> None:
+    two, three = replicated(config, 2), replicated(config, 3)
+
+    def everything(plan: Plan, version: Version) -> tuple:
+        seeds = [plan.seed(use, version) for use in ("training_set", "finetune", "generate")]
+        return (
+            version.folder,
+            seeds,
+            plan.training_sources(version),
+            plan.initial_model(version),
+            plan.draw(version.chain),
+        )
+
+    for version in plan.versions():
+        assert everything(three, version) == everything(two, version) == everything(plan, version)
+    for version in two.versions():
+        assert everything(three, version) == everything(two, version)
+    # Neither the classifier nor the base model depends on the number of replicates.
+    assert three.reserved_draws == two.reserved_draws
+
+
+def test_seeds_of_replicates_differ_in_every_generation(config: dict) -> None:
+    plan = replicated(config, 3, "same")
+    own = [v for v in plan.versions() if v.chain.name not in plan.sharing or v.generation]
+
+    for use in ("finetune", "generate", "training_set"):
+        assert len({plan.seed(use, version) for version in own}) == len(own) - 3  # overfitting's own generation 0
+    assert plan.seed("finetune", Version("balanced_overfitting", 0, 2)) == plan.seed(
+        "finetune", Version("balanced_synthetic", 0, 2)
+    )
+
+
+def test_generation_0_is_shared_within_a_replicate(config: dict) -> None:
+    plan = replicated(config, 2)
+
+    assert plan.sharing["balanced_preservation/replicate_02"] == "balanced_synthetic/replicate_02"
+    assert plan.initial_model(Version("balanced_preservation", 1, 2)) == (
+        "out/rounds/balanced_synthetic/replicate_02/generation_00"
+    )
+    assert len(plan.sharing) == 2 * 3
+
+
+def test_seed_articles_of_replicates(config: dict) -> None:
+    redrawn, same = replicated(config, 2), replicated(config, 2, "same")
+    second = Version("green_synthetic", 1, 2)
+
+    assert redrawn.seed_set_file(second) == "out/corpus/seed_sets/green/replicate_02.parquet"
+    assert same.seed_set_file(second) == "out/corpus/seed_sets/green.parquet"
+    assert redrawn.draws == [Draw("balanced", 1), Draw("balanced", 2), Draw("green", 1), Draw("green", 2)]
+    assert same.draws == same.reserved_draws == [Draw("balanced", 1), Draw("green", 1)]
+    assert redrawn.reserved_draws == [Draw(name, k) for name in ("balanced", "green") for k in range(1, 6)]
+    assert replicated(config, 2, reserve=2).reserved_draws == redrawn.draws
+
+
+def test_a_round_has_its_own_replicates(config: dict) -> None:
+    config["rounds"][0]["replicates"] = {"number": 4}
+    config["rounds"][4]["replicates"] = {"articles": "same"}
+    plan = replicated(config, 2)
+
+    assert [plan.replicates(name) for name in plan.rounds] == [4, 2, 2, 2, 2, 2]
+    assert plan.draw(Chain("balanced_synthetic", 4)) == Draw("balanced", 4)
+    assert plan.draw(Chain("green_synthetic", 2)) == Draw("green", 1)
+    assert plan.sharing["balanced_preservation/replicate_02"] == "balanced_synthetic/replicate_02"
+    # They start from different articles, so that they share generation 0 in the first replicate only.
+    assert "green_preservation/replicate_02" not in plan.sharing
+
+
+def test_a_round_with_given_models_has_one_replicate(config: dict) -> None:
+    config["rounds"][2]["models"] = [{"source": "folder", "path": f"models/{k}"} for k in range(11)]
+    assert replicated(config).replicates("balanced_preservation") == 1
+
+    config["rounds"][2]["replicates"] = {"number": 2}
+    with pytest.raises(
+        StudyError, match=r"rounds balanced_preservation: replicates.number is 2, but a round with model"
+    ):
+        replicated(config)
+
+
+def test_strategies_name_what_they_read(config: dict) -> None:
+    for r, strategy in zip(
+        config["rounds"], ("label_weighted_synthetic", "quality_pruning", "human_likeness", "real"), strict=False
+    ):
+        r["strategy"] = strategy
+    plan = replicated(config, 2)
+    names = list(plan.rounds)
+    before = "out/rounds/{}/replicate_02/generation_02"
+
+    assert [plan.evidence(Version(name, 0, 2)) for name in names] == [{}] * 6
+    found = [plan.evidence(Version(name, 3, 2)) for name in names]
+    assert found[0] == {"predictions": f"{before.format(names[0])}/predictions.parquet"}
+    assert found[1] == {"quality": f"{before.format(names[1])}/quality.parquet"}
+    assert found[2] == {
+        "human": f"{before.format(names[2])}/human_likeness.parquet",
+        "human_of_seed_set": "out/human_likeness/seed_sets/balanced/replicate_02.parquet",
+    }
+    assert found[3] == {"real": "out/corpus/real/balanced/replicate_02.parquet"}
+    assert found[4:] == [{}, {}]
+    assert plan.training_sources(Version(names[3], 3, 2)) == found[3]
+    assert plan.real_draws == [Draw("balanced", k) for k in range(1, 6)]
+
+
+def test_options_of_a_round(config: dict) -> None:
+    config["rounds"][2]["options"] = {"preserved_share": 0.5}
+    config["strategies"] = {"preserved_share": 0.2, "preservation": "replace"}
+    plan = Plan(read_study(config))
+
+    assert plan.strategy_options(Version("balanced_preservation", 1)) == {
+        "preserved_share": 0.5,
+        "preservation": "replace",
+    }
+    assert plan.strategy_options(Version("green_preservation", 1))["preserved_share"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("round_", "options", "message"),
+    [
+        (0, {"budget": 2.0}, r"options.budget has no effect on strategy synthetic: remove it \(it has no options\)"),
+        (2, {"budget": 2.0}, r"options.budget has no effect on .* \(use one of preservation, preserved_share\)"),
+    ],
+)
+def test_options_of_another_strategy_are_refused(config: dict, round_: int, options: dict, message: str) -> None:
+    config["rounds"][round_]["options"] = options
+
+    with pytest.raises(StudyError, match=message):
+        read_study(config)
+
+
+def test_a_sweep_is_a_list_of_rounds_that_differ_in_one_number(config: dict) -> None:
+    share = {"seed_set": "balanced", "strategy": "preservation", "tracked_label": "blue"}
+    config["rounds"] = [
+        {"name": f"share_{k}", **share, "options": {"preserved_share": value}}
+        for k, value in enumerate((0.0, 0.25, 0.1, 1.0))
+    ]
+    config["rounds"].append({"name": "other", **share, "epochs": 7, "options": {"preserved_share": 0.7}})
+
+    assert Plan(read_study(config)).sweeps() == [
+        ("preserved_share", {"share_0": 0.0, "share_1": 0.25, "share_2": 0.1, "share_3": 1.0})
+    ]
+    config["rounds"] = config["rounds"][:2]
+    assert Plan(read_study(config)).sweeps() == []
+
+
+def test_a_detector_of_machine_text_needs_a_candidate_that_is_trained(config: dict) -> None:
+    config["rounds"][0]["strategy"] = "human_likeness"
+    assert Plan(read_study(config)).detects_machine_text
+
+    config["classifier"] = {"candidates": [{"name": "given", "source": "folder", "path": "m", "train": False}]}
+    with pytest.raises(StudyError, match=r"no row of classifier.candidates has train: true"):
+        read_study(config)

@@ -119,7 +119,8 @@ def test_every_key_of_the_schema_is_listed(validator: Draft202012Validator) -> N
         for name, field in part["properties"].items():
             headings = [line for line in lines if line.startswith("## ") and line.endswith(f"{name}`")]
             rows = [line for line in lines if line.startswith(f"| `{name}` | ")]
-            assert headings if "$ref" in field else rows, name
+            # A round's `options` are the keys of `strategies`, which are listed once.
+            assert headings if "$ref" in field and name != "options" else rows, name
 
 
 def test_rows_have_four_cells() -> None:

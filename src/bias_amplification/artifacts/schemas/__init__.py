@@ -19,12 +19,14 @@ from bias_amplification.artifacts.schemas.neurons import (
 from bias_amplification.artifacts.schemas.results import BETA, COMPARISON
 from bias_amplification.artifacts.schemas.versions import (
     GENERATED_ARTICLES,
+    HUMAN_LIKENESS,
     NEURONS,
     PERPLEXITY,
     QUALITY,
     ROBUST_MEASURES,
     TRAINING_LOG,
     TRAINING_SET,
+    TRAINING_SET_WITH_TITLES,
     metrics,
     predictions,
 )
@@ -36,6 +38,7 @@ __all__ = [
     "CLEANING",
     "COMPARISON",
     "GENERATED_ARTICLES",
+    "HUMAN_LIKENESS",
     "NEURONS",
     "NEURON_CALIBRATION",
     "NEURON_CORRELATIONS",
@@ -51,6 +54,7 @@ __all__ = [
     "ROBUST_MEASURES",
     "TRAINING_LOG",
     "TRAINING_SET",
+    "TRAINING_SET_WITH_TITLES",
     "metrics",
     "predictions",
 ]

@@ -25,6 +25,7 @@ _NEURON = [*required(GENERATION, "layer"), *required(COUNT, "neuron"), *required
 #: quality_*                text quality indices, from 0 to 3
 NEURON_PANEL = table(
     required(TEXT, "round"),
+    required(COUNT, "replicate"),
     required(GENERATION, "generation"),
     required(TEXT, "label"),
     required(REAL, "share", "mean_probability"),

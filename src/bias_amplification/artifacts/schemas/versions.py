@@ -17,8 +17,11 @@ from bias_amplification.artifacts.schemas.fields import (
 
 #: The texts that a generation is trained on.
 #:
-#: origin  "seed_set", or "generation_NN" of the same round
+#: origin  "seed_set", "real", or "generation_NN" of the same chain
 TRAINING_SET = table(required(COUNT, "position"), required(TEXT, "origin", "article_id"))
+
+#: The same with `title_id`, the article whose title stands above the text.
+TRAINING_SET_WITH_TITLES = table(required(COUNT, "position"), required(TEXT, "origin", "article_id", "title_id"))
 
 #: The course of a training: one row for each optimizer step.
 #:
@@ -56,6 +59,9 @@ PERPLEXITY = table(
     optional(REAL, "perplexity_base", "perplexity_generating"),
 )
 
+#: How much the detector of machine text takes each article for written by people.
+HUMAN_LIKENESS = table(required(TEXT, "article_id"), required(REAL, "probability_human"))
+
 #: Neurons of a model version: one row for each output unit of an FFN, ordered by layer and neuron.
 #:
 #: weight_*      mean and L2 norm of the unit's incoming weights in the FFN's second projection
@@ -82,9 +88,9 @@ def predictions(labels: Sequence[str]) -> pa.Schema:
 def metrics(labels: Sequence[str]) -> pa.Schema:
     """Return the schema of the metrics: one row for each version, and one for the base model on each seed set.
 
-    A base model's row has the round "base" and no generation. Shares and probabilities are fractions. `_low` and
-    `_high` are the ends of 95% intervals over articles. `ROBUST_MEASURES` show whether a share is an artefact of the
-    classifier:
+    `replicate` is numbered from 1. A base model's row has the round "base" and no generation. Shares and probabilities
+    are fractions. `_low` and `_high` are the ends of 95% intervals over articles. `ROBUST_MEASURES` show whether a
+    share is an artefact of the classifier:
 
     - `share_adjusted_*`: shares corrected for the classifier's confusion matrix. `adjusted_misfit` is the share of the
       articles that no correction explains.
@@ -100,6 +106,7 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
         of_labels += [field for measure in ROBUST_MEASURES for field in interval(f"{measure}_{label}")]
     return table(
         required(TEXT, "round"),
+        required(COUNT, "replicate"),
         optional(GENERATION, "generation"),
         required(TEXT, "seed_set"),
         optional(TEXT, "strategy", "decoding", "tracked_label"),

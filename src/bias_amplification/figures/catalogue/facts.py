@@ -4,7 +4,7 @@ from typing import Any
 
 from bias_amplification.figures.catalogue.entry import Facts
 from bias_amplification.published.comparable import level_departures
-from bias_amplification.study import Plan, Version
+from bias_amplification.study import Chain, Plan, Version
 
 #: Tables of a generation that show one article.
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
@@ -44,7 +44,8 @@ def _words(plan: Plan) -> dict[str, Any]:
 def _files(plan: Plan) -> dict[str, str | list[str]]:
     judges = ["selected", *(["second"] if plan.second_classifier else [])]
     classifiers = [*plan.candidates, *(f"splits/{split}" for split in plan.splits)]
-    folders = [version.folder for version in plan.versions() if version.round == plan.example_round]
+    example = Chain(plan.example_round)
+    folders = [version.folder for version in plan.versions() if version.chain == example]
     seed_set = plan.seed_set_file(Version(plan.example_round, 0))
     return {
         "classifier_scores": [f"classifier/{name}/scores.json" for name in classifiers],

@@ -4,14 +4,19 @@ The first seed set gives Figures 3, 6, 7 and 9, the second Figure 5. Figures of 
 after them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
 from bias_amplification.figures.catalogue.entry import Entry
 from bias_amplification.published.comparable import level_departures, published_rounds
 from bias_amplification.study import Plan
 
-_BANDS = "Bands: 95% intervals over the articles of a generation. Dotted: the base model before fine-tuning."
+_BASE = "Dotted: the base model before fine-tuning."
+_OVER_ARTICLES = "Bands: 95% intervals over the articles of a generation."
+_BETWEEN_REPLICATES = (
+    "Lines: means over the replicates of a round; thin lines: the replicates. Bands: 95% intervals between replicates "
+    "(Student's t), or over articles for a round with one replicate."
+)
 _PERPLEXITY = (
     "Mean perplexity of the synthetic articles, (a) under the base model and (b) under the model that wrote them, on a "
     "logarithmic axis. Low perplexity does not mean high quality: repetitive text is easy to predict."
@@ -29,14 +34,35 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
         if position == 0:
             entries += _other_labels(plan, seed_set)
     columns = ["perplexity_base", "perplexity_generating"]
+    sweeps = [_sweep(plan, *found, place) for place, found in enumerate(plan.sweeps(), start=1)]
     rounds = _rounds(plan, plan.seed_sets_used()[0])
-    return [*entries, _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds)]
+    return [*entries, _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds), *sweeps]
+
+
+def _sweep(plan: Plan, key: str, values: Mapping[str, float], place: int) -> Entry:
+    """Return the figure of rounds that differ in one number of their strategy."""
+    label = plan.rounds[next(iter(values))].tracked_label
+    columns = [f"{plan.study.figures.bias}_{label}", _quality(plan)]
+    return Entry(
+        name=f"sweep_{key}_{place}",
+        group=BIAS_AND_QUALITY,
+        title=f"Outcomes against {key.replace('_', ' ')}",
+        caption=f"{_MEASURES[plan.study.figures.bias]} {label}, and mean text quality index, in rounds that differ "
+        f"only in strategies.{key}, at generation 0 and at the last generation. Bars: 95% intervals between "
+        "replicates, or over articles if there is one replicate. Small points: replicates at the last generation.",
+        function="figures.sweeps:write_sweep",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels, "key": key, "values": dict(values), "columns": columns},
+    )
+
+
+def _quality(plan: Plan) -> str:
+    return "text_quality_index" + ("" if plan.study.quality.score == "class" else "_weighted")
 
 
 def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
     rounds = _rounds(plan, seed_set)
     tracked = _tracked(plan, rounds)
-    weighted = "" if plan.study.quality.score == "class" else "_weighted"
     bias = plan.study.figures.bias
     number = {0: "3", 1: "5"}.get(position)
     return _entry(
@@ -45,7 +71,7 @@ def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
         (f"Figure {number}: " if number else "") + f"bias and text quality, seed set {seed_set}",
         f"{_MEASURES[bias]} {' or '.join(tracked)}, and mean text quality index, in the rounds that start from the "
         f"seed set {seed_set}. Generation 0 is fine-tuned on real articles.",
-        [*(f"{bias}_{label}" for label in tracked), f"text_quality_index{weighted}"],
+        [*(f"{bias}_{label}" for label in tracked), _quality(plan)],
         rounds,
     )
 
@@ -79,12 +105,17 @@ def _entry(plan: Plan, name: str, title: str, caption: str, columns: Sequence[st
         name=name,
         group=BIAS_AND_QUALITY,
         title=title,
-        caption=f"{caption} {_BANDS}" + (f" {_published_caption(plan, columns)}" if drawn else ""),
+        caption=f"{caption} {bands(plan, rounds)} {_BASE}" + (f" {_published_caption(plan, columns)}" if drawn else ""),
         function="figures.trajectories:write_trajectories",
         inputs={"metrics_file": "metrics.parquet"},
         arguments=arguments | ({"published_rounds": published} if drawn else {}),
         published={"published_file": "trajectories.csv"} if drawn else {},
     )
+
+
+def bands(plan: Plan, rounds: Sequence[str]) -> str:
+    """Describe the bands of a figure over generations."""
+    return _BETWEEN_REPLICATES if max(map(plan.replicates, rounds)) > 1 else _OVER_ARTICLES
 
 
 def _published_caption(plan: Plan, columns: Sequence[str]) -> str:

@@ -88,7 +88,7 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     for version in plan.neuron_versions():
         files[version].add("neurons.parquet")
     unfinished = [v for v, names in files.items() if not all((results / v.folder / name).exists() for name in names)]
-    at_once = min(trainings, max(len({version.round for version in unfinished}), missing > 0))
+    at_once = min(trainings, max(len({version.chain for version in unfinished}), missing > 0))
     running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
     # States that are there already are replaced, or removed when their training is finished.
     running = max(0, running - sum(map(_current_size, (results / "state").rglob("*.safetensors"))))
@@ -132,13 +132,13 @@ def trainings_at_once(plan: Plan, cores: int | None, gpus: int | None) -> int:
     plan
         The study's versions.
     cores
-        Cores that Snakemake may use on this machine; None on a cluster, where every round may train.
+        Cores that Snakemake may use on this machine; None on a cluster, where every chain may train.
     gpus
         GPUs that Snakemake may use; None without a limit.
     """
     compute = plan.study.compute
     if cores is None:
-        return len(plan.rounds)
+        return len(plan.chains)
     if gpus is not None and gpus_per_job(compute.device):
         return max(1, gpus // compute.gpus)
     return max(1, cores // compute.threads)

@@ -8,7 +8,20 @@ from bias_amplification.study.sections.models import GivenModel
 from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
 
 #: The names of the strategies. `study.strategies.STRATEGIES` has a function for each.
-StrategyName = Literal["synthetic", "overfitting", "preservation", "accumulation"]
+StrategyName = Literal[
+    "synthetic",
+    "overfitting",
+    "preservation",
+    "accumulation",
+    "subsampled_accumulation",
+    "label_weighted_preservation",
+    "label_weighted_synthetic",
+    "quality_pruning",
+    "human_likeness",
+    "real",
+    "fixed",
+    "shuffled",
+]
 
 
 class Finetuning(Section):
@@ -80,11 +93,86 @@ class Generation(Section):
     )
 
 
+class Strategies(Section):
+    """Details of the strategies. A round may have values of its own in `options`."""
+
+    preserved_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="`preservation`, `label_weighted_preservation`: number of real articles in a training set, as a "
+        "share of the seed set's size.",
+    )
+    preservation: Literal["add", "replace"] = Field(
+        "add",
+        description="`preservation`, `label_weighted_preservation`: whether real articles are added to the synthetic "
+        "ones or replace their synthetic versions.",
+    )
+    accumulation: Literal["with_seed_set", "synthetic_only"] = Field(
+        "with_seed_set",
+        description="`accumulation`, `subsampled_accumulation`: whether the seed set is among the texts of every "
+        "generation.",
+    )
+    budget: float = Field(
+        1.0,
+        gt=0,
+        description="`subsampled_accumulation`: size of a training set, as a multiple of the seed set's size.",
+    )
+    kept_share: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="`quality_pruning`: share of the synthetic articles that stay, those of the highest quality.",
+    )
+    detector_articles: int = Field(
+        300,
+        ge=20,
+        description="`human_likeness`: number of real articles that the base model continues, so that a detector can "
+        "be trained to tell both versions apart. The same for all rounds.",
+    )
+    real_articles: Literal["refuse", "begin_again"] = Field(
+        "refuse",
+        description="`real`: what happens if the corpus has too few articles for all generations. `refuse`: the run "
+        "stops. `begin_again`: articles are used again, from the first on.",
+    )
+
+
+class RoundReplicates(Section):
+    """The round's own settings of `replicates`."""
+
+    number: int | None = Field(None, ge=1, le=99, description="Number of replicates; null: `replicates.number`.")
+    articles: Literal["same", "redrawn"] | None = Field(
+        None, description="Seed articles of the replicates; null: `replicates.articles`."
+    )
+
+
+class Replicates(Section):
+    """Repetitions of each round with other seeds, which show how much of a difference is chance.
+
+    A replicate has its own generation 0, and its own seeds for training and writing. If `number` is raised, only the
+    new replicates are made.
+    """
+
+    number: int = Field(1, ge=1, le=99, description="Number of replicates of each round.")
+    articles: Literal["same", "redrawn"] = Field(
+        "same",
+        description="`same`: all replicates start from the same seed articles. `redrawn`: each replicate has its own "
+        "draw of them, without overlap if the corpus has enough articles.",
+    )
+    reserve: int = Field(
+        5,
+        ge=1,
+        le=99,
+        description="For `redrawn`: the number of replicates whose seed articles the classifier and a pretrained base "
+        "model do not see. If `number` is raised above it, both are trained again.",
+    )
+
+
 class Round(Section):
     """A chain of generations with one seed set, one strategy and one decoding method.
 
     A round with `models`, one for each generation, fine-tunes nothing: articles, measures and neurons are made with
-    these models. They must have the base model's architecture and tokenizer.
+    these models. They must have the base model's architecture and tokenizer. Such a round has one replicate.
     """
 
     name: Name = Field(pattern=NAME_PATTERN, description="The round's name, used in file names and figures.")
@@ -92,7 +180,14 @@ class Round(Section):
     strategy: StrategyName = Field(
         description="What a generation is trained on. `synthetic` and `overfitting`: what the previous generation "
         "wrote; `overfitting` differs only by the epochs and weight decay that the round sets. `preservation`: the "
-        "same and some real articles. `accumulation`: the seed set and what all earlier generations wrote."
+        "same and some real articles. `accumulation`: the seed set and what all earlier generations wrote. "
+        "`subsampled_accumulation`: a random part of these. `label_weighted_preservation`: as `preservation`, with "
+        "real articles of the labels that the previous generation wrote too rarely. `label_weighted_synthetic`: what "
+        "the previous generation wrote, drawn so that its labels have the shares of the seed set. `quality_pruning`: "
+        "what the previous generation wrote, without the articles of the lowest quality. `human_likeness`: articles "
+        "of the seed set and of the previous generation, drawn by how much a detector takes them for written by "
+        "people. Three controls: `real`: real articles that were not used before. `fixed`: the seed set again. "
+        "`shuffled`: what the previous generation wrote, each text under the title of another article."
     )
     tracked_label: Name = Field(description="The label whose share is the round's measure of bias.")
     decoding: Decoding = Decoding()
@@ -100,27 +195,12 @@ class Round(Section):
     weight_decay: float | None = Field(
         None, ge=0, description="The round's own weight decay; null: `finetuning.weight_decay`."
     )
+    options: Strategies = Field(
+        Strategies(), description="The round's own values of keys of `strategies`; a key left out has the value there."
+    )
+    replicates: RoundReplicates = RoundReplicates()
     models: list[GivenModel] = Field(
         default_factory=list,
         description="Models that were trained elsewhere, one for each generation from 0 on. Empty: the round trains "
         "its models.",
-    )
-
-
-class Strategies(Section):
-    """Details of the mitigation strategies (paper, section 4.3)."""
-
-    preserved_share: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        description="`preservation`: number of real articles in a training set, as a share of the seed set's size.",
-    )
-    preservation: Literal["add", "replace"] = Field(
-        "add",
-        description="`preservation`: whether real articles are added to the synthetic ones or replace their synthetic "
-        "versions.",
-    )
-    accumulation: Literal["with_seed_set", "synthetic_only"] = Field(
-        "with_seed_set", description="`accumulation`: whether the seed set is part of every training set."
     )

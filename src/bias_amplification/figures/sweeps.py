@@ -1,0 +1,77 @@
+"""Outcomes of rounds that differ in one number of their strategy, against this number."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.figures import style
+from bias_amplification.figures.trajectories import number_axis
+from bias_amplification.measures.replicates import over_replicates
+
+#: Axis labels of the numbers, by key of the config's `strategies`.
+AXES = {
+    "preserved_share": "Real articles, as a share of the seed set",
+    "budget": "Training texts, as a multiple of the seed set",
+    "kept_share": "Share of the synthetic articles that is kept",
+}
+
+
+@style.styled
+def sweep(metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns: Sequence[str]) -> Figure:
+    """Draw outcomes of the first and the last generation against a number of the strategy.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table.
+    key
+        The key of `strategies`.
+    values
+        Its value in each round, by name.
+    columns
+        Columns of the metrics table, one for each panel.
+
+    Returns
+    -------
+    Figure
+        Means over replicates with 95% intervals between them; with one replicate, intervals over articles. Thin points
+        are the replicates at the last generation.
+    """
+    rounds = metrics[metrics["round"].isin(list(values)) & metrics["generation"].notna()]
+    means = over_replicates(rounds)
+    last = means["generation"].max()
+    figure = style.new_figure(height=3.2, width=style.PAGE_WIDTH)
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    for place, (axes, column) in enumerate(zip(panels, columns, strict=True)):
+        for generation, look in ((0, {"color": style.QUIET, "marker": "s"}), (last, {"color": style.PALETTE[0]})):
+            rows = means[(means["generation"] == generation) & means[column].notna()]
+            rows = rows.assign(value=rows["round"].map(values)).sort_values("value")
+            ends = [(rows[column] - rows[f"{column}_low"]).clip(0), (rows[f"{column}_high"] - rows[column]).clip(0)]
+            look = {"marker": "o", "capsize": 3, "label": f"generation {generation:.0f}", **look}
+            axes.errorbar(rows["value"], rows[column], yerr=[end.fillna(0) for end in ends], **look)
+        if rounds["replicate"].max() > 1:
+            own = rounds[rounds["generation"] == last]
+            axes.plot(own["round"].map(values), own[column], ".", color=style.PALETTE[0], alpha=0.4, markersize=4)
+        number_axis(axes, column)
+        axes.set_xlabel(AXES[key])
+        axes.set_title(style.letter(place, len(columns)).strip())
+    style.legend_below(figure, *panels)
+    return figure
+
+
+def write_sweep(
+    metrics_file: Path,
+    out: Sequence[Path],
+    *,
+    labels: Sequence[str],
+    key: str,
+    values: Mapping[str, float],
+    columns: Sequence[str],
+) -> None:
+    """Read the metrics table and write `sweep` to each of `out` (.png, .svg, .pdf)."""
+    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    style.save_figure(sweep(metrics, key, values, columns), out)

@@ -1,0 +1,242 @@
+"""Compare the changes of a study's rounds with no change, with each other, and with controls."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.schemas import QUALITY, predictions
+from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
+from bias_amplification.measures.contrasts import ALPHA, Contrast, paired_contrast, replicates_needed
+from bias_amplification.measures.variance import variance_split
+
+#: Strategies whose training sets lack a part of the loop.
+CONTROLS = ("real", "fixed", "shuffled")
+#: Span of the scale of each outcome whose values pile up at its ends (see `paired_contrast`); otherwise 0.
+OUTCOMES = {"share": 1.0, "mean_probability": 1.0, "quality": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredChain:
+    """One replicate of a round, and the tables that measure its first and its last generation.
+
+    Attributes
+    ----------
+    round, replicate, seed_set, strategy, decoding, tracked_label
+        The chain, as in `schemas.metrics`.
+    first_predictions, first_quality, last_predictions, last_quality
+        Paths of tables of generation 0 and of the last generation.
+    """
+
+    round: str
+    replicate: int
+    seed_set: str
+    strategy: str
+    decoding: str
+    tracked_label: str
+    first_predictions: Path | str
+    first_quality: Path | str
+    last_predictions: Path | str
+    last_quality: Path | str
+
+
+@dataclass(frozen=True)
+class _Round:
+    """A round and its articles' changes: by replicate, a frame with a row for each article and a column per outcome."""
+
+    chain: MeasuredChain
+    changes: dict[int, pd.DataFrame]
+
+
+def compare_rounds(
+    chains: Sequence[MeasuredChain], out_contrasts: Path | str, out_variance: Path | str, labels: Sequence[str]
+) -> None:
+    """Write the changes of all rounds, their differences, and the sources of their variance.
+
+    Rounds are compared if they have the same seed set and tracked label. Of two rounds, the replicates with the same
+    articles in both are compared, article by article. A difference between a strategy and a control, both with the
+    same decoding method, is what the loop adds to the change. Only comparisons of rounds have p-values adjusted by
+    Holm's method, and their verdicts depend on these; the verdict of a change depends on its own p-value.
+
+    Parameters
+    ----------
+    chains
+        All chains of the study.
+    out_contrasts, out_variance
+        `CONTRASTS` and `VARIANCE`. Rounds with one replicate have no part in the variance.
+    labels
+        The study's labels.
+    """
+    rounds: dict[str, _Round] = {}
+    for chain in chains:
+        found = rounds.setdefault(chain.round, _Round(chain, {}))
+        found.changes[chain.replicate] = _changes(chain, labels)
+    rows = [_row("change", outcome, one, None) for one in rounds.values() for outcome in OUTCOMES]
+    for kind, one, other in _pairs(list(rounds.values())):
+        rows += [_row(kind, outcome, one, other) for outcome in OUTCOMES]
+    contrasts = _with_verdicts(pd.DataFrame(rows))
+    write_table(pa.Table.from_pandas(contrasts, CONTRASTS, preserve_index=False), out_contrasts, CONTRASTS)
+    variance = [row for group in _groups(rounds.values()) for outcome in OUTCOMES for row in _split(group, outcome)]
+    write_table(pa.Table.from_pylist(variance, VARIANCE), out_variance, VARIANCE)
+
+
+def _changes(chain: MeasuredChain, labels: Sequence[str]) -> pd.DataFrame:
+    """Return the change of each outcome from generation 0 to the last one, by article."""
+    label = chain.tracked_label
+    ends = []
+    for classified, scored in (
+        (chain.first_predictions, chain.first_quality),
+        (chain.last_predictions, chain.last_quality),
+    ):
+        columns = ["article_id", "predicted", f"probability_{label}"]
+        found = read_table(classified, predictions(labels), columns).to_pandas().set_index("article_id")
+        quality = read_table(scored, QUALITY, ["article_id", "quality"]).to_pandas().set_index("article_id")["quality"]
+        shares = (found["predicted"] == label).astype(float)
+        outcomes = {"share": shares, "mean_probability": found[f"probability_{label}"], "quality": quality}
+        ends.append(pd.DataFrame(outcomes))
+    return (ends[1] - ends[0]).sort_index()
+
+
+def _comparable(one: MeasuredChain, other: MeasuredChain) -> bool:
+    return (one.seed_set, one.tracked_label) == (other.seed_set, other.tracked_label)
+
+
+def _pairs(rounds: Sequence[_Round]) -> Iterator[tuple[str, _Round, _Round]]:
+    """List the pairs of rounds to compare, each with the kind of its contrast. A control is second."""
+    for one, other in combinations(rounds, 2):
+        if not _comparable(one.chain, other.chain):
+            continue
+        controls = [r.chain.strategy in CONTROLS for r in (one, other)]
+        # With different decoding, more than the loop differs.
+        if sum(controls) != 1 or one.chain.decoding != other.chain.decoding:
+            yield "pair", one, other
+        elif controls[0]:
+            yield "control", other, one
+        else:
+            yield "control", one, other
+
+
+def _row(kind: str, outcome: str, one: _Round, other: _Round | None) -> dict:
+    """Return a row of `CONTRASTS` without the columns that depend on other rows."""
+    series = [frame[outcome] for frame in one.changes.values()]
+    if other is not None:
+        both = [replicate for replicate in one.changes if _same_articles(one, other, replicate)]
+        series = [one.changes[replicate][outcome] - other.changes[replicate][outcome] for replicate in both]
+    redrawn = any(not each.index.equals(series[0].index) for each in series)
+    contrast = paired_contrast(_stack(series), redrawn, OUTCOMES[outcome])
+    chain = one.chain
+    return {
+        "kind": kind,
+        "outcome": outcome,
+        "seed_set": chain.seed_set,
+        "tracked_label": chain.tracked_label,
+        "round": chain.round,
+        "strategy": chain.strategy,
+        "other_round": None if other is None else other.chain.round,
+        "other_strategy": None if other is None else other.chain.strategy,
+        "redrawn": redrawn,
+        **_numbers(contrast),
+    }
+
+
+def _same_articles(one: _Round, other: _Round, replicate: int) -> bool:
+    return replicate in other.changes and one.changes[replicate].index.equals(other.changes[replicate].index)
+
+
+def _stack(series: Sequence[pd.Series]) -> np.ndarray:
+    """Return [replicates, articles]; replicates with fewer articles are filled with NaN."""
+    longest = max((len(each) for each in series), default=0)
+    stacked = np.full((len(series), longest), np.nan)
+    for row, each in zip(stacked, series, strict=True):
+        row[: len(each)] = each
+    return stacked
+
+
+def _numbers(contrast: Contrast) -> dict:
+    return {
+        "estimate": float(contrast.estimate),
+        "estimate_low": float(contrast.low),
+        "estimate_high": float(contrast.high),
+        "standard_error": float(contrast.standard_error),
+        "degrees": float(contrast.degrees),
+        "p_value": float(contrast.p),
+        "replicates": contrast.replicates,
+        "articles": contrast.articles,
+        "replicates_needed": replicates_needed(contrast),
+        "of_replicates": contrast.of_replicates.tolist(),
+    }
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return the p-values adjusted by Holm's method (1979): [tests], in the order given."""
+    order = np.argsort(p_values)
+    adjusted = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    return np.minimum(adjusted, 1.0)[np.argsort(order)]
+
+
+def _with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the adjusted p-values and the verdicts."""
+    rows["p_value_adjusted"] = np.nan
+    for _, group in rows[rows["p_value"].notna()].groupby(["kind", "outcome"]):
+        rows.loc[group.index, "p_value_adjusted"] = holm(group["p_value"].to_numpy())
+    rows["verdict"] = [_verdict(row) for row in rows.itertuples()]
+    # Whole numbers with gaps, which pandas would make floats.
+    rows["replicates_needed"] = rows["replicates_needed"].astype("Int32")
+    return rows
+
+
+def _verdict(row: tuple) -> str:
+    if np.isnan(row.estimate):
+        return "no value"
+    if row.replicates < 2:
+        return "one replicate"
+    if row.kind == "change":
+        if not row.p_value < ALPHA:
+            return "not told apart"
+        return "rises" if row.estimate > 0 else "falls"
+    return "told apart" if row.p_value_adjusted < ALPHA else "not told apart"
+
+
+def _groups(rounds: Sequence[_Round]) -> Iterator[list[_Round]]:
+    """List the groups of at least two rounds, with replicates, that may be compared."""
+    found: dict[tuple[str, str], list[_Round]] = {}
+    for one in rounds:
+        if len(one.changes) > 1:
+            found.setdefault((one.chain.seed_set, one.chain.tracked_label), []).append(one)
+    return (group for group in found.values() if len(group) > 1)
+
+
+def _split(group: Sequence[_Round], outcome: str) -> list[dict]:
+    """Return the rows of `VARIANCE` of one group; none if fewer than two replicates have the same articles in all."""
+    first = group[0]
+    common = [replicate for replicate in first.changes if all(_same_articles(first, r, replicate) for r in group)]
+    values = [_stack([r.changes[replicate][outcome] for replicate in common]) for r in group]
+    if len(common) < 2:
+        return []
+    index = first.changes[common[0]].index
+    redrawn = any(not first.changes[replicate].index.equals(index) for replicate in common)
+    known = ~np.isnan(values := np.array(values)).any(axis=0)
+    counts = known.sum(axis=1) if redrawn else known.all(axis=0).sum(keepdims=True)
+    if counts.min() < 2:
+        return []
+    variances = variance_split(values, redrawn)
+    total = sum(variances.values())
+    return [
+        {
+            "seed_set": first.chain.seed_set,
+            "tracked_label": first.chain.tracked_label,
+            "outcome": outcome,
+            "component": component,
+            "variance": variance,
+            "share": variance / total if total else None,
+            "strategies": len(group),
+            "replicates": len(common),
+            "articles": round(float(counts.mean())),
+        }
+        for component, variance in variances.items()
+    ]

@@ -1,0 +1,151 @@
+"""Replicates of every strategy: which files a raised number or a deleted file makes again, and what they hold."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from studies import TINY, Study, make_study
+
+from helpers import checksums
+
+pytestmark = pytest.mark.slow
+
+STRATEGIES = [
+    "synthetic",
+    "subsampled_accumulation",
+    "label_weighted_preservation",
+    "label_weighted_synthetic",
+    "quality_pruning",
+    "human_likeness",
+    "real",
+    "fixed",
+    "shuffled",
+]
+STAGES = ("chain", "measures", "corpus", "base")
+
+
+def overlay(folder: Path, number: int) -> Path:
+    """Write an overlay with a round of each strategy, two generations, and this number of replicates."""
+    rounds = [{"name": name, "seed_set": "balanced", "strategy": name, "tracked_label": "right"} for name in STRATEGIES]
+    changes = {
+        "generations": 2,
+        "rounds": rounds,
+        "seed_sets": [{"name": "balanced", "labels": ["left", "center", "right"], "size": 12}],
+        "replicates": {"number": number, "articles": "redrawn", "reserve": 2},
+        "strategies": {"preserved_share": 0.5, "detector_articles": 20},
+        "classifier": {"candidates": [{"name": "small", "layers": 1, "width": 32, "heads": 2, "vocabulary": 600}]},
+        "compute": {"device": "cpu"},
+    }
+    path = folder / f"replicates_{number}.yaml"
+    path.write_text(yaml.safe_dump(changes), encoding="utf-8")
+    return path
+
+
+def made(study: Study) -> dict[str, str]:
+    """Return the checksums of the tables and weights of all versions, of the corpus and of the classifier."""
+    files = [path for kind in ("parquet", "safetensors") for path in study.results.rglob(f"*.{kind}")]
+    found = checksums(files, study.results)
+    return {path: total for path, total in found.items() if path.split("/")[0] in ("rounds", "corpus", "classifier")}
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory) -> tuple[Study, dict[str, str], str]:
+    """A finished study of one replicate that was raised to two; its files before, and the output of the second run."""
+    folder = tmp_path_factory.mktemp("replicates")
+    study = make_study(folder / "study")
+    study.finish(configs=[TINY, overlay(folder, 1)], targets=STAGES)
+    before = made(study)
+    output = study.finish(configs=[TINY, overlay(folder, 2)], targets=STAGES)
+    return study, before, output
+
+
+def rows(study: Study, chain: str, table: str = "training_set", generation: int = 1) -> list[dict]:
+    return pq.read_table(study.results / f"rounds/{chain}/generation_0{generation}/{table}.parquet").to_pylist()
+
+
+def test_a_raised_number_makes_only_the_new_replicates(grown):
+    study, before, output = grown
+    after = made(study)
+
+    assert {path: after[path] for path in before} == before
+    new = {path for path in after if path not in before}
+    assert {path.split("/")[2] for path in new} == {"replicate_02"}
+    assert "training candidate" not in output and "Base model: pretraining" not in output
+    # One generation 0, which all rounds share, and a generation 1 of each round.
+    assert output.count(": fine-tuning:") == 1 + len(STRATEGIES)
+    metrics = pq.read_table(study.results / "metrics.parquet").to_pandas()
+    assert len(metrics) == 2 + 2 * 2 * len(STRATEGIES)
+    assert metrics.groupby("round")["replicate"].nunique().eq(2).all()
+
+
+def test_replicates_have_other_articles_and_other_weights(grown):
+    study, _, _ = grown
+    first, second = (
+        pq.read_table(study.results / f"corpus/seed_sets/{draw}.parquet")
+        for draw in ("balanced", "balanced/replicate_02")
+    )
+    classifier = pq.read_table(study.results / "corpus/classifier.parquet")["article_id"].to_pylist()
+
+    ids = [set(table["article_id"].to_pylist()) for table in (first, second)]
+    assert len(ids[0] | ids[1]) == 24
+    assert not (ids[0] | ids[1]) & set(classifier)
+    assert [row["article_id"] for row in rows(study, "synthetic/replicate_02", "articles")] == second[
+        "article_id"
+    ].to_pylist()
+    weights = {
+        (study.results / f"rounds/{chain}/generation_01/model.safetensors").read_bytes()
+        for name in STRATEGIES
+        for chain in (name, f"{name}/replicate_02")
+    }
+    assert len(weights) == 2 * len(STRATEGIES)
+
+
+@pytest.mark.parametrize("replicate", ["", "/replicate_02"])
+def test_training_sets_of_all_strategies(grown, replicate):
+    study, _, _ = grown
+    origins = {name: [row["origin"] for row in rows(study, name + replicate)] for name in STRATEGIES}
+
+    assert {name: len(found) for name, found in origins.items()} == dict.fromkeys(STRATEGIES, 12) | {
+        "label_weighted_preservation": 18,
+        "quality_pruning": 9,
+    }
+    for name in ("synthetic", "label_weighted_synthetic", "quality_pruning", "shuffled"):
+        assert set(origins[name]) == {"generation_00"}, name
+    assert set(origins["real"]) == {"real"}
+    assert set(origins["fixed"]) == {"seed_set"}
+    assert origins["label_weighted_preservation"].count("seed_set") == 6
+    titles = [(row["article_id"], row["title_id"]) for row in rows(study, f"shuffled{replicate}")]
+    assert all(own != title for own, title in titles)
+    real = pq.read_table(study.results / f"corpus/real/balanced{replicate}.parquet")["article_id"].to_pylist()
+    assert [row["article_id"] for row in rows(study, f"real{replicate}")] == real
+
+
+def test_resampling_follows_the_detectors_probability(grown):
+    study, _, _ = grown
+    scores = {}
+    for origin, place in (
+        ("seed_set", "human_likeness/seed_sets/balanced"),
+        ("generation_00", "rounds/human_likeness/generation_00/human_likeness"),
+    ):
+        table = pq.read_table(study.results / f"{place}.parquet").to_pydict()
+        scores |= {(origin, i): p for i, p in zip(table["article_id"], table["probability_human"], strict=True)}
+    assert all(0 <= p <= 1 for p in scores.values()) and len(scores) == 24
+
+    chosen = [(row["origin"], row["article_id"]) for row in rows(study, "human_likeness")]
+
+    assert set(chosen) <= set(scores)
+
+
+def test_a_deleted_file_remakes_its_own_replicate_alone(grown, tmp_path):
+    study, _, _ = grown
+    before = made(study)
+    config = overlay(tmp_path, 2)
+    (study.results / "rounds/fixed/replicate_02/generation_01/model.safetensors").unlink()
+
+    output = study.finish(configs=[TINY, config], targets=STAGES)
+
+    assert output.count(": fine-tuning:") == 1
+    assert "fixed/replicate_02, generation 01: fine-tuning" in output
+    assert made(study) == before
+    assert "Nothing to be done" in study.query("--dry-run", configs=[TINY, config], targets=STAGES)
