@@ -13,7 +13,7 @@ from typing import Any
 from bias_amplification.artifacts.atomic import StudyError, remove_leftovers
 from bias_amplification.execution import interrupts, jobs, terminal, warm
 from bias_amplification.study import Plan, Study, check_paths, read_study
-from bias_amplification.study.config_files import ConfigFiles
+from bias_amplification.study.config_files import ConfigFiles, with_types
 from bias_amplification.study.costs.needs import Needs
 from bias_amplification.study.costs.space import check_space, trainings_at_once
 
@@ -46,9 +46,15 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
     WorkflowError
         If the config has a fault or Snakemake is too old. Snakemake prints it without a traceback.
     """
-    from snakemake.utils import min_version
+    from snakemake.utils import min_version, update_config
 
     min_version(_SNAKEMAKE)
+    if not workflow.modifier.skip_configfile:
+        # Snakemake reads all values of `--config compute='{threads: 2}'` as texts.
+        given = workflow.config_settings.config
+        update_config(
+            config, {key: with_types(value) for key, value in given.items() if isinstance(value, dict | list)}
+        )
     files = ConfigFiles()
     try:
         if workflow.is_main_process:

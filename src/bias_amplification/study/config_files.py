@@ -43,6 +43,19 @@ _FAULTS = {
 }
 
 
+def with_types(value: Any) -> Any:
+    """Return a value with the numbers, truth values and nulls that YAML reads in its texts."""
+    if isinstance(value, dict):
+        return {key: with_types(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [with_types(one) for one in value]
+    try:
+        read = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
+    return read if read is None or isinstance(read, int | float) else value
+
+
 class ConfigFiles:
     """The config files of a run, and the values of `--config`.
 

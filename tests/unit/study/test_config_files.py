@@ -11,7 +11,7 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.execution.before import check_config_files
 from bias_amplification.study import check_paths, read_study
-from bias_amplification.study.config_files import ConfigFiles
+from bias_amplification.study.config_files import ConfigFiles, with_types
 from helpers import ROOT
 
 BASE = """\
@@ -216,3 +216,15 @@ def test_the_checks_of_the_embedded_study_take_less_than_a_second(shipped: Calla
     check_paths(read_study(config, files))
 
     assert time.perf_counter() - start < 1
+
+
+def test_texts_of_the_command_line_get_their_types():
+    given = {"number": "5", "share": "0.5", "on": "true", "none": "null", "name": "same", "list": ["1", "a: {"]}
+
+    read = with_types(given | {"day": "2020-01-01", "inner": {"n": "1.0e-4"}, "kept": 3})
+
+    assert read == {"number": 5, "share": 0.5, "on": True, "none": None, "name": "same", "list": [1, "a: {"]} | {
+        "day": "2020-01-01",
+        "inner": {"n": 1.0e-4},
+        "kept": 3,
+    }
