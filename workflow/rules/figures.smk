@@ -133,7 +133,8 @@ rule write_index:
             for entry in CATALOGUE.values()
         ],
         title=f"Bias amplification: study {study.name}",
-        introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; base model: "
+        introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; replicates: "
+        f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
         f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
     message:
         "Page: all figures and tables"

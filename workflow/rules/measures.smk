@@ -1,12 +1,14 @@
-# Measures: leaning, quality and perplexity of the articles that each model version wrote, and the version's neurons.
+# Measures: leaning, quality, perplexity and diversity of the articles that each model version wrote, and the version's
+# neurons.
 # Inputs: the articles of every generation and of the base model, the models, the selected classifiers, and the quality
 # detector.
-# Outputs: predictions, quality, perplexity and neurons in each version's folder, and the metrics of all versions.
+# Outputs: predictions, quality, perplexity, diversity and neurons in each version's folder, the metrics of all versions,
+# and how often real articles of each label led to articles of each label.
 from bias_amplification.artifacts.placement import MEASURED_PATTERN
 from bias_amplification.seeds import derive_seed
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
-METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet"]
+METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet", "diversity.parquet"]
 MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
 
 
@@ -23,6 +25,8 @@ rule measures:
             if file != "neurons.parquet" or version in plan.neuron_versions()
         ],
         f"{RESULTS}/metrics.parquet",
+        f"{RESULTS}/transitions.parquet",
+        f"{RESULTS}/event_shares.parquet",
 
 
 rule classify:
@@ -98,6 +102,32 @@ rule score_perplexity:
         "../scripts/score_perplexity.py"
 
 
+rule measure_diversity:
+    input:
+        articles=f"{RESULTS}/{{version}}/articles.parquet",
+        classifier=[f"{RESULTS}/classifier/selected/{file}" for file in ENCODER_FILES],
+    output:
+        f"{RESULTS}/{{version}}/diversity.parquet",
+    log:
+        f"{RESULTS}/logs/{{version}}/measure_diversity.log",
+    conda:
+        "../../envs/study.yaml"
+    threads: study.compute.threads
+    resources:
+        **needs("measure", gpus=1),
+    params:
+        settings={"language": study.corpus.language},
+        classifier=study.classifier.model_dump(
+            include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
+        ),
+        labels=study.corpus.labels,
+        seed=derive_seed(study.seed, "diversity"),
+    message:
+        "{wildcards.version}: measuring the diversity of the articles"
+    script:
+        "../scripts/measure_diversity.py"
+
+
 rule extract_neurons:
     input:
         model=f"{GENERATION}/model.safetensors",
@@ -146,3 +176,30 @@ rule collect_metrics:
         "Metrics: collecting them from all model versions"
     script:
         "../scripts/collect_metrics.py"
+
+
+rule collect_transitions:
+    input:
+        seed_sets=[plan.draw_file(draw) for draw in plan.draws],
+        predictions=[f"{RESULTS}/{row['folder']}/predictions.parquet" for row in plan.measured()],
+    output:
+        transitions=f"{RESULTS}/transitions.parquet",
+        events=f"{RESULTS}/event_shares.parquet",
+    log:
+        f"{RESULTS}/logs/transitions.log",
+    localrule: True
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("light"),
+    params:
+        versions=[
+            {name: row[name] for name in ("round", "replicate", "generation", "seed_set", "draw")}
+            for row in plan.measured()
+        ],
+        draws=[draw.name for draw in plan.draws],
+        labels=study.corpus.labels,
+    message:
+        "Transitions: labels of real articles and of what was written from their prompts"
+    script:
+        "../scripts/collect_transitions.py"

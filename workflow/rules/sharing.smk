@@ -19,6 +19,7 @@ if plan.sharing:
         > classify
         > score_quality
         > score_perplexity
+        > measure_diversity
         > extract_neurons
 
     rule share_generation:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Rules that only list files. Snakemake counts them as jobs.
-_LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "neurons", "figures"})
+_LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "replicates", "neurons", "figures"})
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
 from bias_amplification.measures.calibration import temper
+from bias_amplification.measures.diversity import diversity_columns
 from bias_amplification.measures.encoders import read_scores
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.quantification import adjusted_intervals, misfit
@@ -35,7 +36,7 @@ class MeasuredVersion:
         The version, as in `schemas.metrics`. The base model has no generation.
     draw
         The draw of the seed set for whose articles it wrote.
-    predictions, quality, perplexity
+    predictions, quality, perplexity, diversity
         Paths of tables.
     predictions_second
         Path of a second classifier's predictions, if there is one.
@@ -52,6 +53,7 @@ class MeasuredVersion:
     predictions: Path | str
     quality: Path | str
     perplexity: Path | str
+    diversity: Path | str
     predictions_second: Path | str | None = None
 
 
@@ -138,6 +140,7 @@ def collect_metrics(
         name = version.draw
         tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
         numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, quality.readable, seed)
+        numbers |= diversity_columns(version.diversity)
         rows.append({column: getattr(version, column) for column in _DESCRIPTION} | numbers)
     schema = metrics(labels)
     write_table(pa.Table.from_pylist(rows, schema), out, schema)

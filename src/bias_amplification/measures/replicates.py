@@ -16,6 +16,8 @@ from bias_amplification.measures.contrasts import ALPHA
 #: Columns that are the same in all replicates.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
 _COUNTS = ("articles", "articles_readable")
+#: How the names of measures from 0 to 1 begin.
+_FRACTIONS = ("share", "mean_probability", "agreement", "distinct", "repeated", "self_bleu", "empty")
 
 
 def over_replicates(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -70,9 +72,11 @@ def _put_interval(found: dict, name: str, metrics: pd.DataFrame, groups: pd.core
 
 def _scale(measure: str) -> tuple[float, float]:
     """Return the smallest and the largest possible value of a measure."""
-    if measure.startswith("perplexity"):
-        return 1.0, np.inf
-    return 0.0, 3.0 if measure.startswith("text_quality") else 1.0
+    if measure.startswith("text_quality"):
+        return 0.0, 3.0
+    if measure.startswith(_FRACTIONS):
+        return 0.0, 1.0
+    return 1.0 if measure.startswith("perplexity") else 0.0, np.inf
 
 
 def collect_means(metrics_file: Path | str, out: Path | str, labels: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from bias_amplification.artifacts import schemas, write_table
+from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
 
 LABELS = ("red", "green", "blue")
 ROUNDS = (
@@ -63,6 +64,8 @@ def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexi
     row |= {"adjusted_misfit": 0.1 * shares[2], "articles_readable": round(ARTICLES * quality / 3)}
     row |= _numbers("text_quality_index", quality, 0.04) | _numbers("text_quality_index_weighted", quality - 0.2, 0.04)
     row |= _numbers("perplexity_base", perplexity, 0.15)
+    for place, measure in enumerate(DIVERSITY_MEASURES, start=1):
+        row |= _numbers(measure, 0.05 * place + 0.01 * quality, 0.02)
     return row | _numbers("perplexity_generating", perplexity * 0.6, 0.1)
 
 

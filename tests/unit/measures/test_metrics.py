@@ -8,6 +8,7 @@ import pytest
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.metrics import MeasuredVersion, collect_metrics
 from bias_amplification.study.sections import Quality
@@ -39,6 +40,11 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
         for i, p in zip(ids, perplexity, strict=True)
     ]
     write_table(pa.Table.from_pylist(rows, PERPLEXITY), folder / "perplexity.parquet", PERPLEXITY)
+    rows = [
+        {"measure": measure, "value": place / 10, "low": None, "high": place / 5, "articles": len(ids)}
+        for place, measure in enumerate(DIVERSITY_MEASURES)
+    ]
+    write_table(pa.Table.from_pylist(rows, DIVERSITY), folder / "diversity.parquet", DIVERSITY)
     return MeasuredVersion(
         round="first",
         replicate=2,
@@ -51,6 +57,7 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
         predictions=folder / "predictions.parquet",
         quality=folder / "quality.parquet",
         perplexity=folder / "perplexity.parquet",
+        diversity=folder / "diversity.parquet",
     )
 
 
@@ -95,6 +102,8 @@ def test_a_row_has_the_measures_and_their_intervals(tmp_path, collect):
     assert row["text_quality_index_high"] == pytest.approx(2.0 + 1.96 / np.sqrt(3))
     assert row["perplexity_base"] == 7.0
     assert (row["perplexity_generating"], row["perplexity_generating_low"]) == (None, None)
+    assert (row["distinct_2"], row["distinct_2_low"], row["distinct_2_high"]) == (0.1, None, 0.2)
+    assert (row["replicate"], first["replicate"]) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,8 @@ def test_tables_for_readers(tmp_path, run):
 
 def test_comparison_is_written(tmp_path, run, capsys):
     schema = metrics_schema(LABELS)
-    metrics = run.metrics.assign(replicate=1)
+    columns = {name: np.nan for name in schema.names if name not in run.metrics.columns}
+    metrics = run.metrics.assign(**columns).assign(replicate=1)
     for label in LABELS:
         metrics = metrics.fillna({f"mean_probability_{label}{end}": 0.5 for end in ("", "_low", "_high")})
     write_table(pa.Table.from_pandas(metrics, schema, preserve_index=False), tmp_path / "m.parquet", schema)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
 from bias_amplification.artifacts.schemas.fields import (
     COUNT,
     GENERATION,
@@ -99,6 +100,8 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
     - `share_readable_*`: shares among the `articles_readable` articles whose text quality index reaches a threshold.
       Null if there are none.
     - `mean_probability_calibrated_*`: mean probabilities at the temperature that fits the validation articles best.
+
+    docs/diversity.md describes the `DIVERSITY_MEASURES`.
     """
     of_labels = []
     for label in labels:
@@ -119,4 +122,5 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
         interval("text_quality_index_weighted"),
         interval("perplexity_base"),
         interval("perplexity_generating"),
+        *(interval(measure) for measure in DIVERSITY_MEASURES),
     )

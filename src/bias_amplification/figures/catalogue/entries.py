@@ -3,6 +3,7 @@
 from bias_amplification.figures.catalogue.entry import Entry
 
 BIAS_AND_QUALITY = "Bias and quality over generations"
+CHANGES = "Changes, and how much of them is chance"
 ROBUSTNESS = "Robustness of the measure"
 PUBLISHED = "Published numbers"
 ARTICLES = "Articles"
@@ -41,6 +42,93 @@ FIRST = (
         function="figures.tables.metrics:write_metrics_table",
         inputs=_METRICS,
         study_arguments=("labels",),
+    ),
+)
+
+_CONTRASTS = {"contrasts_file": "replicates/contrasts.parquet"}
+
+_REPLICATES = (
+    Entry(
+        "changes",
+        CHANGES,
+        "Change of every round, beside the controls",
+        "Change from generation 0 to the last generation, in the share of the round's tracked label, in its mean "
+        "probability and in the text quality index. Point: mean over replicates; line: 95% interval, which holds the "
+        "errors of articles and of replicates; strokes: the replicates. A hollow point is a round with one replicate: "
+        "its interval holds the error of articles only. Grey: controls, and the interval of the first one behind the "
+        "other rounds. What a round changes beyond the control comes from training on the model's own text. An arrow "
+        "is an interval that leaves the panel.",
+        function="figures.contrasts:write_changes",
+        inputs=_CONTRASTS,
+    ),
+    Entry(
+        "changes_table",
+        CHANGES,
+        "Does the share rise or fall?",
+        "Changes from generation 0 to the last generation, paired by article and replicate, with 95% intervals in "
+        "brackets. Beside a control: the change minus the control's change. A change is told apart from none if its "
+        "interval excludes 0; in simulated studies without a change this happened in at most 6% of them, if no "
+        "training collapsed by chance (docs/replicates.md).",
+        kind="table",
+        function="figures.tables.contrasts:write_changes_table",
+        inputs=_CONTRASTS,
+    ),
+    Entry(
+        "comparisons",
+        CHANGES,
+        "Differences between rounds",
+        "Differences of the changes of two rounds with the same seed set and tracked label, paired by article and "
+        "replicate, with 95% intervals in brackets. p is adjusted by Holm's method among all comparisons of one "
+        "outcome, and the verdict depends on the adjusted p.",
+        kind="table",
+        function="figures.tables.contrasts:write_comparisons_table",
+        inputs=_CONTRASTS,
+    ),
+    Entry(
+        "variance_sources",
+        CHANGES,
+        "Where the variance comes from",
+        "Variance of an article's change by its source. Strategies: differences between the rounds. Replicates: what "
+        "all rounds of a replicate have in common, such as their seed articles and generation 0. Training: what one "
+        "round of one replicate has for itself. Articles: what an article has in common in all rounds. Residual: the "
+        "rest. Only rounds with several replicates are counted.",
+        kind="table",
+        function="figures.tables.contrasts:write_variance_table",
+        inputs={"variance_file": "replicates/variance.parquet"},
+    ),
+)
+
+_TRANSITIONS = (
+    Entry(
+        "transitions",
+        CHANGES,
+        "Labels of the articles, by the label of the real article",
+        "One panel for each label of the real articles of round {example_round}. Each bar is a generation, divided by "
+        "the labels of what the model wrote from the prompts of these articles. The label of the real articles is "
+        "lowest; the black line is the 95% interval of its share.",
+        function="figures.transitions:write_transitions",
+        inputs={"transitions_file": "transitions.parquet"},
+        study_arguments=("labels", "round_name"),
+    ),
+    Entry(
+        "transitions_table",
+        CHANGES,
+        "Labels by the label of the real article, in all rounds",
+        "Share of the labels of what the models wrote, by the label of the real articles, at generation 0 and at the "
+        "last generation, with 95% intervals in brackets.",
+        kind="table",
+        function="figures.transitions:write_transitions_table",
+        inputs={"transitions_file": "transitions.parquet"},
+    ),
+    Entry(
+        "event_shares",
+        CHANGES,
+        "Labels by event or topic",
+        "The same for each event or topic with at least five articles in a seed set. The table is empty if there is "
+        "none.",
+        kind="table",
+        function="figures.transitions:write_event_table",
+        inputs={"events_file": "event_shares.parquet"},
     ),
 )
 
@@ -350,4 +438,4 @@ _THEORY = (
 )
 
 #: Entries after the figures over generations.
-OTHERS = (*_ROBUSTNESS, *_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)
+OTHERS = (*_REPLICATES, *_TRANSITIONS, *_ROBUSTNESS, *_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)

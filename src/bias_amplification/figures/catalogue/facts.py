@@ -60,6 +60,7 @@ def _arguments(plan: Plan) -> dict[str, Any]:
     study = plan.study
     return {
         "labels": study.corpus.labels,
+        "round_name": plan.example_round,
         "seed_set": plan.seed_sets_used()[0],
         "tracked": {name: r.tracked_label for name, r in plan.rounds.items()},
         "figures": study.figures.model_dump(include={"bias"}),

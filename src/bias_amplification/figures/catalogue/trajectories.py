@@ -31,12 +31,32 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
     entries = []
     for position, seed_set in enumerate(plan.seed_sets_used()):
         entries.append(_bias_and_quality(plan, position, seed_set))
+        if position:
+            entries.append(_diversity(plan, seed_set))
         if position == 0:
             entries += _other_labels(plan, seed_set)
     columns = ["perplexity_base", "perplexity_generating"]
     sweeps = [_sweep(plan, *found, place) for place, found in enumerate(plan.sweeps(), start=1)]
     rounds = _rounds(plan, plan.seed_sets_used()[0])
-    return [*entries, _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds), *sweeps]
+    figure_9 = _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds)
+    return [*entries, figure_9, _diversity(plan, plan.seed_sets_used()[0], "diversity"), *sweeps]
+
+
+def _diversity(plan: Plan, seed_set: str, name: str | None = None) -> Entry:
+    """Return the figure of the diversity of a seed set's rounds."""
+    rounds = _rounds(plan, seed_set)
+    return Entry(
+        name=name or f"diversity_{seed_set}",
+        group=BIAS_AND_QUALITY,
+        title=f"Diversity and repetition, seed set {seed_set}",
+        caption="What the text quality index, in the first panel, does not see: it judges sentences one by one, and a "
+        "sentence that is written again and again is clean each time. Distinct-n: share of different n-grams. Repeated "
+        "4-grams: share of an article's 4-grams that occurred before in it. Self-BLEU: how much an article is like the "
+        f"others. docs/diversity.md explains all of them. {bands(plan, rounds)} {_BASE}",
+        function="figures.diversity:write_diversity",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels, "rounds": rounds},
+    )
 
 
 def _sweep(plan: Plan, key: str, values: Mapping[str, float], place: int) -> Entry:

@@ -1,0 +1,170 @@
+"""Tables of changes, of their differences, and of the sources of their variance, with a sentence for each result."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
+from bias_amplification.measures.contrasts import ALPHA
+
+#: Factor, digits and unit of the changes of each outcome.
+UNITS = {"share": (100, 1, " points"), "mean_probability": (100, 1, " points"), "quality": (1, 3, "")}
+
+
+def outcome_name(outcome: str, label: str) -> str:
+    """Return an outcome in words, such as "share of right"."""
+    names = {"share": f"share of {label}", "mean_probability": f"mean probability of {label}"}
+    return names.get(outcome, "text quality index")
+
+
+def sentence(row: pd.Series) -> str:
+    """Return the result of one row of `CONTRASTS` as a sentence.
+
+    A change that is not told apart from none, and a difference of changes that is not told apart from none, come with
+    the number of replicates that would show one as large as the estimate.
+    """
+    name, outcome = row["round"].replace("_", " "), outcome_name(row["outcome"], row["tracked_label"])
+    other = "" if row["kind"] == "change" else row["other_round"].replace("_", " ")
+    if row["kind"] != "change":
+        name = f"{name} compared with {'the control ' if row['kind'] == 'control' else ''}{other}"
+    verdict = row["verdict"]
+    if verdict == "no value":
+        return f"{name}: no article has a value of the {outcome}."
+    number = _number(row)
+    subject = "change" if row["kind"] == "change" else "difference"
+    if verdict == "one replicate":
+        return (
+            f"{name}: the {subject} of the {outcome} is {number} with one replicate. The interval holds the error of "
+            "articles only, so it does not show what the strategy does."
+        )
+    replicates = f"{row['replicates']} replicates"
+    if verdict != "not told apart":
+        sizes = _number(row, direction=-1 if row["estimate"] < 0 else 1)
+        if row["kind"] == "change":
+            return f"{name}: the {outcome} {verdict} by {sizes} ({replicates})."
+        more = "higher" if row["estimate"] > 0 else "lower"
+        return f"{name}: the change of the {outcome} is {more} by {sizes} ({replicates})."
+    found = f"{name}: the {outcome} is not told apart from no {subject} ({number}, {replicates})"
+    if row["p_value"] < ALPHA:
+        return f"{found}: its own interval excludes 0, but among all comparisons this may be chance."
+    needed = row["replicates_needed"]
+    number_needed = "more than 1,000" if pd.isna(needed) else f"about {int(needed)}"
+    return f"{found}; a {subject} of this size would need {number_needed} replicates."
+
+
+def _number(row: pd.Series, direction: int = 1) -> str:
+    """Return the estimate with its unit and its interval, with the opposite sign if `direction` is -1."""
+    factor, digits, unit = UNITS[row["outcome"]]
+    ends = (
+        ("estimate", "estimate_low", "estimate_high")
+        if direction > 0
+        else ("estimate", "estimate_high", "estimate_low")
+    )
+    text = with_interval(*(direction * factor * row[end] for end in ends), digits=digits)
+    value, *interval = text.split(" ", 1)
+    return " ".join([value + unit, *interval])
+
+
+def _cells(row: pd.Series) -> dict[str, object]:
+    return {
+        "replicates": row["replicates"],
+        "articles": f"{row['articles']} {'in each replicate' if row['redrawn'] else 'the same in all replicates'}"
+        if row["replicates"] > 1
+        else str(row["articles"]),
+    }
+
+
+def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Return each round's change, what is left of it beside each control, and its verdict in a sentence.
+
+    Parameters
+    ----------
+    contrasts
+        As in `schemas.contrasts.CONTRASTS`.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per round and outcome. A column "beside CONTROL" is the change minus the control's change: the part
+        that is due to the loop. It is empty without this control.
+    """
+    controls = contrasts[contrasts["kind"] == "control"]
+    rows = []
+    for _, row in contrasts[contrasts["kind"] == "change"].iterrows():
+        own = controls[(controls["round"] == row["round"]) & (controls["outcome"] == row["outcome"])]
+        beside = {strategy: "" for strategy in controls["other_strategy"].unique()}
+        for strategy, group in own.groupby("other_strategy", sort=False):
+            beside[strategy] = "; ".join(_number(one) for _, one in group.iterrows())
+        rows.append(
+            {
+                "round": row["round"],
+                "outcome": outcome_name(row["outcome"], row["tracked_label"]),
+                "change": _number(row),
+                **{f"beside {strategy}": text for strategy, text in beside.items()},
+                "p": row["p_value"],
+                **_cells(row),
+                "result": sentence(row),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def comparisons_table(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the differences of the changes of two rounds, controls first, each with its verdict in a sentence."""
+    of_pairs = contrasts[contrasts["kind"] != "change"].sort_values("kind", kind="stable")
+    rows = [
+        {
+            "round": row["round"],
+            "compared with": row["other_round"],
+            "outcome": outcome_name(row["outcome"], row["tracked_label"]),
+            "difference of the changes": _number(row),
+            "p": row["p_value"],
+            "p (Holm)": row["p_value_adjusted"],
+            **_cells(row),
+            "result": sentence(row),
+        }
+        for _, row in of_pairs.iterrows()
+    ]
+    columns = ["round", "compared with", "outcome", "difference of the changes", "p", "p (Holm)", "replicates"]
+    return pd.DataFrame(rows, columns=[*columns, "articles", "result"])
+
+
+def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
+    """Return the variance of the articles' changes by its sources: one row per seed set, label and outcome.
+
+    Parameters
+    ----------
+    variance
+        As in `schemas.contrasts.VARIANCE`. Cells have the standard deviation, and the share of the variance.
+    """
+    rows = []
+    for (seed_set, label, outcome), group in variance.groupby(["seed_set", "tracked_label", "outcome"], sort=False):
+        factor, digits, unit = UNITS[outcome]
+        row = {"seed set": seed_set, "outcome": outcome_name(outcome, label) + (f" ({unit.strip()})" if unit else "")}
+        for part in group.itertuples():
+            share = "" if pd.isna(part.share) else f" ({100 * part.share:.1f}%)"
+            row[part.component] = f"{factor * part.variance**0.5:.{digits}f}{share}"
+        numbers = group[["strategies", "replicates", "articles"]].iloc[0]
+        rows.append(row | {f"number of {name}": int(number) for name, number in numbers.items()})
+    return pd.DataFrame(rows)
+
+
+def write_changes_table(contrasts_file: Path, out: Sequence[Path]) -> None:
+    """Read `CONTRASTS` and write `changes_table` to each of `out` (.csv, .html)."""
+    table = changes_table(read_table(contrasts_file, CONTRASTS).to_pandas())
+    write_table_for_reading(table, out, "Changes from generation 0 to the last generation")
+
+
+def write_comparisons_table(contrasts_file: Path, out: Sequence[Path]) -> None:
+    """Read `CONTRASTS` and write `comparisons_table` to each of `out` (.csv, .html)."""
+    table = comparisons_table(read_table(contrasts_file, CONTRASTS).to_pandas())
+    write_table_for_reading(table, out, "Differences between strategies")
+
+
+def write_variance_table(variance_file: Path, out: Sequence[Path]) -> None:
+    """Read `VARIANCE` and write `variance_table` to each of `out` (.csv, .html)."""
+    table = variance_table(read_table(variance_file, VARIANCE).to_pandas())
+    write_table_for_reading(table, out, "Sources of the variance of the changes")

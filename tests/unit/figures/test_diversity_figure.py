@@ -1,0 +1,97 @@
+"""The figure of diversity: its lines and bands are columns of the metrics table."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from bias_amplification.artifacts import schemas, write_table
+from bias_amplification.figures.diversity import PANELS, diversity, write_diversity
+from bias_amplification.figures.style import save_figure
+
+ROUNDS = ["balanced_synthetic", "balanced_preservation"]
+#: A value above 1 and its step for each generation: measures without an upper limit keep their bands.
+START = {"entropy_2": 9.0, "entropy_3": 11.0, "compression_ratio": 3.0, "words": 150.0}
+NEW = [column for column in PANELS if column != "text_quality_index"]
+
+
+@pytest.fixture
+def measured(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the metrics with columns of diversity, in which all numbers differ."""
+    rank = np.arange(len(metrics)) / 1000
+    for place, column in enumerate(NEW):
+        metrics[column] = START.get(column, 0.5) + rank + place / 100
+        metrics[f"{column}_low"], metrics[f"{column}_high"] = metrics[column] - 0.2, metrics[column] + 0.3
+    return metrics
+
+
+def titles(figure) -> list[str]:
+    return [axes.get_title(loc="left").split(") ", 1)[1] for axes in figure.axes if axes.axison]
+
+
+def test_each_measure_has_a_panel_beside_the_quality_index(measured):
+    assert titles(diversity(measured, ROUNDS)) == list(PANELS.values())
+
+
+def test_lines_and_bands_are_columns_of_the_table(measured):
+    figure = diversity(measured, ROUNDS)
+
+    for axes, column in zip(figure.axes, PANELS, strict=True):
+        lines = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+        assert list(lines) == ["synthetic", "preservation", "base model"]
+        for name, band in zip(ROUNDS, axes.collections, strict=True):
+            rows = measured[measured["round"] == name]
+            np.testing.assert_allclose(lines[name.removeprefix("balanced_")].get_ydata(), rows[column], rtol=1e-12)
+            corners = band.get_paths()[0].vertices
+            limit = np.inf if column in START else 3.0 if column == "text_quality_index" else 1.0
+            for generation, low, high in zip(range(11), rows[f"{column}_low"], rows[f"{column}_high"], strict=True):
+                expected = [(generation, low), (generation, min(high, limit))]
+                for corner in expected:
+                    assert np.isclose(corners, corner, rtol=1e-12).all(axis=1).any(), column
+        base = measured[(measured["round"] == "base") & (measured["seed_set"] == "balanced")]
+        assert set(lines["base model"].get_ydata()) == set(base[column])
+
+
+def test_measure_without_values_other_than_zero_has_no_panel(measured):
+    measured["distinct_3"], measured["empty"] = np.nan, 0.0
+
+    figure = diversity(measured, ROUNDS)
+
+    assert titles(figure) == [title for column, title in PANELS.items() if column not in ("distinct_3", "empty")]
+    assert sum(not axes.axison for axes in figure.axes) == 2
+
+
+def test_replicates_are_thin_lines(measured):
+    second = measured.assign(replicate=2, words=measured["words"] + 10)
+
+    figure = diversity(pd.concat([measured, second], ignore_index=True), ROUNDS)
+
+    axes = figure.axes[list(PANELS).index("words")]
+    thin = [line for line in axes.get_lines() if line.get_gid() == "replicate"]
+    assert len(thin) == 4
+    own = measured[measured["round"] == ROUNDS[0]]["words"].to_numpy()
+    np.testing.assert_allclose(thin[1].get_ydata() - thin[0].get_ydata(), 10)
+    line = next(line for line in axes.get_lines() if line.get_label() == "synthetic")
+    np.testing.assert_allclose(line.get_ydata(), own + 5)
+
+
+def test_nothing_is_clipped(measured):
+    figure = diversity(measured, ROUNDS)
+    figure.draw_without_rendering()
+
+    legend, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert legend.x0 >= page.x0 and legend.x1 <= page.x1 and legend.y0 >= page.y0
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(not legend.overlaps(box) for box in boxes)
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+def test_file_shows_the_table_that_was_read(measured, tmp_path, labels):
+    measured[NEW[2:]] = np.nan  # two panels are drawn sooner than twelve
+    schema = schemas.metrics(labels)
+    write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
+
+    write_diversity(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
+
+    save_figure(diversity(measured, ROUNDS), [tmp_path / "expected.svg"])
+    assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
