@@ -48,7 +48,8 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
     -------
     Figure
         Lines are means over replicates, thin lines the replicates. Bands are 95% intervals between replicates, or over
-        articles if there is one replicate. The base model is a dotted line. Measures without values other than 0 have no panel.
+        articles if there is one replicate. The base model is a dotted line. A measure that is 0 or unknown everywhere
+        has no panel.
     """
     names, looks = style.round_names(metrics, rounds), style.round_appearance(metrics, rounds)
     means = over_replicates(metrics)

@@ -109,17 +109,19 @@ def first_and_last(table: pd.DataFrame, by: str) -> pd.DataFrame:
         For readers: a row for each round, value of `by` and predicted label, with the shares in per cent and their 95%
         intervals, between replicates or over articles if there is one replicate.
     """
-    headings = {"label": ["real label"], "event_id": ["event", "real articles with this label"]}[by]
-    keys, rows = ["round", "predicted", by], []
-    for (*about, group), own in table[table["generation"].notna()].groupby(keys, sort=False):
-        about += [group] if by == "label" else [group, own["real_articles"].mean()]
+    events = by == "event_id"
+    rows = []
+    keys = ["round", by, "predicted"]
+    for about, own in table[table["generation"].notna()].groupby(keys, sort=False):
+        row = [*about, own["real_articles"].mean()] if events else [*about]
         shares = _over_generations(own)
         for place in (0, -1):
             ends = (100 * shares.iloc[place][f"share{end}"] for end in ("", "_low", "_high"))
-            about.append(with_interval(*ends, digits=1))
-        rows.append(about)
-    columns = ["round", "label of what is written", *headings, "first generation (%)", "last generation (%)"]
-    return pd.DataFrame(rows, columns=columns)
+            row.append(with_interval(*ends, digits=1))
+        rows.append(row)
+    columns = ["round", "event" if events else "real label", "label of what is written"]
+    columns += ["real articles with this label"] if events else []
+    return pd.DataFrame(rows, columns=[*columns, "first generation (%)", "last generation (%)"])
 
 
 def write_transitions(transitions_file: Path, out: Sequence[Path], *, labels: Sequence[str], round_name: str) -> None:

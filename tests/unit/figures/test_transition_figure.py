@@ -16,7 +16,7 @@ from bias_amplification.figures.transitions import (
     write_transitions_table,
 )
 
-HEADINGS = "round,label of what is written,event,real articles with this label,first generation (%),last generation (%)"
+HEADINGS = "round,event,label of what is written,real articles with this label,first generation (%),last generation (%)"
 
 
 def make(labels: list[str], replicates: int = 1, generations: int = 4) -> pd.DataFrame:
