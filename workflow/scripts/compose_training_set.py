@@ -11,6 +11,8 @@ run_job(
     generation=int(snakemake.wildcards.generation),
     options=snakemake.params.options,
     seed=snakemake.params.seed,
-    evidence=dict(zip(snakemake.params.evidence, snakemake.input.evidence, strict=True)),
-    labels=snakemake.params.labels,
+    evidence={
+        "tables": dict(zip(snakemake.params.evidence, snakemake.input.evidence, strict=True)),
+        "labels": snakemake.params.labels,
+    },
 )

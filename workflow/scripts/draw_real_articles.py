@@ -11,8 +11,10 @@ run_job(
     seed_articles=snakemake.input.seed_articles,
     taken=snakemake.input.taken,
     out=snakemake.output[0],
-    sets=snakemake.params.sets,
-    replicate=int(replicate or 1),
-    begin_again=snakemake.params.begin_again,
+    need={
+        "sets": snakemake.params.sets,
+        "replicate": int(replicate or 1),
+        "begin_again": snakemake.params.begin_again,
+    },
     seed=snakemake.params.seed,
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -144,14 +145,30 @@ def _repeated(seed_set: SeedSet, available: Mapping[str, int], replicate: int) -
     return sum(max(0, before + count - max(pool, before)) for pool in pools)
 
 
+class RealSets(NamedTuple):
+    """The sets of real articles that a chain of strategy `real` needs.
+
+    Attributes
+    ----------
+    sets
+        Their number, one for each generation after 0.
+    replicate
+        The replicate that they are for, from 1.
+    begin_again
+        Whether articles may be used again in later generations if the corpus has too few.
+    """
+
+    sets: int
+    replicate: int
+    begin_again: bool
+
+
 def draw_real_articles(
     articles: Path,
     seed_articles: Path,
     taken: Sequence[Path],
     out: Path,
-    sets: int,
-    replicate: int,
-    begin_again: bool,
+    need: RealSets,
     seed: int,
 ) -> None:
     """Write the real articles that the generations of strategy `real` are trained on, one set after the other.
@@ -170,20 +187,17 @@ def draw_real_articles(
         All draws of seed sets, whose articles are not used: rows of `ARTICLES`.
     out
         The file to make, rows of `ARTICLES`.
-    sets
-        Number of sets, one for each generation after 0.
-    replicate
-        The replicate that the articles are for, from 1.
-    begin_again
-        Whether articles may be used again in later generations if the corpus has too few.
+    need
+        How many sets, and for which replicate.
     seed
         Seed of the draw.
 
     Raises
     ------
     StudyError
-        If the corpus has too few articles and `begin_again` is False.
+        If the corpus has too few articles and they may not be used again.
     """
+    sets, replicate, begin_again = need
     table = read_table(articles, ARTICLES)
     left = without_seed_articles(table, read_seed_sets(taken))
     all_of, left_of = (Counter(t["label"].to_pylist()) for t in (table, left))

@@ -67,6 +67,22 @@ class Material:
         return generation_origin(self.generation - 1)
 
 
+class Evidence(NamedTuple):
+    """Tables that a strategy reads to choose its texts.
+
+    Attributes
+    ----------
+    tables
+        Paths by name: "predictions" and "quality" of the previous generation, "human" and "human_of_seed_set" (schema
+        `HUMAN_LIKENESS`), "real" (schema `ARTICLES`).
+    labels
+        The study's labels, which decide the columns of the predictions.
+    """
+
+    tables: Mapping[str, Path | str]
+    labels: Sequence[str] = ()
+
+
 def generation_origin(generation: int) -> str:
     """Return the origin of the articles that a generation of the chain wrote: the name of its folder."""
     return Path(VERSION_FOLDER).name.format(generation=f"{generation:02d}")
@@ -304,8 +320,7 @@ def compose_training_set(
     generation: int,
     options: Strategies,
     seed: int,
-    evidence: Mapping[str, Path | str] | None = None,
-    labels: Sequence[str] = (),
+    evidence: Evidence | None = None,
 ) -> None:
     """Write the list of texts that a generation is trained on.
 
@@ -318,10 +333,7 @@ def compose_training_set(
     strategy, generation, options, seed
         See `training_texts`.
     evidence
-        The tables that the strategy reads besides: "predictions" and "quality" of the previous generation, "human" and
-        "human_of_seed_set" (schema `HUMAN_LIKENESS`), "real" (schema `ARTICLES`).
-    labels
-        The study's labels, which decide the columns of the predictions.
+        The tables that the strategy reads besides.
 
     Raises
     ------
@@ -330,28 +342,27 @@ def compose_training_set(
     """
     seeds = read_table(seed_set, ARTICLES, ["article_id", "label"])
     ids = seeds["article_id"].to_pylist()
-    read = _read_evidence(evidence or {}, ids, generation_origin(generation - 1), labels)
+    read = _read_evidence(evidence or Evidence({}), ids, generation_origin(generation - 1))
     material = Material(ids, generation, labels=seeds["label"].to_pylist(), **read)
     table = training_texts(strategy, material, options, seed)
     write_table(table, out, TRAINING_SET_WITH_TITLES if "title_id" in table.column_names else TRAINING_SET)
 
 
-def _read_evidence(
-    evidence: Mapping[str, Path | str], ids: Sequence[str], previous: str, labels: Sequence[str]
-) -> dict[str, Any]:
+def _read_evidence(evidence: Evidence, ids: Sequence[str], previous: str) -> dict[str, Any]:
     """Read the parts of `Material` that come from tables."""
     found: dict[str, Any] = {}
-    if path := evidence.get("predictions"):
-        found["predicted"] = _in_order(path, predictions(labels), "predicted", ids)
-    if path := evidence.get("quality"):
+    tables = evidence.tables
+    if path := tables.get("predictions"):
+        found["predicted"] = _in_order(path, predictions(evidence.labels), "predicted", ids)
+    if path := tables.get("quality"):
         found["quality"] = np.array(_in_order(path, QUALITY, "quality", ids), float)
-    if path := evidence.get("human"):
-        places = {SEED_SET: evidence["human_of_seed_set"], previous: path}
+    if path := tables.get("human"):
+        places = {SEED_SET: tables["human_of_seed_set"], previous: path}
         found["human"] = {
             origin: np.array(_in_order(place, HUMAN_LIKENESS, "probability_human", ids))
             for origin, place in places.items()
         }
-    if path := evidence.get("real"):
+    if path := tables.get("real"):
         found["real"] = read_table(path, ARTICLES, ["article_id"])["article_id"].to_pylist()
     return found
 

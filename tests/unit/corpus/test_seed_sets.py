@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.seed_sets import (
+    RealSets,
     draw_real_articles,
     draw_seed_set,
     draw_seed_sets,
@@ -183,9 +184,7 @@ def real_articles(folder, articles, seed_articles, taken, replicate=1, sets=3, b
         folder / "seed_set.parquet",
         [folder / "taken.parquet"],
         folder / "real.parquet",
-        sets,
-        replicate,
-        begin_again,
+        RealSets(sets, replicate, begin_again),
         seed=3,
     )
     return ids(read_table(folder / "real.parquet", ARTICLES))

@@ -18,7 +18,7 @@ from helpers import ROOT, merge
 
 def snakemake(remote: bool = False, prefix: str | None = None) -> SimpleNamespace:
     """Return what a job's process has as Snakemake's object `workflow`."""
-    modifier = SimpleNamespace(path_modifier=PathModifier(None, prefix, None))
+    modifier = SimpleNamespace(path_modifier=PathModifier(None, prefix, None), skip_configfile=True)
     return SimpleNamespace(is_main_process=False, remote_exec=remote, modifier=modifier)
 
 

@@ -24,6 +24,7 @@ from bias_amplification.study.strategies import (
     REAL,
     SEED_SET,
     STRATEGIES,
+    Evidence,
     Material,
     compose_training_set,
     generation_origin,
@@ -400,7 +401,7 @@ def test_strategies_read_the_previous_generation(
     seed_set, out = seed_articles(tmp_path / "seed_set.parquet"), tmp_path / "training_set.parquet"
     chosen = {name: evidence[name] for name in names}
 
-    compose_training_set(seed_set, out, strategy, 1, Strategies(**options), 3, chosen, EVIDENCE_LABELS)
+    compose_training_set(seed_set, out, strategy, 1, Strategies(**options), 3, Evidence(chosen, EVIDENCE_LABELS))
 
     assert pairs(read_table(out, TRAINING_SET)) == expected
 
@@ -412,7 +413,7 @@ def test_evidence_of_other_articles_is_refused(evidence: dict, tmp_path: Path) -
     read = {name: evidence[name] for name in ("human", "human_of_seed_set")}
 
     with pytest.raises(StudyError, match=r"human\.parquet has other articles than the seed set"):
-        compose_training_set(seed_set, tmp_path / "out.parquet", "human_likeness", 1, Strategies(), 3, read)
+        compose_training_set(seed_set, tmp_path / "out.parquet", "human_likeness", 1, Strategies(), 3, Evidence(read))
 
 
 def test_shuffled_titles_are_written(tmp_path: Path) -> None:
