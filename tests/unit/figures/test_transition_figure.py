@@ -1,5 +1,7 @@
 """The figure and the tables of transitions: bars and cells are rows of the table."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -68,6 +70,9 @@ def test_bars_are_the_shares_with_the_real_label_lowest(names):
             own = table[(table["round"] == "one") & (table["label"] == label) & (table["predicted"] == predicted)]
             np.testing.assert_allclose(found[:, 1], own["share"])
         np.testing.assert_allclose(sum(found[:, 1] for found in drawn.values()), 1)
+        # Each bar stands on the one before.
+        for below, above in itertools.pairwise(drawn.values()):
+            np.testing.assert_allclose(above[:, 0], below.sum(axis=1))
         assert {len(found) for found in drawn.values()} == {4}
 
 
