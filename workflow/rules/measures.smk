@@ -9,6 +9,8 @@ from bias_amplification.seeds import derive_seed
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
 METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet", "diversity.parquet"]
+# The words of the embedded press, whose leaning is known, are counted in the articles.
+LEXICON_FILES = ["articles.parquet"] if study.corpus.source == "press" else []
 MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
 
 
@@ -154,7 +156,7 @@ rule extract_neurons:
 rule collect_metrics:
     input:
         seed_sets=[plan.draw_file(draw) for draw in plan.draws],
-        tables=[f"{RESULTS}/{row['folder']}/{file}" for row in plan.measured() for file in METRIC_FILES],
+        tables=[f"{RESULTS}/{row['folder']}/{file}" for row in plan.measured() for file in METRIC_FILES + LEXICON_FILES],
         scores=f"{RESULTS}/classifier/selected/scores.json",
     output:
         metrics=f"{RESULTS}/metrics.parquet",
@@ -168,10 +170,13 @@ rule collect_metrics:
     params:
         versions=[{key: value for key, value in row.items() if key != "folder"} for row in plan.measured()],
         draws=[draw.name for draw in plan.draws],
-        measures=[Path(file).stem for file in METRIC_FILES],
+        measures=[Path(file).stem for file in METRIC_FILES + LEXICON_FILES],
         labels=study.corpus.labels,
-        quality=study.quality.model_dump(include={"readable"}),
-        seed=derive_seed(study.seed, "adjusted shares"),
+        settings={
+            "readable": study.quality.readable,
+            "seed": derive_seed(study.seed, "adjusted shares"),
+            "label_map": study.corpus.label_map,
+        },
     message:
         "Metrics: collecting them from all model versions"
     script:

@@ -15,6 +15,5 @@ run_job(
     seed_sets=dict(zip(snakemake.params.draws, snakemake.input.seed_sets, strict=True)),
     classifier=str(Path(snakemake.input.scores).parent),
     labels=snakemake.params.labels,
-    quality=snakemake.params.quality,
-    seed=snakemake.params.seed,
+    settings=snakemake.params.settings,
 )

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import ROBUST_MEASURES
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.intervals import difference_interval
@@ -21,8 +22,9 @@ WAYS = {
     "share_second": "by the second classifier",
     "share_readable": "readable articles only",
     "mean_probability_calibrated": "mean calibrated probability",
+    LEXICON_SHARE: "by the words of the embedded press",
 }
-assert set(WAYS) == {"share", *ROBUST_MEASURES}
+assert set(WAYS) == {"share", *ROBUST_MEASURES, LEXICON_SHARE}
 #: Colours that are not used for strategies and rarely for labels (after P. Tol).
 _LOOKS = {
     "share": {"color": "#222222", "marker": "o", "linewidth": 2.0, "zorder": 3},
@@ -30,6 +32,7 @@ _LOOKS = {
     "share_second": {"color": "#AA4499", "marker": "^"},
     "share_readable": {"color": "#117733", "marker": "D"},
     "mean_probability_calibrated": {"color": "#DDAA33", "marker": "v"},
+    LEXICON_SHARE: {"color": "#EE3377", "marker": "P"},
 }
 _PANELS_WIDE = 3
 #: The end of an interval is treated as 0 up to this value, the size of rounding errors.
@@ -169,6 +172,8 @@ def _limits(measure: str, rows: pd.DataFrame) -> str:
         return " and ".join(f"{100 * value:.0f}%" for value in rows["adjusted_misfit"]) + " of articles unexplained"
     if measure == "share_readable":
         return " and ".join(f"{value:.0f}" for value in rows["articles_readable"]) + " articles readable"
+    if measure == LEXICON_SHARE:
+        return " and ".join(f"{value:.0f}" for value in rows["articles_lexicon"]) + " articles with such words"
     if measure == "share_second":
         return " and ".join(f"{100 * value:.0f}%" for value in rows["agreement"]) + " agree"
     return ""

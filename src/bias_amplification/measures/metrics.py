@@ -3,19 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError, read_table, write_table
-from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.corpus.press.lexicon import read_lexicon
 from bias_amplification.measures.calibration import temper
 from bias_amplification.measures.diversity import diversity_columns
 from bias_amplification.measures.encoders import read_scores
+from bias_amplification.measures.ground_truth import ground_truth_measures
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.quantification import adjusted_intervals, misfit
-from bias_amplification.study.sections import Quality
 
 #: Columns that describe a version; the other columns are computed.
 _DESCRIPTION = ("round", "replicate", "generation", "seed_set", "strategy", "decoding", "tracked_label")
@@ -40,6 +43,8 @@ class MeasuredVersion:
         Paths of tables.
     predictions_second
         Path of a second classifier's predictions, if there is one.
+    articles
+        Path of the articles, if they are counted by the words of the embedded press.
     """
 
     round: str
@@ -55,6 +60,7 @@ class MeasuredVersion:
     perplexity: Path | str
     diversity: Path | str
     predictions_second: Path | str | None = None
+    articles: Path | str | None = None
 
 
 class Tables(NamedTuple):
@@ -97,14 +103,31 @@ def read_errors(folder: Path | str, labels: Sequence[str]) -> ClassifierErrors:
         ) from error
 
 
+class MetricsSettings(NamedTuple):
+    """What the metrics depend on besides their tables.
+
+    Attributes
+    ----------
+    readable
+        Lowest text quality index of a readable article (`quality.readable`).
+    seed
+        Seed of the draws for intervals of adjusted shares.
+    label_map
+        The study's label for each label of the embedded press; empty: they are the same.
+    """
+
+    readable: float
+    seed: int
+    label_map: Mapping[str, str | None] = MappingProxyType({})
+
+
 def collect_metrics(
     versions: Sequence[MeasuredVersion],
     out: Path | str,
     seed_sets: Mapping[str, Path | str],
     classifier: Path | str,
     labels: Sequence[str],
-    quality: Quality,
-    seed: int,
+    settings: MetricsSettings,
 ) -> None:
     """Write the metrics of all model versions.
 
@@ -120,10 +143,8 @@ def collect_metrics(
         Folder of the classifier that made `predictions`; its `scores.json` is read.
     labels
         The study's labels.
-    quality
-        Its `readable`.
-    seed
-        Seed of the draws for intervals of adjusted shares.
+    settings
+        Further settings.
 
     Raises
     ------
@@ -135,12 +156,18 @@ def collect_metrics(
     ids = {
         name: read_table(path, ARTICLES, ["article_id"])["article_id"].to_pylist() for name, path in seed_sets.items()
     }
+    lexicon = read_lexicon(RESOURCES / "press", labels, settings.label_map)
     rows = []
     for version in versions:
         name = version.draw
         tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
-        numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, quality.readable, seed)
+        numbers = plain_measures(tables, labels) | robust_measures(
+            tables, labels, errors, settings.readable, settings.seed
+        )
         numbers |= diversity_columns(version.diversity)
+        if version.articles is not None:
+            texts = read_table(version.articles, GENERATED_ARTICLES).sort_by("article_id")["text"].to_pylist()
+            numbers |= ground_truth_measures(texts, tables.predictions["predicted"].to_pylist(), lexicon)
         rows.append({column: getattr(version, column) for column in _DESCRIPTION} | numbers)
     schema = metrics(labels)
     write_table(pa.Table.from_pylist(rows, schema), out, schema)

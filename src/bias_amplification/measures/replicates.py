@@ -15,7 +15,7 @@ from bias_amplification.measures.contrasts import ALPHA
 
 #: Columns that are the same in all replicates.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
-_COUNTS = ("articles", "articles_readable")
+_COUNTS = ("articles", "articles_readable", "articles_lexicon")
 #: How the names of measures from 0 to 1 begin.
 _FRACTIONS = ("share", "mean_probability", "agreement", "distinct", "repeated", "self_bleu", "empty")
 
@@ -66,7 +66,10 @@ def _put_interval(found: dict, name: str, metrics: pd.DataFrame, groups: pd.core
         distance = (direction * (metrics[f"{name}_{end}"] - metrics[name])).groupby(groups.ngroup(), sort=False).mean()
         # NaN if no replicate, or no second one, has the measure.
         reach = np.fmax(between, distance.to_numpy(dtype=np.float64, na_value=np.nan) / root)
-        found[f"{name}_{end}"] = direction * np.minimum(direction * (mean + direction * reach), direction * limit)
+        ends = direction * np.minimum(direction * (mean + direction * reach), direction * limit)
+        # The interval of a single replicate stays as it is, to the last bit.
+        own = groups[f"{name}_{end}"].mean().to_numpy(dtype=np.float64, na_value=np.nan)
+        found[f"{name}_{end}"] = np.where(numbers == 1, own, ends)
     found[f"{name}_replicates"] = numbers
 
 

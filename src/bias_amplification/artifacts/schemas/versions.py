@@ -15,6 +15,7 @@ from bias_amplification.artifacts.schemas.fields import (
     required,
     table,
 )
+from bias_amplification.artifacts.schemas.ground_truth import LEXICON_COLUMNS, LEXICON_SHARE
 
 #: The texts that a generation is trained on.
 #:
@@ -101,12 +102,14 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
       Null if there are none.
     - `mean_probability_calibrated_*`: mean probabilities at the temperature that fits the validation articles best.
 
-    docs/diversity.md describes the `DIVERSITY_MEASURES`.
+    docs/diversity.md describes the `DIVERSITY_MEASURES`, docs/ground-truth.md the measures of the embedded press's
+    words, which are null for other corpora.
     """
     of_labels = []
     for label in labels:
         of_labels += interval(f"share_{label}", nullable=False) + interval(f"mean_probability_{label}", nullable=False)
         of_labels += [field for measure in ROBUST_MEASURES for field in interval(f"{measure}_{label}")]
+        of_labels += interval(f"{LEXICON_SHARE}_{label}")
     return table(
         required(TEXT, "round"),
         required(COUNT, "replicate"),
@@ -123,4 +126,5 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
         interval("perplexity_base"),
         interval("perplexity_generating"),
         *(interval(measure) for measure in DIVERSITY_MEASURES),
+        LEXICON_COLUMNS,
     )

@@ -437,5 +437,33 @@ _THEORY = (
     ),
 )
 
+#: Entries of studies of the embedded press, whose words are known to be left, center or right.
+OF_THE_PRESS = (
+    Entry(
+        "ground_truth",
+        ROBUSTNESS,
+        "Shares by the words of the embedded press",
+        "Share of each round's tracked label by the words that only one leaning of the press uses, as the classifier "
+        "counts it, and corrected for the classifier's confusions; and the part of the articles with such words to "
+        "which the classifier gives another label. No classifier takes part in counting words. Bands: 95% intervals, "
+        "between replicates if there are several. docs/ground-truth.md says what this measure cannot see.",
+        function="figures.ground_truth:write_ground_truth",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+    ),
+    Entry(
+        "ground_truth_table",
+        ROBUSTNESS,
+        "How wrong the classifier is, by the words of the embedded press",
+        "For each round: the mean distance of the plain and of the corrected share from the share by words, over the "
+        "generations in which at least half of the articles have such words, and the classifier's error rate.",
+        kind="table",
+        function="figures.ground_truth:write_ground_truth_table",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+    ),
+)
+
 #: Entries after the figures over generations.
-OTHERS = (*_REPLICATES, *_TRANSITIONS, *_ROBUSTNESS, *_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)
+BEFORE = (*_REPLICATES, *_TRANSITIONS, *_ROBUSTNESS)
+OTHERS = (*_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)

@@ -8,15 +8,26 @@ import pandas as pd
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import CLEANING, ROBUST_MEASURES
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
+from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 
 
 def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the metrics table for readers: each measure with its 95% interval in one cell, shares in per cent.
 
-    Shares that are counted in other ways are left out; `figures.robustness` has a figure and a table of them.
+    Shares that are counted in other ways are left out; `figures.robustness` has a figure and a table of them. Measures
+    of diversity are left out too; `figures.diversity` draws them.
     """
-    left_out = (*ROBUST_MEASURES, "adjusted_misfit", "articles_readable", "agreement")
+    left_out = (
+        *ROBUST_MEASURES,
+        "adjusted_misfit",
+        "articles_readable",
+        "agreement",
+        LEXICON_SHARE,
+        "articles_lexicon",
+    )
+    left_out = (*left_out, *DIVERSITY_MEASURES)
     shown = [n for n in metrics.columns if not n.endswith(("_low", "_high")) and not n.startswith(left_out)]
     table = metrics[shown].copy()
     for name in table.columns:

@@ -1,0 +1,153 @@
+"""The tracked label's share by the words of the embedded press, and how far the classifier is from it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
+from bias_amplification.figures import style
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
+from bias_amplification.measures.replicates import over_replicates
+
+#: Lines of each panel, by the measure of the metrics table, in the order of the legend.
+LINES = {
+    LEXICON_SHARE: "by the words of the press",
+    "share": "as classified",
+    "share_adjusted": "corrected for the classifier's confusions",
+    "error": "classifier's error rate",
+}
+#: The ways of the robustness figure have the same colours there.
+_LOOKS = {
+    LEXICON_SHARE: {"color": "#CC3311", "marker": "P", "linewidth": 2.0, "zorder": 3},
+    "share": {"color": "#222222", "marker": "o"},
+    "share_adjusted": {"color": "#332288", "marker": "s"},
+    "error": {"color": "#888888", "marker": "", "linestyle": "--"},
+}
+#: Lines with a band for the 95% interval.
+_BANDS = (LEXICON_SHARE, "error")
+_PANELS_WIDE = 3
+#: Generations are compared if at least this part of their articles has a label by its words.
+_KNOWN = 0.5
+
+
+@style.styled
+def ground_truth(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
+    """Draw the share of each round's tracked label by words, as classified and corrected, and the error rate.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table of a study of the embedded press.
+    tracked
+        Tracked label of each round, in the order of the panels.
+
+    Returns
+    -------
+    Figure
+        One panel per round, with means over replicates. The error rate is the part of the articles with a label by
+        their words to which the classifier gives another label. Bands are 95% intervals between replicates, or over
+        articles if there is one replicate. A generation without such articles has no point.
+    """
+    metrics = _with_errors(metrics)
+    rows = -(-len(tracked) // _PANELS_WIDE)
+    wide = min(len(tracked), _PANELS_WIDE)
+    figure = style.new_figure(height=0.9 + 2.1 * rows)
+    panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
+    for position, (axes, (name, label)) in enumerate(zip(panels, tracked.items(), strict=False)):
+        of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()]
+        for measure, text in LINES.items():
+            column = measure if measure == "error" else f"{measure}_{label}"
+            look = {"label": text, "markersize": 3.5, **_LOOKS[measure]}
+            style.line_over_generations(axes, of_round, column, band=measure in _BANDS, **look)
+        axes.set_title(f"{style.letter(position, len(tracked))}{name.replace('_', ' ')}: {label}", fontsize="small")
+        axes.yaxis.set_major_formatter(style.per_cent)
+        axes.set_ylim(-0.03, 1.03)
+        style.generation_axis(axes, ticks=6)
+        axes.set_ylabel("" if position % wide else "Articles (%)")
+        if position + wide < len(tracked):
+            axes.set_xlabel("")
+        else:
+            axes.xaxis.set_tick_params(labelbottom=True)
+    for axes in panels[len(tracked) :]:
+        axes.remove()
+    style.legend_below(figure, *panels[: len(tracked)])
+    return figure
+
+
+def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.DataFrame:
+    """Say for each round how far the plain and the adjusted share are from the share by words.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table of a study of the embedded press.
+    tracked
+        Tracked label of each round.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per round. `compared` counts the generations in which at least half of the articles have a label by
+        their words. The other columns are of these generations: the mean absolute distance of the plain and of the
+        adjusted share of the tracked label from the share by words, in percentage points; which of the two is `nearer`
+        (`neither` if they are equal to a tenth of a point, or without such generations); and the classifier's mean
+        error rate, and that of the first and of the last of these generations with its 95% interval, in per cent.
+    """
+    metrics = _with_errors(metrics)
+    rows = []
+    for name, label in tracked.items():
+        of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
+        known = of_round[of_round["articles_lexicon"] >= _KNOWN * of_round["articles"]]
+        truth = known[f"{LEXICON_SHARE}_{label}"]
+        plain, adjusted = (
+            round(float(100 * (known[f"{measure}_{label}"] - truth).abs().mean()), 1)
+            for measure in ("share", "share_adjusted")
+        )
+        rows.append(
+            {
+                "round": name,
+                "label": label,
+                "compared": f"{len(known)} of {len(of_round)}",
+                "as classified (points)": plain,
+                "corrected (points)": adjusted,
+                "nearer": "corrected" if adjusted < plain else "as classified" if plain < adjusted else "neither",
+                "error rate (%)": round(float(100 * known["error"].mean()), 1),
+                "first (%)": _error(known.iloc[:1]),
+                "last (%)": _error(known.iloc[-1:]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _with_errors(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over replicates with the classifier's error rate, `error`, and its interval."""
+    means = over_replicates(metrics)
+    ends = (("", ""), ("_low", "_high"), ("_high", "_low"))
+    return means.assign(**{f"error{end}": 1 - means[f"agreement_lexicon{other}"] for end, other in ends})
+
+
+def _error(rows: pd.DataFrame) -> str:
+    """Return the error rate of a single row with its interval; an empty text without a row."""
+    return "".join(
+        with_interval(100 * row.error, 100 * row.error_low, 100 * row.error_high, digits=1) for row in rows.itertuples()
+    )
+
+
+def write_ground_truth(
+    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], tracked: Mapping[str, str]
+) -> None:
+    """Read the metrics table and write `ground_truth` to each of `out` (.png, .svg, .pdf)."""
+    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    style.save_figure(ground_truth(metrics, tracked), out)
+
+
+def write_ground_truth_table(
+    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], tracked: Mapping[str, str]
+) -> None:
+    """Read the metrics table and write `ground_truth_table` to each of `out` (.csv, .html)."""
+    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    write_table_for_reading(ground_truth_table(metrics, tracked), out, "Words of the press and the classifier")
