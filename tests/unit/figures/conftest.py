@@ -11,6 +11,7 @@ from scipy import stats
 
 from bias_amplification.artifacts import schemas, write_table
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
+from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 
 LABELS = ("red", "green", "blue")
 ROUNDS = (
@@ -64,6 +65,9 @@ def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexi
     row |= {"adjusted_misfit": 0.1 * shares[2], "articles_readable": round(ARTICLES * quality / 3)}
     row |= _numbers("text_quality_index", quality, 0.04) | _numbers("text_quality_index_weighted", quality - 0.2, 0.04)
     row |= _numbers("perplexity_base", perplexity, 0.15)
+    for label, share in zip(LABELS, shares, strict=True):
+        row |= _numbers(f"{LEXICON_SHARE}_{label}", share - 0.02, 0.05)
+    row |= {"articles_lexicon": ARTICLES // 2} | _numbers("agreement_lexicon", 0.9 - 0.1 * shares[0], 0.03)
     for place, measure in enumerate(DIVERSITY_MEASURES, start=1):
         row |= _numbers(measure, 0.05 * place + 0.01 * quality, 0.02)
     return row | _numbers("perplexity_generating", perplexity * 0.6, 0.1)

@@ -10,8 +10,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
-from bias_amplification.measures.metrics import MeasuredVersion, collect_metrics
-from bias_amplification.study.sections import Quality
+from bias_amplification.measures.metrics import MeasuredVersion, MetricsSettings, collect_metrics
 
 LABELS = ["up", "down"]
 
@@ -73,9 +72,7 @@ def collect(tmp_path):
         } | scores
         (tmp_path / "scores.json").write_text(json.dumps(scores))
         out = tmp_path / "metrics.parquet"
-        collect_metrics(
-            versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, Quality(readable=readable), 1
-        )
+        collect_metrics(versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, MetricsSettings(readable, 1))
         return read_table(out, metrics(LABELS)).to_pylist()
 
     return collected
