@@ -149,9 +149,11 @@ LOGS = (
     (r"/classify\.log$", "classifying, by both classifiers"),
     (r"/score_quality\.log$", "text quality"),
     (r"/score_perplexity\.log$", "perplexity"),
+    (r"/measure_diversity\.log$", "diversity"),
     (r"/extract_neurons\.log$", "extracting neurons"),
     (r"logs/classifier/", "classifiers: training, splits, choice"),
     (r"logs/neurons/", "analysing neurons"),
+    (r"logs/replicates/", "comparing rounds"),
     (r"logs/(figures|tables|index)", "figures, tables and page"),
     (r"/(share_\w+[\w.]*|training_set)\.log$", "training sets and sharing"),
 )

@@ -60,7 +60,7 @@ def versions(files: Iterable[Path]) -> list[tuple[str, int]]:
 
 
 CHAIN_FILES = ["articles", "config", "metadata", "model", "training_log", "training_set"]
-MEASURES = ["perplexity", "predictions", "predictions_second", "quality"]
+MEASURES = ["diversity", "perplexity", "predictions", "predictions_second", "quality"]
 
 
 @pytest.mark.parametrize(
