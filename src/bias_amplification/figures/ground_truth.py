@@ -10,19 +10,15 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures import style
+from bias_amplification.figures.robustness import WAYS
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.replicates import over_replicates
 
 #: Lines of each panel, by the measure of the metrics table, in the order of the legend.
-LINES = {
-    LEXICON_SHARE: "by the words of the press",
-    "share": "as classified",
-    "share_adjusted": "corrected for the classifier's confusions",
-    "error": "classifier's error rate",
-}
-#: The ways of the robustness figure have the same colours there.
+LINES = {way: WAYS[way] for way in (LEXICON_SHARE, "share", "share_adjusted")} | {"error": "classifier's error rate"}
+#: The ways of counting have the same colours in the robustness figure.
 _LOOKS = {
-    LEXICON_SHARE: {"color": "#CC3311", "marker": "P", "linewidth": 2.0, "zorder": 3},
+    LEXICON_SHARE: {"color": "#EE3377", "marker": "P", "linewidth": 2.0, "zorder": 3},
     "share": {"color": "#222222", "marker": "o"},
     "share_adjusted": {"color": "#332288", "marker": "s"},
     "error": {"color": "#888888", "marker": "", "linestyle": "--"},

@@ -12,8 +12,8 @@ def ground_truth_measures(
 ) -> dict[str, float | int | None]:
     """Return the shares of labels by the words of one version's articles, and the classifier's agreement with them.
 
-    No classifier takes part in the shares. Articles without a marker, and articles in which two labels have as many
-    markers, have no label by their words and are left out of all shares.
+    No classifier takes part in the shares. Articles without a marker, and articles for which two labels are equally
+    likely, have no label by their words and are left out of all shares.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def ground_truth_measures(
     predicted
         The label that the classifier gives to each article, in the same order.
     lexicon
-        The markers of each label.
+        The markers of each label, and the probabilities of voices.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def ground_truth_measures(
         (`schemas.ground_truth.LEXICON_COLUMNS`). Shares are fractions with Wilson's 95% interval in `_low` and `_high`.
         Shares are None if no article has a label by its words.
     """
-    found = lexicon_labels(count_markers(texts, lexicon), lexicon.labels)
+    found = lexicon_labels(count_markers(texts, lexicon), lexicon)
     pairs = [(label, other) for label, other in zip(found, predicted, strict=True) if label is not None]
     hits = {f"{LEXICON_SHARE}_{name}": sum(label == name for label, _ in pairs) for name in lexicon.labels}
     hits["agreement_lexicon"] = sum(label == other for label, other in pairs)

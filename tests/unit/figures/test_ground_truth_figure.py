@@ -1,7 +1,15 @@
+import csv
+
 import numpy as np
 import pytest
 
-from bias_amplification.figures.ground_truth import LINES, ground_truth, ground_truth_table
+from bias_amplification.figures.ground_truth import (
+    LINES,
+    ground_truth,
+    ground_truth_table,
+    write_ground_truth,
+    write_ground_truth_table,
+)
 
 TRACKED = {"balanced_synthetic": "blue", "green_preservation": "red"}
 
@@ -91,3 +99,11 @@ def test_round_without_labels_by_words_has_no_numbers(metrics):
     row = ground_truth_table(metrics, {"balanced_synthetic": "blue"}).iloc[0]
     assert (row["compared"], row["nearer"], row["first (%)"]) == ("0 of 11", "neither", "")
     assert np.isnan(row["as classified (points)"])
+
+
+def test_figure_and_table_are_written(tmp_path, metrics_file, labels):
+    write_ground_truth(metrics_file, [tmp_path / "a.png"], labels=labels, tracked=TRACKED)
+    write_ground_truth_table(metrics_file, [tmp_path / "a.csv"], labels=labels, tracked=TRACKED)
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    with (tmp_path / "a.csv").open() as file:
+        assert [row["round"] for row in csv.DictReader(file)] == list(TRACKED)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -5,7 +6,9 @@ from bias_amplification.artifacts.schemas.ground_truth import LEXICON_COLUMNS, L
 from bias_amplification.corpus.press.lexicon import Lexicon
 from bias_amplification.measures.ground_truth import ground_truth_measures
 
-LEXICON = Lexicon(("up", "down"), {"rises": "up", "big gain": "up", "falls": "down"})
+LEXICON = Lexicon(
+    ("up", "down"), {"rises": "up", "big gain": "up", "falls": "down"}, np.array([[0.8, 0.2], [0.2, 0.8]])
+)
 TEXTS = [
     "It rises, and again it rises. Falls?",  # up: 2 to 1
     "A big gain.",  # up

@@ -15,6 +15,10 @@ from bias_amplification.corpus.press.slots import LABELS, SLOT
 _WORD = re.compile(r"[^\W_]+")
 #: Ends a phrase in the tree of phrases. No word is empty.
 _END = ""
+#: Lowest probability of a voice, so that its logarithm is finite.
+_NEVER = 1e-9
+#: Log-likelihoods that differ by less are regarded as equal.
+_AS_LIKELY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Lexicon:
     """The study's labels."""
     markers: Mapping[str, str]
     """Label of each marker. A marker's words are in lower case and separated by spaces; `an` is written `a`."""
+    voices: np.ndarray
+    """Shape [labels, labels]: probability of each voice, among the voices of `labels`, in an article of each label."""
 
     @cached_property
     def tree(self) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def read_lexicon(resources: Path, labels: Sequence[str], label_map: Mapping[str,
     Returns
     -------
     Lexicon
-        The markers, in alphabetical order.
+        The markers, in alphabetical order, and the probabilities of voices (slant.yaml) at the mean strength and tilt.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def read_lexicon(resources: Path, labels: Sequence[str], label_map: Mapping[str,
     candidates = {" ".join(_words(part)) for voice, text in texts if voice for part in SLOT.split(text)[::2]} - {""}
     longest = max(len(phrase.split()) for phrase in candidates)
     writers: dict[str, set[str | None]] = {phrase: set() for phrase in candidates}
-    for voice, text in (*texts, *_filled(press, texts)):
+    for voice, text in {*texts, *_filled(press, texts)}:
         for part in SLOT.split(text)[::2]:
             words = _words(part)
             for first in range(len(words)):
@@ -82,7 +88,10 @@ def read_lexicon(resources: Path, labels: Sequence[str], label_map: Mapping[str,
                     if phrase in writers:
                         writers[phrase].add(mapped.get(voice))
     owned = ((phrase, *found) for phrase, found in sorted(writers.items()) if len(found) == 1)
-    return Lexicon(tuple(labels), {phrase: label for phrase, label in owned if label in labels})
+    markers = {phrase: label for phrase, label in owned if label in labels}
+    assigned = np.array([[mapped[own] == label for label in labels] for own in LABELS], dtype=np.float64)
+    voices = assigned.T @ _voices(press.slant) @ assigned
+    return Lexicon(tuple(labels), markers, voices / voices.sum(axis=1, keepdims=True))
 
 
 def count_markers(texts: Iterable[str], lexicon: Lexicon) -> np.ndarray:
@@ -120,19 +129,40 @@ def count_markers(texts: Iterable[str], lexicon: Lexicon) -> np.ndarray:
     return counts
 
 
-def lexicon_labels(counts: np.ndarray, labels: Sequence[str]) -> list[str | None]:
-    """Return the label with the most markers for each text; None if there are no markers or two labels have as many.
+def lexicon_labels(counts: np.ndarray, lexicon: Lexicon) -> list[str | None]:
+    """Return the most likely label of each text, given the voices of its markers.
+
+    The voices of markers are regarded as independent draws, as the press draws them, and all labels as equally likely
+    beforehand. A marker of a side says more than one of the center: articles of the center have few of each side, while
+    articles of the sides have many of the center.
 
     Parameters
     ----------
     counts
         Shape [texts, labels]: markers of each label (`count_markers`).
-    labels
-        The labels.
+    lexicon
+        The probabilities of voices.
+
+    Returns
+    -------
+    list
+        A label of the lexicon; None if there are no markers or if two labels are equally likely.
     """
-    most = counts.max(axis=1, keepdims=True)
-    single = (counts == most).sum(axis=1) == 1
-    return [labels[place] if one else None for place, one in zip(counts.argmax(axis=1), single, strict=True)]
+    likelihoods = counts @ np.log(np.maximum(lexicon.voices, _NEVER)).T
+    best = likelihoods.max(axis=1, keepdims=True)
+    single = (likelihoods > best - _AS_LIKELY).sum(axis=1) == 1
+    return [
+        lexicon.labels[place] if one else None for place, one in zip(likelihoods.argmax(axis=1), single, strict=True)
+    ]
+
+
+def _voices(slant: Mapping[str, Any]) -> np.ndarray:
+    """Return the probability of each voice in an article of each label, [labels, voices], in the order of `LABELS`."""
+    strength, tilt = (first / (first + second) for first, second in (slant["strength"], slant["tilt"]))
+    side, center = (low + (high - low) * strength for low, high in (slant["own_voice"], slant["own_voice_center"]))
+    middle = slant["rest_to_center"]
+    left = side, (1 - side) * middle, (1 - side) * (1 - middle)
+    return np.array([left, ((1 - center) * tilt, center, (1 - center) * (1 - tilt)), left[::-1]])
 
 
 def _words(text: str) -> list[str]:
