@@ -156,7 +156,8 @@ def collect_metrics(
     ids = {
         name: read_table(path, ARTICLES, ["article_id"])["article_id"].to_pylist() for name, path in seed_sets.items()
     }
-    lexicon = read_lexicon(RESOURCES / "press", labels, settings.label_map)
+    if any(version.articles for version in versions):
+        lexicon = read_lexicon(RESOURCES / "press", labels, settings.label_map)
     rows = []
     for version in versions:
         name = version.draw
@@ -166,8 +167,9 @@ def collect_metrics(
         )
         numbers |= diversity_columns(version.diversity)
         if version.articles is not None:
-            texts = read_table(version.articles, GENERATED_ARTICLES).sort_by("article_id")["text"].to_pylist()
-            numbers |= ground_truth_measures(texts, tables.predictions["predicted"].to_pylist(), lexicon)
+            articles = _read(version.articles, GENERATED_ARTICLES, ids[name], Path(seed_sets[name]))
+            predicted = tables.predictions["predicted"].to_pylist()
+            numbers |= ground_truth_measures(articles["text"].to_pylist(), predicted, lexicon)
         rows.append({column: getattr(version, column) for column in _DESCRIPTION} | numbers)
     schema = metrics(labels)
     write_table(pa.Table.from_pylist(rows, schema), out, schema)

@@ -1,5 +1,6 @@
 """Checks of the files that a config names, made before the first job."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from bias_amplification.models.sources import check_source
 from bias_amplification.models.special_tokens import read_tokenizer, wanted_begin
 from bias_amplification.study.sections import Encoder, GivenModel
 from bias_amplification.study.settings import Study
+
+#: Folders that show the kernel's state instead of files. Access rights do not say that nothing can be made there.
+_KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
 
 def check_paths(study: Study) -> None:
@@ -26,6 +30,7 @@ def check_paths(study: Study) -> None:
     for key, path in _files(study).items():
         if not Path(path).exists():
             raise StudyError(f"{key} is {path}, which does not exist: correct the path.")
+    _check_results(study.results)
     review = study.corpus.identity.review_file
     if review and Path(review).resolve().is_relative_to(Path(study.results).resolve()):
         raise StudyError(
@@ -41,6 +46,22 @@ def check_paths(study: Study) -> None:
         check_source(model, key, given_model_use(use))
     for key, encoder in _encoders(study).items():
         check_source(encoder, key, None)
+
+
+def _check_results(results: str) -> None:
+    """Check that the folder for results is one, or can be made, without making it."""
+    path = Path(results).absolute()
+    # The folder itself, or the nearest one above it that exists.
+    nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        what = "" if nearest == path else f"below {nearest}, "
+        raise StudyError(f"results is {results}, {what}which exists but is no folder: name a folder.")
+    place = path.resolve()
+    of_the_kernel = any(map(place.is_relative_to, _KERNEL_FOLDERS)) and not place.is_relative_to("/dev/shm")
+    if of_the_kernel or not os.access(nearest, os.W_OK | os.X_OK):
+        raise StudyError(
+            f"results is {results}, but no file can be made in {nearest}: name a folder that you can write to."
+        )
 
 
 def language_model_use(study: Study) -> LanguageModelUse:

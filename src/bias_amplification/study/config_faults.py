@@ -103,6 +103,8 @@ def _sentence(fault: Mapping[str, Any], key: Key, is_key: bool, config: type[Sec
     if value is None and kind in ("list_type", "dict_type", "model_type"):
         parts = "rows" if kind == "list_type" else "keys"
         return f"{name} is empty: remove the line, or add its {parts} below it"
+    if kind == "string_too_short":
+        return f"{name} is empty: give a value, or remove the line"
     if kind in _MUST_BE:
         demand = f"must be {_MUST_BE[kind]}"
     elif kind == UNMET_DEMAND:
@@ -154,9 +156,14 @@ def _number(value: Any, *, whole: bool) -> str:
     """Say how YAML wants a number to be written, if a text or a fraction is one."""
     if isinstance(value, float) and value.is_integer():
         return f"write {value:.0f}"
-    found = (
-        re.fullmatch(r"\s*([-+]?[\d_ ]*[.,]?\d+(?:[eE][-+]?\d+)?)\s*(%?)\s*", value) if isinstance(value, str) else None
-    )
+    if not isinstance(value, str):
+        return ""
+    grouped = re.fullmatch(r"\s*[-+]?[1-9]\d{0,2}(?:([.,'])\d{3})(?:\1\d{3})*\s*", value)
+    if grouped and not whole and value.count(grouped[1]) == 1:
+        # 1,000 is one in some countries and a thousand in others.
+        return f"YAML reads {value} as text: write {value.replace(grouped[1], '')} or {value.replace(grouped[1], '.')}"
+    text = value.replace(grouped[1], "") if grouped else value
+    found = re.fullmatch(r"\s*([-+]?[\d_ ]*[.,]?\d+(?:[eE][-+]?\d+)?)\s*(%?)\s*", text)
     if not found:
         return ""
     number = float(re.sub(r"[_ ]", "", found[1]).replace(",", ".")) / (100 if found[2] else 1)

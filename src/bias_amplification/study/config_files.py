@@ -7,7 +7,8 @@ import json
 import os
 import re
 import reprlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,9 @@ _FAULTS = {
     r"special characters are not allowed": "the file has a control character: remove it",
 }
 
+#: Numbers that YAML does not read as decimal: 010 is octal, and 1:30 is ninety.
+_OTHER_BASE = r"[-+]?0[\d_]+|[-+]?[\d_]+(:[\d_]+)+(\.[\d_]*)?"
+
 
 def with_types(value: Any) -> Any:
     """Return a value with the numbers, truth values and nulls that YAML reads in its texts."""
@@ -50,7 +54,9 @@ def with_types(value: Any) -> Any:
     if isinstance(value, list):
         return [with_types(one) for one in value]
     try:
-        read = yaml.safe_load(value) if isinstance(value, str) else value
+        # Numbers that are not decimal stay texts, which are refused where numbers belong.
+        readable = isinstance(value, str) and not re.fullmatch(_OTHER_BASE, value)
+        read = yaml.safe_load(value) if readable else value
     except yaml.YAMLError:
         return value
     return read if read is None or isinstance(read, int | float) else value
@@ -90,6 +96,16 @@ class ConfigFiles:
                 break
             last = found[-1]
         return f"{last.file}, line {last.line}: " if last and last.file else ""
+
+    def rank(self, key: Key) -> int:
+        """Return the number of the last file that has a key, or of `--config` after all files; -1 if none has it."""
+        for number, root in reversed(list(enumerate(self._roots))):
+            found = [root]
+            for part in key:
+                found = _below(found, part)
+            if found:
+                return number
+        return -1
 
     def place_of(self, sentence: str) -> str:
         """Return the place of the key that a sentence begins with, such as `corpus.path` or `rounds NAME: seed_set`."""
@@ -171,7 +187,11 @@ def _read(file: Path) -> yaml.Node | None:
     """
     if not file.is_file():
         return None
-    content, name = file.read_bytes(), _shown(file)
+    name = _shown(file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{name} cannot be read ({error.strerror}): change its access rights.") from None
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -188,11 +208,18 @@ def _read(file: Path) -> yaml.Node | None:
                 f"{name}, line {line}: {path} is set {places}, and only one of them would count: write it once, with "
                 "all that belongs to it."
             )
+        for path, line, number in _numbers_of_other_bases(root):
+            decimal = re.sub(r"^([-+]?)[0_]+(?=\d)", r"\1", number)
+            remedy = "write it without colons" if ":" in number else f"write {decimal}"
+            raise StudyError(
+                f"{name}, line {line}: {path} is {number}, which YAML reads as {yaml.safe_load(number)}: {remedy}, or "
+                "put it in quotes if it is text."
+            )
         # It finds faults that nodes do not show, and merges maps that `<<` names into the nodes.
         loader.construct_document(root)
     except yaml.YAMLError as error:
         with suppress(ValueError, RecursionError):
-            json.loads(text)
+            json.loads(text, object_pairs_hook=_once(name))
             return None
         raise StudyError(f"{name}, line {_line(error, text)}: {_in_words(error)}.") from None
     except (ValueError, OverflowError):
@@ -216,27 +243,59 @@ def _no_map(name: str, root: yaml.Node | None) -> StudyError:
     )
 
 
-def _set_twice(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
-    """Yield the dotted key, its line and the earlier line for every key that a map sets twice."""
+def _once(name: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Return a function that makes a map of a JSON object's keys and values, and refuses a key that is set twice."""
+
+    def as_map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        for key, times in Counter(key for key, _ in pairs).items():
+            if times > 1:
+                raise StudyError(
+                    f"{name}: {key} is set {times} times in the same map, and only one of them would count: write it "
+                    "once, with all that belongs to it."
+                )
+        return dict(pairs)
+
+    return as_map
+
+
+def _nodes(root: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield every value and its dotted key."""
     known: set[int] = set()
-    waiting: list[tuple[str, yaml.Node]] = [("", root)]
+    waiting = [("", root)]
     while waiting:
         path, node = waiting.pop()
         # An alias leads to the same node again.
-        if id(node) in known or isinstance(node, yaml.ScalarNode):
+        if id(node) in known:
             continue
         known.add(id(node))
+        yield path, node
+        before = f"{path}." if path else ""
         if isinstance(node, yaml.SequenceNode):
-            waiting += [(f"{path}{number}.", row) for number, row in enumerate(node.value)]
-            continue
+            waiting += [(f"{before}{number}", row) for number, row in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [(f"{before}{key.value}", row) for key, row in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def _set_twice(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
+    """Yield the dotted key, its line and the earlier line for every key that a map sets twice."""
+    for path, node in _nodes(root):
         lines: dict[tuple[str, str], int] = {}
-        for key, value in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 line, same = key.start_mark.line + 1, (key.tag, key.value)
                 if same in lines:
-                    yield f"{path}{key.value}", line, lines[same]
+                    yield f"{path}.{key.value}" if path else key.value, line, lines[same]
                 lines[same] = line
-                waiting.append((f"{path}{key.value}.", value))
+
+
+def _numbers_of_other_bases(root: yaml.Node) -> Iterator[tuple[str, int, str]]:
+    """Yield the dotted key, the line and the text of every number, as key or value, that is not read as decimal."""
+    for path, node in _nodes(root):
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        for part, place in ((node, path), *((key, f"a key of {path or 'the file'}") for key in keys)):
+            is_number = part.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+            if is_number and re.fullmatch(_OTHER_BASE, part.value):
+                yield place, part.start_mark.line + 1, part.value
 
 
 def _line(error: yaml.YAMLError, text: str) -> int:

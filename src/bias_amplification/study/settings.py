@@ -44,7 +44,7 @@ class Study(Section):
     """The study as a whole."""
 
     name: str = Field("study", pattern=NAME_PATTERN, description="The study's name, shown in the report.")
-    results: LocalPath = Field("results", min_length=1, description="Folder for all files that the run makes.")
+    results: LocalPath = Field("results", description="Folder for all files that the run makes.")
     seed: int = Field(42, ge=0, description="The number that all seeds are derived from.")
     generations: int = Field(
         11, ge=1, le=100, description="Number of generations of each round, generation 0 included."
@@ -228,9 +228,23 @@ def read_study(config: dict[str, Any], files: ConfigFiles | None = None) -> Stud
     StudyError
         If the config has faults. The message has a line for each, which names the key.
     """
+    files = files or ConfigFiles()
     try:
-        return Study.model_validate(config)
+        study = Study.model_validate(config)
     except ValidationError as error:
-        faults = in_words(error.errors(), Study, files or ConfigFiles())
+        faults = in_words(error.errors(), Study, files)
         head = [] if len(faults) == 1 else [f"The config has {len(faults)} faults:"]
         raise StudyError("\n".join([*head, *faults])) from None
+    _check_later_hub_models(study, files)
+    return study
+
+
+def _check_later_hub_models(study: Study, files: ConfigFiles) -> None:
+    """Check that no file names a hub model over another file's folder, which would be used all the same."""
+    for key, model in (("base_model", study.base_model), ("quality.detector", study.quality.detector)):
+        path = tuple(key.split("."))
+        if model.source == "folder" and model.hub_id and files.rank((*path, "hub_id")) > files.rank((*path, "source")):
+            raise StudyError(
+                f"{files.place((*path, 'hub_id'))}{key}: hub_id is set, but source is folder, which does not read it: "
+                "set source to hub and path to null, or remove hub_id."
+            )

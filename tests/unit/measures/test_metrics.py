@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
-from bias_amplification.artifacts.schemas import ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.metrics import MeasuredVersion, MetricsSettings, collect_metrics
 
 LABELS = ["up", "down"]
+SETTINGS = MetricsSettings(readable=2.0, seed=1)
 
 
 def write_seed_set(path: Path, ids: list[str]) -> Path:
@@ -64,7 +65,7 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
 def collect(tmp_path):
     """Return a function that collects metrics of versions with one seed set, and returns the rows."""
 
-    def collected(versions, seed_set, readable=2.0, **scores):
+    def collected(versions, seed_set, settings=SETTINGS, **scores):
         scores = {
             "validation": {"macro_f1": 0.9},
             "temperature": 1.0,
@@ -72,7 +73,7 @@ def collect(tmp_path):
         } | scores
         (tmp_path / "scores.json").write_text(json.dumps(scores))
         out = tmp_path / "metrics.parquet"
-        collect_metrics(versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, MetricsSettings(readable, 1))
+        collect_metrics(versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, settings)
         return read_table(out, metrics(LABELS)).to_pylist()
 
     return collected
@@ -163,7 +164,7 @@ def test_a_measure_without_values_is_missing(tmp_path, collect):
     # Both articles are called up, but only 8 of 10 would be if all were.
     assert row["share_adjusted_up"] == pytest.approx(1, abs=1e-6)
     assert row["adjusted_misfit"] == pytest.approx(0.2, abs=1e-6)
-    (row,) = collect([version], seed_set, readable=1.0)
+    (row,) = collect([version], seed_set, MetricsSettings(1.0, 1))
     assert (row["articles_readable"], row["share_readable_up"]) == (1, 1.0)
 
 
@@ -175,3 +176,21 @@ def test_scores_without_the_errors_are_refused(tmp_path, collect, scores):
     version = write_version(tmp_path, ["a"], np.array([0.9]), [1.0], [1.0])
     with pytest.raises(StudyError, match=r"scores.json has no confusion matrix and temperature .* delete the classif"):
         collect([version], seed_set, **scores)
+
+
+def test_words_of_the_press_are_counted_if_the_articles_are_given(tmp_path, collect):
+    ids = ["c", "a", "b"]
+    version = write_version(tmp_path, ids, np.array([0.9, 0.8, 0.2]), [2.0] * 3, [5.0] * 3)
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
+    texts = [{"article_id": i, "title": "t", "text": "Taxpayers.", "prompts": 1, "new_tokens": 1} for i in ids]
+    write_table(pa.Table.from_pylist(texts, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)
+    settings = MetricsSettings(2.0, 1, {"left": "down", "center": None, "right": "up"})
+
+    versions = [version, replace(version, articles=tmp_path / "articles.parquet")]
+
+    other, row = collect(versions, seed_set, settings)
+
+    names = ["articles_lexicon", "agreement_lexicon", "share_lexicon_up", "share_lexicon_down"]
+    assert [other[name] for name in names] == [None] * 4
+    # "Taxpayers" is a word of the right. The classifier calls two of the three articles up.
+    assert [row[name] for name in names] == [3, 2 / 3, 1.0, 0.0]

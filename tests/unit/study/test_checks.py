@@ -1,6 +1,8 @@
 """Checks of the files that a config names."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import Study, check_paths, given_model_use, language_model_use
+from bias_amplification.study import Study, check_paths, given_model_use, language_model_use, read_study
 
 ROUND = {"name": "a", "seed_set": "balanced", "strategy": "synthetic", "tracked_label": "right"}
 FOLDER = {"source": "folder", "path": "none"}
@@ -32,7 +34,7 @@ def save_model(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("sections", "named"),
     [
-        ({"corpus": {"path": "none.zip"}}, "corpus.path is none.zip"),
+        ({"corpus": {"source": "table", "path": "none.csv"}}, "corpus.path is none.csv"),
         ({"corpus": {"identity": {"review_file": "none.csv"}}}, "corpus.identity.review_file is none.csv"),
         ({"corpus": {"identity": {"outlets_file": "none.csv"}}}, "corpus.identity.outlets_file is none.csv"),
         ({"base_model": {"pretraining": {"tokenizer": "none"}}}, "pretraining.tokenizer is none/tokenizer.json"),
@@ -47,6 +49,46 @@ def test_paths_are_checked_before_the_first_job(make_study: Callable[..., Study]
 
     with pytest.raises(StudyError, match=named):
         check_paths(make_study(**sections))
+
+
+@pytest.mark.parametrize(
+    ("results", "fault"),
+    [
+        ("file", "results is file, which exists but is no folder: name a folder."),
+        ("file/below/it", "results is file/below/it, below {here}/file, which exists but is no folder: name a folder."),
+        ("broken", "results is broken, which exists but is no folder"),
+        ("/dev/null", "results is /dev/null, which exists but is no folder"),
+        ("/proc/none", "results is /proc/none, but no file can be made in /proc: name a folder that you can write to."),
+        ("link/none", "results is link/none, but no file can be made in {here}/link: name a folder"),
+        ("/dev/none", "results is /dev/none, but no file can be made in /dev"),
+        ("locked/x", "results is locked/x, but no file can be made in {here}/locked"),
+        ("folder", None),
+        ("folder/new/one", None),
+    ],
+)
+def test_results_are_a_folder_that_can_be_written_to(
+    shipped: Callable[..., dict],
+    working_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    results: str,
+    fault: str | None,
+) -> None:
+    (working_folder / "file").touch()
+    (working_folder / "folder").mkdir()
+    (working_folder / "locked").mkdir()
+    (working_folder / "link").symlink_to("/proc")
+    (working_folder / "broken").symlink_to("none")
+    # The tests may run as root, who can write into every folder.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked" and access(path, mode))
+    study = read_study(shipped(results=results))
+
+    if fault is None:
+        check_paths(study)
+    else:
+        with pytest.raises(StudyError, match=re.escape(fault.format(here=working_folder))):
+            check_paths(study)
+    assert sorted(path.name for path in working_folder.iterdir()) == ["broken", "file", "folder", "link", "locked"]
 
 
 def test_review_file_among_the_results_is_refused(make_study: Callable[..., Study], working_folder: Path) -> None:

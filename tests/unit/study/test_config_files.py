@@ -1,5 +1,6 @@
 """Config files as the user wrote them: lines of keys, invalid YAML, keys that are set twice."""
 
+import errno
 import json
 import os
 import time
@@ -132,6 +133,15 @@ def test_merged_and_repeated_maps_are_found(write: Callable[..., Path]) -> None:
         ("a: 10\nb: %5\n", "x.yaml, line 2: the value begins with a character that has a meaning in YAML"),
         ("a: 1\nb: 2024-13-45\n", "x.yaml, line 2: '2024-13-45' is no possible date or number: put it in quotes."),
         ("a: 1\nb: \x01\n", "x.yaml, line 2: the file has a control character: remove it."),
+        ("a:\n  b: 010\n", "x.yaml, line 2: a.b is 010, which YAML reads as 8: write 10, or put it in quotes if it is"),
+        ("a: [1, -030]\n", "x.yaml, line 1: a.1 is -030, which YAML reads as -24: write -30, or put it in quotes"),
+        ("a: 1:30\n", "x.yaml, line 1: a is 1:30, which YAML reads as 90: write it without colons, or put it in"),
+        ("a: 1:30.5\n", "x.yaml, line 1: a is 1:30.5, which YAML reads as 90.5: write it without colons, or put it"),
+        ("a: {010: x}\n", "x.yaml, line 1: a key of a is 010, which YAML reads as 8: write 10, or put it in quotes"),
+        (
+            '{\n\t"a": {"b": 1,\n\t"b": 2}}',
+            "x.yaml: b is set 2 times in the same map, and only one of them would count",
+        ),
         ("? [1]\n: 2\n", "x.yaml, line 1: the key is a list or a map"),
         ("a: " + "[" * 1000 + "]" * 1000, "x.yaml has lists or maps that are nested too deeply"),
     ],
@@ -172,6 +182,24 @@ def test_the_files_among_snakemakes_arguments_are_checked(write: Callable[..., P
         check_config_files(arguments)
 
     assert end.value.code == "bad.yaml, line 2: a tab is used for indentation: use spaces."
+
+
+def test_numbers_that_yaml_reads_as_decimal_are_accepted(write: Callable[..., Path]) -> None:
+    ConfigFiles([write("x.yaml", "a: [0, 10, 0.5, 1_000, 0x10, -0.0, '010', \"1:30\", 2020-01-01, 00:a]\n")])
+
+
+def test_a_file_without_permission_to_read_is_told(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    write("mine.yaml", "a: 1\n")
+
+    # The tests may run as root, who can read every file.
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(SystemExit) as end:
+        check_config_files(["--configfile", "mine.yaml"])
+
+    assert end.value.code == "mine.yaml cannot be read (Permission denied): change its access rights."
 
 
 @pytest.mark.parametrize("name", ["none.yaml", "."])
@@ -219,11 +247,25 @@ def test_the_checks_of_the_embedded_study_take_less_than_a_second(shipped: Calla
 
 
 def test_texts_of_the_command_line_get_their_types():
-    given = {"number": "5", "share": "0.5", "on": "true", "none": "null", "name": "same", "list": ["1", "a: {"]}
+    given = {
+        "number": "5",
+        "share": "0.5",
+        "on": "true",
+        "none": "null",
+        "name": "same",
+        "list": ["1", "a: {", "010", "1:30"],
+    }
 
     read = with_types(given | {"day": "2020-01-01", "inner": {"n": "1.0e-4"}, "kept": 3})
 
-    assert read == {"number": 5, "share": 0.5, "on": True, "none": None, "name": "same", "list": [1, "a: {"]} | {
+    assert read == {
+        "number": 5,
+        "share": 0.5,
+        "on": True,
+        "none": None,
+        "name": "same",
+        "list": [1, "a: {", "010", "1:30"],
+    } | {
         "day": "2020-01-01",
         "inner": {"n": 1.0e-4},
         "kept": 3,

@@ -13,11 +13,13 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Study, read_study
 from bias_amplification.study.config_faults import PATTERNS
 from bias_amplification.study.config_files import ConfigFiles
+from bias_amplification.study.sections import Corpus
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[3] / "config").glob("*.yaml"))
 REVISION = "0123456789abcdef" * 2 + "01234567"
 REMOVED = object()
 ALL = {"name": "balanced", "labels": ["red", "green", "blue"], "size": 12}
+TABLE = {"source": "table", "path": "articles.csv"}
 GREEN = {"name": "green", "labels": ["green"], "size": 12}
 
 
@@ -132,6 +134,13 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("strategies.preserved_share", 10, "preserved_share is 10, but must be less than or equal to 1 (write 0.1 for"),
         ("finetuning.weight_decay", "0,01", "is '0,01', but must be a number (YAML reads 0,01 as text: write 0.01)."),
         ("finetuning.learning_rate", "1e6", "is '1e6', but must be a number (YAML reads 1e6 as text: write 1000000)."),
+        ("finetuning.epochs", "1,000", "(YAML reads 1,000 as text: write 1000)."),
+        ("finetuning.epochs", "1.000.000", "(YAML reads 1.000.000 as text: write 1000000)."),
+        ("finetuning.epochs", "1'000", "(YAML reads 1'000 as text: write 1000)."),
+        ("finetuning.epochs", "010", "finetuning.epochs is '010', but must be a whole number (write 10, without"),
+        ("finetuning.learning_rate", "1,000", "must be a number (YAML reads 1,000 as text: write 1000 or 1.000)."),
+        ("finetuning.learning_rate", "1,000,000", "must be a number (YAML reads 1,000,000 as text: write 1000000)."),
+        ("finetuning.learning_rate", "0,001", "must be a number (YAML reads 0,001 as text: write 0.001)."),
         ("finetuning.epochs", "few", "finetuning.epochs is 'few', but must be a whole number."),
         ("seed_sets.0.size", 12.0, "seed_sets.0.size is 12.0, but must be a whole number (write 12)."),
         (
@@ -145,7 +154,14 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("finetuning.learning_rate", float("inf"), "finetuning.learning_rate is .inf, but must be a finite number"),
         ("rounds.0.decoding", {"top_p": 1.5}, "rounds.0.decoding.top_p is 1.5, but must be less than or equal to 1"),
         ("base_model.pretraining.label_mix.red", -0.5, "base_model.pretraining.label_mix.red is -0.5, but must be"),
-        ("results", "", "results is '', but must have at least 1 character"),
+        ("results", "", "results is empty: give a value, or remove the line."),
+        ("corpus.path", "", "corpus.path is empty: give a value, or remove the line."),
+        ("corpus.separator", "", "corpus.separator is empty: give a value, or remove the line."),
+        (
+            "base_model.pretraining.tokenizer",
+            "",
+            "base_model.pretraining.tokenizer is empty: give a value, or remove the line.",
+        ),
         ("rounds", [], "rounds is [], but must have at least 1 item"),
         ("neurons.rounds", [], "neurons.rounds is [], but must have at least 1 item"),
         ("finetuning.example", "paragraph", "finetuning.example is 'paragraph', but must be 'article' or 'line'"),
@@ -255,6 +271,33 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             ["far left", "красный"],
             "(write a name such as far_left here, and map the source's value to it in corpus.label_map)",
         ),
+        *(
+            (
+                f"corpus.{key}",
+                value,
+                f"corpus.{key} is set, but corpus.source is press, which does not read it: set corpus.source to "
+                f"{source}, or remove corpus.{key}.",
+            )
+            for key, value, source in [
+                ("path", "articles.csv", "table"),
+                ("columns", {"body": "text"}, "table"),
+                ("separator", ";", "table"),
+                ("quoting", "none", "table"),
+                ("encoding", "cp1252", "table"),
+                ("url", "https://example.org", "webis or article_bias_prediction"),
+                ("checksum", "md5:0", "webis or article_bias_prediction"),
+            ]
+        ),
+        (
+            "corpus",
+            {"source": "table", "labels": ["red", "green", "blue"], "path": "a.csv", "url": "https://example.org"},
+            "corpus.url is set, but corpus.source is table, which does not read it: set corpus.source to webis or",
+        ),
+        (
+            "corpus.separator",
+            "tabs",
+            "corpus.separator is 'tabs', but must be one character, or one of the words tab, comma, semicolon and",
+        ),
         ("corpus.source", "table", "corpus.path is missing for corpus.source table"),
         ("corpus.source", "webis", "corpus.label_map is empty: map the labels of source webis"),
         ("seed_sets.0.labels", ["red", "red"], "seed_sets balanced: labels has a label twice"),
@@ -262,6 +305,32 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ("base_model.pretraining.label_mix", {"red": 0, "blue": None}, "label_mix gives no label a share"),
         ("base_model.pretraining.heads", 5, "base_model.pretraining.heads is 5, which does not divide base_model.pre"),
         ("base_model", {"source": "hub", "hub_id": "gpt2"}, "base_model: source hub needs hub_id and revision"),
+        (
+            "base_model.path",
+            "models/mine",
+            "base_model: path is set, but source is pretrain, which does not read it: set source to folder, or remove",
+        ),
+        (
+            "base_model",
+            {"hub_id": "gpt2", "revision": REVISION},
+            "base_model: hub_id is set, but source is pretrain, which does not read it: set source to hub, or remove",
+        ),
+        (
+            "base_model",
+            {"source": "hub", "hub_id": "gpt2", "revision": REVISION, "path": "models/mine"},
+            "base_model: path is set, but source is hub, which does not read it: set source to folder, or remove path.",
+        ),
+        ("quality.detector.path", "/x", "quality.detector: path is set, but source is scratch, which does not read it"),
+        (
+            "classifier.candidates",
+            [{"name": "a", "path": "/x"}],
+            "classifier.candidates.0: path is set, but source is scratch, which does not read it: set source to folder",
+        ),
+        (
+            "classifier.candidates",
+            [{"name": "a", "revision": REVISION}],
+            "classifier.candidates.0: revision is set, but source is scratch, which does not read it: set source to",
+        ),
         ("base_model", {"source": "folder"}, "base_model: source folder needs path"),
         (
             "quality.detector",
@@ -333,6 +402,11 @@ def test_all_faults_are_reported_at_once(config: dict) -> None:
         ("corpus.label_map", {"r": "red", "x": None}),
         ("base_model", {"source": "hub", "hub_id": "gpt2", "revision": REVISION}),
         ("finetuning.max_tokens", 512),
+        # An overlay that goes back to another source sets the keys of the first one to null.
+        ("corpus.path", None),
+        ("corpus.columns", {"body": None}),
+        ("base_model", {"source": "pretrain", "path": None, "pretraining": {"label_mix": {"red": 1.0}}}),
+        ("base_model", {"source": "folder", "path": "models/mine", "hub_id": "gpt2", "revision": REVISION}),
     ],
 )
 def test_valid_values_are_accepted(config: dict, key: str, value: Any) -> None:
@@ -359,6 +433,26 @@ def test_every_pattern_has_words() -> None:
     assert {pattern.replace("\\\\", "\\") for pattern in patterns} == set(PATTERNS)
 
 
+@pytest.mark.parametrize(
+    ("word", "separator"),
+    [
+        ("tab", "\t"),
+        ("\\t", "\t"),
+        ("\t", "\t"),
+        ("Comma", ","),
+        ("semicolon", ";"),
+        ("vertical bar", "|"),
+        ("pipe", "|"),
+        ("^", "^"),
+    ],
+)
+def test_a_separator_may_be_named_by_a_word(config: dict, word: str, separator: str) -> None:
+    corpus = read_study(changed(config, "corpus", config["corpus"] | TABLE | {"separator": word})).corpus
+
+    assert corpus.separator == separator
+    assert Corpus.model_validate(corpus.model_dump()) == corpus
+
+
 @pytest.mark.parametrize(("results", "folder"), [("out/", "out"), ("./out//x", "out/x"), ("/tmp/a/", "/tmp/a")])
 def test_the_results_folder_is_written_in_one_way(config: dict, results: str, folder: str) -> None:
     assert read_study(changed(config, "results", results)).results == folder
@@ -370,6 +464,24 @@ def test_paths_of_any_script_are_accepted_and_a_tilde_is_the_home_folder(
     monkeypatch.setenv("HOME", "/home/me")
 
     assert read_study(changed(config, "results", "~/x y#1 می‌خواهم 🏔")).results == "/home/me/x y#1 می‌خواهم 🏔"
+
+
+def test_a_hub_model_over_another_files_folder_is_refused(config: dict, tmp_path: Path) -> None:
+    folder, hub = tmp_path / "folder.yaml", tmp_path / "hub.yaml"
+    folder.write_text("base_model: {source: folder, path: models/mine}\n", encoding="utf-8")
+    hub.write_text(f"base_model:\n  hub_id: gpt2\n  revision: {REVISION}\n", encoding="utf-8")
+    both = {"source": "folder", "path": "models/mine", "hub_id": "gpt2", "revision": REVISION}
+    config = changed(config, "base_model", both)
+
+    with pytest.raises(StudyError) as caught:
+        read_study(config, ConfigFiles([folder, hub]))
+
+    assert str(caught.value) == (
+        f"{hub}, line 2: base_model: hub_id is set, but source is folder, which does not read it: set source to hub "
+        "and path to null, or remove hub_id."
+    )
+    # A folder over another file's hub model is used.
+    assert read_study(config, ConfigFiles([hub, folder])).base_model.source == "folder"
 
 
 def test_faults_have_the_file_and_line_of_the_file_that_wins(config: dict, tmp_path: Path) -> None:

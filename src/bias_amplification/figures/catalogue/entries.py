@@ -443,9 +443,10 @@ OF_THE_PRESS = (
         "ground_truth",
         ROBUSTNESS,
         "Shares by the words of the embedded press",
-        "Share of each round's tracked label by the words that only one leaning of the press uses, as the classifier "
-        "counts it, and corrected for the classifier's confusions; and the part of the articles with such words to "
-        "which the classifier gives another label. No classifier takes part in counting words. Bands: 95% intervals, "
+        "Share of each round's tracked label by the words that only one leaning of the press uses (an article has the "
+        "label that is most likely given these words), as the classifier counts it, and corrected for the classifier's "
+        "confusions; and the part of the articles with a label by their words to which the classifier gives another "
+        "one. No classifier takes part in counting words. Bands: 95% intervals, "
         "between replicates if there are several. docs/ground-truth.md says what this measure cannot see.",
         function="figures.ground_truth:write_ground_truth",
         inputs=_METRICS,
@@ -456,7 +457,8 @@ OF_THE_PRESS = (
         ROBUSTNESS,
         "How wrong the classifier is, by the words of the embedded press",
         "For each round: the mean distance of the plain and of the corrected share from the share by words, over the "
-        "generations in which at least half of the articles have such words, and the classifier's error rate.",
+        "generations in which at least half of the articles have a label by their words, and the classifier's error "
+        "rate. On real articles of the press the classifier and the words disagree in about 9%.",
         kind="table",
         function="figures.ground_truth:write_ground_truth_table",
         inputs=_METRICS,

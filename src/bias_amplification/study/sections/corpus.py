@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bias_amplification.artifacts.schemas import metrics
 from bias_amplification.study.sections.section import (
@@ -12,7 +12,26 @@ from bias_amplification.study.sections.section import (
     Name,
     Section,
     names_alike,
+    unmet,
 )
+
+#: Words for separators, which show a tab better than the character itself.
+_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "vertical bar": "|", "pipe": "|"}
+
+#: Keys that say which file is the corpus and how it is read, by the source that would use another corpus all the same.
+#: A published corpus has one form, so that another file is refused when it is read.
+_UNREAD = {
+    "press": ("path", "columns", "separator", "quoting", "encoding", "url", "checksum"),
+    "table": ("url", "checksum"),
+}
+
+
+def _separator(text: str) -> str:
+    """Return the separator that a character or a word names."""
+    separator = _SEPARATORS.get(text.lower(), text)
+    if len(separator) != 1:
+        raise unmet("one character, or one of the words tab, comma, semicolon and vertical bar")
+    return separator
 
 
 class Cleaning(Section):
@@ -66,12 +85,10 @@ class Corpus(Section):
         None,
         description="Local file or folder of the source. null downloads the source from `url`. `table` needs a path.",
     )
-    separator: str | None = Field(
+    separator: Annotated[str, Field(min_length=1), AfterValidator(_separator)] | None = Field(
         None,
-        min_length=1,
-        max_length=1,
-        description="For `table`: the character between the fields of a CSV. null: found out from the file, among the "
-        "comma, semicolon, tab and vertical bar.",
+        description="For `table`: the character between the fields of a CSV, or its name: comma, semicolon, tab or "
+        "vertical bar. null: found out from the file, among these four.",
     )
     quoting: Literal["double", "backslash", "none"] | None = Field(
         None,
@@ -113,6 +130,20 @@ class Corpus(Section):
     cleaning: Cleaning = Cleaning()
     identity: Identity = Identity()
     press: Press = Press()
+
+    @model_validator(mode="after")
+    def _check_source(self) -> "Corpus":
+        """Check that the source reads every key that names a corpus."""
+        for key in _UNREAD.get(self.source, ()):
+            value = getattr(self, key)
+            # An overlay cannot remove another study's columns. It can set them to null.
+            if value is not None and (key != "columns" or any(self.columns.values())):
+                meant = "webis or article_bias_prediction" if key in _UNREAD["table"] else "table"
+                raise ValueError(
+                    f"corpus.{key} is set, but corpus.source is {self.source}, which does not read it: set "
+                    f"corpus.source to {meant}, or remove corpus.{key}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> "Corpus":

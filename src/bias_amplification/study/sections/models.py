@@ -26,6 +26,15 @@ class ModelSource(Section):
             raise ValueError("source hub needs hub_id and revision: add the model's id and a commit of its repository")
         if self.source == "folder" and not self.path:
             raise ValueError("source folder needs path: add the path of a folder in Hugging Face format")
+        # A folder may stand over another config's hub model.
+        unread = {"hub": ("path",), "folder": ()}.get(self.source, ("path", "hub_id", "revision"))
+        for key in unread:
+            if getattr(self, key) is not None:
+                meant = "folder" if key == "path" else "hub"
+                raise ValueError(
+                    f"{key} is set, but source is {self.source}, which does not read it: set source to {meant}, or "
+                    f"remove {key}"
+                )
         return self
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
 Name = str
@@ -47,7 +47,7 @@ def _local_path(path: str) -> str:
 
 
 #: A path, in which a leading `~` is the home folder.
-LocalPath = Annotated[str, AfterValidator(_local_path)]
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_local_path)]
 
 
 class Section(BaseModel):
