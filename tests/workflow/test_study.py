@@ -121,7 +121,9 @@ def test_deleted_predictions_remake_only_files_computed_from_them(finished):
 
     chain = {name for name in remade if not name.startswith(("figures/", "tables/", "neurons/"))}
     both = {f"{version('balanced_synthetic', 1)}/{name}.parquet" for name in ("predictions", "predictions_second")}
-    assert chain == both | {"metrics.parquet", "comparison.parquet", "index.html"}
+    # The comparison of rounds reads the first and the last generation only.
+    tables = {"metrics.parquet", "replicates/means.parquet", "transitions.parquet", "event_shares.parquet"}
+    assert chain == both | tables | {"comparison.parquet", "index.html"}
     # The figures of this round read its predictions; those of the theory and the corpus do not.
     assert "figures/figure_3.png" in remade
     assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & remade
