@@ -4,8 +4,10 @@ Archives from the network are not trusted. Members with an absolute path, a ".."
 members above a size limit are refused.
 """
 
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -13,6 +15,18 @@ from typing import BinaryIO
 from bias_amplification.artifacts import StudyError
 
 _MEGABYTE = 2**20
+#: What the libraries raise for archives that are damaged, encrypted or packed in an unknown way.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 def is_archive(path: Path) -> bool:
@@ -54,7 +68,7 @@ def read_members(path: Path, wanted: Callable[[str], bool], limit: int) -> Itera
                 )
             remaining -= len(content)
             yield name, content
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise StudyError(f"{path} is damaged or encrypted ({error}): delete it and download it again.") from error
 
 
@@ -80,7 +94,9 @@ def _zip_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
 
 def _tar_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
     with tarfile.open(path) as archive:
-        for info in sorted(archive.getmembers(), key=lambda info: info.name):
+        members = sorted(archive.getmembers(), key=lambda info: info.name)
+        _check_end(archive)
+        for info in members:
             if not wanted(info.name) or info.isdir():
                 continue
             _check_name(path, info.name)
@@ -90,3 +106,21 @@ def _tar_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
             assert stream is not None
             with stream:
                 yield info.name, stream
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Check that a tar archive was read to its end. tarfile takes a damaged header, or a cut, for the end.
+
+    Raises
+    ------
+    tarfile.TarError
+        If no block of zeros, which ends an archive, follows the last member.
+    """
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    block = archive.fileobj.read(tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE or block.strip(b"\0"):
+        raise tarfile.ReadError("it does not end where its members end")
+    # A compressed archive has a checksum at its end.
+    while archive.fileobj.read(_MEGABYTE):
+        pass

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import io
+import random
 import tarfile
 import threading
 import zipfile
@@ -163,6 +164,29 @@ def test_members_above_the_size_limit_are_errors(tmp_path):
     with pytest.raises(StudyError, match=r"with b.json, the members unpack to more than"):
         list(read_members(tmp_path / "a.zip", everything, 1000))
     assert len(list(read_members(tmp_path / "a.zip", everything, 1200))) == 2
+
+
+@pytest.mark.parametrize("packed", ["", "gz", "xz"])
+def test_a_cut_or_changed_tar_archive_is_an_error(tmp_path, packed):
+    generator = random.Random(1)
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, f"w:{packed}") as archive:
+        for number in range(40):
+            content = generator.randbytes(700)
+            info = tarfile.TarInfo(f"{number:02}.json")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    whole = path.read_bytes()
+    assert len(list(read_members(path, lambda name: True, 10**6))) == 40
+
+    half = len(whole) // 1024 * 512
+    changed = bytearray(whole)
+    # In a plain archive, a byte of a header; bytes of a member have no checksum there.
+    changed[20 * 1536 + 100 if not packed else half] ^= 0xFF
+    for damaged in (whole[:half], whole[: half + 100], bytes(changed)):
+        path.write_bytes(damaged)
+        with pytest.raises(StudyError, match=r"a.tar is damaged or encrypted"):
+            list(read_members(path, lambda name: True, 10**6))
 
 
 def test_damaged_archive_is_an_error(tmp_path):

@@ -1,8 +1,10 @@
 """The reader of any table: CSV, JSON and Parquet."""
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
 from datetime import date
 
 import pyarrow as pa
@@ -359,6 +361,76 @@ def test_compressed_files_are_read(tmp_path):
         tables.read(tmp_path / "a.csv.gz", SIMPLE)
 
 
+#: The file's columns have the names of the fields.
+PLAIN = SIMPLE.model_copy(update={"columns": {}, "label_map": {}})
+
+
+@pytest.mark.parametrize("library", [bz2, lzma], ids=["bz2", "xz"])
+def test_compressed_files_of_several_streams_are_read_whole_or_refused(tmp_path, library):
+    parts = [library.compress(text) for text in (b"body,label\nfirst,left\n", b"second,right\n")]
+    path = tmp_path / f"a.csv.{'bz2' if library is bz2 else 'xz'}"
+    path.write_bytes(b"".join(parts))
+    assert tables.read(path, PLAIN)[0]["body"].to_pylist() == ["first", "second"]
+
+    for damaged in (parts[1][:-6], parts[1][:8] + b"?" + parts[1][9:], b"rubbish"):
+        path.write_bytes(parts[0] + damaged)
+        with pytest.raises(StudyError, match="is not a whole compressed file"):
+            tables.read(path, PLAIN)
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "hex", "ANSI", "cp 1252", "a\0b"])
+def test_an_unknown_encoding_is_refused(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("body,label\nb,left\n", encoding="utf-8")
+
+    with pytest.raises(StudyError, match=r"corpus.encoding is .*, which Python does not know as an encoding of texts"):
+        tables.read(tmp_path / "a.csv", PLAIN.model_copy(update={"encoding": encoding}))
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "koi8-r", "latin-1"])
+def test_a_file_in_utf_8_is_not_read_in_another_encoding(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("body,label\n新闻报道,left\n", encoding="utf-8")
+
+    with pytest.raises(StudyError, match=rf"a.csv is in UTF-8, but corpus.encoding is {encoding}: remove"):
+        tables.read(tmp_path / "a.csv", PLAIN.model_copy(update={"encoding": encoding}))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-8"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("\ufeffarticle_id,body,label\nx1,b,left\n".encode(encoding))
+
+    table = tables.read(tmp_path / "a.csv", PLAIN.model_copy(update={"encoding": encoding}))[0]
+
+    assert table["article_id"].to_pylist() == ["x1"]
+
+
+def test_seven_bit_encodings_with_escape_sequences_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_bytes("body,label\n日本語,left\n".encode("iso2022_jp"))
+
+    with pytest.raises(StudyError, match=r"a.csv has the escape sequences of an encoding such as ISO-2022-JP"):
+        tables.read(tmp_path / "a.csv", PLAIN)
+    read = tables.read(tmp_path / "a.csv", PLAIN.model_copy(update={"encoding": "iso2022_jp"}))[0]
+    assert read["body"].to_pylist() == ["日本語"]
+
+
+@pytest.mark.parametrize("value", ["true", "Infinity"])
+def test_values_of_json_that_are_no_texts_are_refused(tmp_path, value):
+    (tmp_path / "a.jsonl").write_text(f'{{"body": {value}, "label": "left"}}\n', encoding="utf-8")
+
+    with pytest.raises(StudyError, match=r"a.jsonl"):
+        tables.read(tmp_path / "a.jsonl", PLAIN)
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.csv").write_text("body,label\nb,left\n", encoding="utf-8")
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+
+    with pytest.raises(StudyError, match=r"a.csv cannot be read \(Permission denied\)"):
+        tables.read(tmp_path / "a.csv", PLAIN)
+
+
 DATES = {
     "2021-03-05": date(2021, 3, 5),
     "2021-03-05T10:00:00Z": date(2021, 3, 5),
@@ -370,7 +442,19 @@ DATES = {
     "12/25/2021": date(2021, 12, 25),
     "2021/03/05": date(2021, 3, 5),
     "05/05/2021": date(2021, 5, 5),
+    "20210305101010": date(2021, 3, 5),
+    "2021-03-05T10": date(2021, 3, 5),
+    "5-March-2021": date(2021, 3, 5),
     "03/05/2021": None,
+    # Several days.
+    "5-6 March 2021": None,
+    "10-12 May 2021": None,
+    "March 5-6, 2021": None,
+    "30-31 March 2021": None,
+    "5/6 March 2021": None,
+    "5 March 2021, 2022": None,
+    "2021-03-05 to 2021-03-07": None,
+    "2021-03-05xyz": None,
     "03-05-21": None,
     "March 2021": None,
     "2021": None,

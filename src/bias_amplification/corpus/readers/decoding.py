@@ -6,15 +6,35 @@ import gzip
 import lzma
 import re
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from charset_normalizer import from_bytes
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
 
+
+def _unpack_streams(decompressor: Callable[[], Any], content: bytes) -> bytes:
+    """Unpack all streams of a file. The libraries' own functions leave out everything from a damaged stream on."""
+    parts = []
+    while content.strip(b"\0"):
+        stream = decompressor()
+        parts.append(stream.decompress(content))
+        if not stream.eof:
+            raise EOFError("the last stream has no end")
+        content = stream.unused_data
+    return b"".join(parts)
+
+
 #: First bytes of a compressed file, and what unpacks it.
-_COMPRESSED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+_COMPRESSED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": partial(_unpack_streams, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\x00": partial(_unpack_streams, lzma.LZMADecompressor),
+}
 #: Endings of compressed files, which stand behind the ending of the file's format.
 COMPRESSED_ENDINGS = frozenset({".gz", ".bz2", ".xz"})
 
@@ -30,6 +50,8 @@ _MARKS = {
 #: What Python's error handler "surrogateescape" puts in the place of a byte that cannot be decoded.
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+#: How encodings of ISO 2022, which have 7-bit characters only, change to another character set.
+_ESCAPE_SEQUENCE = re.compile(rb"\x1b(?:\$[@-D()]|\([BIJ])")
 
 #: Bytes that are looked at for a guess of the encoding.
 _SAMPLE = 100_000
@@ -41,9 +63,12 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     StudyError
-        If a compressed file is damaged.
+        If the file cannot be read, or a compressed file is damaged.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror}): change its access rights or its name.") from error
     for mark, unpack in _COMPRESSED.items():
         if content.startswith(mark):
             try:
@@ -90,10 +115,10 @@ def decode(content: bytes, name: str, encoding: str | None = None, most_lost: fl
             "corpus.encoding to utf-16-le or utf-16-be; otherwise name a text file."
         )
     chosen = encoding or "utf-8"
-    if codecs.lookup(chosen).name == "utf-8" and content.startswith(codecs.BOM_UTF8):
-        chosen = "utf-8-sig"
+    _check_encoding(content, name, chosen)
     try:
-        text = content.decode(chosen, errors="surrogateescape")
+        # Some programs write a mark although there is one, or one that the encoding does not need.
+        text = content.decode(chosen, errors="surrogateescape").lstrip("\ufeff")
     except ValueError as error:
         raise StudyError(
             f"{name} is not in the encoding {chosen} ({one_line(error)}): correct corpus.encoding."
@@ -108,6 +133,35 @@ def decode(content: bytes, name: str, encoding: str | None = None, most_lost: fl
             f"{_guess(content, chosen)}: set corpus.encoding to the file's encoding, or save the file as UTF-8."
         )
     return text
+
+
+def _check_encoding(content: bytes, name: str, chosen: str) -> None:
+    """Check that Python knows the encoding, and that the file is not certainly in another one."""
+    try:
+        found = codecs.lookup(chosen)
+        known = found._is_text_encoding
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise StudyError(
+            f"corpus.encoding is {chosen!r}, which Python does not know as an encoding of texts: write a name such as "
+            "utf-8, utf-16, cp1252, latin-1, gb18030 or shift_jis."
+        )
+    if found.name.startswith("utf") or found.name == "ascii":
+        if found.name == "utf-8" and _ESCAPE_SEQUENCE.search(content):
+            raise StudyError(
+                f"{name} has the escape sequences of an encoding such as ISO-2022-JP: set corpus.encoding to "
+                "iso2022_jp, iso2022_kr or iso2022_cn, or save the file as UTF-8."
+            )
+        return
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    if not text.isascii():
+        raise StudyError(
+            f"{name} is in UTF-8, but corpus.encoding is {chosen}: remove corpus.encoding, or name another file."
+        )
 
 
 def _guess(content: bytes, chosen: str) -> str:

@@ -71,6 +71,12 @@ class RowCollector:
         StudyError
             If another article has the same id, or the label is unknown.
         """
+        for name in ("title", "body"):
+            if not isinstance(fields.get(name), str | None):
+                raise StudyError(
+                    f"{self._source}: the {name} of {place} is {str(fields[name])[:80]!r}, which is no text: correct "
+                    "that row."
+                )
         texts = [article_id, label, *(value for value in fields.values() if isinstance(value, str))]
         faults = [fault for text in texts if not text.isascii() and (fault := undecoded(text))]
         if faults:
@@ -93,7 +99,7 @@ class RowCollector:
         for name in ("event_id", "outlet"):
             columns[name].append((str(fields.get(name) or "")).strip() or None)
         for name in ("title", "body"):
-            columns[name].append(str(fields.get(name) or ""))
+            columns[name].append(fields.get(name) or "")
 
     def _label(self, value: str, place: str) -> str | None:
         if not value:

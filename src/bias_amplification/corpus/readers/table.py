@@ -186,7 +186,12 @@ def _text(value: Any, place: str, name: str) -> str:
         return value.decode(errors="surrogateescape")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, int | float | Decimal | date):
+    # JSON's true and Infinity are no texts.
+    if (
+        isinstance(value, int | float | Decimal | date)
+        and not isinstance(value, bool)
+        and str(value).strip("-") != "inf"
+    ):
         return str(value)
     if isinstance(value, list) and all(isinstance(part, str | None) for part in value):
         return "\n".join(part for part in value if part is not None)
