@@ -37,8 +37,9 @@ def simulate_tables(folder: Path, rounds: int, layers: int, width: int) -> tuple
     generator = np.random.default_rng(1)
     outcomes = generator.normal(size=(4, rounds, GENERATIONS)).cumsum(axis=2).reshape(4, -1)
     columns = {"round": [f"r{i}" for i in range(rounds) for _ in range(GENERATIONS)]}
+    columns |= {"replicate": [1] * (rounds * GENERATIONS)}
     columns |= {"generation": [*range(GENERATIONS)] * rounds, "label": ["a"] * (rounds * GENERATIONS)}
-    columns |= dict(zip(NEURON_PANEL.names[3:], outcomes, strict=True))
+    columns |= dict(zip(NEURON_PANEL.names[4:], outcomes, strict=True))
     write_table(pa.table(columns), folder / "panel.parquet", NEURON_PANEL)
     keys = {"layer": np.repeat(np.arange(layers, dtype=np.int16), width)}
     keys["neuron"] = np.tile(np.arange(width, dtype=np.int32), layers)

@@ -45,7 +45,7 @@ def test_tables_are_those_of_a_study_that_keeps_all_weights(finished, without_we
         name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in without_weights.kept
     }
     tables, all_tables = without_weights.checksums(), finished.checksums()
-    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 8
+    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 9
     assert "metrics.parquet" in tables
     assert tables == {name: all_tables[name] for name in tables}
     assert not list(without_weights.results.rglob(".*"))
@@ -55,7 +55,7 @@ def test_a_file_that_needs_no_weights_is_remade_alone(without_weights):
     (without_weights.results / SECOND / "predictions.parquet").unlink()
 
     both = {f"{SECOND}/{name}.parquet" for name in ("predictions", "predictions_second")}
-    assert without_weights.remade() == both | {"metrics.parquet"}
+    assert without_weights.remade() == both | {"metrics.parquet", "transitions.parquet", "event_shares.parquet"}
 
 
 def test_a_file_that_needs_weights_is_remade_from_the_last_kept_generation(without_weights):
