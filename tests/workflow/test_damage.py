@@ -150,7 +150,7 @@ def test_a_read_only_results_folder_is_reported(undisturbed, clone):
         subprocess.run(["mount", "-o", "remount,ro,bind", clone.results], check=True)
         run = clone.run()
         assert run.status != 0
-        assert "Write-protected output files" in run.output
+        assert "but no file can be made in" in run.output
     finally:
         subprocess.run(["umount", clone.results], check=True)
     clone.finish()
