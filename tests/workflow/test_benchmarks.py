@@ -1,5 +1,6 @@
 """The benchmarks: all ways that a benchmark compares do the same work with the same result."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,7 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES
 from bias_amplification.corpus.press.edition import write_press
 from bias_amplification.language_model.pretrain import save_tokenizer, train_tokenizer
+from bias_amplification.neurons.panel import read_outcomes
 from helpers import ROOT
 
 
@@ -130,4 +132,26 @@ def test_time_and_memory_of_rules_are_read_from_logs(benchmark, tmp_path):
         "| fine-tuning | 2 | 30.0 (40.0) | 60 | 3,000 | 7,500 |",
         "| writing | 1 | 5.5 (5.5) | 6 | 900 | 0 |",
         "| training sets and sharing | 1 | 0.1 (0.1) | 0 | 30 | 0 |",
+    ]
+
+
+def test_the_neuron_statistics_are_compared_on_a_panel_that_can_be_read(benchmark, tmp_path):
+    panel, paths = benchmark("neuron_statistics").simulate_tables(tmp_path, rounds=2, layers=1, width=4)
+
+    outcomes = read_outcomes(panel, len(paths))
+    assert set(outcomes.versions.rounds) == {"r0", "r1"}
+    assert all(np.isfinite(values).all() for values in outcomes.values.values())
+
+
+def test_contrasts_are_calibrated_for_every_design(benchmark):
+    calibration = benchmark("contrast_calibration")
+
+    head, rule, *lines = calibration.list_families(studies=2, seed=1)
+
+    assert head.count("|") == rule.count("|") == 5
+    assert [line.split(" | ")[:3] for line in lines] == [
+        [f"| {articles}", str(number), str(replicates)]
+        for articles in ("same", "redrawn")
+        for number in (48, 300)
+        for replicates in (2, 3, 5)
     ]

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from studies import TINY, Study, make_study
 
+from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import Strategies
+from bias_amplification.study.strategies import Material, training_texts
 from helpers import checksums
 
 pytestmark = pytest.mark.slow
@@ -132,9 +136,11 @@ def test_resampling_follows_the_detectors_probability(grown):
         scores |= {(origin, i): p for i, p in zip(table["article_id"], table["probability_human"], strict=True)}
     assert all(0 <= p <= 1 for p in scores.values()) and len(scores) == 24
 
-    chosen = [(row["origin"], row["article_id"]) for row in rows(study, "human_likeness")]
-
-    assert set(chosen) <= set(scores)
+    ids = pq.read_table(study.results / "corpus/seed_sets/balanced.parquet")["article_id"].to_pylist()
+    human = {origin: np.array([scores[origin, i] for i in ids]) for origin in ("seed_set", "generation_00")}
+    seed = derive_seed(42, "training_set", "human_likeness", 1)
+    expected = training_texts("human_likeness", Material(ids, 1, human=human), Strategies(), seed)
+    assert rows(study, "human_likeness") == expected.to_pylist()
 
 
 def test_a_deleted_file_remakes_its_own_replicate_alone(grown, tmp_path):

@@ -103,7 +103,7 @@ rule draw_real_articles:
         **needs("light"),
     params:
         sets=study.generations - 1,
-        begin_again=plan.real_articles_again,
+        begin_again=lambda wildcards: plan.real_articles_again(wildcards.draw.split("/")[0]),
         seed=lambda wildcards: derive_seed(study.seed, "real articles", wildcards.draw.split("/")[0]),
     message:
         "Corpus: drawing further real articles beside seed set {wildcards.draw}"

@@ -12,7 +12,8 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.contrasts import UNITS
-from bias_amplification.measures.compare import CONTROLS, OUTCOMES
+from bias_amplification.measures.compare import OUTCOMES
+from bias_amplification.study.strategies import CONTROLS
 
 _TITLES = {"share": "Share of the label", "mean_probability": "Mean probability", "quality": "Text quality index"}
 #: Largest change that is possible, in the unit of the axis.

@@ -10,22 +10,17 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures import style
-from bias_amplification.figures.robustness import WAYS
+from bias_amplification.figures.robustness import LOOKS, WAYS, share_panels
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.replicates import over_replicates
 
-#: Lines of each panel, by the measure of the metrics table, in the order of the legend.
-LINES = {way: WAYS[way] for way in (LEXICON_SHARE, "share", "share_adjusted")} | {"error": "classifier's error rate"}
-#: The ways of counting have the same colours in the robustness figure.
+#: Lines of each panel, in the order of the legend. The ways of counting have their colours of the robustness figure.
 _LOOKS = {
-    LEXICON_SHARE: {"color": "#EE3377", "marker": "P", "linewidth": 2.0, "zorder": 3},
-    "share": {"color": "#222222", "marker": "o"},
-    "share_adjusted": {"color": "#332288", "marker": "s"},
-    "error": {"color": "#888888", "marker": "", "linestyle": "--"},
+    LEXICON_SHARE: {**LOOKS[LEXICON_SHARE], "label": WAYS[LEXICON_SHARE], "linewidth": 2.0, "zorder": 3},
+    "share": {**LOOKS["share"], "label": WAYS["share"], "linewidth": 1.7, "zorder": 2},
+    "share_adjusted": {**LOOKS["share_adjusted"], "label": WAYS["share_adjusted"]},
+    "error": {"color": "#888888", "marker": "", "linestyle": "--", "label": "classifier's error rate"},
 }
-#: Lines with a band for the 95% interval.
-_BANDS = (LEXICON_SHARE, "error")
-_PANELS_WIDE = 3
 #: Generations are compared if at least this part of their articles has a label by its words.
 _KNOWN = 0.5
 
@@ -48,30 +43,7 @@ def ground_truth(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
         their words to which the classifier gives another label. Bands are 95% intervals between replicates, or over
         articles if there is one replicate. A generation without such articles has no point.
     """
-    metrics = _with_errors(metrics)
-    rows = -(-len(tracked) // _PANELS_WIDE)
-    wide = min(len(tracked), _PANELS_WIDE)
-    figure = style.new_figure(height=0.9 + 2.1 * rows)
-    panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
-    for position, (axes, (name, label)) in enumerate(zip(panels, tracked.items(), strict=False)):
-        of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()]
-        for measure, text in LINES.items():
-            column = measure if measure == "error" else f"{measure}_{label}"
-            look = {"label": text, "markersize": 3.5, **_LOOKS[measure]}
-            style.line_over_generations(axes, of_round, column, band=measure in _BANDS, **look)
-        axes.set_title(f"{style.letter(position, len(tracked))}{name.replace('_', ' ')}: {label}", fontsize="small")
-        axes.yaxis.set_major_formatter(style.per_cent)
-        axes.set_ylim(-0.03, 1.03)
-        style.generation_axis(axes, ticks=6)
-        axes.set_ylabel("" if position % wide else "Articles (%)")
-        if position + wide < len(tracked):
-            axes.set_xlabel("")
-        else:
-            axes.xaxis.set_tick_params(labelbottom=True)
-    for axes in panels[len(tracked) :]:
-        axes.remove()
-    style.legend_below(figure, *panels[: len(tracked)])
-    return figure
+    return share_panels(_with_errors(metrics), tracked, _LOOKS, bands=(LEXICON_SHARE, "error"))
 
 
 def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.DataFrame:
@@ -88,10 +60,13 @@ def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.
     -------
     pd.DataFrame
         One row per round. `compared` counts the generations in which at least half of the articles have a label by
-        their words. The other columns are of these generations: the mean absolute distance of the plain and of the
-        adjusted share of the tracked label from the share by words, in percentage points; which of the two is `nearer`
-        (`neither` if they are equal to a tenth of a point, or without such generations); and the classifier's mean
-        error rate, and that of the first and of the last of these generations with its 95% interval, in per cent.
+        their words; all other columns are of these generations.
+
+        - `as classified` and `corrected`: mean absolute distance of the share of the tracked label from the share by
+          words, in percentage points.
+        - `nearer`: which of the two is nearer; `neither` if they are equal to a tenth of a point.
+        - `error rate`, `first`, `last`: the classifier's mean error rate, and that of the first and of the last of
+          these generations with its 95% interval, in per cent.
     """
     metrics = _with_errors(metrics)
     rows = []

@@ -1,7 +1,8 @@
 """Whether the tracked label's share changes the same way when it is counted in other ways."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ WAYS = {
 }
 assert set(WAYS) == {"share", *ROBUST_MEASURES, LEXICON_SHARE}
 #: Colours that are not used for strategies and rarely for labels (after P. Tol).
-_LOOKS = {
+LOOKS = {
     "share": {"color": "#222222", "marker": "o", "linewidth": 2.0, "zorder": 3},
     "share_adjusted": {"color": "#332288", "marker": "s"},
     "share_second": {"color": "#AA4499", "marker": "^"},
@@ -60,17 +61,36 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
         replicates, or over articles if there is one replicate. A way without values has no line, and a
         generation without readable articles no point.
     """
-    metrics = over_replicates(metrics)
+    looks = {measure: {"label": text, **LOOKS[measure]} for measure, text in WAYS.items()}
+    return share_panels(over_replicates(metrics), tracked, looks, bands=("share",))
+
+
+def share_panels(
+    means: pd.DataFrame, tracked: Mapping[str, str], looks: Mapping[str, Mapping[str, Any]], bands: Collection[str]
+) -> Figure:
+    """Draw measures of the tracked label's share over generations: one panel per round, one line per measure.
+
+    Parameters
+    ----------
+    means
+        The metrics' means over replicates.
+    tracked
+        Tracked label of each round, in the order of the panels.
+    looks
+        Label, colour and so on of each line, by the column of `means` or by its beginning before `_{label}`.
+    bands
+        Measures with a band for the 95% interval.
+    """
     rows = -(-len(tracked) // _PANELS_WIDE)
     wide = min(len(tracked), _PANELS_WIDE)
     figure = style.new_figure(height=0.9 + 2.1 * rows)
     panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
     shown = list(tracked.values())
     for position, (axes, (name, label)) in enumerate(zip(panels, tracked.items(), strict=False)):
-        of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()]
-        for measure, text in WAYS.items():
-            look = {"label": text, "markersize": 3.5, **_LOOKS[measure]}
-            style.line_over_generations(axes, of_round, f"{measure}_{label}", band=measure == "share", **look)
+        of_round = means[(means["round"] == name) & means["generation"].notna()]
+        for measure, look in looks.items():
+            column = measure if measure in means.columns else f"{measure}_{label}"
+            style.line_over_generations(axes, of_round, column, band=measure in bands, **{"markersize": 3.5, **look})
         axes.set_title(f"{style.letter(position, len(tracked))}{name.replace('_', ' ')}")
         axes.yaxis.set_major_formatter(style.per_cent)
         axes.set_ylim(-0.03, 1.03)

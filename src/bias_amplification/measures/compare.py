@@ -14,9 +14,8 @@ from bias_amplification.artifacts.schemas import QUALITY, predictions
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.measures.contrasts import ALPHA, Contrast, paired_contrast, replicates_needed
 from bias_amplification.measures.variance import variance_split
+from bias_amplification.study.strategies import CONTROLS
 
-#: Strategies whose training sets lack a part of the loop.
-CONTROLS = ("real", "fixed", "shuffled")
 #: Span of the scale of each outcome whose values pile up at its ends (see `paired_contrast`); otherwise 0.
 OUTCOMES = {"share": 1.0, "mean_probability": 1.0, "quality": 0.0}
 

@@ -15,7 +15,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
 from bias_amplification.corpus.words import count_words
-from bias_amplification.measures.encoder_prediction import tokenize
+from bias_amplification.measures.encoder_prediction import over_batches, tokenize
 from bias_amplification.measures.encoders import TextClassifier, load_encoder
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.leaning import classifier_text
@@ -149,8 +149,8 @@ def word_measures(articles: Sequence[Sequence[str]], drawn: int) -> dict[str, tu
 def compression_ratio(texts: Sequence[str]) -> Interval:
     """Return the bytes of the texts divided by the bytes of their compression (Shaib et al., 2024, arXiv 2403.00553).
 
-    zlib, which compresses as gzip does, finds repetitions within 32 KB. The ratio of long sets therefore does not
-    depend on their number of articles.
+    zlib, which compresses as gzip does, finds repetitions within 32 KB. Up to several times this size, the ratio grows
+    with the set.
 
     Parameters
     ----------
@@ -206,28 +206,13 @@ def embed_texts(
     """
     import torch
 
-    from bias_amplification.models.batches import by_length, fill, pad
-    from bias_amplification.models.device import choose_device
-    from bias_amplification.models.packed import packed
-
-    device, token_ids = choose_device(compute.device), tokenize(encoder, texts, max_tokens)
-    body, padding = encoder.model.eval().to(device).base_model, encoder.tokenizer.pad_token_id
-
-    def embed(batch: Sequence[int]) -> torch.Tensor:
-        input_ids, mask = (part.to(device) for part in pad([token_ids[row] for row in batch], padding))
-        attention = {} if bool(mask.all()) else {"attention_mask": mask}
-        states = body(input_ids=input_ids, **attention).last_hidden_state  # [texts, tokens, width]
+    def embed(input_ids: torch.Tensor, mask: torch.Tensor, **attention: torch.Tensor) -> torch.Tensor:
+        states = encoder.model.base_model(input_ids=input_ids, **attention).last_hidden_state  # [texts, tokens, width]
         return (states * mask[..., None]).sum(dim=1).double() / mask.sum(dim=1, keepdim=True)
 
-    with torch.inference_mode(), packed(encoder.model):
-        embeddings = fill(
-            torch.zeros(len(texts), encoder.model.config.hidden_size, dtype=torch.float64),
-            by_length([len(ids) for ids in token_ids], compute.batch_tokens),
-            lambda _, batch: embed(batch),
-            checkpoint=checkpoint,
-            key=("embeddings", encoder.model, token_ids, device, torch.get_num_threads()),
-        )
-    return embeddings.numpy()
+    token_ids = tokenize(encoder, texts, max_tokens)
+    width = encoder.model.config.hidden_size
+    return over_batches(encoder, token_ids, width, embed, compute, checkpoint, "embeddings")
 
 
 def embedding_spread(embeddings: np.ndarray) -> Interval:

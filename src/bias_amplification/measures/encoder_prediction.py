@@ -1,7 +1,7 @@
 """Label probabilities of many texts, computed in batches of similar length."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,39 +58,76 @@ def predict_probabilities(
     """
     import torch
 
-    from bias_amplification.models.batches import by_length, fill
+    def predict(input_ids: torch.Tensor, mask: torch.Tensor, **attention: torch.Tensor) -> torch.Tensor:
+        logits = classifier.model(input_ids=input_ids, **attention).logits
+        return torch.softmax(logits.double(), dim=-1)[:, classifier.positions]
+
+    token_ids = tokenize(classifier, texts, max_tokens)
+    columns = len(classifier.labels)
+    probabilities = over_batches(classifier, token_ids, columns, predict, compute, checkpoint, classifier.positions)
+    if not np.isfinite(probabilities).all():
+        raise StudyError(
+            f"The classifier {classifier.model.config.name_or_path or 'that was trained'} gives probabilities that are "
+            "not numbers, because its weights are broken: make or download it again."
+        )
+    return probabilities
+
+
+def over_batches(
+    classifier: TextClassifier,
+    token_ids: Sequence[Sequence[int]],
+    columns: int,
+    of_batch: "Callable[..., torch.Tensor]",
+    compute: JobCompute,
+    checkpoint: Checkpoint | None,
+    key: Any,
+) -> np.ndarray:
+    """Compute some numbers for each text with a classifier's encoder, in batches of texts of similar length.
+
+    Parameters
+    ----------
+    classifier
+        Its mode of training is restored.
+    token_ids
+        Token ids of each text.
+    columns
+        How many numbers each text has.
+    of_batch
+        Function of token ids and mask, both [texts, tokens], and of the keyword `attention_mask`, which a batch without
+        padding does not have, because attention is faster without it. It returns [texts, columns].
+    compute
+        Device and largest number of tokens of a batch, padding included.
+    checkpoint
+        Where finished batches are saved. The caller removes it.
+    key
+        What the numbers depend on besides the model, the texts and the device.
+
+    Returns
+    -------
+    np.ndarray
+        Shape [texts, columns], float64.
+    """
+    import torch
+
+    from bias_amplification.models.batches import by_length, fill, pad
     from bias_amplification.models.device import choose_device
     from bias_amplification.models.packed import packed
 
-    device = choose_device(compute.device)
-    model, token_ids = classifier.model, tokenize(classifier, texts, max_tokens)
-    was_training = model.training
+    device, model = choose_device(compute.device), classifier.model
+    padding, was_training = classifier.tokenizer.pad_token_id, model.training
     model.eval().to(device)
+
+    def compute_batch(_: Any, batch: Sequence[int]) -> torch.Tensor:
+        input_ids, mask = (part.to(device) for part in pad([token_ids[row] for row in batch], padding))
+        return of_batch(input_ids, mask, **({} if bool(mask.all()) else {"attention_mask": mask}))
+
     with torch.inference_mode(), packed(model):
-        probabilities = fill(
-            torch.empty(len(texts), len(classifier.labels), dtype=torch.float64),
+        found = fill(
+            torch.empty(len(token_ids), columns, dtype=torch.float64),
             by_length([len(ids) for ids in token_ids], compute.batch_tokens),
-            lambda _, batch: _predict_batch(classifier, [token_ids[position] for position in batch], device),
+            compute_batch,
             checkpoint=checkpoint,
-            key=(model, token_ids, classifier.positions, device, torch.get_num_threads()),
+            key=(model, token_ids, key, device, torch.get_num_threads()),
         )
     model.train(was_training)
-    if not bool(probabilities.isfinite().all()):
-        raise StudyError(
-            f"The classifier {model.config.name_or_path or 'that was trained'} gives probabilities that are not "
-            "numbers, because its weights are broken: make or download it again."
-        )
-    return probabilities.numpy()
-
-
-def _predict_batch(classifier: TextClassifier, token_ids: Sequence[Sequence[int]], device: str) -> "torch.Tensor":
-    """Return the probabilities of a batch, [texts, labels]."""
-    import torch
-
-    from bias_amplification.models.batches import pad
-
-    input_ids, mask = pad(token_ids, classifier.tokenizer.pad_token_id)
-    # Attention is faster without a mask, and a batch without padding needs none.
-    attention = {} if bool(mask.all()) else {"attention_mask": mask.to(device)}
-    logits = classifier.model(input_ids=input_ids.to(device), **attention).logits
-    return torch.softmax(logits.double(), dim=-1)[:, classifier.positions]
+    return found.numpy()

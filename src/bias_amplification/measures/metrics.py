@@ -156,8 +156,8 @@ def collect_metrics(
     ids = {
         name: read_table(path, ARTICLES, ["article_id"])["article_id"].to_pylist() for name, path in seed_sets.items()
     }
-    if any(version.articles for version in versions):
-        lexicon = read_lexicon(RESOURCES / "press", labels, settings.label_map)
+    of_the_press = any(version.articles for version in versions)
+    lexicon = read_lexicon(RESOURCES / "press", labels, settings.label_map) if of_the_press else None
     rows = []
     for version in versions:
         name = version.draw
@@ -166,7 +166,7 @@ def collect_metrics(
             tables, labels, errors, settings.readable, settings.seed
         )
         numbers |= diversity_columns(version.diversity)
-        if version.articles is not None:
+        if lexicon and version.articles is not None:
             articles = _read(version.articles, GENERATED_ARTICLES, ids[name], Path(seed_sets[name]))
             predicted = tables.predictions["predicted"].to_pylist()
             numbers |= ground_truth_measures(articles["text"].to_pylist(), predicted, lexicon)

@@ -2,63 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bias_amplification import RESOURCES
-from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER, VERSION_FOLDER, replicate_name
+from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER
 from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study import strategies
 from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet, Strategies
 from bias_amplification.study.settings import Study
-
-
-@dataclass(frozen=True, order=True)
-class Chain:
-    """The generations of one replicate of a round."""
-
-    round: str
-    replicate: int = 1
-
-    @property
-    def name(self) -> str:
-        """Name of the chain in paths."""
-        return replicate_name(self.round, self.replicate)
-
-
-@dataclass(frozen=True, order=True)
-class Version:
-    """A model version: one generation of one replicate of one round."""
-
-    round: str
-    generation: int
-    replicate: int = 1
-
-    @property
-    def chain(self) -> Chain:
-        """The chain that the version is in."""
-        return Chain(self.round, self.replicate)
-
-    @property
-    def folder(self) -> str:
-        """Folder of the version below the results folder."""
-        return VERSION_FOLDER.format(chain=self.chain.name, generation=f"{self.generation:02d}")
-
-
-@dataclass(frozen=True, order=True)
-class Draw:
-    """A draw of a seed set: its articles in one replicate."""
-
-    seed_set: str
-    replicate: int = 1
-
-    @property
-    def name(self) -> str:
-        """Name of the draw in paths."""
-        return replicate_name(self.seed_set, self.replicate)
+from bias_amplification.study.versions import Chain, Draw, Version
 
 
 class Plan:
@@ -128,10 +83,10 @@ class Plan:
             if draw.seed_set in needing and (draw.replicate == 1 or draw.seed_set in redrawn)
         ]
 
-    @property
-    def real_articles_again(self) -> bool:
-        """Whether rounds of strategy `real` may use real articles again."""
-        return any(self.options(r).real_articles == "begin_again" for r in self.study.rounds if r.strategy == "real")
+    def real_articles_again(self, seed_set: str) -> bool:
+        """Return whether a round of strategy `real` with this seed set may use real articles again."""
+        rounds = [r for r in self.study.rounds if r.strategy == "real" and r.seed_set == seed_set]
+        return any(self.options(r).real_articles == "begin_again" for r in rounds)
 
     @property
     def detects_machine_text(self) -> bool:

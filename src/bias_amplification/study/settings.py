@@ -176,8 +176,8 @@ class Study(Section):
     def _check_options(self) -> "Study":
         """Check that the options of each round are those of its strategy."""
         for r in self.rounds:
-            known = {*STRATEGIES[r.strategy].options, *(["real_articles"] if r.strategy == "real" else [])}
-            for key in sorted(r.options.model_fields_set - known):
+            known = STRATEGIES[r.strategy].options
+            for key in sorted(r.options.model_fields_set.difference(known)):
                 takes = f"use one of {', '.join(sorted(known))}" if known else "it has no options"
                 raise ValueError(
                     f"rounds {r.name}: options.{key} has no effect on strategy {r.strategy}: remove it ({takes})"

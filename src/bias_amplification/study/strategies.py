@@ -216,7 +216,7 @@ class Strategy(NamedTuple):
     choose
         Function of the material, the options and a random generator.
     options
-        Fields of the config's `strategies` section that `choose` reads.
+        Fields of the config's `strategies` section that the strategy depends on.
     origins
         The sets of articles that the texts may be from: "seed_set", "real", "previous" (what the previous generation
         wrote) and "earlier" (what all earlier generations wrote).
@@ -245,7 +245,7 @@ STRATEGIES: dict[StrategyName, Strategy] = {
     "label_weighted_synthetic": Strategy(_label_weighted_synthetic, reads=("predictions",)),
     "quality_pruning": Strategy(_quality_pruning, ("kept_share",), reads=("quality",)),
     "human_likeness": Strategy(_human_likeness, (), _MIXED, ("human_likeness",)),
-    "real": Strategy(_real, origins=(REAL,)),
+    "real": Strategy(_real, ("real_articles",), (REAL,)),
     "fixed": Strategy(_fixed, origins=(SEED_SET,)),
     "shuffled": Strategy(_shuffled),
 }
@@ -264,17 +264,14 @@ def origins(strategy: StrategyName, generation: int, options: Strategies) -> lis
     """
     if not generation:
         return [SEED_SET]
-    found = []
-    for origin in STRATEGIES[strategy].origins:
-        if origin == "previous":
-            found.append(generation_origin(generation - 1))
-        elif origin == "earlier":
-            found += [generation_origin(k) for k in range(generation)]
-        elif not (origin == SEED_SET and "accumulation" in STRATEGIES[strategy].options) or (
-            options.accumulation == "with_seed_set"
-        ):
-            found.append(origin)
-    return found
+    chosen = STRATEGIES[strategy]
+    written = {
+        "previous": [generation_origin(generation - 1)],
+        "earlier": [generation_origin(k) for k in range(generation)],
+    }
+    synthetic_only = "accumulation" in chosen.options and options.accumulation == "synthetic_only"
+    real = [origin for origin in chosen.origins if origin not in written and not synthetic_only]
+    return real + [origin for kind in chosen.origins for origin in written.get(kind, ())]
 
 
 def training_texts(strategy: StrategyName, material: Material, options: Strategies, seed: int) -> pa.Table:

@@ -416,7 +416,7 @@ def test_seven_bit_encodings_with_escape_sequences_are_refused(tmp_path):
 def test_values_of_json_that_are_no_texts_are_refused(tmp_path, value):
     (tmp_path / "a.jsonl").write_text(f'{{"body": {value}, "label": "left"}}\n', encoding="utf-8")
 
-    with pytest.raises(StudyError, match=r"a.jsonl"):
+    with pytest.raises(StudyError, match=r"a.jsonl, line 1 has as body neither text nor a list of texts"):
         tables.read(tmp_path / "a.jsonl", PLAIN)
 
 

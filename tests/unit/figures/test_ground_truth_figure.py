@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from bias_amplification.figures.ground_truth import (
-    LINES,
     ground_truth,
     ground_truth_table,
     write_ground_truth,
     write_ground_truth_table,
 )
+from bias_amplification.figures.robustness import WAYS
 
 TRACKED = {"balanced_synthetic": "blue", "green_preservation": "red"}
 
@@ -28,6 +28,10 @@ def put(metrics, name, values, half):
     metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"] = values, values - half, values + half
 
 
+#: Texts of the legend, by measure.
+LINES = {way: WAYS[way] for way in ("share_lexicon", "share", "share_adjusted")} | {"error": "classifier's error rate"}
+
+
 def lines(axes):
     return {line.get_label(): line.get_ydata() for line in axes.get_lines()}
 
@@ -44,7 +48,7 @@ def test_panels_show_the_shares_of_the_tracked_label_and_the_error_rate(metrics)
             np.testing.assert_array_equal(found[LINES[measure]], rows[f"{measure}_{label}"])
         # 0.1 at generation 0, and 0.03 more in each generation.
         np.testing.assert_allclose(found[LINES["error"]], 0.1 + 0.03 * np.arange(11), atol=1e-12)
-        assert axes.get_title(loc="left").endswith(f"{name.replace('_', ' ')}: {label}")
+        assert axes.get_title(loc="left").endswith(name.replace("_", " "))
         shares, errors = (band.get_paths()[0].vertices for band in axes.collections)
         last = rows.iloc[-1]
         ends = [last[f"share_lexicon_{label}_low"], last[f"share_lexicon_{label}_high"]]

@@ -139,14 +139,13 @@ def _check_encoding(content: bytes, name: str, chosen: str) -> None:
     """Check that Python knows the encoding, and that the file is not certainly in another one."""
     try:
         found = codecs.lookup(chosen)
-        known = found._is_text_encoding
+        # Python refuses codecs that are no encodings of texts, such as hex, unless there is nothing to decode.
+        b"text".decode(chosen, errors="replace")
     except (LookupError, ValueError):
-        known = False
-    if not known:
         raise StudyError(
             f"corpus.encoding is {chosen!r}, which Python does not know as an encoding of texts: write a name such as "
             "utf-8, utf-16, cp1252, latin-1, gb18030 or shift_jis."
-        )
+        ) from None
     if found.name.startswith("utf") or found.name == "ascii":
         if found.name == "utf-8" and _ESCAPE_SEQUENCE.search(content):
             raise StudyError(

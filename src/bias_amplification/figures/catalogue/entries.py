@@ -1,23 +1,19 @@
 """The figures, tables and pages of every study, as data. Fields in braces are explained in `facts.py`."""
 
 from bias_amplification.figures.catalogue.entry import Entry
+from bias_amplification.figures.catalogue.neurons import NEURON_ENTRIES
 
 BIAS_AND_QUALITY = "Bias and quality over generations"
 CHANGES = "Changes, and how much of them is chance"
 ROBUSTNESS = "Robustness of the measure"
 PUBLISHED = "Published numbers"
 ARTICLES = "Articles"
-NEURONS = "Neurons"
 CORPUS = "Corpus and classifier"
 THEORY = "Theory"
 
 _METRICS = {"metrics_file": "metrics.parquet"}
 _COMPARISON = {"comparison_file": "comparison.parquet"}
 _ARTICLE = {"seed_set_file": "example_seed_set", "generation_files": "example_tables"}
-_SETS = {"sets_file": "neurons/sets.parquet"}
-_REGRESSION = {"regression_file": "neurons/regression.parquet"}
-_OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
-_NULL = {"null_file": "neurons/null.parquet"}
 _BETA = {"beta_file": "theory/beta.parquet"}
 
 #: Entries before the figures over generations (`trajectories.py`).
@@ -244,139 +240,6 @@ _ARTICLES = (
     ),
 )
 
-_NEURONS = (
-    Entry(
-        "figure_4",
-        NEURONS,
-        "Figure 4: neuron weights against bias and text quality",
-        "Pearson correlation of each neuron's weight with bias and with text quality over all {versions} model "
-        "versions. Above: histogram over neurons. Below: one row per layer with its neurons sorted by correlation; "
-        "white is 0, neurons that never changed are blank. Weights, bias and quality all drift over generations, and "
-        "drift alone gives high correlations. The regressions therefore use differences.",
-        function="figures.neurons:write_correlations",
-        inputs={"correlations_file": "neurons/correlations.parquet"},
-        arguments={"measure": "weight"},
-    ),
-    Entry(
-        "neuron_sets",
-        NEURONS,
-        "Neurons associated with bias, with text quality, and with both (section 4.4)",
-        "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
-        "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
-        "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
-        "probability of at least this overlap, if neurons were independent, which they are not.",
-        function="figures.neurons:write_neuron_sets",
-        inputs=_SETS,
-    ),
-    Entry(
-        "neuron_counts",
-        NEURONS,
-        "Counts of neurons (section 4.4)",
-        "Neurons associated with bias, with text quality and with both; in brackets their share of the tested neurons. "
-        "The rows of a measure are: the significance level, the same level as false discovery rate "
-        "(Benjamini-Hochberg), the same under any dependence (Benjamini-Yekutieli), the same level as family-wise "
-        "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
-        "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
-        "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
-        "are not associated with the outcome.",
-        kind="table",
-        function="figures.tables.neurons:write_neuron_table",
-        inputs=_SETS,
-    ),
-    Entry(
-        "p_values",
-        NEURONS,
-        "p-values of all regressions",
-        "One regression per neuron, measure and outcome. Dashed: the height of every bar if no neuron was associated "
-        "with the outcome. Neurons are correlated with each other, so the histogram varies more than for independent "
-        "tests.",
-        function="figures.neurons:write_p_values",
-        inputs=_REGRESSION,
-        study_arguments=("neurons",),
-    ),
-    Entry(
-        "p_value_quantiles",
-        NEURONS,
-        "Observed and expected p-values",
-        "One point per neuron, the smallest p-values on the right. Points above the line are p-values smaller than "
-        "expected by chance. If neurons were independent, the grey band would contain 95% of the points. The neurons "
-        "of one model are not independent, so more points can lie outside by chance.",
-        function="figures.neuron_nulls:write_quantiles",
-        inputs=_REGRESSION,
-    ),
-    Entry(
-        "counts_against_chance",
-        NEURONS,
-        "Counts of neurons against permuted outcomes",
-        "Number of neurons with p < {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
-        "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
-        "permutations with at least this number.",
-        function="figures.neuron_nulls:write_counts",
-        inputs={**_NULL, **_OVERLAP},
-    ),
-    Entry(
-        "overlap_against_chance",
-        NEURONS,
-        "Are the neurons of bias and of text quality distinct?",
-        "Left: number of neurons that are among the strongest for bias and also for text quality, with as many in each "
-        "layer as were observed; dotted: the overlap that sets independent in each layer would have. Middle: rank "
-        "correlation of the absolute t statistics within layers. Right: neurons whose slopes on both outcomes have the "
-        "same sign. The outcomes are permuted together, bias alone, and quality alone; each panel shows the one of the "
-        "three with the largest p-value. In italics: the verdict on the overlap.",
-        function="figures.neuron_nulls:write_overlaps",
-        inputs={**_NULL, **_OVERLAP},
-    ),
-    Entry(
-        "layer_map",
-        NEURONS,
-        "Where the significant neurons are",
-        "One row per layer; neurons with p < {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
-        "range of 95% of the permutations.",
-        function="figures.neuron_nulls:write_layer_map",
-        inputs={**_REGRESSION, **_OVERLAP},
-        study_arguments=("neurons",),
-    ),
-    Entry(
-        "neuron_overlap",
-        NEURONS,
-        "Counts of neurons beside their ranges under permutation",
-        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% range "
-        "under permutation in brackets. The permutations are named after their moves. Shift: the changes of each round "
-        "are shifted in a circle; valid if changes are alike over generations, and rejects far too often if they "
-        "shrink. Flip: the signs of all changes of a round are flipped; valid if rises and falls are equally likely. "
-        "Exchange: whole rounds are exchanged, which keeps what all rounds have in common at a generation. "
-        "Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
-        "permutations.",
-        kind="table",
-        function="figures.tables.neurons:write_overlap_table",
-        inputs=_OVERLAP,
-    ),
-    Entry(
-        "neuron_sensitivity",
-        NEURONS,
-        "Counts of neurons under every combination of choices",
-        "One row per combination of: the summary of a neuron, the measure of bias, the measure of quality, the "
-        "differences, and the reference distribution with its small-sample correction. The paper's, the published "
-        "code's and this study's combinations come first. In brackets: the range of the overlap in 95% of the "
-        "permutations.",
-        kind="table",
-        function="figures.tables.neurons:write_sensitivity_table",
-        inputs={"sensitivity_file": "neurons/sensitivity.parquet"},
-    ),
-    Entry(
-        "neuron_calibration",
-        NEURONS,
-        "How often each test rejects in simulated studies",
-        "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
-        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Independent random walks often move in the same or in "
-        "opposite directions by chance, so regressions of levels reject far more often. Counts: the permutation test "
-        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation.",
-        kind="table",
-        function="figures.tables.neurons:write_calibration_table",
-        inputs={"calibration_file": "neurons/calibration.parquet"},
-    ),
-)
-
 _CORPUS = (
     Entry(
         "table_1",
@@ -468,4 +331,4 @@ OF_THE_PRESS = (
 
 #: Entries after the figures over generations.
 BEFORE = (*_REPLICATES, *_TRANSITIONS, *_ROBUSTNESS)
-OTHERS = (*_PUBLISHED, *_ARTICLES, *_NEURONS, *_CORPUS, *_THEORY)
+OTHERS = (*_PUBLISHED, *_ARTICLES, *NEURON_ENTRIES, *_CORPUS, *_THEORY)
