@@ -20,6 +20,9 @@ from bias_amplification.study.costs.space import check_space, trainings_at_once
 #: Oldest release of Snakemake that the workflow was tried with.
 _SNAKEMAKE = "9.27"
 
+#: Snakemake's default of `--max-jobs-per-timespan`: jobs and seconds.
+_DEFAULT_RATE_LIMIT = (100, 1)
+
 #: Saved states of killed jobs are removed after this time, in seconds.
 _MONTH = 30 * 24 * 3600
 
@@ -120,7 +123,7 @@ def _check(study: Study, files: ConfigFiles, look: bool) -> None:
 
 
 def begin(plan: Plan, workflow: Any) -> None:
-    """Before the first job: take over interrupts, remove leftovers of killed jobs, and check the space on the disk.
+    """Before the first job: prepare Snakemake's scheduler, remove leftovers of killed jobs, check the disk's space.
 
     Raises
     ------
@@ -128,6 +131,7 @@ def begin(plan: Plan, workflow: Any) -> None:
         If the study does not fit on the disk.
     """
     interrupts.end_jobs_on_interrupt()
+    leave_out_the_default_rate_limit(workflow)
     remove_leftovers(plan.study.results)
     gpus = workflow.global_resources.get("gpu")
     trainings = trainings_at_once(plan, workflow.cores if workflow.local_exec else None, gpus and gpus.value)
@@ -135,6 +139,17 @@ def begin(plan: Plan, workflow: Any) -> None:
         print(check_space(plan, trainings), file=sys.stderr)
     except StudyError as fault:
         raise _workflow_error(fault) from None
+
+
+def leave_out_the_default_rate_limit(workflow: Any) -> None:
+    """Let Snakemake start jobs as soon as they are ready, unless the user has asked for a limit of jobs per time span.
+
+    With a limit (Snakemake has one by default, which no study reaches), every job that ends adds a timer that makes
+    Snakemake choose jobs again every second until all have started. After some hundred jobs, this takes a whole core.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == _DEFAULT_RATE_LIMIT:
+        workflow.scheduler.job_rate_limiter = None
 
 
 def finish(plan: Plan) -> None:

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.path_modifier import PathModifier
+from snakemake.settings.types import MaxJobsPerTimespan
 
 from bias_amplification.execution import jobs, warm
-from bias_amplification.execution.workflow import any_of, finish, open_study
+from bias_amplification.execution.workflow import any_of, finish, leave_out_the_default_rate_limit, open_study
 from helpers import ROOT, merge
 
 
@@ -121,3 +123,20 @@ def test_states_of_killed_jobs_are_removed_after_a_month(tmp_path: Path) -> None
     finish(SimpleNamespace(study=SimpleNamespace(results=str(tmp_path))))
 
     assert [path.name for path in (tmp_path / "state").rglob("*")] == ["rounds", "young"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        (get_argument_parser().get_default("max_jobs_per_timespan"), False),
+        ("5/1m", True),
+    ],
+    ids=["Snakemake's default", "a user's"],
+)
+def test_the_default_limit_of_jobs_per_time_span_is_left_out_and_a_users_is_kept(limit, kept):
+    settings = SimpleNamespace(max_jobs_per_timespan=MaxJobsPerTimespan.parse_choice(limit))
+    workflow = SimpleNamespace(scheduling_settings=settings, scheduler=SimpleNamespace(job_rate_limiter="a limiter"))
+
+    leave_out_the_default_rate_limit(workflow)
+
+    assert (workflow.scheduler.job_rate_limiter is not None) == kept
