@@ -4,6 +4,7 @@ The default profile and the command `bias-amplification study` call it.
 """
 
 import argparse
+import getpass
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from bias_amplification.study.config_files import ConfigFiles
 
 
 def prepare(arguments: Sequence[str]) -> None:
-    """Check the config files among Snakemake's arguments, and find a folder for caches.
+    """Check the config files among Snakemake's arguments, and complete what the environment lacks.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ def prepare(arguments: Sequence[str]) -> None:
     """
     check_config_files(arguments)
     _find_folder_for_caches()
+    _name_the_user()
 
 
 def check_config_files(arguments: Sequence[str]) -> None:
@@ -54,14 +56,23 @@ def check_config_files(arguments: Sequence[str]) -> None:
 
 def _find_folder_for_caches() -> None:
     """Put caches below the current folder if the home folder cannot have them: Snakemake would end with a traceback."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
+        # A user whom the system does not know has no home folder without HOME, which is a RuntimeError.
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         cache.mkdir(parents=True, exist_ok=True)
         usable = os.access(cache, os.W_OK | os.X_OK)
-    except OSError:
+    except (OSError, RuntimeError):
         usable = False
     if not usable:
         own = Path(".snakemake/cache").absolute()
         os.environ["XDG_CACHE_HOME"] = str(own)
         # Its own default is another folder of the home folder. Without one, every job looks for fonts again.
         os.environ.setdefault("MPLCONFIGDIR", str(own / "matplotlib"))
+
+
+def _name_the_user() -> None:
+    """Use the user's number as name if the system knows none, as in a container: Snakemake and PyTorch ask for one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())

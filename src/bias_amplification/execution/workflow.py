@@ -61,6 +61,10 @@ def open_study(config: dict[str, Any], workflow: Any) -> tuple[Study, Plan, Need
     files = ConfigFiles()
     try:
         if workflow.is_main_process:
+            if set(workflow.basedir) & set("{}"):
+                raise StudyError(
+                    f"{workflow.basedir} has braces, which Snakemake reads as wildcards: rename the folder"
+                )
             files = _config_files(workflow)
         study = read_study(config, files)
         _check(study, files, workflow.is_main_process)

@@ -72,12 +72,16 @@ def test_a_module_asks_for_the_memory_of_its_downloaded_model(
     assert needs.models["generate"] == 3_000_000
 
 
-def main_process(files: list[Path], given: dict | None = None, module: bool = False) -> SimpleNamespace:
+def main_process(
+    files: list[Path], given: dict | None = None, module: bool = False, basedir: Path = ROOT / "workflow"
+) -> SimpleNamespace:
     """Return what Snakemake's own process has as `workflow`, with files of the command line."""
     settings = SimpleNamespace(configfiles=files, config=given or {}, replace_workflow_config=False)
     modifier = SimpleNamespace(skip_configfile=module)
     own = [*files, ROOT / "config" / "config.yaml"]
-    return SimpleNamespace(is_main_process=True, config_settings=settings, configfiles=own, modifier=modifier)
+    return SimpleNamespace(
+        is_main_process=True, config_settings=settings, configfiles=own, modifier=modifier, basedir=str(basedir)
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,6 +115,11 @@ def test_a_fault_of_the_command_line_or_of_a_module_has_no_line(config: dict) ->
             open_study(config, workflow)
 
         assert str(caught.value) == "generations is 0, but must be greater than or equal to 1."
+
+
+def test_a_project_in_a_folder_with_braces_is_refused(config: dict) -> None:
+    with pytest.raises(WorkflowError, match=r"^/home/\{me\}/workflow has braces, .*: rename the folder$"):
+        open_study(config, main_process([], basedir=Path("/home/{me}/workflow")))
 
 
 def test_states_of_killed_jobs_are_removed_after_a_month(tmp_path: Path) -> None:

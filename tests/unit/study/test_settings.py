@@ -185,6 +185,7 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             "results-{name}",
             "results is 'results-{name}', but must be a path without braces, which Snakemake",
         ),
+        ("results", "$HOME/x", "results is '$HOME/x', but must be a path without variables such as $HOME"),
         ("corpus.path", "a\nb", r"corpus.path is 'a\nb', but must be a path without line breaks"),
         ("results", "x" * 256, "but must be a path with at most 255 bytes from one slash to the next."),
         ("results", "~nobody-here/x", "results is '~nobody-here/x', but must be a whole path or begin with ~/"),

@@ -40,6 +40,8 @@ def _local_path(path: str) -> str:
         raise unmet("a path without line breaks and other control characters")
     if any(len(part.encode()) > _LONGEST_NAME for part in path.split("/")) or len(path) > _LONGEST_PATH:
         raise unmet(f"a path with at most {_LONGEST_NAME} bytes from one slash to the next")
+    if re.search(r"\$[A-Za-z_]", path):
+        raise unmet("a path without variables such as $HOME, which the config does not replace; ~/ is the home folder")
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
         raise unmet("a whole path or begin with ~/, because this machine has no user of that name")
