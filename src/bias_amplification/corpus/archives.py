@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.corpus.messages import short
 
 _MEGABYTE = 2**20
 #: What the libraries raise for archives that are damaged, encrypted or packed in an unknown way.
@@ -54,28 +56,34 @@ def read_members(path: Path, wanted: Callable[[str], bool], limit: int) -> Itera
     Raises
     ------
     StudyError
-        If the archive is damaged or encrypted, or a wanted member is unsafe or too large.
+        If the archive is damaged or encrypted, or a wanted member is unsafe, too large or there twice.
     """
     remaining = limit
     members = _zip_members if zipfile.is_zipfile(path) else _tar_members
     try:
+        former = None
         for name, stream in members(path, wanted):
+            if name == former:
+                raise StudyError(f"{path} has the member {short(name)} twice: unpack it, and name its folder instead.")
+            former = name
             content = stream.read(remaining + 1)
             if len(content) > remaining:
                 raise StudyError(
-                    f"{path}: with {name}, the members unpack to more than {limit / _MEGABYTE:.0f} MB, which no known "
-                    "source does: download the archive again, or unpack it and name its folder in corpus.path."
+                    f"{path}: with {short(name)}, the members unpack to more than {limit / _MEGABYTE:.0f} MB, which "
+                    "no known source does: download the archive again, or unpack it and name its folder in corpus.path."
                 )
             remaining -= len(content)
             yield name, content
     except _DAMAGE as error:
-        raise StudyError(f"{path} is damaged or encrypted ({error}): delete it and download it again.") from error
+        raise StudyError(
+            f"{path} is damaged or encrypted ({one_line(error)}): delete it and download it again."
+        ) from error
 
 
 def _check_name(path: Path, name: str) -> None:
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or ":" in pure.parts[0]:
-        raise StudyError(f"{path}: the member {name!r} points outside the archive: do not use this archive.")
+        raise StudyError(f"{path}: the member {short(repr(name))} points outside the archive: do not use this archive.")
 
 
 def _zip_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
@@ -87,7 +95,9 @@ def _zip_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
             # The upper 16 bits hold the Unix mode, or 0 if another system made the archive.
             kind = (info.external_attr >> 16) & 0o170000
             if kind not in (0, 0o100000):
-                raise StudyError(f"{path}: the member {info.filename!r} is a link or device: do not use this archive.")
+                raise StudyError(
+                    f"{path}: the member {short(repr(info.filename))} is a link or device: do not use this archive."
+                )
             with archive.open(info) as stream:
                 yield info.filename, stream
 
@@ -101,7 +111,9 @@ def _tar_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
                 continue
             _check_name(path, info.name)
             if not info.isreg():
-                raise StudyError(f"{path}: the member {info.name!r} is a link or device: do not use this archive.")
+                raise StudyError(
+                    f"{path}: the member {short(repr(info.name))} is a link or device: do not use this archive."
+                )
             stream = archive.extractfile(info)
             assert stream is not None
             with stream:

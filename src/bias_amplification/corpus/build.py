@@ -10,8 +10,9 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLEANING
 from bias_amplification.corpus.cleaning import clean, drop_unusable
-from bias_amplification.corpus.findings import MENDED, UNWANTED, Finding, findings_table
+from bias_amplification.corpus.findings import LOST, MENDED, UNWANTED, Finding, findings_table
 from bias_amplification.corpus.identity import remove_identity
+from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.sources import read_source
 from bias_amplification.study.sections import Corpus
 
@@ -67,7 +68,7 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
 
 
 def _check_losses(findings: Sequence[Finding], left: int, corpus: Corpus) -> None:
-    """Stop if more than the allowed share of the source's rows were left out, or mended.
+    """Stop if more than the allowed share of the source's rows were left out or mended, or have lost characters.
 
     A file that is read in a wrong way shows itself by many such rows.
     """
@@ -79,11 +80,15 @@ def _check_losses(findings: Sequence[Finding], left: int, corpus: Corpus) -> Non
     # Words are counted between spaces in English only, and other scripts may have none.
     counted = f" Words are counted as in the language {corpus.language} (corpus.language)."
     counted *= any("words" in item.finding for item in losses)
-    mended = max((item.articles for item in findings if item.finding.endswith(MENDED)), default=0)
-    reasons = "; ".join(f"{item.finding}: {item.articles}, such as {item.examples[0]}" for item in losses)
+    # Titles and bodies are counted by themselves.
+    mended, broken = (
+        max((item.articles for item in findings if item.finding.endswith(end)), default=0) for end in (MENDED, LOST)
+    )
+    reasons = "; ".join(f"{short(item.finding)}: {item.articles}, such as {short(item.examples[0])}" for item in losses)
     for count, fate in (
         (lost, f"are left out ({reasons})"),
         (mended, "have broken characters, which were mended"),
+        (broken, "have characters that were lost before (U+FFFD), because a program read them in a wrong encoding"),
     ):
         if count > most_lost * rows:
             raise StudyError(

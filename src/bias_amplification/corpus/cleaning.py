@@ -1,15 +1,16 @@
 """Clean articles: repair their texts, leave out unusable articles, and count both."""
 
-import html
+import html.entities
 import re
 from collections import defaultdict
 from hashlib import blake2b
 
 import ftfy
 import pyarrow as pa
+from ftfy.badness import is_bad
 
 from bias_amplification.corpus.articles import replace_texts
-from bias_amplification.corpus.findings import MENDED, Finding
+from bias_amplification.corpus.findings import LOST, MENDED, Finding
 from bias_amplification.corpus.words import WITH_ZERO_WIDTH_SPACES, count_words, only_words
 
 STEP = "cleaning"
@@ -22,7 +23,18 @@ _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _EDGES = re.compile(" *\n *")
 _BLANK_LINES = re.compile("\n{3,}")
-_ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d{0,2});")
+# HTML resolves some names without a semicolon, too, but then "?a=1&copy=2" of an address would be one of them.
+_REFERENCE = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|[a-zA-Z][a-zA-Z\d]*);")
+# Some programs write an emoji as two references, to the halves of its surrogate pair.
+_PAIR = re.compile(r"&#(?:x(d[89ab][\da-f]{2})|(5[56]\d{3}));&#(?:x(d[c-f][\da-f]{2})|(5[67]\d{3}));", re.IGNORECASE)
+
+# Capital letters before a mark or a no-break space look like mojibake to ftfy, but are sound in "IRMÃ”" and in
+# Vietnamese, whose letters no one-byte encoding has. A letter after the mark, or a small letter before the capital
+# one, is not found in sound texts.
+_MARKS = "’”»…–—"
+_SOUND_CAPITAL = re.compile(f"(?<=[A-ZÀ-ÖØ-Þ])[ÀÁÃ-ÖØ-Þ](?=\u00a0\\w|[{_MARKS}](?!\\w))")
+_SOUND_VIETNAMESE = re.compile(f"(?<![a-zß-ÿ])[À-ÖØ-Þ](?=[ \u00a0“‘«{_MARKS}])")
+_VIETNAMESE = re.compile("[ƠơƯư\u1ea0-\u1ef9]")
 
 
 def body_key(body: str) -> bytes:
@@ -49,14 +61,13 @@ def repair_text(text: str, language: str = "en") -> tuple[str, list[str]]:
     repaired = _NEWLINES.sub("\n", text)
     if repaired != text:
         changes.append("newline characters made \\n")
-    if _ENTITY.search(repaired):
-        unescaped = html.unescape(repaired)
-        if unescaped != repaired:
+    if "&" in repaired:
+        resolved = _resolve_references(repaired)
+        if resolved != repaired:
             changes.append("HTML character references resolved")
-            repaired = unescaped
+            repaired = _NEWLINES.sub("\n", resolved)
     if not repaired.isascii():
-        # ftfy looks at the whole text and leaves it alone if most of it is sound, so each line is repaired by itself.
-        fixed = "\n".join(line if line.isascii() else ftfy.fix_encoding(line) for line in repaired.split("\n"))
+        fixed = _mend_mojibake(repaired)
         if fixed != repaired:
             changes.append(MENDED)
             repaired = _NEWLINES.sub("\n", fixed)
@@ -64,11 +75,46 @@ def repair_text(text: str, language: str = "en") -> tuple[str, list[str]]:
     if without != repaired:
         changes.append("control and invisible characters removed")
     if "\ufffd" in without:
-        changes.append("characters lost in the source (U+FFFD) left in")
+        changes.append(LOST)
     spaced = _BLANK_LINES.sub("\n\n", _EDGES.sub("\n", _SPACES.sub(" ", without))).strip()
     if spaced != without:
         changes.append("spaces and blank lines normalised")
     return spaced, changes
+
+
+def _resolve_references(text: str) -> str:
+    """Resolve HTML's character references, such as "&amp;". Those that stand for no character stay as they are."""
+    return _REFERENCE.sub(_character, _PAIR.sub(_paired_character, text))
+
+
+def _paired_character(references: re.Match[str]) -> str:
+    halves = references.group(1, 2), references.group(3, 4)
+    high, low = (int(hexadecimal or "0", 16) or int(decimal) for hexadecimal, decimal in halves)
+    if 0xD800 <= high < 0xDC00 <= low < 0xE000:
+        return chr(0x10000 + (high - 0xD800) * 0x400 + low - 0xDC00)
+    return references.group()
+
+
+def _character(reference: re.Match[str]) -> str:
+    decimal, hexadecimal = reference.groups()
+    if not decimal and not hexadecimal:
+        return html.entities.html5.get(reference.group()[1:], reference.group())
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    no_character = not 0 < code < 0x110000 or 0xD800 <= code < 0xE000
+    return reference.group() if no_character else html.unescape(reference.group())
+
+
+def _mend_mojibake(text: str) -> str:
+    """Mend characters that were decoded in a wrong encoding, if the text has some that are no sound spelling."""
+    lines = text.split("\n")
+    bad = [line for line in lines if not line.isascii() and is_bad(line)]
+    if not bad:
+        return text
+    sound = _SOUND_VIETNAMESE if _VIETNAMESE.search(text) else _SOUND_CAPITAL
+    if not any(is_bad(sound.sub("A", line)) for line in bad):
+        return text
+    # ftfy looks at the whole text and leaves it alone if most of it is sound, so each line is repaired by itself.
+    return "\n".join(line if line.isascii() else ftfy.fix_encoding(line) for line in lines)
 
 
 def repair_articles(articles: pa.Table, language: str) -> tuple[pa.Table, list[Finding]]:

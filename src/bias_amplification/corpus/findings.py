@@ -16,6 +16,9 @@ UNWANTED = "label value left out by corpus.label_map"
 #: The end of the finding of texts whose characters were decoded wrongly and are put right.
 MENDED = "mojibake mended"
 
+#: The end of the finding of texts with the sign for a character that another program could not decode.
+LOST = "characters lost in the source (U+FFFD) left in"
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from bias_amplification.artifacts.atomic import StudyError
+from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.press.slots import LABELS
 from bias_amplification.corpus.sizes import articles_per_label
 from bias_amplification.study import Study
@@ -11,8 +12,6 @@ from bias_amplification.study.sections import Corpus
 
 #: Tables of at most this size, in bytes, are read in about a second. Larger ones are read by the first job only.
 QUICK = 20_000_000
-#: Text is about this many times as long as its compressed form.
-_COMPRESSION = 4
 
 
 def preview_corpus(study: Study) -> None:
@@ -39,8 +38,8 @@ def preview_corpus(study: Study) -> None:
         if not available.get(label):
             raise StudyError(
                 f"corpus.labels has {label}, but the corpus has no article of that label (it has "
-                f"{', '.join(sorted(filter(None, available)))}): correct corpus.label_map, or remove the label from "
-                "corpus.labels."
+                f"{short(', '.join(sorted(filter(None, available))))}): correct corpus.label_map, or remove the label "
+                "from corpus.labels."
             )
     for seed_set in study.seed_sets:
         articles_per_label(seed_set, available)
@@ -50,9 +49,7 @@ def _labels_of_table(corpus: Corpus) -> Counter[str] | None:
     """Return how many articles of each label a table has; None if it is large."""
     # Imported only here: the readers' libraries take most of a second to load, and the press does not need them.
     from bias_amplification.corpus.readers import table
-    from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS
 
-    path = Path(corpus.path)
-    packed = {".parquet", *COMPRESSED_ENDINGS}
-    text = sum(file.stat().st_size * (_COMPRESSION if file.suffix in packed else 1) for file in table.table_files(path))
-    return Counter(table.read(path, corpus)[0]["label"].to_pylist()) if text <= QUICK else None
+    if table.text_bytes(Path(corpus.path), QUICK) > QUICK:
+        return None
+    return Counter(table.read(Path(corpus.path), corpus)[0]["label"].to_pylist())

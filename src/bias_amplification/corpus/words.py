@@ -3,9 +3,12 @@
 import unicodedata
 
 from icu4py.breakers import WordBreaker
+from langcodes.data_dicts import MACROLANGUAGES
 
-#: Languages whose words are not separated by spaces.
-WITHOUT_SPACES = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"})
+#: Languages whose words are not separated by spaces. Chinese languages such as Cantonese have codes of their own.
+WITHOUT_SPACES = frozenset(
+    {"bo", "dz", "ja", "km", "lo", "my", "th", "zh", *(code for code, macro in MACROLANGUAGES.items() if macro == "zh")}
+)
 
 #: Languages in which a zero-width space stands between words or shows where a line may be broken.
 WITH_ZERO_WIDTH_SPACES = frozenset({"km", "lo", "my", "th"})

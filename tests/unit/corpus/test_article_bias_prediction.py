@@ -77,6 +77,7 @@ def test_incomplete_json_files_are_counted_and_named(tmp_path):
     for number in range(4):
         (tmp_path / f"{number}.json").write_text(json_article(number), encoding="utf-8")
     (tmp_path / "0.json").write_text(json_article(0)[:40], encoding="utf-8")
+    (tmp_path / "4.json").write_text(json_article(4).replace('"bias": 1', '"bias": 0, "bias": 1'), encoding="utf-8")
     (tmp_path / "2.json").write_text(json_article(2, content_original=None), encoding="utf-8")
 
     articles, findings = article_bias_prediction.read(tmp_path, BIAS)
@@ -84,9 +85,31 @@ def test_incomplete_json_files_are_counted_and_named(tmp_path):
     assert articles["article_id"].to_pylist() == ["id1", "id3"]
     lost = {item.finding: item.examples for item in findings if not item.kept}
     assert lost == {
-        "file that is not whole JSON": ("0.json",),
+        "file that is not whole JSON, or has a field twice": ("0.json", "4.json"),
         "file without the field content_original": ("2.json",),
     }
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_one_id_in_two_members_of_an_archive_is_refused(tmp_path, name):
+    members = {f"{folder}/data/jsons/0.json": json_article(0) for folder in ("x", "y")}
+    write_archive(tmp_path / name, members)
+
+    with pytest.raises(StudyError, match=r"y/data/jsons/0.json repeats the article id 'id0' of x/data/jsons/0.json"):
+        article_bias_prediction.read(tmp_path / name, BIAS)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_a_member_that_is_twice_in_an_archive_is_refused(tmp_path, name):
+    class Twice(dict):
+        def items(self):
+            return [*super().items()] * 2
+
+    write_archive(tmp_path / name, Twice({"x/data/jsons/0.json": json_article(0)}))
+
+    with pytest.raises(StudyError, match=r"has the member x/data/jsons/0.json twice: unpack it, and name its folder"):
+        article_bias_prediction.read(tmp_path / name, BIAS)
 
 
 def test_unknown_bias_value_is_an_error_that_names_the_file(tmp_path):

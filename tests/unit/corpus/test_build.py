@@ -226,6 +226,24 @@ def test_many_mended_texts_stop_the_run(tmp_path):
     assert articles["body"].to_pylist() == bodies
 
 
+def test_many_lost_characters_stop_the_run(tmp_path):
+    rows = [
+        {"text": f"The caf\ufffd number {row} has opened.", "headline": "Open", "side": "LR"[row % 2]}
+        for row in range(9)
+    ]
+    rows.append({"text": "This one has a sound body.", "headline": "Caf\ufffd", "side": "L"})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    columns = {"body": "text", "label": "side", "title": "headline"}
+
+    with pytest.raises(
+        StudyError, match=r"^9 of the corpus's 10 rows have characters that were lost before \(U\+FFFD\)"
+    ):
+        build(tmp_path, tmp_path / "a.parquet", columns=columns, cleaning={"min_words": 3})
+    articles, cleaning = build(tmp_path, tmp_path / "a.parquet", columns=columns)
+    assert articles.num_rows == 10
+    assert findings(cleaning)["body: characters lost in the source (U+FFFD) left in"] == 9
+
+
 def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source):
     build(tmp_path, source)
     articles = tmp_path / "articles.parquet"

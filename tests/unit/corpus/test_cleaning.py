@@ -1,6 +1,7 @@
 """Cleaning: repaired texts, lost articles, and the count of both."""
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,37 @@ def test_correct_text_is_unchanged():
 
 def test_html_references_are_resolved():
     assert repair_text("Profit &amp; loss &#8217; end")[0] == "Profit & loss \u2019 end"
+
+
+#: Texts with references and what they become.
+REFERENCES = {
+    "see https://x.org/?a=1&copy=2&region=EU&notify=1": "see https://x.org/?a=1&copy=2&region=EU&notify=1",
+    "AT&amp;T, see ?a=1&copy=2": "AT&T, see ?a=1&copy=2",
+    "int &not x; &notit; &hellip;": "int &not x; &notit; …",
+    "One&#13;two &#150; &#x1F600;": "One\ntwo – \U0001f600",
+    "&#55357;&#56832; &#xD83D;&#xde00;": "\U0001f600 \U0001f600",
+    # They stand for no character.
+    "&#55357; &#xDE00;&#xD83D; &#0; &#1114112; &#x110000;": "&#55357; &#xDE00;&#xD83D; &#0; &#1114112; &#x110000;",
+}
+
+
+@pytest.mark.parametrize("text", REFERENCES)
+def test_only_whole_html_references_are_resolved(text):
+    assert repair_text(text)[0] == REFERENCES[text]
+
+
+@pytest.mark.parametrize(
+    "text", ["Ã là chữ hoa", "Ă, Â, Ã” là chữ hoa", "IRMÃ\u00a0DE CARIDADE", "“IRMÃ” disse", "AVIÕES – IRMÃ…"]
+)
+def test_sound_capital_letters_are_no_mojibake(text):
+    assert repair_text(text)[0] == text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    "text", ["à la carte", "Retour à Paris", "voilà", "Là-bas", "Österreich", "SCHÖN", "IBM\u00a0said", "Ópera", "CÔTE"]
+)
+def test_one_broken_character_is_mended(text):
+    assert repair_text(text.encode().decode("cp1252"))[0] == text.replace("\u00a0", " ")
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,6 +1,7 @@
 """Identity removal: proposals, reviews, and the texts after removal."""
 
 import csv
+import os
 
 import pyarrow as pa
 import pytest
@@ -213,6 +214,15 @@ FAULTS = {
     "empty decision": (HEADER + ",a,b,\n", "row 2 has the decision '': write accept or reject"),
     "no text": (HEADER + "accept,a,,\n", "row 2 has no text"),
     "fields": (HEADER + "accept,a,b,c,d\n", "row 2 has too many or too few fields"),
+    "few fields": (HEADER + "accept,a,b,c\n\naccept,a\n", "row 4 has too many or too few fields"),
+    "open quote": (HEADER + 'accept,a,b,c\naccept,a,Foo,"b\nreject,a,c,d\n', "line 3: the row is not valid CSV"),
+    "text behind a quote": (HEADER + 'accept,a,Foo,"b\nreject,a,"c",d\n', "line 2: the row is not valid CSV"),
+    "quote that a later one closes": (
+        HEADER + 'accept,a,b,"c\naccept,a,d,"\n',
+        "review_file\\), line 2: a field has another row within: close the quotes of that field",
+    ),
+    "column twice": ("decision,kind,text,replacement,text\n", "has several columns with the name 'text'"),
+    "long decision": (HEADER + "x" * 500 + ",a,b,c\n", "row 2 has the decision 'x{199}…: write accept or reject"),
     "pattern": (HEADER + "accept,pattern,(a,\n", "row 2 has an invalid regular expression"),
     "wide pattern": (HEADER + "accept,pattern,a*,\n", "row 2 has the pattern 'a\\*', which matches everywhere"),
 }
@@ -230,6 +240,14 @@ def test_errors_of_review_files_name_the_row(tmp_path, fault):
 def test_missing_review_file_is_an_error(tmp_path):
     with pytest.raises(StudyError, match=r"absent.csv \(corpus.identity.review_file\) cannot be read"):
         read_review(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("read", [read_review, read_outlets])
+def test_a_pipe_is_no_list(tmp_path, read):
+    os.mkfifo(tmp_path / "a.csv")
+
+    with pytest.raises(StudyError, match=r"a.csv \(corpus.identity.\w+\) is no file: "):
+        read(tmp_path / "a.csv")
 
 
 def test_review_file_can_have_semicolons(tmp_path):
@@ -254,5 +272,28 @@ def test_errors_of_outlet_lists_name_the_line(tmp_path):
 
     with pytest.raises(StudyError, match=r"a.csv \(corpus.identity.outlets_file\) has the columns name, ordinary, but"):
         read_outlets(tmp_path / "a.csv")
-    with pytest.raises(StudyError, match=r"b.csv .* line 2, needs a name, and one of yes, no, lower in"):
+    with pytest.raises(StudyError, match=r"b.csv .* row 2, needs a name, and one of yes, no, lower in"):
         read_outlets(tmp_path / "b.csv")
+
+
+def test_quotes_that_are_missing_in_an_outlet_list_are_told(tmp_path):
+    (tmp_path / "a.csv").write_text('name,variants,ordinary\n"X,,no\nY,,no\n', encoding="utf-8")
+    (tmp_path / "b.csv").write_text('name,variants,ordinary\n"X,,no\nY",,no\n', encoding="utf-8")
+    (tmp_path / "c.csv").write_text("name,variants,ordinary\nX,a,no,b\n", encoding="utf-8")
+
+    with pytest.raises(StudyError, match=r"a.csv .*, line 2: the row is not valid CSV"):
+        read_outlets(tmp_path / "a.csv")
+    with pytest.raises(StudyError, match=r"b.csv .*, line 2: a field has another row within"):
+        read_outlets(tmp_path / "b.csv")
+    with pytest.raises(StudyError, match=r"c.csv .*, row 2 has too many or too few fields"):
+        read_outlets(tmp_path / "c.csv")
+
+
+def test_separators_of_lines_within_a_field_of_a_review_file_stay(tmp_path):
+    (tmp_path / "review.csv").write_text(
+        f'{HEADER}accept,phrase,a\u2028b\x85c,"d\u2028e"\nreject,phrase,f,"g\nh"\n', encoding="utf-8"
+    )
+
+    rows = read_review(tmp_path / "review.csv").select(["text", "replacement"]).to_pylist()
+
+    assert rows == [{"text": "a\u2028b\x85c", "replacement": "d\u2028e"}, {"text": "f", "replacement": "g\nh"}]

@@ -1,5 +1,8 @@
 """The look at the source of the articles before the first job."""
 
+import gzip
+
+import pandas as pd
 import pytest
 
 from bias_amplification.artifacts import StudyError
@@ -53,3 +56,27 @@ def test_a_large_table_is_left_to_the_first_job(table, monkeypatch):
     monkeypatch.setattr(preview, "QUICK", 100)
 
     preview_corpus(study(table, size=42, labels=["left", "right"]))
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.xz", "parquet"])
+def test_the_unpacked_size_decides_whether_a_table_is_large(tmp_path, monkeypatch, ending):
+    rows = pd.DataFrame([{"body": f"{number}" + 99 * "a", "label": "left"} for number in range(500)])
+    path = tmp_path / f"a.{ending}"
+    rows.to_parquet(path) if ending == "parquet" else rows.to_csv(path, index=False)
+    source = study({"source": "table", "path": str(path)}, labels=["left", "right"], size=4)
+    assert path.stat().st_size < 20_000
+
+    monkeypatch.setattr(preview, "QUICK", 40_000)
+    preview_corpus(source)
+
+    monkeypatch.setattr(preview, "QUICK", 80_000)
+    with pytest.raises(StudyError, match=r"corpus.labels has right, but the corpus has no article of that label"):
+        preview_corpus(source)
+
+
+def test_a_damaged_compressed_table_is_told_at_once(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"body,label\nOne.,left\n")[:-9])
+
+    with pytest.raises(StudyError, match=r"a.csv.gz is not a whole compressed file"):
+        preview_corpus(study({"source": "table", "path": str(path)}, labels=["left", "right"], size=4))

@@ -5,14 +5,18 @@ import csv
 import gzip
 import json
 import lzma
+import os
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
+from bias_amplification.corpus.readers import article_bias_prediction, webis
 from bias_amplification.corpus.readers import table as tables
 from bias_amplification.corpus.readers.dates import read_date
 from bias_amplification.study.sections import Corpus
@@ -210,6 +214,24 @@ READABLE = {
 }
 
 
+READABLE |= {
+    "missing value": ("key\ttext\tside\na\tb\tL\nc\t\\N\tL\n", {}, ["b", ""]),
+    "missing value among backslashes in text": (
+        "key\ttext\tside\na\tC:\\data\tL\nc\t\\N\tL\n",
+        {},
+        ["C:\\data", ""],
+    ),
+    "missing value beside escaped quotes": ('key,text,side\na,"b \\"c\\"",L\nc,\\N,L\n', {}, ['b "c"', ""]),
+    "missing value with escapes as said": (
+        'key,text,side\na,"b \\\\ \\\n",L\nc,\\N,L\n',
+        {"quoting": "backslash"},
+        ["b \\ \n", ""],
+    ),
+    "backslashes of a tab file as said": ("key\ttext\tside\na\tb\\nc\tL\n", {"quoting": "none"}, ["b\\nc"]),
+    "backslashes of a comma file": ("key,text,side\na,b\\nc,L\n", {}, ["b\\nc"]),
+}
+
+
 @pytest.mark.parametrize("case", READABLE)
 def test_separators_and_quotes_are_found_out(tmp_path, case):
     text, keys, bodies = READABLE[case]
@@ -218,6 +240,30 @@ def test_separators_and_quotes_are_found_out(tmp_path, case):
     articles, _ = tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update=keys))
 
     assert articles["body"].to_pylist() == bodies
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("key\ttext\tside\na\tb\tL\nc\td\\ne\tL\n", 3),
+        ("key\ttext\tside\na\tb\\\\c\\td\tL\n", 2),
+        ("key\ttext\tside\na\t\\N\tL\nc\td\\te\tL\n", 3),
+        ("key,text,side\na,\\N,L\nc,d\\te,L\n", 3),
+    ],
+)
+def test_escapes_of_a_database_are_refused_until_the_config_says_that_they_are_text(tmp_path, text, line):
+    (tmp_path / "a.tsv").write_text(text, encoding="utf-8")
+
+    with pytest.raises(StudyError, match=rf"a.tsv, line {line}.*(escapes of a database's export|read in two ways)"):
+        tables.read(tmp_path / "a.tsv", SIMPLE)
+    assert tables.read(tmp_path / "a.tsv", SIMPLE.model_copy(update={"quoting": "double"}))[0].num_rows > 0
+
+
+def test_a_backslash_that_would_be_left_out_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text('key,text,side\na,"b \\"c\\" in D:\\e",L\n', encoding="utf-8")
+
+    with pytest.raises(StudyError, match=r"a.csv, line 2: a backslash stands before 'e', and corpus.quoting backslash"):
+        tables.read(tmp_path / "a.csv", SIMPLE.model_copy(update={"quoting": "backslash"}))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -339,6 +385,78 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
     write_rows(tmp_path / "more.csv")
     with pytest.raises(StudyError, match=r"has files that end in .csv and in .parquet"):
         tables.read(tmp_path, table(COLUMNS))
+
+
+def folder_of_parts(folder):
+    """A folder with a part of a table and, below it, a folder for other parts."""
+    (folder / "table" / "more").mkdir(parents=True)
+    write_rows(folder / "table" / "part-0.csv", ROWS[:1])
+    return folder / "table"
+
+
+#: What stands in a folder of parts in the place of a part, and the message.
+NO_PARTS = {
+    "dangling link": (lambda part: part.symlink_to("absent.csv"), r"more/b.csv is a link that leads nowhere \(absent"),
+    "link to itself": (lambda part: part.symlink_to(part), r"more/b.csv is a link that leads nowhere"),
+    "linked folder": (
+        lambda part: part.symlink_to(part.parent.parent.parent / "elsewhere"),
+        "b.csv is a link to a fol",
+    ),
+    "pipe": (os.mkfifo, r"more/b.csv is no file, but a pipe"),
+    "empty file": (Path.touch, r"more/b.csv is empty \(0 bytes\): copy or write it again, or remove it"),
+    "white space": (lambda part: part.write_text("\n \n"), r"more/b.csv has only white space"),
+    "Git LFS": (
+        lambda part: part.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
+        r"more/b.csv is a pointer of Git LFS instead of the file: run git lfs pull",
+    ),
+    "web page": (lambda part: part.write_text("\n<!DOCTYPE html>\n"), r"b.csv is a web page \(HTML\) instead of the"),
+}
+
+
+@pytest.mark.parametrize("fault", NO_PARTS)
+def test_a_part_that_cannot_be_read_is_not_left_out(tmp_path, fault):
+    make, message = NO_PARTS[fault]
+    (tmp_path / "elsewhere").mkdir()
+    folder = folder_of_parts(tmp_path)
+    make(folder / "more" / "b.csv")
+
+    with pytest.raises(StudyError, match=message):
+        tables.read(folder, SIMPLE)
+
+
+def test_a_folder_of_parts_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    folder, scandir = folder_of_parts(tmp_path), os.scandir
+
+    def refuse(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+
+    with pytest.raises(StudyError, match=r"table/more cannot be read \(Permission denied\): change its access rights"):
+        tables.read(folder, SIMPLE)
+
+
+def test_links_to_parts_are_followed(tmp_path):
+    folder = folder_of_parts(tmp_path)
+    (folder / "more" / "b.csv").symlink_to(write_rows(tmp_path / "b.csv", [ROWS[0] | {"key": "c"}]))
+    (folder / ".hidden.csv").symlink_to("absent.csv")
+
+    assert tables.read(folder, SIMPLE)[0]["article_id"].to_pylist() == ["c", "a"]
+
+
+@pytest.mark.parametrize("source", [tables, webis, article_bias_prediction], ids=["table", "webis", "bias"])
+def test_a_pipe_or_a_link_that_leads_nowhere_is_no_corpus(tmp_path, source):
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to("absent.csv")
+
+    with pytest.raises(StudyError, match=r"a.csv is no file, but a pipe, a device or the like: write"):
+        source.read(tmp_path / "a.csv", SIMPLE)
+    with pytest.raises(
+        StudyError, match=r"b.csv is a link that leads nowhere \(absent.csv\): put the file in its place"
+    ):
+        source.read(tmp_path / "b.csv", SIMPLE)
 
 
 def test_columns_of_a_partition_are_read_from_the_names_of_its_folders(tmp_path):
@@ -466,6 +584,138 @@ DATES = {
 @pytest.mark.parametrize("text", DATES)
 def test_dates_are_read_where_they_mean_one_day(text):
     assert read_date(text) == DATES[text]
+
+
+def test_dates_that_python_does_not_have_are_left_empty_and_counted(tmp_path):
+    days = pa.array([10_000_000, 18_691, None, -10_000_000], pa.int32()).cast(pa.date32())
+    moments = pa.array([10**18, 1_614_938_400_000_000, None, -(10**18)], pa.int64()).cast(pa.timestamp("us"))
+    rows = {"article_id": ["a", "b", "c", "d"], "body": ["x"] * 4, "label": ["left"] * 4}
+    for column in (days, moments):
+        pq.write_table(pa.table({**rows, "date": column}), tmp_path / "a.parquet")
+
+        articles, findings = tables.read(tmp_path / "a.parquet", PLAIN)
+
+        assert articles["date"].to_pylist() == [None, date(2021, 3, 5), None, None]
+        assert [item.examples for item in findings if "several ways" in item.finding] == [("a", "d")]
+        pq.write_table(pa.table({**rows, "title": column}), tmp_path / "a.parquet")
+        with pytest.raises(StudyError, match=r"a.parquet has as title a date or time that no calendar of Python has"):
+            tables.read(tmp_path / "a.parquet", PLAIN)
+
+
+def test_times_of_an_unknown_zone_are_told(tmp_path):
+    moments = pa.array([0], pa.int64()).cast(pa.timestamp("us", "Nowhere/X"))
+    pq.write_table(pa.table({"body": ["x"], "label": ["left"], "date": moments}), tmp_path / "a.parquet")
+
+    with pytest.raises(
+        StudyError, match=r"a.parquet has as date values that cannot be read \(timestamp\[us, tz=Nowhere"
+    ):
+        tables.read(tmp_path / "a.parquet", PLAIN)
+
+
+#: Headers whose names are not quite those of an article, and the message.
+NEARLY = {
+    "Title": r"has no column 'title' for title, but a column 'Title': name the columns in corpus.columns",
+    "Event ID": r"has no column 'event_id' for event_id, but a column 'Event ID'",
+    "\u200barticle_id": r"has no column 'article_id' for article_id, but a column '\\u200barticle_id'",
+    "BODY": r"has no column 'body' for body, but a column 'BODY'",
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("column", NEARLY)
+def test_a_column_of_nearly_the_name_is_not_left_out(tmp_path, column, ending):
+    row = {column: "x", "label": "left"} | ({} if column == "BODY" else {"body": "y"})
+    path = write_rows(tmp_path / f"a.{ending}", [row])
+
+    with pytest.raises(StudyError, match=NEARLY[column]):
+        tables.read(path, PLAIN)
+    given = {"body": "BODY" if column == "BODY" else "body", "label": "label"}
+    assert tables.read(path, PLAIN.model_copy(update={"columns": given}))[0].num_rows == 1
+    with pytest.raises(StudyError, match=r"no column 'LABEL' for label, but a column 'label': correct corpus.columns"):
+        tables.read(path, PLAIN.model_copy(update={"columns": given | {"label": "LABEL"}}))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_texts_can_be_partitioned_too(tmp_path, ending):
+    (tmp_path / "side=far%20right").mkdir()
+    write_rows(tmp_path / "side=far%20right" / f"a.{ending}", [{"key": "a", "text": "One."}])
+
+    articles, _ = tables.read(tmp_path, SIMPLE.model_copy(update={"label_map": {"far right": "right"}}))
+
+    assert articles["label"].to_pylist() == ["right"]
+
+
+def test_a_message_quotes_only_part_of_a_long_line(tmp_path):
+    long = "word " * 1000
+    for name, text, message in (
+        ("a.csv", f"{long}\n{long}\n", r"has no column 'body' for body \(it has word"),
+        ("b.csv", f"body,label\nx,{long}\n", r"has the label 'word .*which is not in corpus.labels"),
+        ("c.csv", f"article_id,body,label\n{long},x,left\n{long},x,left\n", r"repeats the article id 'word"),
+        ("d.jsonl", f'{{"{long}": 1}}\n', r"has no column 'body' for body \(it has word"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+        with pytest.raises(StudyError, match=message) as caught:
+            tables.read(tmp_path / name, PLAIN)
+        assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
+def encrypted(path):
+    """Write a Parquet file whose footer cannot be read without a key."""
+
+    class Keys(encryption.KmsClient):
+        def __init__(self, _):
+            super().__init__()
+
+        def wrap_key(self, key_bytes, _):
+            return key_bytes.hex()
+
+    wanted = encryption.EncryptionConfiguration(footer_key="a", column_keys={"b": ["text"]})
+    factory = encryption.CryptoFactory(Keys)
+    with pq.ParquetWriter(
+        path,
+        pa.schema({"text": pa.string()}),
+        encryption_properties=factory.file_encryption_properties(encryption.KmsConnectionConfig(), wanted),
+    ) as writer:
+        writer.write_table(pa.table({"text": ["a"]}))
+
+
+def compressed_by_lzo(path):
+    """Write a Parquet file that names LZO as the compression of its last column: the codec 3 instead of 6, zstd."""
+    pq.write_table(pa.table({"text": ["a"]}), path, compression="zstd")
+    before, codec, behind = path.read_bytes().rpartition(b"\x15\x0c")
+    assert codec
+    path.write_bytes(before + b"\x15\x06" + behind)
+
+
+#: What makes a file with the ending of Parquet, and the message.
+NO_PARQUET = {
+    "encrypted": (encrypted, r"a.parquet is encrypted \(.*: write it again without encryption"),
+    "unknown compression": (
+        compressed_by_lzo,
+        r"is written in a way that pyarrow .* cannot read \(.*LZO.*another compr",
+    ),
+    "text": (lambda path: path.write_text("text\na\n"), r"a.parquet is no Parquet file \(it begins with b'text'\)"),
+    "Git LFS": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        r"is a pointer of Git LFS",
+    ),
+    "web page": (
+        lambda path: path.write_text("<html><body>" + "a" * 99),
+        r"is a web page \(HTML\) instead of the file",
+    ),
+    "empty": (Path.touch, r"a.parquet is empty \(0 bytes\)"),
+    "cut": (lambda path: path.write_bytes(b"PAR1"), r"a.parquet is not a whole Parquet file"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_PARQUET)
+def test_the_message_says_why_a_parquet_file_cannot_be_read(tmp_path, kind):
+    make, message = NO_PARQUET[kind]
+    make(tmp_path / "a.parquet")
+
+    with pytest.raises(StudyError, match=message):
+        tables.read(tmp_path / "a.parquet", table({"body": "text", "label": "text"}))
 
 
 def test_damaged_and_other_files_are_errors(tmp_path):

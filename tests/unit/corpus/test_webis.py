@@ -279,3 +279,17 @@ def test_errors_name_the_file(tmp_path):
         webis.read(tmp_path / "empty", CORPUS)
     with pytest.raises(StudyError, match=r"absent.csv \(corpus.path\) does not exist"):
         webis.read(tmp_path / "absent.csv", CORPUS)
+
+
+def test_two_files_of_the_corpus_in_one_folder_or_archive_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        for folder in ("old", "new"):
+            (tmp_path / "corpus" / folder).mkdir(parents=True)
+            (tmp_path / "corpus" / folder / "data_public.csv").write_text("story_id\n", encoding="utf-8")
+            archive.writestr(f"{folder}/data_public.csv", "story_id\n")
+
+    for name in ("corpus", "corpus.zip"):
+        with pytest.raises(
+            StudyError, match=r"has .*new/data_public.csv and .*old/data_public.csv: .*name one of them"
+        ):
+            webis.read(tmp_path / name, CORPUS)

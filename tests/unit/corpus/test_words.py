@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.cleaning import body_key, repair_text
 from bias_amplification.corpus.words import WITHOUT_SPACES, count_words, join_words, only_words, split_words
+from bias_amplification.study import read_study
+from bias_amplification.study.sections import Corpus
 
 COUNTS = {
     "en": ("The mayor's plan, she said, costs $3.5 million.", 8),
@@ -42,6 +45,50 @@ def test_words_can_be_put_together_again(language):
 
     check()
     assert (join_words(["a", "b"], language) == "ab") == (language in WITHOUT_SPACES)
+
+
+#: Codes of a config and the code that the study uses: of ISO 639-2 and 639-3, former ones, and parts of a language.
+CODES = {
+    "eng": "en",
+    "zho": "zh",
+    "chi": "zh",
+    "cmn": "zh",
+    "jpn": "ja",
+    "tha": "th",
+    "bod": "bo",
+    "tib": "bo",
+    "khm": "km",
+    "ger": "de",
+    "arb": "ar",
+    "iw": "he",
+    "zh": "zh",
+    "no": "no",
+    "la": "la",
+    "yue": "yue",
+    "fil": "fil",
+    "und": "und",
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_language_has_its_shortest_code(code):
+    assert Corpus(language=code).language == CODES[code]
+
+
+@pytest.mark.parametrize(
+    ("code", "example"),
+    [("cn", r"zh \(cn is the code of a country\)"), ("jp", r"ja \("), ("xx", r"en\.\n"), ("zzz", r"en\.\n")],
+)
+def test_a_code_of_no_language_is_refused_with_the_key(code, example):
+    with pytest.raises(
+        StudyError, match=rf"corpus.language is '{code}', but must be an ISO 639 code .*, such as {example}"
+    ):
+        read_study({"corpus": {"language": code}})
+
+
+@pytest.mark.parametrize("language", ["lzh", "nan", "wuu", "yue"])
+def test_chinese_languages_have_words_without_spaces(language):
+    assert split_words("市长说他没有钱。", language) == ["市长", "说", "他", "没有", "钱。"]
 
 
 def test_words_without_spaces_keep_their_marks_and_spaces():

@@ -1,6 +1,5 @@
 """Names of outlets and their spellings, from the shipped list and the corpus."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.identity.lists import read_header, read_rows, read_text
+from bias_amplification.corpus.messages import short
 
 FOLDER = RESOURCES / "outlets"
 COLUMNS = ["name", "variants", "ordinary"]
@@ -121,29 +122,24 @@ def read_outlets(path: Path) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     Raises
     ------
     StudyError
-        If the file is missing, has other columns, or a row lacks a name or has an unknown value.
+        If the file is missing, has other columns or lacks quotes, or a row lacks a name or has an unknown value.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if reader.fieldnames != COLUMNS:
-                raise StudyError(
-                    f"{path} (corpus.identity.outlets_file) has the columns {', '.join(reader.fieldnames or [])}, but "
-                    f"needs {', '.join(COLUMNS)}: correct its header."
-                )
-            rows = []
-            for row in reader:
-                if row["ordinary"] not in ORDINARY or not (row["name"] or "").strip():
-                    raise StudyError(
-                        f"{path} (corpus.identity.outlets_file), line {reader.line_num}, needs a name, and one of "
-                        f"{', '.join(ORDINARY)} in the column ordinary: correct it."
-                    )
-                variants = tuple(part.strip() for part in row["variants"].split("|") if part.strip())
-                rows.append((row["name"].strip(), variants, row["ordinary"]))
-    except (OSError, UnicodeDecodeError) as error:
+    place = f"{path} (corpus.identity.outlets_file)"
+    text = read_text(path, place, "correct the path, or save it as UTF-8")
+    header = read_header(text)
+    if header != COLUMNS:
         raise StudyError(
-            f"{path} (corpus.identity.outlets_file) cannot be read ({error}): correct the path."
-        ) from error
+            f"{place} has the columns {short(', '.join(header))}, but needs {', '.join(COLUMNS)}: correct its header."
+        )
+    rows = []
+    for number, row in read_rows(text, place, another_row="[\r\n]"):
+        if row.get("ordinary") not in ORDINARY or not row["name"].strip():
+            raise StudyError(
+                f"{place}, row {number}, needs a name, and one of {', '.join(ORDINARY)} in the column ordinary: "
+                "correct it."
+            )
+        variants = tuple(part.strip() for part in row["variants"].split("|") if part.strip())
+        rows.append((row["name"].strip(), variants, row["ordinary"]))
     return tuple(rows)
 
 

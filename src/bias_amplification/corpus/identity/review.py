@@ -1,12 +1,13 @@
 """The review file: proposals for removal, which a person accepts or rejects, and rows that a person adds."""
 
-import csv
 import re
 from pathlib import Path
 
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, write_csv
+from bias_amplification.corpus.identity.lists import read_header, read_rows, read_text
+from bias_amplification.corpus.messages import short
 
 REVIEW = pa.schema(
     [
@@ -22,6 +23,8 @@ DECISIONS = ("accept", "reject")
 NEEDED = ("decision", "kind", "text", "replacement")
 #: The text of a row of this kind is a regular expression instead of a phrase.
 PATTERN = "pattern"
+#: A row's beginning, which stands within a field if quotes are missing before it.
+_ANOTHER_ROW = rf'(?i)[\r\n]"?(?:{"|".join(DECISIONS)})"?[,;][^,;\r\n]+[,;]'
 
 
 def write_review(review: pa.Table, path: Path) -> None:
@@ -46,34 +49,27 @@ def read_review(path: Path) -> pa.Table:
     Raises
     ------
     StudyError
-        If the file is missing or lacks a column, or a row has a decision other than accept and reject, no text, or
-        an invalid regular expression.
+        If the file is missing, lacks a column or quotes, or a row has a decision other than accept and reject, no text,
+        or an invalid regular expression.
     """
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(
-            f"{path} (corpus.identity.review_file) cannot be read ({error}): name a reviewed copy of review.csv, UTF-8."
-        ) from error
+    place = f"{path} (corpus.identity.review_file)"
+    content = read_text(path, place, "name a reviewed copy of review.csv, UTF-8")
     first = content.partition("\n")[0]
     separator = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.DictReader(content.splitlines(keepends=True), delimiter=separator)
-    missing = [name for name in NEEDED if name not in (reader.fieldnames or [])]
+    header = read_header(content, separator)
+    missing = [name for name in NEEDED if name not in header]
     if missing:
-        raise StudyError(
-            f"{path} (corpus.identity.review_file) has no column {missing[0]}: it needs {', '.join(NEEDED)}."
-        )
-    rows = [_check_row(row, number, path) for number, row in enumerate(reader, start=2)]
-    return pa.Table.from_pylist(rows, schema=REVIEW)
+        raise StudyError(f"{place} has no column {missing[0]}: it needs {', '.join(NEEDED)}.")
+    rows = read_rows(content, place, _ANOTHER_ROW, separator)
+    return pa.Table.from_pylist([_check_row(row, f"{place}, row {number}") for number, row in rows], schema=REVIEW)
 
 
-def _check_row(row: dict, number: int, path: Path) -> dict:
-    place = f"{path} (corpus.identity.review_file), row {number}"
-    if None in row or any(row[name] is None for name in NEEDED):
+def _check_row(row: dict[str, str], place: str) -> dict:
+    if any(name not in row for name in NEEDED):
         raise StudyError(f"{place} has too many or too few fields: correct its quotes.")
     decision = row["decision"].strip().lower()
     if decision not in DECISIONS:
-        raise StudyError(f"{place} has the decision {row['decision']!r}: write accept or reject.")
+        raise StudyError(f"{place} has the decision {short(repr(row['decision']))}: write accept or reject.")
     kind, text = row["kind"].strip(), row["text"].strip()
     if not kind or not text:
         raise StudyError(f"{place} has no {'text' if kind else 'kind'}: fill it in or delete the row.")
@@ -83,7 +79,9 @@ def _check_row(row: dict, number: int, path: Path) -> dict:
         except re.error as error:
             raise StudyError(f"{place} has an invalid regular expression ({error}): correct it.") from error
         if matches_empty:
-            raise StudyError(f"{place} has the pattern {text!r}, which matches everywhere: make it narrower.")
+            raise StudyError(
+                f"{place} has the pattern {short(repr(text))}, which matches everywhere: make it narrower."
+            )
     articles = (row.get("articles") or "").strip()
     return {
         "decision": decision,

@@ -1,8 +1,10 @@
 """Read Article-Bias-Prediction (Baly et al. 2020): one JSON file per article, in a folder or in the GitHub archive."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,6 +12,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.decoding import decode
+from bias_amplification.corpus.readers.files import check_file, read_file
 from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.study.sections import Corpus
 
@@ -48,7 +51,7 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
         files += 1
         article = _article(content, name, corpus)
         if article is None:
-            collector.lose("file that is not whole JSON", name)
+            collector.lose("file that is not whole JSON, or has a field twice", name)
             continue
         missing = [field for field in NEEDED if article.get(field) is None]
         if missing:
@@ -77,10 +80,18 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
 def _article(content: bytes, name: str, corpus: Corpus) -> dict | None:
     try:
         # A line with bytes of another encoding makes one article unreadable, not the source.
-        article = json.loads(decode(content, name, corpus.encoding, most_lost=1))
-    except ValueError:
+        article = json.loads(decode(content, name, corpus.encoding, most_lost=1), object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
         return None
     return article if isinstance(article, dict) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. One with a name twice has two values, of which none is the right one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -90,17 +101,17 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             # An unpacked GitHub archive has one more folder, named after the branch.
             folder = next(iter(sorted(path.glob(f"*/{FOLDER}"))), path)
         for file in sorted(folder.glob("*.json")):
-            yield file.name, file.read_bytes()
+            yield file.name, read_file(file)
         return
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise StudyError(
             f"{path} (corpus.path) does not exist: name the Article-Bias-Prediction archive or its folder."
         )
+    check_file(path)
     if not is_archive(path):
         raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
 
     def wanted(name: str) -> bool:
         return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json")
 
-    for name, content in read_members(path, wanted, UNPACKED_LIMIT):
-        yield name.rsplit("/", 1)[-1], content
+    yield from read_members(path, wanted, UNPACKED_LIMIT)

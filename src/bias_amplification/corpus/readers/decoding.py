@@ -15,6 +15,8 @@ from charset_normalizer import from_bytes
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.readers.files import check_content, read_file
 
 
 def _unpack_streams(decompressor: Callable[[], Any], content: bytes) -> bytes:
@@ -29,12 +31,16 @@ def _unpack_streams(decompressor: Callable[[], Any], content: bytes) -> bytes:
     return b"".join(parts)
 
 
-#: First bytes of a compressed file, and what unpacks it.
-_COMPRESSED: dict[bytes, Callable[[bytes], bytes]] = {
-    b"\x1f\x8b": gzip.decompress,
-    b"BZh": partial(_unpack_streams, bz2.BZ2Decompressor),
-    b"\xfd7zXZ\x00": partial(_unpack_streams, lzma.LZMADecompressor),
+#: First bytes of a compressed file, what unpacks it, and what opens it to be read in parts.
+_COMPRESSED: dict[bytes, tuple[Callable[[bytes], bytes], Callable[[Path], Any]]] = {
+    b"\x1f\x8b": (gzip.decompress, gzip.open),
+    b"BZh": (partial(_unpack_streams, bz2.BZ2Decompressor), bz2.open),
+    b"\xfd7zXZ\x00": (partial(_unpack_streams, lzma.LZMADecompressor), lzma.open),
 }
+#: What they raise for a damaged file.
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_MEGABYTE = 2**20
+
 #: Endings of compressed files, which stand behind the ending of the file's format.
 COMPRESSED_ENDINGS = frozenset({".gz", ".bz2", ".xz"})
 
@@ -63,21 +69,39 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     StudyError
-        If the file cannot be read, or a compressed file is damaged.
+        If the file cannot be read or is empty, or a compressed file is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read ({error.strerror}): change its access rights or its name.") from error
-    for mark, unpack in _COMPRESSED.items():
+    content = read_file(path)
+    check_content(path, content[:100])
+    for mark, (unpack, _) in _COMPRESSED.items():
         if content.startswith(mark):
             try:
                 return unpack(content)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            except _DAMAGE as error:
                 raise StudyError(
                     f"{path} is not a whole compressed file ({one_line(error)}): copy or write it again."
                 ) from error
     return content
+
+
+def unpacked_bytes(path: Path, most: int) -> int:
+    """Return how many bytes a file has unpacked, counted up to somewhat more than `most`.
+
+    A file is counted as far as it can be read. Reading it then says what is wrong with it.
+    """
+    total = 0
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+        opened = next((opened for mark, (_, opened) in _COMPRESSED.items() if start.startswith(mark)), None)
+        if opened is None:
+            return path.stat().st_size
+        with opened(path) as stream:
+            while total <= most and (part := stream.read(_MEGABYTE)):
+                total += len(part)
+    except _DAMAGE:
+        pass
+    return total
 
 
 def decode(content: bytes, name: str, encoding: str | None = None, most_lost: float = 0.0) -> str:
@@ -143,8 +167,8 @@ def _check_encoding(content: bytes, name: str, chosen: str) -> None:
         b"text".decode(chosen, errors="replace")
     except (LookupError, ValueError):
         raise StudyError(
-            f"corpus.encoding is {chosen!r}, which Python does not know as an encoding of texts: write a name such as "
-            "utf-8, utf-16, cp1252, latin-1, gb18030 or shift_jis."
+            f"corpus.encoding is {short(repr(chosen))}, which Python does not know as an encoding of texts: write a "
+            "name such as utf-8, utf-16, cp1252, latin-1, gb18030 or shift_jis."
         ) from None
     if found.name.startswith("utf") or found.name == "ascii":
         if found.name == "utf-8" and _ESCAPE_SEQUENCE.search(content):

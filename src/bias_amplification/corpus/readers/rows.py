@@ -11,6 +11,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import UNWANTED, Finding
+from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.readers.dates import read_date
 from bias_amplification.corpus.readers.decoding import undecoded
 from bias_amplification.study.sections import Corpus
@@ -58,7 +59,7 @@ class RowCollector:
         Parameters
         ----------
         place
-            Where the article is in the source, for messages ("row 3", "line 7").
+            Where the article is in the source, for messages ("row 3", "line 7", or a file's whole name).
         article_id
             Its id, unique in the source.
         label
@@ -74,19 +75,20 @@ class RowCollector:
         for name in ("title", "body"):
             if not isinstance(fields.get(name), str | None):
                 raise StudyError(
-                    f"{self._source}: the {name} of {place} is {str(fields[name])[:80]!r}, which is no text: correct "
-                    "that row."
+                    f"{self._source}: the {name} of {place} is {short(repr(fields[name]))}, which is no text: "
+                    "correct that row."
                 )
         texts = [article_id, label, *(value for value in fields.values() if isinstance(value, str))]
         faults = [fault for text in texts if not text.isascii() and (fault := undecoded(text))]
         if faults:
             self.lose(faults[0], place if undecoded(article_id) else f"{place} ({article_id})")
             return
-        first = self._places.setdefault(article_id, place)
-        if first != place:
+        if article_id in self._places:
             raise StudyError(
-                f"{self._source}: {place} repeats the article id {article_id!r} of {first}: give each article its own."
+                f"{self._source}: {place} repeats the article id {short(repr(article_id))} of "
+                f"{self._places[article_id]}: give each article its own."
             )
+        self._places[article_id] = place
         mapped = self._label(label.strip(), place)
         if mapped is None:
             self.lose(UNWANTED, article_id)
@@ -106,13 +108,14 @@ class RowCollector:
             return ""
         if self._label_map and value not in self._label_map:
             raise StudyError(
-                f"{self._source}: {place} has the label {value!r}, which corpus.label_map does not contain "
-                f"(it has {', '.join(self._label_map)}): add it there, with null to leave such articles out."
+                f"{self._source}: {place} has the label {short(repr(value))}, which corpus.label_map does not "
+                f"contain (it has {short(', '.join(self._label_map))}): add it there, with null to leave such articles "
+                "out."
             )
         label = self._label_map[value] if self._label_map else value
         if label is not None and label not in self._labels:
             raise StudyError(
-                f"{self._source}: {place} has the label {label!r}, which is not in corpus.labels "
+                f"{self._source}: {place} has the label {short(repr(label))}, which is not in corpus.labels "
                 f"({', '.join(sorted(self._labels))}): add it there, or map it in corpus.label_map."
             )
         return label

@@ -27,6 +27,10 @@ _OPTIONS: dict[Quoting, dict[str, Any]] = {
 #: So many rows whose values in a column are all in quotes show that the quotes are not part of the text.
 _MANY = 10
 _NUMBER = re.compile(r"[-+\d.,eE]*")
+#: How databases write a missing value.
+_MISSING = r"\N"
+#: A backslash that is no escape by which databases write a line end or a tab. Doubled ones are taken out first.
+_NO_ESCAPE = re.compile(r"\\(?![bfnrtv0Z])")
 
 #: A row: the line of the file where it starts, from 1, and its fields.
 Row = tuple[int, list[str]]
@@ -72,15 +76,82 @@ def read_rows(
     Yields
     ------
     line, fields
-        All rows but empty ones.
+        All rows but empty ones. A field that consists of \\N, as databases write a missing value, is empty.
 
     Raises
     ------
     StudyError
-        If no dialect fits or several do.
+        If no dialect fits or several do, or the file may have escapes that would be read as something else.
     """
     dialect = find_dialect(text, name, fits, separator, quoting)
+    if dialect.quoting == "backslash":
+        _check_backslashes(text, name, dialect, said=quoting is not None)
+    elif quoting is None:
+        _check_no_export(text, name, dialect)
     yield from _parse(text, dialect)
+
+
+def _check_backslashes(text: str, name: str, dialect: Dialect, *, said: bool) -> None:
+    """Check that each backslash of a file in this dialect stands before what it can escape. Others would be left out.
+
+    Parameters
+    ----------
+    text, name, dialect
+        The whole file, its name, and how it is written.
+    said
+        Whether the config says so. If not, a backslash before a line end is not certain to be an escape.
+
+    Raises
+    ------
+    StudyError
+        If one does not.
+    """
+    if not said and not _only_escapes(text, dialect.separator):
+        raise StudyError(
+            f"{name} has backslashes before quotes and before other characters, so it is not clear which of them are "
+            "part of the text: set corpus.quoting to backslash if none is, or double the quotes within fields."
+        )
+    text = _without_missing(text, dialect.separator)
+    for found in re.finditer(r"\\([\s\S]|\Z)", text):
+        if found[1] not in ('"', "\\", "\r", "\n", dialect.separator):
+            raise StudyError(
+                f"{name}, line {_line(text, found)}: a backslash stands before {found[1]!r}, and corpus.quoting "
+                "backslash would leave it out: double the quotes within fields instead, and correct corpus.quoting."
+            )
+
+
+def _check_no_export(text: str, name: str, dialect: Dialect) -> None:
+    """Check that a file's backslashes are part of the text, not the escapes of a table that a database has exported.
+
+    Such a table has tabs between its fields and no quotes, and writes a line end within a field as a backslash and n.
+
+    Raises
+    ------
+    StudyError
+        If each backslash can be such an escape.
+    """
+    rest = _without_missing(text, dialect.separator)
+    first = re.search(r"\\", rest)
+    exported = dialect.separator == "\t" or len(rest) < len(text)
+    if first and exported and not _NO_ESCAPE.search(rest.replace("\\\\", "")):
+        raise StudyError(
+            f"{name}, line {_line(rest, first)}: the backslashes can be escapes of a database's export, such as \\n "
+            "for a line end: export the table as CSV with quotes, or, if they are part of the text, set corpus.quoting "
+            f"to {dialect.quoting}."
+        )
+
+
+def _without_missing(text: str, separator: str) -> str:
+    r"""Return a file's text with empty fields in the place of unquoted fields that are \N."""
+    if _MISSING not in text:
+        return text
+    mark = re.escape(separator)
+    return re.sub(rf"(?<![^{mark}\r\n])\\N(?![^{mark}\r\n])", "", text)
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    """Return the line of a match, from 1."""
+    return len(re.findall("\r\n?|\n", text[: found.start()])) + 1
 
 
 def find_dialect(
@@ -145,6 +216,9 @@ def _parse(text: str, dialect: Dialect) -> Iterator[Row]:
         At a row that is not valid or has more or fewer fields than the header.
     """
     start, width = 1, 0
+    missing = _MISSING in text
+    if missing and dialect.quoting == "backslash":
+        text = _without_missing(text, dialect.separator)
     options = _OPTIONS[dialect.quoting]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, strict=True, **options)
     while True:
@@ -160,7 +234,7 @@ def _parse(text: str, dialect: Dialect) -> Iterator[Row]:
         width = width or len(row)
         if len(row) != width:
             raise Misfit(f"line {line}: the row has {len(row)} fields, but the header has {width}")
-        yield line, row
+        yield line, ["" if value == _MISSING else value for value in row] if missing else row
 
 
 def _decide(text: str, name: str, fitting: Sequence[Dialect]) -> Dialect:
@@ -187,11 +261,6 @@ def _decide(text: str, name: str, fitting: Sequence[Dialect]) -> Dialect:
                 f"{name}, line {place}, can be read in two ways ({best.words}; or {other.words}): set these keys to "
                 "the right ones."
             )
-    if best.quoting == "backslash" and not _only_escapes(text, best.separator):
-        raise StudyError(
-            f"{name} has backslashes before quotes and before other characters, so it is not clear which of them are "
-            "part of the text: set corpus.quoting to backslash if none is, or double the quotes within fields."
-        )
     return best
 
 
@@ -211,6 +280,7 @@ def _only_escapes(text: str, separator: str) -> bool:
     A line end could, too, but pandas writes a backslash before a carriage return in the same way without meaning one.
     """
     mark = re.escape(separator)
+    text = _without_missing(text, separator)
     if not re.fullmatch(rf'(?:[^\\]|\\["\\{mark}])*', text):
         return False
     # A file with escapes has doubled quotes only where a field is empty.

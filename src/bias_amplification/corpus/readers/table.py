@@ -1,6 +1,7 @@
 """Read a table of labelled articles (CSV, JSON or Parquet), with the columns and label values named in the config."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -9,13 +10,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS, decode, read_bytes
+from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS, decode, read_bytes, unpacked_bytes
+from bias_amplification.corpus.readers.files import check_file, files_below
+from bias_amplification.corpus.readers.parquet import parquet_bytes, parquet_rows
 from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.corpus.readers.separated import read_rows
 from bias_amplification.study.sections import Corpus
@@ -59,7 +62,7 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     unknown = sorted(set(corpus.columns) - set(ARTICLES.names))
     if unknown:
         raise StudyError(
-            f"corpus.columns has the key {unknown[0]!r}, which is no column of an article: write one of "
+            f"corpus.columns has the key {short(repr(unknown[0]))}, which is no column of an article: write one of "
             f"{', '.join(ARTICLES.names)} before the colon and the file's column after it."
         )
     files = table_files(path)
@@ -81,23 +84,22 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
 
 
 def table_files(path: Path) -> list[Path]:
-    """List the files of a table: the file itself, or the files of a folder at any depth, sorted.
-
-    Hidden files and those whose names begin with an underscore, such as Spark's `_SUCCESS`, are left out.
+    """List the files of a table: the file itself, or the files of a folder (see `files_below`).
 
     Raises
     ------
     StudyError
         If there is no file, or one of another kind.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise StudyError(f"{path} (corpus.path) does not exist: {_NAME_A_FILE}.")
-    files = [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file())
-        files = [file for file in found if not any(part[0] in "._" for part in file.relative_to(path).parts)]
+        files = files_below(path)
         if not files:
             raise StudyError(f"{path} (corpus.path) is a folder without files: {_NAME_A_FILE}.")
+    else:
+        check_file(path)
+        files = [path]
     for file in files:
         if _ending(file) not in _ENDINGS:
             raise StudyError(f"{file} (corpus.path) ends in {file.suffix!r}: {_NAME_A_FILE}.")
@@ -108,6 +110,16 @@ def table_files(path: Path) -> list[Path]:
             "parts of one table."
         )
     return files
+
+
+def text_bytes(path: Path, most: int) -> int:
+    """Return how many bytes the files of a table have unpacked, counted up to somewhat more than `most`."""
+    total = 0
+    for file in table_files(path):
+        total += parquet_bytes(file) if _ending(file) == ".parquet" else unpacked_bytes(file, most)
+        if total > most:
+            break
+    return total
 
 
 def _ending(file: Path) -> str:
@@ -123,26 +135,29 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
     write a partitioned table.
     """
     ending, columns = _ending(file), corpus.columns
+    parts = [part.partition("=") for part in file.relative_to(path).parts[:-1] if "=" in part]
+    partition = {name: "" if value == _NO_VALUE else unquote(value) for name, _, value in parts}
     if ending == ".parquet":
-        parts = [part.partition("=") for part in file.relative_to(path).parts[:-1] if "=" in part]
-        partition = {name: "" if value == _NO_VALUE else unquote(value) for name, _, value in parts}
-        yield from _parquet_rows(file, partition, columns)
+        yield from parquet_rows(file, partition, lambda names: _choose(columns, names, str(file)))
         return
     text = decode(read_bytes(file), str(file), corpus.encoding, corpus.cleaning.most_lost)
+    if not text.strip():
+        raise StudyError(f"{file} has only white space: copy or write it again, or remove it.")
     if ending not in _SEPARATED:
-        yield from _json_rows(file, text, columns, whole=ending == ".json")
+        yield from _json_rows(file, text, [*partition.items()], columns, whole=ending == ".json")
         return
 
     def fits(names: Sequence[str]) -> bool:
-        return {*_wanted(columns, names).values()} <= {*names}
+        return {*_wanted(columns, [*names, *partition]).values()} <= {*names, *partition}
 
     rows = read_rows(text, str(file), fits, corpus.separator, corpus.quoting)
+    same = [*partition.values()]
     choose = None
     for line, row in rows:
         if choose is None:
-            choose = _choose(columns, [name.strip() for name in row], f"{file}, line {line},")
+            choose = _choose(columns, [*(name.strip() for name in row), *partition], f"{file}, line {line},")
             continue
-        yield f"line {line}", choose(row)
+        yield f"line {line}", choose(row + same)
 
 
 def _wanted(columns: dict[str, str | None], present: Sequence[str]) -> dict[str, str]:
@@ -160,20 +175,35 @@ def _choose(
         if name not in wanted:
             raise StudyError(
                 f"corpus.columns has no column for {name}, which is required: choose one of the file's columns "
-                f"{', '.join(present)}."
+                f"{short(', '.join(present))}."
+            )
+    # Without the config's columns, a column of nearly the name of an article's column is probably meant.
+    alike = {_plain(name): name for name in present if _plain(name)}
+    for name, column in (wanted if columns else dict(zip(ARTICLES.names, ARTICLES.names, strict=True))).items():
+        other = alike.get(_plain(column))
+        if column not in present and other is not None:
+            remedy = "correct corpus.columns" if columns else "name the columns in corpus.columns, all that are wanted"
+            raise StudyError(
+                f"{place} has no column {short(repr(column))} for {name}, but a column {short(repr(other))}: {remedy}."
             )
     for name, column in wanted.items():
         if column not in present:
             raise StudyError(
-                f"{place} has no column {column!r} for {name} (it has {', '.join(present)}): correct corpus.columns."
+                f"{place} has no column {short(repr(column))} for {name} (it has {short(', '.join(present))}): correct "
+                "corpus.columns."
             )
         if present.count(column) > 1:
             raise StudyError(
-                f"{place} has {present.count(column)} columns with the name {column!r}, which is wanted for {name}: "
-                "rename all but one in the file."
+                f"{place} has {present.count(column)} columns with the name {short(repr(column))}, which is wanted for "
+                f"{name}: rename all but one in the file."
             )
     positions = {name: present.index(column) for name, column in wanted.items()}
     return lambda values: {name: values[position] for name, position in positions.items()}
+
+
+def _plain(name: str) -> str:
+    """Return a column's name without case, spaces, marks and invisible characters."""
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def _text(value: Any, place: str, name: str) -> str:
@@ -208,38 +238,16 @@ def _kind(value: Any) -> str:
     return "a list of other values" if isinstance(value, list) else f"a {type(value).__name__}"
 
 
-def _parquet_rows(file: Path, partition: dict[str, str], columns: dict[str, str | None]) -> Iterator[Row]:
-    """Yield a file's rows. Columns of the partition have one value for all rows."""
-    number = 0
-    try:
-        with pq.ParquetFile(file) as parquet:
-            choose = _choose(columns, [*parquet.schema_arrow.names, *partition], str(file))
-            for batch in parquet.iter_batches(1000):
-                same = [pa.repeat(value, batch.num_rows) for value in partition.values()]
-                chosen = {name: _values(column) for name, column in choose([*batch.columns, *same]).items()}
-                for values in zip(*chosen.values(), strict=True):
-                    number += 1
-                    yield f"row {number}", dict(zip(chosen, values, strict=True))
-    except (pa.ArrowException, OSError) as error:
-        raise StudyError(f"{file} is not a whole Parquet file ({one_line(error)}): copy or write it again.") from error
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """Return a column's values. Text that is not UTF-8, which Parquet does not check, is returned as bytes."""
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError:
-        return column.cast(pa.large_binary()).to_pylist()
-
-
-def _json_rows(file: Path, text: str, columns: dict[str, str | None], *, whole: bool) -> Iterator[Row]:
+def _json_rows(
+    file: Path, text: str, partition: list[tuple[str, Any]], columns: dict[str, str | None], *, whole: bool
+) -> Iterator[Row]:
     former: list[str] = []
     choose = None
     for place, pairs in _json_objects(file, text, whole=whole):
-        names = [name for name, _ in pairs]
+        names = [name for name, _ in pairs + partition]
         if choose is None or names != former:
             choose, former = _choose(columns, names, f"{file}, {place},"), names
-        yield place, choose([value for _, value in pairs])
+        yield place, choose([value for _, value in pairs + partition])
 
 
 def _json_objects(file: Path, text: str, *, whole: bool) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
@@ -272,4 +280,4 @@ def _parse_json(text: str, place: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_Object)
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{place} is not JSON ({error}): correct or remove that line.") from error
+        raise StudyError(f"{place} is not JSON ({one_line(error)}): correct or remove that line.") from error

@@ -10,6 +10,7 @@ line.
 import csv
 import io
 import itertools
+import os
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -22,7 +23,9 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
-from bias_amplification.corpus.readers.decoding import decode
+from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.readers.decoding import decode, read_bytes
+from bias_amplification.corpus.readers.files import check_file, files_below
 from bias_amplification.corpus.readers.rows import STEP, RowCollector
 from bias_amplification.study.sections import Corpus
 
@@ -152,17 +155,27 @@ def _compare_counts(records: Sequence[Record], text: str) -> Iterator[Finding]:
 
 def _content(path: Path) -> tuple[str, bytes]:
     if path.is_dir():
-        found = sorted(path.rglob(MEMBER))
+        found = [file for file in files_below(path) if file.name == MEMBER]
         if not found:
             raise StudyError(f"{path} (corpus.path) has no {MEMBER}: name the folder or archive that has it.")
+        if len(found) > 1:
+            raise StudyError(f"{path} (corpus.path) has {found[0]} and {found[1]}: name one of them in corpus.path.")
         path = found[0]
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise StudyError(f"{path} (corpus.path) does not exist: name the Webis archive, its folder or its CSV.")
+    check_file(path)
     if is_archive(path):
-        for name, content in read_members(path, lambda name: name.split("/")[-1] == MEMBER, UNPACKED_LIMIT):
-            return f"{path}:{name}", content
-        raise StudyError(f"{path} (corpus.path) has no {MEMBER}: name the Webis-Bias-Flipper-18 archive.")
-    return str(path), path.read_bytes()
+        members = list(read_members(path, lambda name: name.split("/")[-1] == MEMBER, UNPACKED_LIMIT))
+        if not members:
+            raise StudyError(f"{path} (corpus.path) has no {MEMBER}: name the Webis-Bias-Flipper-18 archive.")
+        if len(members) > 1:
+            raise StudyError(
+                f"{path} (corpus.path) has {short(members[0][0])} and {short(members[1][0])}: unpack it, and name one "
+                "of them in corpus.path."
+            )
+        name, content = members[0]
+        return f"{path}:{name}", content
+    return str(path), read_bytes(path)
 
 
 def split_records(text: str, ratings: Sequence[str], name: str) -> Iterator[Record]:
@@ -192,7 +205,7 @@ def split_records(text: str, ratings: Sequence[str], name: str) -> Iterator[Reco
     columns = [column.strip().strip('"') for column in header.split(",")]
     if columns != list(FIELDS):
         raise StudyError(
-            f"{name} has the columns {', '.join(columns)[:200]}, but Webis-Bias-Flipper-18 has {', '.join(FIELDS)}: "
+            f"{name} has the columns {short(', '.join(columns))}, but Webis-Bias-Flipper-18 has {', '.join(FIELDS)}: "
             "name its data_public.csv in corpus.path, or set corpus.source to table."
         )
     line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
@@ -253,7 +266,9 @@ def _read_chunk(chunk: str, ratings: Sequence[str]) -> Iterator[tuple[int, tuple
         # A valid record whose rating is unknown or empty. With an empty one it is kept: cleaning counts and removes it.
         (fields,) = rows
         rating = fields[BIAS].strip()
-        finding = f"record with the rating {rating!r}, which corpus.label_map does not map" if rating else None
+        finding = (
+            f"record with the rating {short(repr(rating))}, which corpus.label_map does not map" if rating else None
+        )
         yield 0, None if rating else tuple(fields), finding
     elif tail is not None:
         yield from _read_chunk(chunk[:tail].rstrip("\n"), ratings)
