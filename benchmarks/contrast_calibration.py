@@ -1,6 +1,6 @@
 """Simulate studies with replicates: how often intervals include the true difference, and how often a verdict is wrong.
 
-Run it in the checkout: ``PYTHONPATH=src python benchmarks/contrast_calibration.py [--out FOLDER]``. It takes about two
+Run it in the checkout: ``PYTHONPATH=src python benchmarks/contrast_calibration.py [--out FOLDER]``. It takes about 25
 minutes and writes Markdown tables; docs/replicates.md has them.
 
 A simulated study has two strategies, which share generation 0. An article has the tracked label with a probability of
@@ -38,6 +38,8 @@ CONCENTRATION = 1.0
 #: Numbers drawn for a true difference.
 DRAWS = 400_000
 STRATEGIES = 6
+#: See `measures.compare`.
+SPAN = 1.0
 #: Share of the chains that collapse in `list_collapse`, and their move, in log-odds.
 COLLAPSE, JUMP = 0.2, 3.0
 
@@ -143,6 +145,13 @@ def designs() -> Iterator[tuple[bool, int, int]]:
     return product((False, True), ARTICLES, REPLICATES)
 
 
+def contrast(differences: np.ndarray, redrawn: bool) -> Contrast:
+    """Return the contrast of [studies, replicates, articles], as `measures.compare` makes it."""
+    replicates, articles = differences.shape[-2:]
+    numbers = np.arange(replicates * articles).reshape(replicates, articles)
+    return paired_contrast(differences, numbers if redrawn else None, SPAN)
+
+
 def name(redrawn: bool, articles: int, replicates: int) -> str:
     """Return the first cells of a row."""
     return f"| {'redrawn' if redrawn else 'same'} | {articles} | {replicates} |"
@@ -152,8 +161,8 @@ def list_coverage(studies: int, seed: int) -> list[str]:
     """Simulate intervals and verdicts: lines of a table."""
     lines = [
         "| Articles are | Articles | Replicates | Changes | Pairs | Pairs, mean probability | Rises or falls, wrongly "
-        "| Told apart, wrongly | Pairs, one replicate | Table of means |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| Told apart, wrongly | The same, mean probability | Pairs, one replicate | Table of means |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     worlds = [World(share, noise, (effect, 0.0)) for share, noise, effect in product(SHARES, NOISES, EFFECTS)]
     truths = {
@@ -162,19 +171,20 @@ def list_coverage(studies: int, seed: int) -> list[str]:
     }
     for redrawn, articles, replicates in designs():
         found: dict[str, list[float]] = {
-            key: [] for key in ("change", "pair", "mean", "rises", "apart", "one", "level")
+            key: [] for key in ("change", "pair", "mean", "rises", "apart", "apart_mean", "one", "level")
         }
         for world in worlds:
             change, difference, mean = truths[world]
             generator = np.random.default_rng(derive_seed(seed, str(world), redrawn, articles, replicates))
             first, last, odds = simulate(world, (studies, replicates, articles), redrawn, generator)
             of_first, of_last = draw(first, generator), draw(last, generator)
-            changes = paired_contrast(of_last[0] - of_first, redrawn, 1.0)
-            pairs = paired_contrast(of_last[0] - of_last[1], redrawn, 1.0)
-            one = paired_contrast((of_last[0] - of_last[1])[:, :1], redrawn, 1.0)
+            changes = contrast(of_last[0] - of_first, redrawn)
+            pairs = contrast(of_last[0] - of_last[1], redrawn)
+            probabilities = contrast(last[0] - last[1], redrawn)
+            one = contrast((of_last[0] - of_last[1])[:, :1], redrawn)
             found["change"].append(included(changes, change))
             found["pair"].append(included(pairs, difference))
-            found["mean"].append(included(paired_contrast(last[0] - last[1], redrawn, 1.0), difference))
+            found["mean"].append(included(probabilities, difference))
             found["one"].append(included(one, difference))
             low, high = level_intervals(of_last[0])
             # If all replicates have the same articles, the interval is about these articles.
@@ -182,11 +192,19 @@ def list_coverage(studies: int, seed: int) -> list[str]:
             found["level"].append(float(np.mean((low <= level) & (level <= high))))
             if not world.effects[0]:
                 found["apart"].append(float(np.mean(pairs.p < ALPHA)))
+                found["apart_mean"].append(float(np.mean(probabilities.p < ALPHA)))
             # With other shares, noise changes the mean probability too.
             if not world.effects[0] and world.share == 0.5:
                 found["rises"].append(float(np.mean(changes.p < ALPHA)))
         lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(map(spread, found.values()))} |")
     return lines
+
+
+def holm_of_pairs(outcomes: np.ndarray, redrawn: bool) -> np.ndarray:
+    """Return the adjusted p-values of all pairs: [studies, pairs], from [strategies, studies, replicates, articles]."""
+    pairs = combinations(range(len(outcomes)), 2)
+    p_values = np.array([contrast(outcomes[i] - outcomes[j], redrawn).p for i, j in pairs])
+    return np.array([holm(one) for one in p_values.T])
 
 
 def list_families(studies: int, seed: int) -> list[str]:
@@ -199,11 +217,7 @@ def list_families(studies: int, seed: int) -> list[str]:
             generator = np.random.default_rng(derive_seed(seed, "family", str(noise), redrawn, articles, replicates))
             _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
             outcomes = draw(last, generator)
-            p_values = [
-                paired_contrast(outcomes[i] - outcomes[j], redrawn, 1.0).p
-                for i, j in combinations(range(STRATEGIES), 2)
-            ]
-            rates.append(float(np.mean([holm(one).min() < ALPHA for one in np.array(p_values).T])))
+            rates.append(float(np.mean(holm_of_pairs(outcomes, redrawn).min(axis=1) < ALPHA)))
         lines.append(f"{name(redrawn, articles, replicates)} {spread(rates)} |")
     return lines
 
@@ -226,29 +240,35 @@ def list_power(studies: int, seed: int) -> list[str]:
             generator = np.random.default_rng(derive_seed(seed, "power", str(world), redrawn, articles, replicates))
             _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
             outcomes = draw(last, generator)
-            rates.append(float(np.mean(paired_contrast(outcomes[0] - outcomes[1], redrawn, 1.0).p < ALPHA)))
+            rates.append(float(np.mean(contrast(outcomes[0] - outcomes[1], redrawn).p < ALPHA)))
         lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(f'{100 * rate:.0f}%' for rate in rates)} |")
     return lines
 
 
 def list_needed(studies: int, seed: int) -> list[str]:
-    """Simulate the number of replicates needed: lines of a table of its spread, beside the true number."""
+    """Simulate the number of replicates needed: lines of a table of its spread, beside the true number.
+
+    One strategy of two, or of six, differs from the others.
+    """
     lines = [
-        "| Articles are | Articles | Replicates | Replicates truly needed | Median of the number said | Range of the "
-        "middle half |",
-        "|---|---|---|---|---|---|",
+        "| Articles are | Articles | Replicates | Pairs | Replicates truly needed | Median of the number said "
+        "| Range of the middle half |",
+        "|---|---|---|---|---|---|---|",
     ]
-    world, articles, studies = World(0.5, 0.8, (1.5, 0.0)), max(ARTICLES), studies // 4
-    for redrawn in (False, True):
+    articles, studies = max(ARTICLES), studies // 4
+    for redrawn, strategies in product((False, True), (2, STRATEGIES)):
+        world = World(0.5, 0.8, (1.5,) + (0.0,) * (strategies - 1))
+        pairs = strategies * (strategies - 1) // 2
         truly = next(r for r in range(2, 100) if _power(world, r, articles, redrawn, studies, seed) >= 0.8)
         for replicates in REPLICATES:
-            generator = np.random.default_rng(derive_seed(seed, "needed", redrawn, articles, replicates))
+            generator = np.random.default_rng(derive_seed(seed, "needed", redrawn, strategies, replicates))
             _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
             outcomes = draw(last, generator)
-            contrasts = (paired_contrast(one, redrawn, 1.0) for one in outcomes[0] - outcomes[1])
-            said = np.sort([replicates_needed(contrast) or np.inf for contrast in contrasts])
+            contrasts = (contrast(one, redrawn) for one in outcomes[0] - outcomes[1])
+            said = np.sort([replicates_needed(one, ALPHA / pairs) or np.inf for one in contrasts])
             low, middle, high = (f"{q:.0f}" if q < np.inf else "over 1,000" for q in said[_quarters(studies)])
-            lines.append(f"{name(redrawn, articles, replicates)} {truly} | {middle} | {low} to {high} |")
+            cells = f"{pairs} | {truly} | {middle} | {low} to {high}"
+            lines.append(f"{name(redrawn, articles, replicates)} {cells} |")
     return lines
 
 
@@ -257,24 +277,75 @@ def _quarters(number: int) -> list[int]:
 
 
 def _power(world: World, replicates: int, articles: int, redrawn: bool, studies: int, seed: int) -> float:
-    generator = np.random.default_rng(derive_seed(seed, "truly", redrawn, articles, replicates))
+    """Return how often the first two strategies are told apart, among all pairs."""
+    generator = np.random.default_rng(derive_seed(seed, "truly", redrawn, len(world.effects), replicates))
     _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
-    outcomes = draw(last, generator)
-    return float(np.mean(paired_contrast(outcomes[0] - outcomes[1], redrawn, 1.0).p < ALPHA))
+    return float(np.mean(holm_of_pairs(draw(last, generator), redrawn)[:, 0] < ALPHA))
+
+
+def list_overlaps(studies: int, seed: int) -> list[str]:
+    """Simulate redrawn articles from a small corpus: lines of a table of how many intervals include the truth."""
+    lines = [
+        "| Articles | Corpus | Replicates | Changes | Pairs | Pairs, as if draws had nothing in common |",
+        "|---|---|---|---|---|---|",
+    ]
+    for articles, size, replicates in product(ARTICLES, (1.02, 1.5, 2.0), (3, 5, 10)):
+        corpus = round(size * articles)
+        places = np.arange(replicates * articles).reshape(replicates, articles) % corpus
+        found = []
+        for noise in NOISES:
+            world = World(0.5, noise, (1.0, 0.0))
+            truths = true_differences(world, np.random.default_rng(derive_seed(seed, "truth", str(world))))
+            generator = np.random.default_rng(derive_seed(seed, "overlap", str(noise), articles, corpus, replicates))
+            shape = (studies, replicates, corpus)
+            first, last, _ = simulate(world, shape, False, generator)
+            # The articles of each replicate, with the same log-odds in all.
+            first, last = (
+                np.take_along_axis(of, np.broadcast_to(places, (*of.shape[:-1], articles)), -1) for of in (first, last)
+            )
+            outcomes = draw(last, generator)
+            changes, pairs = outcomes[0] - draw(first, generator), outcomes[0] - outcomes[1]
+            found.append(
+                (
+                    included(paired_contrast(changes, places, SPAN), truths[0]),
+                    included(paired_contrast(pairs, places, SPAN), truths[1]),
+                    included(contrast(pairs, True), truths[1]),
+                )
+            )
+        cells = " | ".join(map(spread, zip(*found, strict=True)))
+        lines.append(f"| {articles} | {corpus} | {replicates} | {cells} |")
+    return lines
 
 
 def list_quality(studies: int, seed: int) -> list[str]:
-    """Simulate normal changes of the text quality index: lines of a table of intervals and wrong verdicts."""
-    lines = ["| Articles are | Articles | Replicates | Changes | Rises or falls, wrongly |", "|---|---|---|---|---|"]
+    """Simulate changes of the text quality index: lines of a table of intervals and wrong verdicts.
+
+    Changes are normal, or those of few articles, which fall by one class.
+    """
+    lines = [
+        "| Articles are | Articles | Replicates | Changes | Rises or falls, wrongly | Told apart, wrongly "
+        "| 2% of articles change | 10% of articles change |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for redrawn, articles, replicates in designs():
-        found = []
+        found: list[tuple[float, ...]] = []
         for noise in (0.0, 0.02, 0.1):
             generator = np.random.default_rng(derive_seed(seed, "quality", str(noise), redrawn, articles, replicates))
-            changes = 0.3 * generator.normal(size=(studies, replicates, articles))
-            changes += 0.3 * generator.normal(size=(studies, replicates if redrawn else 1, articles))
-            contrast = paired_contrast(changes + noise * generator.normal(size=(studies, replicates, 1)), redrawn)
-            found.append((included(contrast, 0.0), float(np.mean(contrast.p < ALPHA))))
-        lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(map(spread, zip(*found, strict=True)))} |")
+            values = 0.3 * generator.normal(size=(2, studies, replicates, articles))
+            values += 0.3 * generator.normal(size=(2, studies, replicates if redrawn else 1, articles))
+            values += noise * generator.normal(size=(2, studies, replicates, 1))
+            change, pair = contrast(values[0], redrawn), contrast(values[0] - values[1], redrawn)
+            found.append((included(change, 0.0), float(np.mean(change.p < ALPHA)), float(np.mean(pair.p < ALPHA))))
+        rare = []
+        for share in (0.02, 0.1):
+            generator = np.random.default_rng(derive_seed(seed, "rare", str(share), redrawn, articles, replicates))
+            # In the same articles of all replicates, or in each by itself.
+            of_articles = generator.random((studies, replicates if redrawn else 1, articles)) < share
+            alike = -np.broadcast_to(of_articles, (studies, replicates, articles)).astype(float)
+            own = -(generator.random((studies, replicates, articles)) < share).astype(float)
+            rare.append(spread([included(contrast(one, redrawn), -share) for one in (alike, own)]))
+        cells = [*map(spread, zip(*found, strict=True)), *rare]
+        lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(cells)} |")
     return lines
 
 
@@ -288,8 +359,8 @@ def list_collapse(studies: int, seed: int) -> list[str]:
         generator = np.random.default_rng(derive_seed(seed, "collapse", redrawn, articles, replicates))
         first, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator, COLLAPSE)
         outcomes = draw(last, generator)
-        changes = paired_contrast(outcomes[0] - draw(first, generator), redrawn, 1.0)
-        pairs = paired_contrast(outcomes[0] - outcomes[1], redrawn, 1.0)
+        changes = contrast(outcomes[0] - draw(first, generator), redrawn)
+        pairs = contrast(outcomes[0] - outcomes[1], redrawn)
         shares = included(changes, truth), included(pairs, 0.0)
         lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(f'{100 * x:.0f}%' for x in shares)} |")
     return lines
@@ -333,6 +404,7 @@ def main() -> None:
         "Six equal strategies": list_families,
         "Power": list_power,
         "Replicates needed, from a quarter of the studies": list_needed,
+        "Draws that overlap": list_overlaps,
         "Text quality index": list_quality,
         "One training in five collapses": list_collapse,
         "Variance components, with their true values, from a quarter of the studies": list_components,

@@ -53,11 +53,13 @@ rule compare_rounds:
     params:
         chains=[
             {key: value for key, value in row.items() if key not in ("folder", "draw", "generation")}
+            | {"recipe": plan.recipe(row["round"])}
             for row in plan.measured()
             if row["generation"] == 0
         ],
         measures=[f"{end}_{table}" for end in FIRST_AND_LAST for table in COMPARED_TABLES],
         labels=study.corpus.labels,
+        quality=study.quality.column,
     message:
         "Replicates: comparing the changes of all rounds"
     script:

@@ -12,4 +12,5 @@ run_job(
     out_contrasts=snakemake.output.contrasts,
     out_variance=snakemake.output.variance,
     labels=snakemake.params.labels,
+    quality=snakemake.params.quality,
 )

@@ -26,16 +26,16 @@ def changes(contrasts: pd.DataFrame) -> Figure:
     """Draw the change of each round from generation 0 to the last generation: one panel per outcome, one row per round.
 
     A point is the mean over replicates, its line the 95% interval, and thin strokes are the replicates. Controls are
-    grey. Behind the rows of a seed set and label lies the band of the interval of a control with replicates: `real`,
-    otherwise `fixed`, otherwise `shuffled`. A hollow point has one
-    replicate: its interval holds the error of articles only. An interval that leaves the panel ends in an arrow.
+    grey. Behind the row of a round lies the band of the interval of the control with replicates with which it is
+    compared: `real`, otherwise `fixed`, otherwise `shuffled`. A hollow point has one replicate: its interval holds the
+    error of articles only. An interval that leaves the panel ends in an arrow.
 
     Parameters
     ----------
     contrasts
         As in `schemas.contrasts.CONTRASTS`.
     """
-    rows = contrasts[contrasts["kind"] == "change"]
+    rows, controls = (contrasts[contrasts["kind"] == kind] for kind in ("change", "control"))
     groups = rows.groupby(["seed_set", "tracked_label"], sort=False)["round"].unique()
     places: dict[str, float] = {}
     for of_group in groups:
@@ -46,6 +46,7 @@ def changes(contrasts: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, len(OUTCOMES), sharey=True)
     for position, (axes, outcome) in enumerate(zip(panels, OUTCOMES, strict=True)):
         _draw_panel(axes, rows[rows["outcome"] == outcome], places, outcome)
+        _draw_bands(axes, rows[rows["outcome"] == outcome], controls[controls["outcome"] == outcome], places)
         axes.set_title(style.letter(position, len(OUTCOMES)) + _TITLES[outcome])
     labels = rows.drop_duplicates("round").set_index("round")["tracked_label"]
     texts = [name.replace("_", " ") + (f" ({labels[name]})" if labels.nunique() > 1 else "") for name in places]
@@ -68,7 +69,6 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
     seen = ends[np.abs(ends).max(axis=1) <= 3 * reach]
     reach = min(largest, 1.12 * max(reach, np.abs(seen).max() if len(seen) else 0.0))
     axes.set_xlim(-reach, reach)
-    _draw_bands(axes, known, places, factor)
     for row, each, (low, high) in zip(known.to_dict("records"), numbers, ends, strict=True):
         place, control = places[row["round"]], row["strategy"] in CONTROLS
         colour = _CONTROL_COLOUR if control else style.PALETTE[0]
@@ -86,16 +86,17 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
     axes.set_xlabel("Change (points)" if factor == 100 else "Change")
 
 
-def _draw_bands(axes: Axes, rows: pd.DataFrame, places: dict[str, float], factor: float) -> None:
-    """Draw one control's interval behind the rows of each seed set and label."""
-    for _, group in rows.groupby(["seed_set", "tracked_label"]):
-        controls = group[group["strategy"].isin(CONTROLS) & (group["replicates"] > 1)]
-        if controls.empty:
-            continue
-        row = controls.sort_values("strategy", key=lambda names: names.map(CONTROLS.index), kind="stable").iloc[0]
-        spots = [places[name] for name in group["round"]]
-        ends = factor * row["estimate_low"], factor * row["estimate_high"]
-        axes.fill_betweenx([min(spots) - 0.45, max(spots) + 0.45], *ends, color=_BAND_COLOUR, linewidth=0, zorder=0)
+def _draw_bands(axes: Axes, changes: pd.DataFrame, controls: pd.DataFrame, places: dict[str, float]) -> None:
+    """Draw the interval of a control behind each round that is compared with it, and behind the control itself."""
+    changes = changes[changes["estimate"].notna() & (changes["replicates"] > 1)].set_index("round")
+    known = controls[controls["other_round"].isin(changes.index)]
+    known = known.sort_values("other_strategy", key=lambda names: names.map(CONTROLS.index), kind="stable")
+    behind = known.drop_duplicates("round").set_index("round")["other_round"].to_dict()
+    for name, control in (behind | {control: control for control in behind.values()}).items():
+        row = changes.loc[control]
+        ends = UNITS[row["outcome"]][0] * row[["estimate_low", "estimate_high"]].to_numpy(dtype=float)
+        spots = [places[name] - 0.5, places[name] + 0.5]
+        axes.fill_betweenx(spots, *ends, color=_BAND_COLOUR, linewidth=0, zorder=0)
 
 
 def write_changes(contrasts_file: Path, out: Sequence[Path]) -> None:

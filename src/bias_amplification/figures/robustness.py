@@ -36,11 +36,10 @@ LOOKS = {
     LEXICON_SHARE: {"color": "#EE3377", "marker": "P"},
 }
 _PANELS_WIDE = 3
-#: The end of an interval is treated as 0 up to this value, the size of rounding errors.
+#: A change is treated as 0 up to this value, the size of rounding errors.
 _ROUNDING = 1e-6
 #: If no mixture of confusions explains more than this share of the articles, the corrected share is not compared.
 _UNEXPLAINED = 0.05
-_NO_CHANGE = "no clear change"
 
 
 @style.styled
@@ -107,7 +106,7 @@ def share_panels(
 
 
 def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.DataFrame:
-    """Decide for each round and way of counting whether the tracked label's share changed over the generations.
+    """Return the change of the tracked label's share over the generations, for each round and way of counting.
 
     Parameters
     ----------
@@ -120,13 +119,14 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
     -------
     pd.DataFrame
         One row per round and way of counting that has values. The columns are the first and the last generation with
-        a value, the share at both and its change in per cent, each with its 95% interval; the `change` in a word
-        (rises, falls, no clear change); and its direction `compared with the plain share` (same, opposite, undecided;
-        empty for the plain share itself). The interval of the change treats the two generations as independent
-        samples (see `difference_interval`).
+        a value, the share at both and its change in per cent, each with its 95% interval, and the `direction beside
+        the plain share`: same or opposite; "not comparable" if the way has other generations than the plain share, or
+        if the correction leaves more than 5% of the articles of one of the two generations unexplained; empty for the
+        plain share itself and beside no change. A direction is that of the estimates. It is no claim that a change is
+        more than chance: `measures.compare` decides this.
 
-        The direction is undecided if either change is unclear, if the way has other generations than the plain share,
-        or if the correction leaves more than 5% of the articles of one of the two generations unexplained.
+        The interval of the change treats the two generations as independent samples (see `difference_interval`). With
+        one replicate, or with the same articles in all, it does not hold both kinds of error.
 
         The last column holds what limits a way at the first and the last generation: the share of unexplained
         articles, the number of readable articles, or the agreement with the second classifier.
@@ -143,9 +143,8 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                 continue
             first, last = (_interval(found.iloc[place], column) for place in (0, -1))
             change = difference_interval(last, first)
-            verdict = _verdict(change)
             ends = found.iloc[[0, -1]]
-            plain, span = plain or verdict, span or (*ends["generation"],)
+            plain, span = change[0] if plain is None else plain, span or (*ends["generation"],)
             explained = measure != "share_adjusted" or not (ends["adjusted_misfit"] > _UNEXPLAINED).any()
             comparable = explained and (*ends["generation"],) == span
             rows.append(
@@ -157,10 +156,9 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                     "first (%)": _in_per_cent(first),
                     "last (%)": _in_per_cent(last),
                     "difference (points)": _in_per_cent(change),
-                    "change": verdict,
-                    "compared with the plain share": ""
+                    "direction beside the plain share": ""
                     if measure == "share"
-                    else _compared(plain, verdict, comparable),
+                    else _direction(plain, change[0], comparable),
                     "at the first and the last": _limits(measure, of_round.iloc[[0, -1]]),
                 }
             )
@@ -175,15 +173,12 @@ def _in_per_cent(interval: Sequence[float]) -> str:
     return with_interval(*(100 * end for end in interval), digits=1)
 
 
-def _verdict(change: tuple[float, float, float]) -> str:
-    # NaN compares false: without an interval, for example with one readable article, no change is clear.
-    return "rises" if change[1] > _ROUNDING else "falls" if change[2] < -_ROUNDING else _NO_CHANGE
-
-
-def _compared(plain: str, verdict: str, comparable: bool) -> str:
-    if not comparable or _NO_CHANGE in (plain, verdict):
-        return "undecided"
-    return "same" if plain == verdict else "opposite"
+def _direction(plain: float, change: float, comparable: bool) -> str:
+    if not comparable:
+        return "not comparable"
+    if min(abs(plain), abs(change)) < _ROUNDING:
+        return ""
+    return "same" if plain * change > 0 else "opposite"
 
 
 def _limits(measure: str, rows: pd.DataFrame) -> str:

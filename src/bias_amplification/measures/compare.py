@@ -1,6 +1,6 @@
 """Compare the changes of a study's rounds with no change, with each other, and with controls."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,8 +16,11 @@ from bias_amplification.measures.contrasts import ALPHA, Contrast, paired_contra
 from bias_amplification.measures.variance import variance_split
 from bias_amplification.study.strategies import CONTROLS
 
-#: Span of the scale of each outcome whose values pile up at its ends (see `paired_contrast`); otherwise 0.
-OUTCOMES = {"share": 1.0, "mean_probability": 1.0, "quality": 0.0}
+#: Largest change of each outcome.
+OUTCOMES = {"share": 1.0, "mean_probability": 1.0, "quality": 3.0}
+#: A change that single articles may have although none of those seen has it (see `paired_contrast`): that of a share
+#: from 0 to 1, and one class of text quality.
+_SPAN = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class MeasuredChain:
     ----------
     round, replicate, seed_set, strategy, decoding, tracked_label
         The chain, as in `schemas.metrics`.
+    recipe
+        How the round's models are fine-tuned and write; equal texts are equal recipes.
     first_predictions, first_quality, last_predictions, last_quality
         Paths of tables of generation 0 and of the last generation.
     """
@@ -38,6 +43,7 @@ class MeasuredChain:
     strategy: str
     decoding: str
     tracked_label: str
+    recipe: str
     first_predictions: Path | str
     first_quality: Path | str
     last_predictions: Path | str
@@ -53,14 +59,18 @@ class _Round:
 
 
 def compare_rounds(
-    chains: Sequence[MeasuredChain], out_contrasts: Path | str, out_variance: Path | str, labels: Sequence[str]
+    chains: Sequence[MeasuredChain],
+    out_contrasts: Path | str,
+    out_variance: Path | str,
+    labels: Sequence[str],
+    quality: str,
 ) -> None:
     """Write the changes of all rounds, their differences, and the sources of their variance.
 
     Rounds are compared if they have the same seed set and tracked label. Of two rounds, the replicates with the same
-    articles in both are compared, article by article. A difference between a strategy and a control, both with the
-    same decoding method, is what the loop adds to the change. Only comparisons of rounds have p-values adjusted by
-    Holm's method, and their verdicts depend on these; the verdict of a change depends on its own p-value.
+    articles in both are compared, article by article. A strategy is beside a control if both have the same recipe of
+    fine-tuning and decoding. Only comparisons of rounds have p-values adjusted by Holm's method, and their verdicts
+    depend on these; the verdict of a change depends on its own p-value.
 
     Parameters
     ----------
@@ -70,11 +80,13 @@ def compare_rounds(
         `CONTRASTS` and `VARIANCE`. Rounds with one replicate have no part in the variance.
     labels
         The study's labels.
+    quality
+        The study's text quality index: the column "quality" or "quality_weighted" of `QUALITY`.
     """
     rounds: dict[str, _Round] = {}
     for chain in chains:
         found = rounds.setdefault(chain.round, _Round(chain, {}))
-        found.changes[chain.replicate] = _changes(chain, labels)
+        found.changes[chain.replicate] = _changes(chain, labels, quality)
     rows = [_row("change", outcome, one, None) for one in rounds.values() for outcome in OUTCOMES]
     for kind, one, other in _pairs(list(rounds.values())):
         rows += [_row(kind, outcome, one, other) for outcome in OUTCOMES]
@@ -84,7 +96,7 @@ def compare_rounds(
     write_table(pa.Table.from_pylist(variance, VARIANCE), out_variance, VARIANCE)
 
 
-def _changes(chain: MeasuredChain, labels: Sequence[str]) -> pd.DataFrame:
+def _changes(chain: MeasuredChain, labels: Sequence[str], quality: str) -> pd.DataFrame:
     """Return the change of each outcome from generation 0 to the last one, by article."""
     label = chain.tracked_label
     ends = []
@@ -94,9 +106,9 @@ def _changes(chain: MeasuredChain, labels: Sequence[str]) -> pd.DataFrame:
     ):
         columns = ["article_id", "predicted", f"probability_{label}"]
         found = read_table(classified, predictions(labels), columns).to_pandas().set_index("article_id")
-        quality = read_table(scored, QUALITY, ["article_id", "quality"]).to_pandas().set_index("article_id")["quality"]
+        scores = read_table(scored, QUALITY, ["article_id", quality]).to_pandas().set_index("article_id")[quality]
         shares = (found["predicted"] == label).astype(float)
-        outcomes = {"share": shares, "mean_probability": found[f"probability_{label}"], "quality": quality}
+        outcomes = {"share": shares, "mean_probability": found[f"probability_{label}"], "quality": scores}
         ends.append(pd.DataFrame(outcomes))
     return (ends[1] - ends[0]).sort_index()
 
@@ -111,8 +123,8 @@ def _pairs(rounds: Sequence[_Round]) -> Iterator[tuple[str, _Round, _Round]]:
         if not _comparable(one.chain, other.chain):
             continue
         controls = [r.chain.strategy in CONTROLS for r in (one, other)]
-        # With different decoding, more than the loop differs.
-        if sum(controls) != 1 or one.chain.decoding != other.chain.decoding:
+        # With another recipe, more than the strategy differs.
+        if sum(controls) != 1 or one.chain.recipe != other.chain.recipe:
             yield "pair", one, other
         elif controls[0]:
             yield "control", other, one
@@ -126,8 +138,6 @@ def _row(kind: str, outcome: str, one: _Round, other: _Round | None) -> dict:
     if other is not None:
         both = [replicate for replicate in one.changes if _same_articles(one, other, replicate)]
         series = [one.changes[replicate][outcome] - other.changes[replicate][outcome] for replicate in both]
-    redrawn = any(not each.index.equals(series[0].index) for each in series)
-    contrast = paired_contrast(_stack(series), redrawn, OUTCOMES[outcome])
     chain = one.chain
     return {
         "kind": kind,
@@ -138,8 +148,7 @@ def _row(kind: str, outcome: str, one: _Round, other: _Round | None) -> dict:
         "strategy": chain.strategy,
         "other_round": None if other is None else other.chain.round,
         "other_strategy": None if other is None else other.chain.strategy,
-        "redrawn": redrawn,
-        **_numbers(contrast),
+        **_numbers(paired_contrast(*_stack(series), _SPAN), OUTCOMES[outcome]),
     }
 
 
@@ -147,27 +156,30 @@ def _same_articles(one: _Round, other: _Round, replicate: int) -> bool:
     return replicate in other.changes and one.changes[replicate].index.equals(other.changes[replicate].index)
 
 
-def _stack(series: Sequence[pd.Series]) -> np.ndarray:
-    """Return [replicates, articles]; replicates with fewer articles are filled with NaN."""
-    longest = max((len(each) for each in series), default=0)
-    stacked = np.full((len(series), longest), np.nan)
-    for row, each in zip(stacked, series, strict=True):
-        row[: len(each)] = each
-    return stacked
+def _stack(series: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values, and a number for each article, both [replicates, articles]; short rows end in NaN."""
+    values = np.full((len(series), max((len(each) for each in series), default=0)), np.nan)
+    articles = np.zeros(values.shape, dtype=np.int64)
+    if series:
+        numbers, _ = pd.factorize(np.concatenate([each.index for each in series]))
+        for place, own in enumerate(np.split(numbers, np.cumsum([len(each) for each in series])[:-1])):
+            values[place, : len(own)], articles[place, : len(own)] = series[place], own
+    return values, articles
 
 
-def _numbers(contrast: Contrast) -> dict:
+def _numbers(contrast: Contrast, largest: float) -> dict:
     return {
         "estimate": float(contrast.estimate),
-        "estimate_low": float(contrast.low),
-        "estimate_high": float(contrast.high),
+        "estimate_low": max(float(contrast.low), -largest),
+        "estimate_high": min(float(contrast.high), largest),
         "standard_error": float(contrast.standard_error),
         "degrees": float(contrast.degrees),
         "p_value": float(contrast.p),
         "replicates": contrast.replicates,
         "articles": contrast.articles,
-        "replicates_needed": replicates_needed(contrast),
+        "articles_different": contrast.different,
         "of_replicates": contrast.of_replicates.tolist(),
+        "contrast": contrast,
     }
 
 
@@ -179,13 +191,15 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the adjusted p-values and the verdicts."""
-    rows["p_value_adjusted"] = np.nan
-    for _, group in rows[rows["p_value"].notna()].groupby(["kind", "outcome"]):
+    """Add the adjusted p-values, the verdicts, and the replicates needed, instead of the column `contrast`."""
+    rows["p_value_adjusted"], tests = np.nan, pd.Series(1, rows.index)
+    for (kind, _), group in rows[rows["p_value"].notna()].groupby(["kind", "outcome"]):
         rows.loc[group.index, "p_value_adjusted"] = holm(group["p_value"].to_numpy())
+        tests[group.index] = 1 if kind == "change" else len(group)
     rows["verdict"] = [_verdict(row) for row in rows.itertuples()]
+    needed = [replicates_needed(*each) for each in zip(rows.pop("contrast"), ALPHA / tests, strict=True)]
     # Whole numbers with gaps, which pandas would make floats.
-    rows["replicates_needed"] = rows["replicates_needed"].astype("Int32")
+    rows["replicates_needed"] = pd.Series(needed, rows.index, dtype="Int32")
     return rows
 
 
@@ -201,25 +215,24 @@ def _verdict(row: tuple) -> str:
     return "told apart" if row.p_value_adjusted < ALPHA else "not told apart"
 
 
-def _groups(rounds: Sequence[_Round]) -> Iterator[list[_Round]]:
-    """List the groups of at least two rounds, with replicates, that may be compared."""
-    found: dict[tuple[str, str], list[_Round]] = {}
+def _groups(rounds: Iterable[_Round]) -> Iterator[list[_Round]]:
+    """List the groups of rounds that may be compared and whose replicates have the same articles, two or more each."""
+    found: dict[tuple, list[_Round]] = {}
     for one in rounds:
-        if len(one.changes) > 1:
-            found.setdefault((one.chain.seed_set, one.chain.tracked_label), []).append(one)
-    return (group for group in found.values() if len(group) > 1)
+        articles = tuple((replicate, *frame.index) for replicate, frame in one.changes.items())
+        found.setdefault((one.chain.seed_set, one.chain.tracked_label, articles), []).append(one)
+    return (group for group in found.values() if len(group) > 1 and len(group[0].changes) > 1)
 
 
 def _split(group: Sequence[_Round], outcome: str) -> list[dict]:
-    """Return the rows of `VARIANCE` of one group; none if fewer than two replicates have the same articles in all."""
-    first = group[0]
-    common = [replicate for replicate in first.changes if all(_same_articles(first, r, replicate) for r in group)]
-    values = [_stack([r.changes[replicate][outcome] for replicate in common]) for r in group]
-    if len(common) < 2:
-        return []
-    index = first.changes[common[0]].index
-    redrawn = any(not first.changes[replicate].index.equals(index) for replicate in common)
-    known = ~np.isnan(values := np.array(values)).any(axis=0)
+    """Return the rows of `VARIANCE` of one group; none if a replicate has fewer than two articles with values in all.
+
+    Draws that have only some articles in common are taken for draws without common articles.
+    """
+    chain, frames = group[0].chain, group[0].changes.values()
+    values = np.array([_stack([frame[outcome] for frame in one.changes.values()])[0] for one in group])
+    redrawn = any(not frame.index.equals(next(iter(frames)).index) for frame in frames)
+    known = ~np.isnan(values).any(axis=0)
     counts = known.sum(axis=1) if redrawn else known.all(axis=0).sum(keepdims=True)
     if counts.min() < 2:
         return []
@@ -227,15 +240,16 @@ def _split(group: Sequence[_Round], outcome: str) -> list[dict]:
     total = sum(variances.values())
     return [
         {
-            "seed_set": first.chain.seed_set,
-            "tracked_label": first.chain.tracked_label,
+            "seed_set": chain.seed_set,
+            "tracked_label": chain.tracked_label,
             "outcome": outcome,
             "component": component,
             "variance": variance,
             "share": variance / total if total else None,
             "strategies": len(group),
-            "replicates": len(common),
+            "replicates": len(frames),
             "articles": round(float(counts.mean())),
+            "rounds": [one.chain.round for one in group],
         }
         for component, variance in variances.items()
     ]

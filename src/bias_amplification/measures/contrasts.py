@@ -26,7 +26,7 @@ class Variances(NamedTuple):
     between, degrees
         From differences between replicates. With one replicate both are 0.
     shared
-        From articles that all replicates share; 0 if they are redrawn.
+        From articles that several replicates have, beyond what `between` shows of it; 0 if none has.
     alone, freedom
         The variance if articles differ, but trainings do not: the least that is taken for the whole. `freedom` belongs
         to `shared` too. NaN and 0 if no replicate has two articles.
@@ -82,8 +82,10 @@ class Contrast:
     p
         Two-sided p-value of no difference. It is below 0.05 if and only if the interval excludes 0. NaN with one
         replicate.
-    replicates, articles
-        Number of replicates and of articles with a value. If articles are redrawn, the mean of a replicate, rounded.
+    replicates
+        Number of replicates with a value.
+    articles, different
+        Number of articles with a value: the mean of a replicate, rounded, and how many different ones there are.
     of_replicates
         [..., replicates]: the mean difference in each replicate that has a value.
     variances
@@ -98,55 +100,59 @@ class Contrast:
     p: np.ndarray
     replicates: int
     articles: int
+    different: int
     of_replicates: np.ndarray
     variances: Variances
 
 
-def paired_contrast(differences: np.ndarray, redrawn: bool, span: float = 0.0) -> Contrast:
+def paired_contrast(differences: np.ndarray, articles: np.ndarray | None = None, span: float = 0.0) -> Contrast:
     """Estimate a mean difference over articles and replicates, such as a round's change or a difference of changes.
 
     The model of a difference is ``mean + article + replicate + rest``, with random articles, replicates and rest.
 
-    - If articles are redrawn, the means of the R replicates are independent. Their variance V holds the errors of
-      articles and replicates. The interval's half width is t sqrt(V / R), where t is the quantile of Student's
-      distribution with R - 1 degrees of freedom.
-    - If all replicates have the same n articles, the articles' error is added. Its variance by analysis of variance is
-      S = max(0, MS_articles - MS_rest) / (n R). The half width is sqrt(t^2 V / R + u^2 S), where u is the quantile
-      with n - 1 degrees of freedom. Each part has its own quantile (Banerjee, 1960). Satterthwaite's common degrees of
-      freedom are too many for two or three replicates: with them, 89% of the intervals in some simulated studies
-      included the true difference.
-    - The interval is never narrower than that of the articles alone, with half width u sqrt(MS_articles / (n R)).
-      Without this limit, the interval has no width if replicates have equal means, which is common for shares.
-      With `span`, two articles are added to this variance, one whose difference is `span` and one with -`span` (Agresti
-      and Min, 2005). Shares near 0 and 1 need them: all differences may be 0 although the true difference is not.
+    - If each of the R replicates has articles of its own, their means are independent. Their variance V holds the
+      errors of articles and replicates. The interval's half width is t sqrt(V / R), where t is the quantile of
+      Student's distribution with R - 1 degrees of freedom.
+    - Articles that several replicates have make their means alike, which V does not show. Two means have the
+      covariance A k / (n m): A is the variance between articles, k the number of common articles, n and m are the
+      numbers of all. S is the mean of this covariance over all pairs. The half width is sqrt(t^2 V / R + u^2 S), where
+      u is the quantile with the degrees of freedom of the articles. Each part has its own quantile (Banerjee, 1960).
+      Satterthwaite's common degrees of freedom are too many for two or three replicates. A is the mean product of an
+      article's deviations in two replicates. If all replicates have the same articles, S is that of analysis of
+      variance, (MS_articles - MS_rest) / (n R). A negative S becomes 0.
+    - The interval is never narrower than that of the articles alone, in a world where trainings do not differ. Without
+      this limit, the interval has no width if replicates have equal means, which is common for shares. With `span`, two
+      articles are added to this variance, one whose difference is `span` and one with -`span` (Agresti and Min, 2005).
+      Shares near 0 and 1 need them: all differences may be 0 although the true difference is not.
 
     `benchmarks/contrast_calibration.py` simulates how often the intervals include the true difference.
 
     Parameters
     ----------
     differences
-        Shape [..., replicates, articles]. NaN is a missing value. If articles are redrawn, it is left out, and columns
-        of different replicates have nothing in common. Otherwise a column is one article, which is left out of all
-        replicates. A replicate without any value is left out.
-    redrawn
-        Whether replicates have different articles.
+        Shape [..., replicates, articles]. NaN is a missing value; one that is missing in one study is left out of all.
+        A replicate without any value is left out.
+    articles
+        Shape [replicates, articles]: a number for each article, the same in all replicates that have it, and only once
+        in each. By default a column is one article.
     span
         Length of the outcome's scale: 1 for shares and probabilities. With 0, no articles are added.
     """
     values = np.asarray(differences, dtype=np.float64)
     studies = tuple(range(values.ndim - 2))
-    values = values[..., ~np.isnan(values).all(axis=(*studies, -1)), :]
-    if not redrawn:
-        values = values[..., ~np.isnan(values).any(axis=(*studies, -2))]
+    known = ~np.isnan(values).any(axis=studies)  # [replicates, articles]
+    if articles is None:
+        articles = np.broadcast_to(np.arange(values.shape[-1]), known.shape)
+    any_known = known.any(axis=-1)
+    values, known, articles = values[..., any_known, :], known[any_known], np.asarray(articles)[any_known]
     if not values.size:
         nothing = np.full(values.shape[:-2], np.nan)
         none = Variances(nothing, 0, nothing, nothing, 0)
-        return Contrast(*[nothing] * 4, 0, nothing, 0, 0, np.empty((*nothing.shape, 0)), none)
-    replicates = values.shape[-2]
-    counts = (~np.isnan(values)).sum(axis=-1)  # [..., replicates]
-    means = np.nanmean(values, axis=-1)
+        return Contrast(*[nothing] * 4, 0, nothing, 0, 0, 0, np.empty((*nothing.shape, 0)), none)
+    replicates, counts = len(known), known.sum(axis=1)
+    means = np.where(known, values, 0.0).sum(axis=-1) / counts
     estimate = means.mean(axis=-1)
-    parts = _variances(values, means, counts, redrawn or replicates == 1, span)
+    parts = _variances(np.where(known, values - means[..., None], 0.0), means, known, articles, span)
     half_width = parts.half_width()
     return Contrast(
         estimate,
@@ -157,33 +163,45 @@ def paired_contrast(differences: np.ndarray, redrawn: bool, span: float = 0.0) -
         parts.p_value(estimate) if replicates > 1 else np.full_like(estimate, np.nan),
         replicates,
         round(float(counts.mean())),
+        len(np.unique(articles[known])),
         means,
         parts,
     )
 
 
-def _variances(values: np.ndarray, means: np.ndarray, counts: np.ndarray, redrawn: bool, span: float) -> Variances:
-    """Estimate the parts of the variance from [..., replicates, articles] and the replicates' means."""
-    estimate = means.mean(axis=-1)
-    replicates, articles = values.shape[-2:]
-    between = means.var(axis=-1, ddof=1) / replicates if replicates > 1 else np.zeros_like(estimate)
-    if redrawn:
-        freedom = int((counts - 1).sum(axis=-1).min())
-        squares = np.nansum((values - means[..., None]) ** 2, axis=-1) / np.maximum(counts - 1, 1)
-        alone, shared = (squares / counts).sum(axis=-1) / replicates**2, np.zeros_like(estimate)
-        independent = counts.sum(axis=-1)
-    else:
-        freedom, independent = articles - 1, articles
-        of_articles = values.mean(axis=-2)
-        rest = values - means[..., None] - of_articles[..., None, :] + estimate[..., None, None]
-        alone = ((of_articles - estimate[..., None]) ** 2).sum(axis=-1) / max(freedom, 1) / articles
-        rest = (rest**2).sum(axis=(-2, -1)) / max(freedom * (replicates - 1), 1)
-        shared = np.maximum(alone - rest / (articles * replicates), 0.0)
-    alone = alone + 2 * np.square(span / independent) if freedom else np.full_like(estimate, np.nan)
-    return Variances(between, replicates - 1, shared, alone, freedom)
+def _variances(
+    deviations: np.ndarray, means: np.ndarray, known: np.ndarray, articles: np.ndarray, span: float
+) -> Variances:
+    """Estimate the parts of the variance.
+
+    `deviations`, [..., replicates, articles], are those from the replicates' means, 0 where no value is `known`.
+    """
+    replicates, counts = len(known), known.sum(axis=1)
+    numbers, places = np.unique(articles, return_inverse=True)
+    places = places.reshape(articles.shape)
+    present = np.zeros((replicates, len(numbers)))
+    sums = np.zeros((*means.shape[:-1], len(numbers)))
+    for replicate, own in enumerate(known):
+        present[replicate, places[replicate, own]] = 1
+        sums[..., places[replicate, own]] += deviations[..., replicate, own]
+    squares = (deviations**2).sum(axis=-1)  # [..., replicates]
+    common = present @ present.T * (1 - np.eye(replicates))
+    overlap = common / np.outer(counts, counts)
+    # Deviations are from means that hold the article itself.
+    expected = (common * (1 - np.add.outer(1 / counts, 1 / counts) + overlap)).sum()
+    between = means.var(axis=-1, ddof=1) / replicates if replicates > 1 else np.zeros(means.shape[:-1])
+    of_articles = ((sums**2).sum(axis=-1) - squares.sum(axis=-1)) / expected if expected else np.zeros_like(between)
+    covariance = of_articles * overlap.sum() / max(replicates * (replicates - 1), 1)
+    alone = (squares / np.maximum(counts - 1, 1) / counts).sum(axis=-1) / replicates**2
+    alone = np.maximum(alone + covariance * (replicates - 1) / replicates, 0.0)
+    # Of so many independent articles the mean would be as exact as that of these, of which some are there repeatedly.
+    independent = 1 / np.square((present / counts[:, None]).mean(axis=0)).sum()
+    freedom = round(independent * (1 - 1 / counts.mean()))
+    alone = alone + 2 * np.square(span / independent) if freedom else np.full_like(between, np.nan)
+    return Variances(between, replicates - 1, np.maximum(covariance, 0.0), alone, freedom)
 
 
-def replicates_needed(contrast: Contrast, power: float = 0.8) -> int | None:
+def replicates_needed(contrast: Contrast, alpha: float = ALPHA, power: float = 0.8) -> int | None:
     """Return the smallest number of replicates that finds a difference as large as the estimate.
 
     The variances are taken as estimated. More replicates do not reduce the error of articles that all replicates share.
@@ -192,21 +210,23 @@ def replicates_needed(contrast: Contrast, power: float = 0.8) -> int | None:
     ----------
     contrast
         The contrast of one study.
+    alpha
+        Level of the test. For one of m comparisons, `ALPHA` / m is always enough for Holm's method.
     power
-        Probability that the p-value is below 0.05.
+        Probability that the p-value is below `alpha`.
 
     Returns
     -------
     int or None
         At least 2. None if it is more than 1,000, or if the contrast has fewer than two replicates.
     """
-    if contrast.replicates < 2 or _power(contrast, MOST_REPLICATES) < power:
+    if contrast.replicates < 2 or _power(contrast, MOST_REPLICATES, alpha) < power:
         return None
     numbers = range(2, MOST_REPLICATES + 1)
-    return numbers[bisect.bisect_left(numbers, power, key=lambda number: _power(contrast, number))]
+    return numbers[bisect.bisect_left(numbers, power, key=lambda number: _power(contrast, number, alpha))]
 
 
-def _power(contrast: Contrast, replicates: int) -> float:
+def _power(contrast: Contrast, replicates: int, alpha: float) -> float:
     """Return the probability that an interval of so many replicates excludes 0 if the estimate is the true difference.
 
     The probability for a given estimate of the variance is averaged over the chi-squared distribution of that estimate.
@@ -221,6 +241,6 @@ def _power(contrast: Contrast, replicates: int) -> float:
     chances = (np.arange(_POINTS) + 0.5) / _POINTS
     freedom = replicates - 1
     estimated = between * 2 * special.gammaincinv(freedom / 2, chances) / freedom
-    half_width = np.sqrt(_quantile(ALPHA, freedom) ** 2 * estimated + _quantile(ALPHA, parts.freedom) ** 2 * shared)
+    half_width = np.sqrt(_quantile(alpha, freedom) ** 2 * estimated + _quantile(alpha, parts.freedom) ** 2 * shared)
     spread, size = np.sqrt(between + shared), abs(float(contrast.estimate))
     return float(np.mean(special.ndtr((size - half_width) / spread) + special.ndtr((-size - half_width) / spread)))

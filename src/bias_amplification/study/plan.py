@@ -280,6 +280,12 @@ class Plan:
             chain = self.chains[self.sharing.get(chain.name, chain.name)]
         return f"{self.study.results}/{Version(chain.round, version.generation - 1, chain.replicate).folder}"
 
+    def recipe(self, name: str) -> str:
+        """Return how a round's models are fine-tuned and write, as JSON; for given models, what is said of each."""
+        r = self.rounds[name]
+        parts = [*r.models] if r.models else [self.finetuning(name)]
+        return "\n".join(part.model_dump_json() for part in (*parts, r.decoding))
+
     @cached_property
     def sharing(self) -> dict[str, str]:
         """Chains whose generation 0 another chain trains: name of that chain by name.
@@ -293,9 +299,7 @@ class Plan:
             r = self.rounds[chain.round]
             if r.models:
                 continue
-            # As JSON, because sections that hold lists or dictionaries cannot be hashed.
-            recipe = self.finetuning(r.name).model_dump_json(), r.decoding.model_dump_json()
-            key = (chain.replicate, self.draw(chain), *recipe)
+            key = (chain.replicate, self.draw(chain), self.recipe(r.name))
             if key in first:
                 shared[name] = first[key]
             else:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS
@@ -28,7 +29,7 @@ def row(name, strategy, outcome, estimate, half, of_replicates, **others):
         "verdict": "rises",
         "replicates": len(of_replicates),
         "articles": 300,
-        "redrawn": False,
+        "articles_different": 300,
         "replicates_needed": 4,
         "of_replicates": of_replicates,
     } | others
@@ -41,6 +42,9 @@ def contrasts():
         rows.append(row("balanced_synthetic", "synthetic", outcome, scale, 0.05, [scale - 0.02, scale, scale + 0.02]))
         rows.append(row("balanced_fixed", "fixed", outcome, 0.03, 0.04, [0.02, 0.03, 0.04]))
         rows.append(row("balanced_real", "real", outcome, 0.01, 0.02, [0.0, 0.01, 0.02]))
+        for control in ("fixed", "real"):
+            compared = {"kind": "control", "other_round": f"balanced_{control}", "other_strategy": control}
+            rows.append(row("balanced_synthetic", "synthetic", outcome, scale, 0.05, [scale], **compared))
         rows.append(row("left_synthetic", "synthetic", outcome, scale / 2, 0.1, [scale / 2], seed_set="left"))
     return pd.DataFrame(rows)
 
@@ -61,14 +65,15 @@ def test_each_round_has_its_estimate_interval_and_replicates_in_every_panel(cont
         "left synthetic",
     ]
     for axes, outcome, factor in zip(figure.axes, ("share", "mean_probability", "quality"), (100, 100, 1), strict=True):
-        rows = contrasts[contrasts["outcome"] == outcome]
+        rows = contrasts[(contrasts["kind"] == "change") & (contrasts["outcome"] == outcome)]
         found = points(axes)
         assert list(found) == places
         assert [line.get_xdata()[0] for line in found.values()] == pytest.approx(list(factor * rows["estimate"]))
         lines = {tuple(line.get_xdata()): line for line in axes.get_lines() if len(line.get_xdata()) == 2}
         for ends in (factor * rows[["estimate_low", "estimate_high"]]).itertuples(index=False, name=None):
             assert any(np.allclose(ends, drawn) for drawn in lines)
-        strokes = [sorted(part[0, 0] for part in group.get_segments()) for group in axes.collections[1:]]
+        groups = [group for group in axes.collections if isinstance(group, LineCollection)]
+        strokes = [sorted(part[0, 0] for part in group.get_segments()) for group in groups]
         assert len(strokes) == 3
         np.testing.assert_allclose(strokes[0], np.sort(factor * np.array(rows["of_replicates"].iloc[0])))
 
@@ -78,10 +83,16 @@ def test_controls_are_grey_and_the_band_is_that_of_the_real_articles(contrasts):
 
     colours = [line.get_color() for line in points(axes).values()]
     assert colours[1] == colours[2] != colours[0] == colours[3]
-    corners = axes.collections[0].get_paths()[0].vertices
-    # From -1 to 3 points, behind the three rows of the seed set.
-    assert (corners[:, 0].min(), corners[:, 0].max()) == pytest.approx((-1, 3))
-    assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((-0.45, 2.45))
+    bands = [group.get_paths()[0].vertices for group in axes.collections if isinstance(group, PolyCollection)]
+    # From -1 to 3 points, behind the round that is compared with the control, and behind the control.
+    assert [(band[:, 0].min(), band[:, 0].max()) for band in bands] == [pytest.approx((-1, 3))] * 2
+    assert [(band[:, 1].min(), band[:, 1].max()) for band in bands] == [(-0.5, 0.5), (1.5, 2.5)]
+
+
+def test_without_a_comparison_there_is_no_band(contrasts):
+    figure = changes(contrasts[contrasts["kind"] == "change"])
+
+    assert not any(isinstance(group, PolyCollection) for axes in figure.axes for group in axes.collections)
 
 
 def test_one_replicate_is_hollow(contrasts):

@@ -9,6 +9,7 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import QUALITY, predictions
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.measures.compare import MeasuredChain, compare_rounds, holm
+from bias_amplification.measures.contrasts import paired_contrast, replicates_needed
 from bias_amplification.measures.variance import variance_split
 
 LABELS = ("left", "right")
@@ -21,9 +22,21 @@ class Study:
     def __init__(self, folder):
         self.folder, self.chains, self.changes = folder, [], {}
 
-    def add(self, name, replicates, *, move=0.0, redrawn=False, seed_set="balanced", strategy=None, decoding="greedy"):
+    def add(
+        self,
+        name,
+        replicates,
+        *,
+        move=0.0,
+        redrawn=False,
+        seed_set="balanced",
+        strategy=None,
+        recipe="2 epochs",
+        pool=None,
+    ):
         for replicate in range(1, replicates + 1):
-            ids = [f"{seed_set}{replicate if redrawn else 1}_{number:02}" for number in range(ARTICLES)]
+            start = ARTICLES * (replicate - 1) * redrawn
+            ids = [f"{seed_set}_{(start + number) % (pool or 100):02}" for number in range(ARTICLES)]
             first = np.random.default_rng([replicate, len(seed_set)]).uniform(0.2, 0.6, ARTICLES)
             generator = np.random.default_rng([replicate, *name.encode()])
             last = (first + move + generator.normal(0, 0.1, ARTICLES)).clip(0, 1)
@@ -43,8 +56,9 @@ class Study:
                     replicate=replicate,
                     seed_set=seed_set,
                     strategy=strategy or name.split("_")[-1],
-                    decoding=decoding,
+                    decoding="greedy",
                     tracked_label="right",
+                    recipe=recipe,
                     **dict(zip(keys, files, strict=True)),
                 )
             )
@@ -59,9 +73,9 @@ class Study:
         write_table(pa.Table.from_pydict(scored, QUALITY), paths[1], QUALITY)
         return paths
 
-    def compare(self):
+    def compare(self, quality="quality"):
         out = self.folder / "contrasts.parquet", self.folder / "variance.parquet"
-        compare_rounds(self.chains, *out, LABELS)
+        compare_rounds(self.chains, *out, LABELS, quality)
         return read_table(out[0], CONTRASTS).to_pandas(), read_table(out[1], VARIANCE).to_pandas()
 
 
@@ -89,8 +103,8 @@ def test_changes_and_differences_are_paired_by_article_and_replicate(study):
         others = [study.changes["balanced_fixed", r][outcome].mean() for r in (1, 2, 3)]
         difference = one(contrasts, "control", outcome, "balanced_synthetic", "balanced_fixed")
         np.testing.assert_allclose(difference["of_replicates"], np.subtract(means, others), atol=1e-12)
-        assert difference["redrawn"]
         assert (difference["replicates"], difference["articles"], difference["degrees"]) == (3, ARTICLES, 2)
+        assert difference["articles_different"] == 3 * ARTICLES
     oracle = stats.ttest_1samp(one(contrasts, "change", "mean_probability", "balanced_synthetic")["of_replicates"], 0)
     row = one(contrasts, "change", "mean_probability", "balanced_synthetic")
     assert row["p_value"] == pytest.approx(oracle.pvalue, rel=1e-6)
@@ -101,7 +115,7 @@ def test_rounds_are_compared_with_those_of_their_seed_set_and_controls_come_seco
     study.add("balanced_real", 2)
     study.add("balanced_synthetic", 2)
     study.add("balanced_fixed", 2)
-    study.add("balanced_beam", 2, strategy="synthetic", decoding="beam")
+    study.add("balanced_beam", 2, strategy="synthetic", recipe="5 epochs")
     study.add("left_synthetic", 2, seed_set="left")
 
     contrasts, _ = study.compare()
@@ -116,7 +130,7 @@ def test_rounds_are_compared_with_those_of_their_seed_set_and_controls_come_seco
         ("pair", "balanced_real", "balanced_beam"),
         ("pair", "balanced_fixed", "balanced_beam"),
     }
-    assert not contrasts["redrawn"].any()
+    assert (contrasts["articles_different"] == ARTICLES).all()
 
 
 def test_only_replicates_with_the_same_articles_in_both_rounds_are_compared(study):
@@ -147,6 +161,43 @@ def test_p_values_of_pairs_are_adjusted_among_their_kind_and_outcome(study):
     assert ((pairs["p_value"] < 0.05) != (pairs["p_value_adjusted"] < 0.05)).any()
 
 
+def test_draws_that_overlap_have_wider_intervals(study):
+    study.add("balanced_synthetic", 3, redrawn=True, pool=16)
+
+    row = one(study.compare()[0], "change", "mean_probability", "balanced_synthetic")
+
+    values = np.array([study.changes["balanced_synthetic", r]["mean_probability"] for r in (1, 2, 3)])
+    places = np.arange(3 * ARTICLES).reshape(3, ARTICLES) % 16
+    expected = paired_contrast(values, places, 1.0)
+    assert (row["estimate_low"], row["estimate_high"]) == pytest.approx((expected.low, expected.high))
+    assert expected.variances.shared > 0
+    assert (row["articles"], row["articles_different"]) == (ARTICLES, 16)
+
+
+def test_the_replicates_needed_are_those_among_all_comparisons(study):
+    for number, name in enumerate(("synthetic", "preservation", "accumulation", "quality_pruning")):
+        study.add(f"balanced_{name}", 4, move=0.02 * number)
+
+    contrasts, _ = study.compare()
+
+    for kind, tests in (("change", 1), ("pair", 6)):
+        row = contrasts[(contrasts["kind"] == kind) & (contrasts["outcome"] == "mean_probability")].iloc[0]
+        names = [row["round"], *([row["other_round"]] if kind == "pair" else [])]
+        values = [np.array([study.changes[n, r]["mean_probability"] for r in (1, 2, 3, 4)]) for n in names]
+        contrast = paired_contrast(values[0] - values[1] if kind == "pair" else values[0], span=1.0)
+        wanted = replicates_needed(contrast, 0.05 / tests)
+        assert row["replicates_needed"] == wanted or (np.isnan(row["replicates_needed"]) and wanted is None)
+
+
+def test_intervals_end_at_the_largest_change(study):
+    study.add("balanced_synthetic", 2, move=0.6)
+
+    row = one(study.compare()[0], "change", "share", "balanced_synthetic")
+
+    assert row["estimate_high"] == 1.0
+    assert row["estimate_low"] >= -1.0
+
+
 def test_articles_without_a_quality_index_are_left_out(study):
     study.add("balanced_synthetic", 2)
     study.add("balanced_preservation", 2)
@@ -159,27 +210,37 @@ def test_articles_without_a_quality_index_are_left_out(study):
     contrasts, variance = study.compare()
 
     row = one(contrasts, "pair", "quality", "balanced_synthetic", "balanced_preservation")
-    place = int(lost.split("_")[1])
-    means = [
-        np.delete(study.changes["balanced_synthetic", r]["quality"], place).mean()
-        - np.delete(study.changes["balanced_preservation", r]["quality"], place).mean()
+    differences = [
+        study.changes["balanced_synthetic", r]["quality"] - study.changes["balanced_preservation", r]["quality"]
         for r in (1, 2)
     ]
-    np.testing.assert_allclose(row["of_replicates"], means)
-    assert row["articles"] == ARTICLES - 1
-    assert one(contrasts, "pair", "share", "balanced_synthetic", "balanced_preservation")["articles"] == ARTICLES
+    differences[0] = np.delete(differences[0], int(lost.split("_")[1]))
+    np.testing.assert_allclose(row["of_replicates"], [each.mean() for each in differences])
+    assert (row["articles"], row["articles_different"]) == (ARTICLES, ARTICLES)
+    # An analysis of variance needs a complete table.
     assert variance.set_index("outcome").loc["quality", "articles"].unique() == [ARTICLES - 1]
 
 
-def test_variance_of_the_changes_is_split(study):
+def test_the_studys_quality_index_is_compared(study):
+    study.add("balanced_synthetic", 2)
+
+    row = one(study.compare("quality_weighted")[0], "change", "quality", "balanced_synthetic")
+
+    # The weighted index is 0 in all these tables.
+    assert row["estimate"] == 0 and row["of_replicates"].tolist() == [0, 0]
+
+
+def test_variance_of_the_changes_is_split_among_rounds_of_one_design(study):
     study.add("balanced_synthetic", 3, move=0.2)
-    study.add("balanced_preservation", 4)
+    study.add("balanced_preservation", 3)
+    study.add("balanced_accumulation", 4)
     study.add("balanced_given", 1)
+    study.add("balanced_fixed", 3, redrawn=True)
     study.add("left_synthetic", 2, seed_set="left")
 
     _, variance = study.compare()
 
-    assert set(variance["seed_set"]) == {"balanced"}
+    assert {tuple(names) for names in variance["rounds"]} == {("balanced_synthetic", "balanced_preservation")}
     values = [
         [study.changes[name, r]["mean_probability"] for r in (1, 2, 3)]
         for name in ("balanced_synthetic", "balanced_preservation")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from bias_amplification.artifacts.schemas.fields import COUNT, FLAG, REAL, TEXT, interval, optional, required, table
+from bias_amplification.artifacts.schemas.fields import COUNT, REAL, TEXT, interval, optional, required, table
 from bias_amplification.artifacts.schemas.versions import metrics
 
 #: Changes of rounds from generation 0 to the last generation, and differences of the changes of two rounds.
@@ -16,10 +16,10 @@ from bias_amplification.artifacts.schemas.versions import metrics
 #: degrees           degrees of freedom of the error between replicates; with one replicate, of that between articles
 #: p_value_adjusted  by Holm's method, among the differences of the same kind and outcome
 #: verdict           "rises", "falls", "told apart", "not told apart", "one replicate" or "no value"
-#: articles          number of articles with a value; if redrawn, the mean number of a replicate, rounded
-#: redrawn           whether replicates have different articles
-#: replicates_needed replicates that find a difference as large as the estimate with 80% power; null if more than 1,000
-#:                   or with one replicate
+#: articles          number of articles with a value: the mean of a replicate, rounded
+#: articles_different  number of different articles with a value in all replicates
+#: replicates_needed replicates that find a difference as large as the estimate with 80% power, among as many
+#:                   differences of its kind and outcome; null if more than 1,000 or with one replicate
 #: of_replicates     estimate of each replicate, in their order
 CONTRASTS = table(
     required(TEXT, "kind", "outcome", "seed_set", "tracked_label", "round", "strategy"),
@@ -27,25 +27,26 @@ CONTRASTS = table(
     interval("estimate"),
     optional(REAL, "standard_error", "degrees", "p_value", "p_value_adjusted"),
     required(TEXT, "verdict"),
-    required(COUNT, "replicates", "articles"),
-    required(FLAG, "redrawn"),
+    required(COUNT, "replicates", "articles", "articles_different"),
     optional(COUNT, "replicates_needed"),
     required(pa.list_(REAL), "of_replicates"),
 )
 
 #: The variance of the articles' changes from generation 0 to the last generation, by its source: one row for each
-#: component of each outcome, among the rounds with one seed set and one tracked label.
+#: component of each outcome, among the rounds with one seed set, one tracked label and the same articles.
 #:
 #: component                      "strategies", "replicates", "training", "articles" or "residual" (see
 #:                                `measures.variance.variance_split`)
 #: variance                       of one article in one replicate, in squared units of the outcome
 #: share                          share of the sum of all components; null if the sum is 0
 #: strategies, replicates, articles  numbers of each; articles as in `CONTRASTS`
+#: rounds                         names of the rounds
 VARIANCE = table(
     required(TEXT, "seed_set", "tracked_label", "outcome", "component"),
     required(REAL, "variance"),
     optional(REAL, "share"),
     required(COUNT, "strategies", "replicates", "articles"),
+    required(pa.list_(TEXT), "rounds"),
 )
 
 

@@ -36,9 +36,12 @@ def sentence(row: pd.Series) -> str:
     number = _number(row)
     subject = "change" if row["kind"] == "change" else "difference"
     if verdict == "one replicate":
+        which = (
+            "with one replicate" if row["kind"] == "change" else "in the one replicate in which both have its articles"
+        )
         return (
-            f"{name}: the {subject} of the {outcome} is {number} with one replicate. The interval holds the error of "
-            "articles only, so it does not show what the strategy does."
+            f"{name}: the {subject} of the {outcome} is {number} {which}. The interval holds the error of articles "
+            "only, so it does not show what the strategy does."
         )
     replicates = f"{row['replicates']} replicates"
     if verdict != "not told apart":
@@ -49,10 +52,15 @@ def sentence(row: pd.Series) -> str:
         return f"{name}: the change of the {outcome} is {more} by {sizes} ({replicates})."
     found = f"{name}: the {outcome} is not told apart from no {subject} ({number}, {replicates})"
     if row["p_value"] < ALPHA:
-        return f"{found}: its own interval excludes 0, but among all comparisons this may be chance."
+        found += ": its own interval excludes 0, but among all comparisons this may be chance"
+    if not row["estimate"]:
+        return f"{found}."
     needed = row["replicates_needed"]
     number_needed = "more than 1,000" if pd.isna(needed) else f"about {int(needed)}"
-    return f"{found}; a {subject} of this size would need {number_needed} replicates."
+    found += f"; to tell one of this size apart would need {number_needed} replicates"
+    if pd.isna(needed) and row["articles"] == row["articles_different"]:
+        found += ", or more articles than the replicates share"
+    return f"{found}."
 
 
 def _number(row: pd.Series, direction: int = 1) -> str:
@@ -69,12 +77,13 @@ def _number(row: pd.Series, direction: int = 1) -> str:
 
 
 def _cells(row: pd.Series) -> dict[str, object]:
-    return {
-        "replicates": row["replicates"],
-        "articles": f"{row['articles']} {'in each replicate' if row['redrawn'] else 'the same in all replicates'}"
-        if row["replicates"] > 1
-        else str(row["articles"]),
-    }
+    articles = f"{row['articles']}"
+    if row["replicates"] > 1:
+        same = row["articles"] == row["articles_different"]
+        articles += " in each replicate, " + (
+            "always the same" if same else f"{row['articles_different']} different ones"
+        )
+    return {"replicates": row["replicates"], "articles": articles}
 
 
 def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
@@ -88,8 +97,9 @@ def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        One row per round and outcome. A column "beside CONTROL" is the change minus the control's change: the part
-        that is due to the loop. It is empty without this control.
+        One row per round and outcome. A column "beside CONTROL" is the change minus the change of a control with the
+        same recipe of fine-tuning and decoding. It is empty without such a control. If a column has several controls,
+        their names follow the differences.
     """
     controls = contrasts[contrasts["kind"] == "control"]
     rows = []
@@ -97,7 +107,11 @@ def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
         own = controls[(controls["round"] == row["round"]) & (controls["outcome"] == row["outcome"])]
         beside = {strategy: "" for strategy in controls["other_strategy"].unique()}
         for strategy, group in own.groupby("other_strategy", sort=False):
-            beside[strategy] = "; ".join(_number(one) for _, one in group.iterrows())
+            several = controls.loc[controls["other_strategy"] == strategy, "other_round"].nunique() > 1
+            names = [f" ({one})" if several else "" for one in group["other_round"]]
+            beside[strategy] = "; ".join(
+                _number(one) + name for name, (_, one) in zip(names, group.iterrows(), strict=True)
+            )
         rows.append(
             {
                 "round": row["round"],
@@ -133,7 +147,7 @@ def comparisons_table(contrasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
-    """Return the variance of the articles' changes by its sources: one row per seed set, label and outcome.
+    """Return the variance of the articles' changes by its sources: one row per group of comparable rounds and outcome.
 
     Parameters
     ----------
@@ -141,9 +155,14 @@ def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
         As in `schemas.contrasts.VARIANCE`. Cells have the standard deviation, and the share of the variance.
     """
     rows = []
-    for (seed_set, label, outcome), group in variance.groupby(["seed_set", "tracked_label", "outcome"], sort=False):
+    keys = [variance["seed_set"], variance["tracked_label"], variance["rounds"].map(", ".join), variance["outcome"]]
+    for (seed_set, label, rounds, outcome), group in variance.groupby(keys, sort=False):
         factor, digits, unit = UNITS[outcome]
-        row = {"seed set": seed_set, "outcome": outcome_name(outcome, label) + (f" ({unit.strip()})" if unit else "")}
+        row = {
+            "seed set": seed_set,
+            "rounds": rounds,
+            "outcome": outcome_name(outcome, label) + (f" ({unit.strip()})" if unit else ""),
+        }
         for part in group.itertuples():
             share = "" if pd.isna(part.share) else f" ({100 * part.share:.1f}%)"
             row[part.component] = f"{factor * part.variance**0.5:.{digits}f}{share}"

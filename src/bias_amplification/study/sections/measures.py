@@ -169,6 +169,11 @@ class Quality(Section):
         "articles alone.",
     )
 
+    @property
+    def column(self) -> str:
+        """Name of the index in tables of text quality."""
+        return "quality" if self.score == "class" else "quality_weighted"
+
 
 class Perplexity(Section):
     """Perplexity of synthetic articles (paper, appendix E)."""

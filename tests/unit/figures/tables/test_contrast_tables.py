@@ -37,7 +37,7 @@ def row(**others):
         "verdict": "rises",
         "replicates": 3,
         "articles": 300,
-        "redrawn": True,
+        "articles_different": 900,
         "replicates_needed": 4,
         "of_replicates": [0.1, 0.12, 0.14],
     } | others
@@ -59,12 +59,29 @@ CONTROL = {"kind": "control", "other_round": "balanced_real", "other_strategy": 
         (
             {"verdict": "not told apart", "replicates_needed": 14, **UNCLEAR},
             "balanced synthetic: the share of right is not told apart from no change (2.1 points [-6.0, 10.2], "
-            "3 replicates); a change of this size would need about 14 replicates.",
+            "3 replicates); to tell one of this size apart would need about 14 replicates.",
         ),
         (
             {"verdict": "not told apart", "replicates_needed": None, **UNCLEAR},
             "balanced synthetic: the share of right is not told apart from no change (2.1 points [-6.0, 10.2], "
-            "3 replicates); a change of this size would need more than 1,000 replicates.",
+            "3 replicates); to tell one of this size apart would need more than 1,000 replicates.",
+        ),
+        (
+            {"verdict": "not told apart", "replicates_needed": None, "articles_different": 300, **UNCLEAR},
+            "balanced synthetic: the share of right is not told apart from no change (2.1 points [-6.0, 10.2], "
+            "3 replicates); to tell one of this size apart would need more than 1,000 replicates, or more articles "
+            "than the replicates share.",
+        ),
+        (
+            {"verdict": "not told apart", "replicates_needed": None, **UNCLEAR, "estimate": 0.0},
+            "balanced synthetic: the share of right is not told apart from no change (0.0 points [-6.0, 10.2], "
+            "3 replicates).",
+        ),
+        (
+            {"verdict": "one replicate", "replicates": 1, "p_value": np.nan, **PAIR},
+            "balanced synthetic compared with balanced preservation: the difference of the share of right is 12.1 "
+            "points [4.0, 20.2] in the one replicate in which both have its articles. The interval holds the error of "
+            "articles only, so it does not show what the strategy does.",
         ),
         (
             {"verdict": "one replicate", "replicates": 1, "p_value": np.nan},
@@ -84,12 +101,12 @@ CONTROL = {"kind": "control", "other_round": "balanced_real", "other_strategy": 
             {"verdict": "not told apart", "p_value_adjusted": 0.07, **CONTROL},
             "balanced synthetic compared with the control balanced real: the share of right is not told apart from no "
             "difference (12.1 points [4.0, 20.2], 3 replicates): its own interval excludes 0, but among all "
-            "comparisons this may be chance.",
+            "comparisons this may be chance; to tell one of this size apart would need about 4 replicates.",
         ),
         (
             {"verdict": "not told apart", "replicates_needed": 9, **CONTROL, **UNCLEAR},
             "balanced synthetic compared with the control balanced real: the share of right is not told apart from no "
-            "difference (2.1 points [-6.0, 10.2], 3 replicates); a difference of this size would need about 9 "
+            "difference (2.1 points [-6.0, 10.2], 3 replicates); to tell one of this size apart would need about 9 "
             "replicates.",
         ),
     ],
@@ -107,18 +124,33 @@ def test_changes_stand_beside_what_is_left_beside_each_control():
     assert table["round"].tolist() == ["balanced_synthetic", "left_synthetic"]
     assert table["change"].tolist() == ["12.1 points [4.0, 20.2]"] * 2
     assert table["beside real"].tolist() == ["8.0 points [1.0, 15.0]", ""]
-    assert table["articles"].tolist() == ["300 in each replicate"] * 2
+    assert table["articles"].tolist() == ["300 in each replicate, 900 different ones"] * 2
     assert table["result"].iloc[0] == sentence(pd.Series(row()))
 
 
+def test_controls_of_one_strategy_are_named():
+    rows = [row(), row(round="slow"), row(**CONTROL), row(**CONTROL | {"round": "slow", "other_round": "slow_real"})]
+
+    table = changes_table(pd.DataFrame(rows))
+
+    assert table["beside real"].tolist() == [
+        "12.1 points [4.0, 20.2] (balanced_real)", "12.1 points [4.0, 20.2] (slow_real)",
+    ]  # fmt: skip
+
+
 def test_comparisons_list_controls_first_and_have_headings_without_any():
-    rows = pd.DataFrame([row(), row(**PAIR, verdict="told apart"), row(**CONTROL, verdict="told apart", redrawn=False)])
+    rows = pd.DataFrame(
+        [row(), row(**PAIR, verdict="told apart"), row(**CONTROL, verdict="told apart", articles_different=300)]
+    )
 
     table = comparisons_table(rows)
 
     assert table["compared with"].tolist() == ["balanced_real", "balanced_preservation"]
     assert table["p (Holm)"].tolist() == [0.03, 0.03]
-    assert table["articles"].tolist() == ["300 the same in all replicates", "300 in each replicate"]
+    assert table["articles"].tolist() == [
+        "300 in each replicate, always the same",
+        "300 in each replicate, 900 different ones",
+    ]
     empty = comparisons_table(rows.iloc[:1])
     assert empty.empty
     assert list(empty.columns) == list(table.columns)
@@ -128,7 +160,8 @@ def make_variance():
     parts = {"strategies": 0.04, "replicates": 0.0, "training": 0.01, "articles": 0.09, "residual": 0.26}
     rows = [
         {"seed_set": "balanced", "tracked_label": "right", "outcome": outcome, "component": name}
-        | {"variance": variance, "share": variance / 0.4, "strategies": 4, "replicates": 3, "articles": 300}
+        | {"variance": variance, "share": variance / 0.4, "strategies": 2, "replicates": 3, "articles": 300}
+        | {"rounds": ["synthetic", "real"]}
         for outcome in ("share", "quality")
         for name, variance in parts.items()
     ]
@@ -141,7 +174,8 @@ def test_variance_is_shown_as_standard_deviations_and_shares():
     assert table["outcome"].tolist() == ["share of right (points)", "text quality index"]
     assert table["articles"].tolist() == ["30.0 (22.5%)", "0.300 (22.5%)"]
     assert table["replicates"].tolist() == ["0.0 (0.0%)", "0.000 (0.0%)"]
-    assert table["number of strategies"].tolist() == [4, 4]
+    assert table["number of strategies"].tolist() == [2, 2]
+    assert table["rounds"].tolist() == ["synthetic, real"] * 2
 
 
 def test_files_are_written_from_the_tables(tmp_path):
