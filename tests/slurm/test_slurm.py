@@ -44,13 +44,15 @@ class Cluster:
         return ended.stdout
 
     @contextmanager
-    def snakemake(self, *targets: str, resources: tuple[str, ...] = ()) -> Iterator[subprocess.Popen]:
+    def snakemake(
+        self, *targets: str, resources: tuple[str, ...] = (), config: tuple[str, ...] = ()
+    ) -> Iterator[subprocess.Popen]:
         """Start Snakemake with the profile of the cluster, and kill it at the end."""
         command = [
             sys.executable, str(HERE / "snakemake_polling_fast.py"), *targets, "--profile", "profiles/slurm",
             "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10",
             "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES), *resources,
-            "--configfile", *CONFIGS,
+            "--configfile", *CONFIGS, *(["--config", *config] if config else []),
         ]  # fmt: skip
         with self.output.open("w") as log:
             process = subprocess.Popen(
@@ -235,6 +237,18 @@ def test_a_drained_node_only_delays_the_study(cluster):
 
     assert "Trying to restart job" not in output
     assert results_of(cluster.folder) == cluster.undisturbed
+
+
+def test_a_second_replicate_is_made_beside_the_first(cluster):
+    second = "results/rounds/balanced_synthetic/replicate_02/generation_01/articles.parquet"
+    with cluster.snakemake(second, config=("replicates={number: 2}",)) as process:
+        output = cluster.finish(process)
+
+    made = results_of(cluster.folder)
+    assert {name: made[name] for name in cluster.undisturbed} == cluster.undisturbed
+    new = [name for name in made if name not in cluster.undisturbed]
+    assert len(new) == 2 * 4 and all("/replicate_02/generation_0" in name for name in new)
+    assert output.count("balanced_synthetic/replicate_02, generation 01: fine-tuning") >= 1
 
 
 def test_no_job_and_no_saved_state_is_left(cluster):

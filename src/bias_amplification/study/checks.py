@@ -28,8 +28,13 @@ def check_paths(study: Study) -> None:
         the config key and the path.
     """
     for key, path in _files(study).items():
-        if not Path(path).exists():
-            raise StudyError(f"{key} is {path}, which does not exist: correct the path.")
+        try:
+            Path(path).stat()
+        except OSError as error:
+            why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            if os.path.islink(path):
+                why += f", because it is a link to {os.readlink(path)}"
+            raise StudyError(f"{key} is {path}, which {why}: correct the path.") from error
     _check_results(study.results)
     review = study.corpus.identity.review_file
     if review and Path(review).resolve().is_relative_to(Path(study.results).resolve()):

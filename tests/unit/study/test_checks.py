@@ -51,6 +51,13 @@ def test_paths_are_checked_before_the_first_job(make_study: Callable[..., Study]
         check_paths(make_study(**sections))
 
 
+def test_a_path_that_leads_nowhere_is_told(make_study: Callable[..., Study], working_folder: Path) -> None:
+    for name, target in (("moved.csv", "gone.csv"), ("loop.csv", "loop.csv")):
+        (working_folder / name).symlink_to(target)
+        with pytest.raises(StudyError, match=rf"corpus.path is {name}, which .*, because it is a link to {target}: "):
+            check_paths(make_study(corpus={"source": "table", "path": name}))
+
+
 @pytest.mark.parametrize(
     ("results", "fault"),
     [
