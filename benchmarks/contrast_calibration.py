@@ -1,6 +1,6 @@
 """Simulate studies with replicates: how often intervals include the true difference, and how often a verdict is wrong.
 
-Run it in the checkout: ``PYTHONPATH=src python benchmarks/contrast_calibration.py [--out FOLDER]``. It takes about 25
+Run it in the checkout: ``PYTHONPATH=src python benchmarks/contrast_calibration.py [--out FOLDER]``. It takes about ten
 minutes and writes Markdown tables; docs/replicates.md has them.
 
 A simulated study has two strategies, which share generation 0. An article has the tracked label with a probability of

@@ -28,7 +28,7 @@ STRATEGIES = [
 ]
 #: Strategies whose rounds are raised to two replicates.
 RAISED = ["synthetic", "label_weighted_preservation", "human_likeness", "real", "fixed"]
-STAGES = ("chain", "measures", "corpus", "base")
+STAGES = ("chain", "measures", "corpus", "base", "human_likeness")
 
 
 def overlay(folder: Path, number: int) -> Path:
@@ -155,6 +155,47 @@ def test_resampling_follows_the_detectors_probability(grown):
     seed = derive_seed(42, "training_set", "human_likeness", 1)
     expected = training_texts("human_likeness", Material(ids, 1, human=human), Strategies(), seed)
     assert rows(study, "human_likeness") == expected.to_pylist()
+
+
+def test_deleted_files_of_the_detector_are_made_again(grown, tmp_path):
+    study, _, _ = grown
+    deleted = {
+        "human_likeness/articles.parquet": "draw_detector_articles",
+        "human_likeness/machine.parquet": "generate_detector_articles",
+        "human_likeness/labelled.parquet": "label_detector_articles",
+        "human_likeness/detector/scores.json": "train_machine_text_detector",
+        "human_likeness/seed_sets/balanced/replicate_02.parquet": "score_human_likeness_of_seed_set",
+        "rounds/human_likeness/generation_00/human_likeness.parquet": "score_human_likeness",
+    }
+    for number, file in enumerate(deleted):
+        (study.results / file).rename(tmp_path / str(number))
+
+    output = study.query("--dry-run", "--quiet", "rules", configs=[TINY, overlay(tmp_path, 2)], targets=["all"])
+
+    for number, file in enumerate(deleted):
+        (tmp_path / str(number)).rename(study.results / file)
+    assert set(deleted.values()) <= set(output.split())
+
+
+def test_real_articles_beside_all_seed_sets_are_from_one_order(tmp_path):
+    changes = {
+        "generations": 3,
+        "rounds": [
+            {"name": name, "seed_set": name, "strategy": "real", "tracked_label": "center"}
+            for name in ("balanced", "center")
+        ],
+    }
+    config = tmp_path / "real.yaml"
+    config.write_text(yaml.safe_dump(changes), encoding="utf-8")
+    study = make_study(tmp_path / "study")
+    files = {name: study.results / f"corpus/real/{name}.parquet" for name in ("balanced", "center")}
+
+    study.finish(configs=[TINY, config], targets=[f"results/corpus/real/{name}.parquet" for name in files])
+
+    tables = {name: pq.read_table(path).to_pandas() for name, path in files.items()}
+    ids = {name: set(table["article_id"][table["label"] == "center"]) for name, table in tables.items()}
+    assert {name: len(found) for name, found in ids.items()} == {"balanced": 8, "center": 12}
+    assert ids["balanced"] < ids["center"]
 
 
 def test_a_deleted_file_remakes_its_own_replicate_alone(grown, tmp_path):

@@ -103,8 +103,8 @@ rule draw_real_articles:
         **needs("light"),
     params:
         sets=study.generations - 1,
-        begin_again=lambda wildcards: plan.real_articles_again(wildcards.draw.split("/")[0]),
-        seed=lambda wildcards: derive_seed(study.seed, "real articles", wildcards.draw.split("/")[0]),
+        distinct=lambda wildcards: plan.distinct_real_replicates(wildcards.draw.split("/")[0]),
+        seed=derive_seed(study.seed, "real articles"),
     message:
         "Corpus: drawing further real articles beside seed set {wildcards.draw}"
     script:

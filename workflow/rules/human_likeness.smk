@@ -1,9 +1,16 @@
 # Human likeness: the detector of machine text, for rounds whose strategy resamples their texts by it.
 # Inputs: the classifier's articles and the base model.
-# Outputs: the detector, in results/human_likeness/detector/, and its probability that people wrote each article, for the
-# seed sets and for every generation of these rounds but the last.
+# Outputs: the articles that the detector learns from, the detector, in results/human_likeness/detector/, and its
+# probability that people wrote each article, for the seed sets and for every generation of these rounds but the last.
 
 DETECTOR = f"{RESULTS}/human_likeness/detector"
+
+
+rule human_likeness:
+    input:
+        expand(f"{RESULTS}/human_likeness/{{table}}.parquet", table=["articles", "machine", "labelled"]),
+        [f"{DETECTOR}/{file}" for file in ENCODER_FILES],
+        plan.machine_text_scores,
 
 
 rule draw_detector_articles:

@@ -14,7 +14,7 @@ run_job(
     need={
         "sets": snakemake.params.sets,
         "replicate": int(replicate or 1),
-        "begin_again": snakemake.params.begin_again,
+        "distinct": snakemake.params.distinct,
     },
     seed=snakemake.params.seed,
 )

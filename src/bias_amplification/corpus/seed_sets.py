@@ -154,13 +154,14 @@ class RealSets(NamedTuple):
         Their number, one for each generation after 0.
     replicate
         The replicate that they are for, from 1.
-    begin_again
-        Whether articles may be used again in later generations if the corpus has too few.
+    distinct
+        The number of replicates, from the first on, whose generations must not have an article in common. Later
+        replicates, or all if it is 0, use articles again if the corpus has too few.
     """
 
     sets: int
     replicate: int
-    begin_again: bool
+    distinct: int
 
 
 def draw_real_articles(
@@ -175,7 +176,8 @@ def draw_real_articles(
 
     Each set has as many articles of each label as the seed set. No article is in a seed set. The classifier keeps a
     quarter of each label's articles. Replicates take successive parts of one random order, so that they overlap only if
-    the corpus has too few articles.
+    the corpus has too few articles, which is reported in the log. The order is the same for all seed sets, so that the
+    articles taken beside different seed sets overlap as much as they can.
 
     Parameters
     ----------
@@ -190,14 +192,14 @@ def draw_real_articles(
     need
         How many sets, and for which replicate.
     seed
-        Seed of the draw.
+        Seed of the draw, the same for all seed sets.
 
     Raises
     ------
     StudyError
         If the corpus has too few articles and they may not be used again.
     """
-    sets, replicate, begin_again = need
+    sets, replicate, distinct = need
     table = read_table(articles, ARTICLES)
     left = without_seed_articles(table, read_seed_sets(taken))
     all_of, left_of = (Counter(t["label"].to_pylist()) for t in (table, left))
@@ -205,20 +207,35 @@ def draw_real_articles(
     ids: list[list[str]] = [[] for _ in range(sets)]
     for label, count in sorted(wanted.items()):
         free = max(0, left_of[label] - max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * all_of[label])))
-        if free < count or (free < sets * count and not begin_again):
-            raise StudyError(
-                f"rounds of strategy real need {sets * count} articles of {label} for {sets} generations, but the "
-                f"corpus has {free} outside the seed sets and the classifier's part: make the seed sets smaller, lower "
-                "generations, or set strategies.real_articles to begin_again."
-            )
+        if free < max(count, distinct * sets * count):
+            raise StudyError(_too_few_real_articles(label, free, count, need))
         order = shuffled_ids(left, label, derive_seed(seed, "real articles"))
-        start = (replicate - 1) * sets * count
-        places = [place % free for place in range(start, start + sets * count)]
+        places = range((replicate - 1) * sets * count, replicate * sets * count)
         for number, own in enumerate(ids):
-            own += [order[place] for place in places[number * count : (number + 1) * count]]
-        if sets * count > free:
-            print(f"strategy real: the corpus has {free} articles of {label} for {sets * count}; they are used again")
+            own += [order[place % free] for place in places[number * count : (number + 1) * count]]
+        if repeated := sum(place >= free for place in places):
+            print(
+                f"strategy real, replicate {replicate}: {repeated} of {len(places)} articles of {label} are in earlier "
+                f"generations or replicates too, because the corpus has only {free}"
+            )
     write_table(take_articles(left, [article_id for own in ids for article_id in sorted(own)]), out, ARTICLES)
+
+
+def _too_few_real_articles(label: str, free: int, count: int, need: RealSets) -> str:
+    """Explain in a sentence why the sets of real articles cannot be drawn, and what to change."""
+    sets, _, distinct = need
+    wanted, remedy = f"{count} articles of {label} for a generation", ""
+    if distinct:
+        of_replicates, or_replicates = "", ""
+        if distinct > 1:
+            of_replicates = f" of {distinct} replicates"
+            or_replicates = ", replicates.reserve (and replicates.number, if it is not below it)"
+        wanted = f"{distinct * sets * count} articles of {label} for {sets} generations{of_replicates}"
+        remedy = f", lower generations{or_replicates}, or set strategies.real_articles to begin_again"
+    return (
+        f"rounds of strategy real need {wanted}, but the corpus has {free} outside the seed sets and the classifier's "
+        f"part: make the seed sets smaller{remedy}."
+    )
 
 
 def read_seed_sets(paths: Sequence[Path]) -> pa.Table:

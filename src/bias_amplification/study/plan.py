@@ -1,7 +1,7 @@
 """The model versions that a study's rounds consist of: how each is trained, and which versions are the same."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,33 +65,50 @@ class Plan:
         These are the draws that chains start from, the first draw of every seed set, and those that chains would start
         from if the study had `replicates.reserve` replicates.
         """
-        most = {name: 1 for name in self.seed_sets}
-        for name, r in self.rounds.items():
-            if self.redrawn(name) and not r.models:
-                wanted = max(self.replicates(name), self.study.replicates.reserve)
-                most[r.seed_set] = max(most[r.seed_set], wanted)
+        most = {name: 1 for name in self.seed_sets} | self._most_draws(self.study.rounds)
         return [Draw(name, replicate) for name, number in most.items() for replicate in range(1, number + 1)]
+
+    def _most_draws(self, rounds: Iterable[Round]) -> dict[str, int]:
+        """Return the number of draws that are reserved for rounds, by name of the seed set."""
+        most: dict[str, int] = {}
+        for r in rounds:
+            redrawn = self.redrawn(r.name) and not r.models
+            wanted = max(self.replicates(r.name), self.study.replicates.reserve) if redrawn else 1
+            most[r.seed_set] = max(most.get(r.seed_set, 1), wanted)
+        return most
+
+    @property
+    def _real_rounds(self) -> list[Round]:
+        """Rounds of strategy `real` that are trained on further real articles."""
+        return [r for r in self.study.rounds if r.strategy == "real" and not r.models and self.study.generations > 1]
 
     @cached_property
     def real_draws(self) -> list[Draw]:
         """Draws of seed sets beside which a round of strategy `real` needs further real articles, in their order."""
-        needing = {r.seed_set for r in self.study.rounds if r.strategy == "real" and self.study.generations > 1}
-        redrawn = {r.seed_set for r in self.study.rounds if r.strategy == "real" and self.redrawn(r.name)}
-        return [
-            draw
-            for draw in self.reserved_draws
-            if draw.seed_set in needing and (draw.replicate == 1 or draw.seed_set in redrawn)
-        ]
+        most = self._most_draws(self._real_rounds)
+        return [draw for draw in self.reserved_draws if draw.replicate <= most.get(draw.seed_set, 0)]
 
-    def real_articles_again(self, seed_set: str) -> bool:
-        """Return whether a round of strategy `real` with this seed set may use real articles again."""
-        rounds = [r for r in self.study.rounds if r.strategy == "real" and r.seed_set == seed_set]
-        return any(self.options(r).real_articles == "begin_again" for r in rounds)
+    def distinct_real_replicates(self, seed_set: str) -> int:
+        """Return in how many replicates beside a seed set no real article may be used twice.
+
+        The rounds beside a seed set have the same real articles. Those that refuse to use one again decide, each for
+        its own number of replicates; 0: none of them refuses.
+        """
+        refusing = [r for r in self._real_rounds if self.options(r).real_articles == "refuse"]
+        return self._most_draws(refusing).get(seed_set, 0)
 
     @property
     def detects_machine_text(self) -> bool:
-        """Whether the strategy of a round reads the detector of machine text."""
-        return any("human_likeness" in strategies.STRATEGIES[r.strategy].reads for r in self.study.rounds)
+        """Whether a round is trained with a strategy that reads the detector of machine text."""
+        reads = {r.name: strategies.STRATEGIES[r.strategy].reads for r in self.study.rounds if not r.models}
+        return any("human_likeness" in names for names in reads.values())
+
+    @property
+    def machine_text_scores(self) -> list[str]:
+        """Tables of the detector's probabilities that strategies read, each once."""
+        trained = (version for version in self.versions() if version.round not in self.given)
+        read = (item for version in trained for item in self.evidence(version).items())
+        return list(dict.fromkeys(path for name, path in read if name in ("human", "human_of_seed_set")))
 
     @property
     def detector_candidate(self) -> Candidate:

@@ -164,7 +164,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _check_detector_of_machine_text(self) -> "Study":
         """Check that a strategy that needs a detector of machine text can train one."""
-        needing = [r.name for r in self.rounds if "human_likeness" in STRATEGIES[r.strategy].reads]
+        needing = [r.name for r in self.rounds if "human_likeness" in STRATEGIES[r.strategy].reads and not r.models]
         if needing and not any(candidate.train for candidate in self.classifier.candidates):
             raise ValueError(
                 f"rounds {needing[0]}: its strategy trains a detector of machine text with the encoder of a candidate, "
@@ -181,6 +181,27 @@ class Study(Section):
                 takes = f"use one of {', '.join(sorted(known))}" if known else "it has no options"
                 raise ValueError(
                     f"rounds {r.name}: options.{key} has no effect on strategy {r.strategy}: remove it ({takes})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_needs_of_strategies(self) -> "Study":
+        """Check that a strategy is not used where its training sets would be those of another, or promote a label."""
+        seed_sets = {s.name: s for s in self.seed_sets}
+        for r in self.rounds:
+            strategy = STRATEGIES[r.strategy]
+            if r.models:
+                continue
+            if strategy.several_labels and len(seed_sets[r.seed_set].labels) == 1:
+                raise ValueError(
+                    f"rounds {r.name}: strategy is {r.strategy}, which weighs texts by the labels of the seed set, but "
+                    f"seed_sets {r.seed_set} has one label: use a seed set with several labels, or another strategy"
+                )
+            if strategy.moves_titles and self.finetuning.example == "line":
+                raise ValueError(
+                    f"rounds {r.name}: strategy is {r.strategy}, which puts texts under other titles, but "
+                    "finetuning.example is line, so that titles and texts are learned apart: set finetuning.example to "
+                    "article, or use another strategy"
                 )
         return self
 

@@ -103,7 +103,7 @@ def _preservation(material: Material, options: Strategies, rng: np.random.Genera
 def _label_weighted_preservation(material: Material, options: Strategies, rng: np.random.Generator) -> list[Text]:
     """Preservation of real articles whose labels the previous generation wrote less often than the seed set has them.
 
-    The paper proposes such weights in section 4.5 and tries none. The number of real articles of a label is in
+    The paper proposes weights by label in section 5 and tries none. The number of real articles of a label is in
     proportion to how far its share in the previous generation is below its share in the seed set.
     """
     ids, count = material.ids, round(options.preserved_share * len(material.ids))
@@ -144,8 +144,8 @@ def _subsampled_accumulation(material: Material, options: Strategies, rng: np.ra
 def _label_weighted_synthetic(material: Material, options: Strategies, rng: np.random.Generator) -> list[Text]:
     """What the previous generation wrote, drawn so that its predicted labels have the shares of the seed set.
 
-    This is the re-weighting by the trajectory of bias amplification that the paper proposes in section 4.5. All
-    articles of a label are used once more before one of them is used again. The share of a label that was never
+    This is one way to re-weight training data by the observed bias amplification, which the paper proposes in section
+    5. All articles of a label are used once more before one of them is used again. The share of a label that was never
     written goes to the others.
     """
     pools = {label: [] for label in sorted(set(material.labels))}
@@ -164,9 +164,10 @@ def _label_weighted_synthetic(material: Material, options: Strategies, rng: np.r
 
 
 def _quality_pruning(material: Material, options: Strategies, rng: np.random.Generator) -> list[Text]:
-    """What the previous generation wrote, without the articles of the lowest text quality (arXiv 2404.05090).
+    """What the previous generation wrote, without the articles of the lowest text quality.
 
-    Articles of equal quality are chosen at random.
+    Selection of synthetic texts by a verifier, here the text quality index, is proposed in arXiv 2406.07515. Articles
+    of equal quality are chosen at random.
     """
     quality = np.nan_to_num(np.asarray(material.quality, float), nan=-1.0)
     order = np.lexsort((rng.permutation(len(quality)), -quality))
@@ -223,12 +224,18 @@ class Strategy(NamedTuple):
     reads
         What else it reads: "predictions" and "quality" of the previous generation, "human_likeness" of its articles
         and of the seed set.
+    several_labels
+        Whether it weighs texts by the labels of the seed set, which must then have several.
+    moves_titles
+        Whether it puts texts under other titles, which must then be in one training example with their texts.
     """
 
     choose: Callable[[Material, Strategies, np.random.Generator], list[Text]]
     options: tuple[str, ...] = ()
     origins: tuple[str, ...] = ("previous",)
     reads: tuple[str, ...] = ()
+    several_labels: bool = False
+    moves_titles: bool = False
 
 
 _MIXED = (SEED_SET, "previous")
@@ -241,13 +248,15 @@ STRATEGIES: dict[StrategyName, Strategy] = {
     "preservation": Strategy(_preservation, _PRESERVED, _MIXED),
     "accumulation": Strategy(_accumulation, ("accumulation",), (SEED_SET, "earlier")),
     "subsampled_accumulation": Strategy(_subsampled_accumulation, ("accumulation", "budget"), (SEED_SET, "earlier")),
-    "label_weighted_preservation": Strategy(_label_weighted_preservation, _PRESERVED, _MIXED, ("predictions",)),
-    "label_weighted_synthetic": Strategy(_label_weighted_synthetic, reads=("predictions",)),
+    "label_weighted_preservation": Strategy(
+        _label_weighted_preservation, _PRESERVED, _MIXED, ("predictions",), several_labels=True
+    ),
+    "label_weighted_synthetic": Strategy(_label_weighted_synthetic, reads=("predictions",), several_labels=True),
     "quality_pruning": Strategy(_quality_pruning, ("kept_share",), reads=("quality",)),
     "human_likeness": Strategy(_human_likeness, (), _MIXED, ("human_likeness",)),
     "real": Strategy(_real, ("real_articles",), (REAL,)),
     "fixed": Strategy(_fixed, origins=(SEED_SET,)),
-    "shuffled": Strategy(_shuffled),
+    "shuffled": Strategy(_shuffled, moves_titles=True),
 }
 
 #: Strategies that break the loop or its pairing, with which the others are compared.

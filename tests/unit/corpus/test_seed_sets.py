@@ -175,7 +175,7 @@ def test_articles_that_replicates_have_in_common_are_reported(make_articles, tmp
     ]
 
 
-def real_articles(folder, articles, seed_articles, taken, replicate=1, sets=3, begin_again=False):
+def real_articles(folder, articles, seed_articles, taken, need):
     tables = {"articles": articles, "seed_set": seed_articles, "taken": taken}
     for name, table in tables.items():
         write_table(table, folder / f"{name}.parquet", ARTICLES)
@@ -184,7 +184,7 @@ def real_articles(folder, articles, seed_articles, taken, replicate=1, sets=3, b
         folder / "seed_set.parquet",
         [folder / "taken.parquet"],
         folder / "real.parquet",
-        RealSets(sets, replicate, begin_again),
+        need,
         seed=3,
     )
     return ids(read_table(folder / "real.parquet", ARTICLES))
@@ -194,7 +194,9 @@ def test_real_articles_are_new_in_every_generation_and_replicate(make_articles, 
     articles = make_articles({"a": 60, "b": 60})
     seeds = draw_seed_set(articles, seed_set("ab", 8), 1, 0)
 
-    first, second = (real_articles(tmp_path, articles, seeds, seeds, replicate) for replicate in (1, 2))
+    first, second = (
+        real_articles(tmp_path, articles, seeds, seeds, RealSets(3, replicate, distinct=2)) for replicate in (1, 2)
+    )
 
     assert len({*first, *second, *ids(seeds)}) == 24 + 24 + 8
     for own in (first[:8], first[8:16], first[16:]):
@@ -205,15 +207,63 @@ def test_too_few_real_articles_are_refused_or_used_again(make_articles, tmp_path
     articles = make_articles({"a": 30, "b": 60})
     seeds = draw_seed_set(articles, seed_set("ab", 8), 1, 0)
     # Of a, 26 are left; ten stay for the classifier, which leaves 16 for 20.
-    message = "rounds of strategy real need 20 articles of a for 5 generations, but the corpus has 16 outside"
+    message = (
+        "rounds of strategy real need 20 articles of a for 5 generations, but the corpus has 16 outside the seed sets "
+        "and the classifier's part: make the seed sets smaller, lower generations, or set strategies.real_articles to"
+    )
     with pytest.raises(StudyError, match=message):
-        real_articles(tmp_path, articles, seeds, seeds, sets=5)
+        real_articles(tmp_path, articles, seeds, seeds, RealSets(5, 1, distinct=1))
 
-    again = real_articles(tmp_path, articles, seeds, seeds, sets=5, begin_again=True)
+    again = real_articles(tmp_path, articles, seeds, seeds, RealSets(5, 1, distinct=0))
 
     assert len(again) == 40
     assert len(set(again)) == 16 + 20
     assert all(len(set(again[k : k + 8])) == 8 for k in range(0, 40, 8))
     assert capsys.readouterr().out.splitlines() == [
-        "strategy real: the corpus has 16 articles of a for 20; they are used again"
+        "strategy real, replicate 1: 4 of 20 articles of a are in earlier generations or replicates too, because the "
+        "corpus has only 16"
     ]
+    # An article is never used twice in one generation.
+    with pytest.raises(StudyError, match=r"need 17 articles of a for a generation, but the corpus has 3 .* smaller\.$"):
+        many = draw_seed_set(articles, seed_set("ab", 34), 1, 0)
+        real_articles(tmp_path, articles, many, many, RealSets(5, 1, distinct=0))
+
+
+def test_real_articles_that_replicates_would_share_are_refused_or_reported(make_articles, tmp_path, capsys):
+    articles = make_articles({"a": 40})
+    seeds = draw_seed_set(articles, seed_set("a", 4), 1, 0)
+    # Of a, 36 are left; ten stay for the classifier. The 26 are enough for two replicates of three generations.
+    message = (
+        r"need 36 articles of a for 3 generations of 3 replicates, but the corpus has 26 .*, lower generations, "
+        r"replicates\.reserve \(and replicates\.number, if it is not below it\), or set"
+    )
+    for replicate in (1, 2, 3):
+        with pytest.raises(StudyError, match=message):
+            real_articles(tmp_path, articles, seeds, seeds, RealSets(3, replicate, distinct=3))
+
+    # Two replicates must be distinct; the third may use articles again.
+    found = [
+        set(real_articles(tmp_path, articles, seeds, seeds, RealSets(3, replicate, distinct=2)))
+        for replicate in (1, 2, 3)
+    ]
+
+    assert len(found[0] | found[1]) == 24
+    assert len(found[2] & (found[0] | found[1])) == 10
+    assert capsys.readouterr().out.splitlines() == [
+        "strategy real, replicate 3: 10 of 12 articles of a are in earlier generations or replicates too, because the "
+        "corpus has only 26"
+    ]
+
+
+def test_real_articles_beside_all_seed_sets_leave_a_quarter_to_the_classifier(make_articles, tmp_path):
+    articles = make_articles({"a": 80, "b": 80})
+    both, single = (draw_seed_set(articles, seed_set(labels, 8), 1, 0) for labels in ("ab", "a"))
+    taken = pa.concat_tables([both, single])
+
+    found = [real_articles(tmp_path, articles, own, taken, RealSets(10, 1, distinct=0)) for own in (both, single)]
+
+    # Of 80 articles of a, 8 are in seed sets and 20 stay for the classifier. One chain uses 40 of the 52 others, the
+    # other all of them.
+    assert [sum(article.startswith("a") for article in set(own)) for own in found] == [40, 52]
+    used = {*found[0], *found[1], *ids(taken)}
+    assert sum(article.startswith("a") for article in used) == 60

@@ -319,6 +319,35 @@ def test_strategies_name_what_they_read(config: dict) -> None:
     assert plan.real_draws == [Draw("balanced", k) for k in range(1, 6)]
 
 
+def real_round(name: str, replicates: int, option: str, articles: str = "redrawn") -> dict:
+    return {
+        **{"name": name, "seed_set": "balanced", "strategy": "real", "tracked_label": "blue"},
+        "replicates": {"number": replicates, "articles": articles},
+        "options": {"real_articles": option},
+    }
+
+
+def test_each_round_decides_whether_its_real_articles_are_used_again(config: dict) -> None:
+    synthetic, green = config["rounds"][0], {**real_round("green", 3, "refuse"), "seed_set": "green"}
+    rounds = [real_round("more", 7, "begin_again"), real_round("few", 1, "refuse", "same"), green, synthetic]
+    plan = replicated({**config, "rounds": rounds}, 9, reserve=2)
+
+    # Synthetic has nine replicates; the control beside it has real articles for seven, of which one refuses.
+    assert len([draw for draw in plan.reserved_draws if draw.seed_set == "balanced"]) == 9
+    assert plan.real_draws == [Draw("balanced", k) for k in range(1, 8)] + [Draw("green", k) for k in range(1, 4)]
+    assert plan.distinct_real_replicates("balanced") == 1
+    assert plan.distinct_real_replicates("green") == 3
+    # What is reserved counts too, so that more replicates need no other articles.
+    assert replicated({**config, "rounds": rounds}, 9, reserve=5).distinct_real_replicates("green") == 5
+    rounds[1]["options"]["real_articles"] = "begin_again"
+    assert replicated({**config, "rounds": rounds}, 9, reserve=2).distinct_real_replicates("balanced") == 0
+
+
+def test_rounds_with_given_models_need_no_real_articles(config: dict) -> None:
+    config["rounds"][0] |= {"strategy": "real", "models": MODELS}
+    assert Plan(read_study(config)).real_draws == []
+
+
 def test_options_of_a_round(config: dict) -> None:
     config["rounds"][2]["options"] = {"preserved_share": 0.5}
     config["strategies"] = {"preserved_share": 0.2, "preservation": "replace"}
@@ -345,6 +374,34 @@ def test_options_of_another_strategy_are_refused(config: dict, round_: int, opti
         read_study(config)
 
 
+@pytest.mark.parametrize("strategy", ["label_weighted_preservation", "label_weighted_synthetic"])
+def test_weights_by_label_need_a_seed_set_with_several_labels(config: dict, strategy: str) -> None:
+    config["rounds"][0]["strategy"] = strategy
+    assert read_study(config)
+
+    config["rounds"][4]["strategy"] = strategy
+    message = f"rounds green_synthetic: strategy is {strategy}, which .* but seed_sets green has one label: use a seed"
+    with pytest.raises(StudyError, match=message):
+        read_study(config)
+    # Nothing is trained in a round with models.
+    config["rounds"][4]["models"] = MODELS
+    assert read_study(config)
+
+
+def test_titles_are_not_moved_where_lines_are_examples(config: dict) -> None:
+    config["rounds"][0]["strategy"] = "shuffled"
+    assert read_study(config)
+
+    config["finetuning"] = {"example": "line"}
+    message = (
+        r"rounds balanced_synthetic: strategy is shuffled, .* but finetuning\.example is line, .*: set finetuning\."
+    )
+    with pytest.raises(StudyError, match=message):
+        read_study(config)
+    config["rounds"][0]["strategy"] = "fixed"
+    assert read_study(config)
+
+
 def test_a_sweep_is_a_list_of_rounds_that_differ_in_one_number(config: dict) -> None:
     share = {"seed_set": "balanced", "strategy": "preservation", "tracked_label": "blue"}
     config["rounds"] = [
@@ -362,7 +419,16 @@ def test_a_sweep_is_a_list_of_rounds_that_differ_in_one_number(config: dict) -> 
 
 def test_a_detector_of_machine_text_needs_a_candidate_that_is_trained(config: dict) -> None:
     config["rounds"][0]["strategy"] = "human_likeness"
-    assert Plan(read_study(config)).detects_machine_text
+    plan = replicated({**config, "generations": 3}, 2)
+    assert plan.detects_machine_text
+    seed_sets = [f"out/human_likeness/seed_sets/balanced{k}.parquet" for k in ("", "/replicate_02")]
+    chains = [f"out/rounds/balanced_synthetic{k}" for k in ("", "/replicate_02")]
+    scored = [f"{chain}/generation_0{k}/human_likeness.parquet" for chain in chains for k in range(2)]
+    assert sorted(plan.machine_text_scores) == sorted(seed_sets + scored)
+
+    given = {**config, "rounds": [config["rounds"][0] | {"models": MODELS}, *config["rounds"][1:]]}
+    assert not Plan(read_study(given)).detects_machine_text
+    assert Plan(read_study(given)).machine_text_scores == []
 
     config["classifier"] = {"candidates": [{"name": "given", "source": "folder", "path": "m", "train": False}]}
     with pytest.raises(StudyError, match=r"no row of classifier.candidates has train: true"):

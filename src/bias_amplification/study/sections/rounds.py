@@ -132,8 +132,9 @@ class Strategies(Section):
     )
     real_articles: Literal["refuse", "begin_again"] = Field(
         "refuse",
-        description="`real`: what happens if the corpus has too few articles for all generations. `refuse`: the run "
-        "stops. `begin_again`: articles are used again, from the first on.",
+        description="`real`: what happens if the corpus has too few articles for all generations of all replicates "
+        "(with `redrawn` articles, of at least `replicates.reserve`). `refuse`: the run stops. `begin_again`: articles "
+        "are used again, from the first on.",
     )
 
 
@@ -163,8 +164,9 @@ class Replicates(Section):
         5,
         ge=1,
         le=99,
-        description="For `redrawn`: the number of replicates whose seed articles the classifier and a pretrained base "
-        "model do not see. If `number` is raised above it, both are trained again.",
+        description="For `redrawn`: the number of replicates whose seed articles, and real articles for strategy "
+        "`real`, the classifier and a pretrained base model do not see. If `number` is raised above it, both are "
+        "trained again.",
     )
 
 
