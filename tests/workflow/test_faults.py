@@ -22,7 +22,7 @@ OTHER = "rounds/center_preservation/generation_00"
 def test_kills_at_random_moments(undisturbed, begun):
     moments = random.Random(2)
     kills = 0
-    while kills < 5:
+    while kills < 4:
         # The first job starts the warm process in every other run, so that some kills hit while it loads.
         with begun.start(preload=bool(kills % 2)) as process:
             # Counted in finished jobs, the kills reach every stage of the study on a fast and on a slow machine.
@@ -37,7 +37,7 @@ def test_kills_at_random_moments(undisturbed, begun):
             process.wait()
         kills += 1
         begun.unlock()
-    assert kills >= 4
+    assert kills >= 3
     assert list(begun.results.glob("rounds/*/*/articles.parquet"))
 
     begun.finish()
@@ -47,7 +47,7 @@ def test_kills_at_random_moments(undisturbed, begun):
     assert not (begun.results / "state").exists()
 
 
-@pytest.mark.parametrize(("sent", "to_group"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)])
+@pytest.mark.parametrize(("sent", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_an_interrupted_study_continues(undisturbed, without_rounds, sent, to_group):
     study, chain = without_rounds, ["chain"]
     before = study.times()

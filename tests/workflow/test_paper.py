@@ -23,6 +23,8 @@ BALANCED = ("balanced_synthetic", "balanced_overfitting", "balanced_preservation
 CENTER = ("center_synthetic", "center_preservation")
 #: Stages up to the neurons, without figures and tables for readers.
 STAGES = ["chain", "measures", "neurons"]
+#: What the paper is compared with.
+PUBLISHED = ["results/figures/figure_3.png", "results/tables/comparison.csv", "results/tables/comparison_summary.csv"]
 FEW_PERMUTATIONS = {"permutations": {"number": 19, "sensitivity": 19}, "calibration": {"studies": 20, "neurons": 10}}
 
 
@@ -165,7 +167,7 @@ def test_the_papers_study_with_models_from_folders(fresh, tmp_path, webis, model
         encoding="utf-8",
     )
 
-    fresh.finish(configs=[PAPER, models, changes])
+    fresh.finish(configs=[PAPER, models, changes], targets=[*STAGES, *PUBLISHED])
 
     rows = pq.read_table(fresh.results / "metrics.parquet").to_pylist()
     assert [(row["round"], row["generation"]) for row in rows] == [

@@ -50,7 +50,6 @@ def undisturbed_long(undisturbed, tmp_path_factory) -> Iterator[ShortStudy]:
         (signal.SIGKILL, False, "warm: false, checkpoint_seconds: 300"),
         (signal.SIGINT, True, "warm: true, checkpoint_seconds: 300"),
         (signal.SIGINT, True, "warm: false, checkpoint_seconds: 300"),
-        (signal.SIGINT, False, "warm: false, checkpoint_seconds: 300"),
         (signal.SIGTERM, False, "warm: false, checkpoint_seconds: 300"),
     ],
 )

@@ -24,6 +24,8 @@ BINS = 30
 def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: str, measure: str) -> Figure:
     """Draw the share of the base model's articles with each label, with 95% intervals: the paper's Figure 2.
 
+    If the seed set has several draws, bars are means over the draws, and intervals are between the draws.
+
     Parameters
     ----------
     metrics
@@ -75,7 +77,10 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
     axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
     axes.set_ylabel("Articles (%)" if measure == "share" else "Mean probability (%)")
-    axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({int(row['articles']):,} articles)")
+    number = f"{int(row['articles']):,} articles"
+    if row["replicates"] > 1:
+        number += f" in each of {row['replicates']} draws"
+    axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({number})")
     return figure
 
 

@@ -39,11 +39,13 @@ def ground_truth(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
     Returns
     -------
     Figure
-        One panel per round, with means over replicates. The error rate is the part of the articles with a label by
-        their words to which the classifier gives another label. Bands are 95% intervals between replicates, or over
-        articles if there is one replicate. A generation without such articles has no point.
+        One panel per round. Lines are means over replicates. The error rate is the part of the articles with a label
+        by their words to which the classifier gives another label. It and the share by words have thin lines, the
+        replicates, and bands, 95% intervals between replicates, or over articles if there is one replicate. A
+        generation without such articles has no point.
     """
-    return share_panels(_with_errors(metrics), tracked, _LOOKS, bands=(LEXICON_SHARE, "error"))
+    means = _with_errors(over_replicates(metrics))
+    return share_panels(_with_errors(metrics), means, tracked, _LOOKS, bands=(LEXICON_SHARE, "error"))
 
 
 def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.DataFrame:
@@ -68,7 +70,7 @@ def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.
         - `error rate`, `first`, `last`: the classifier's mean error rate, and that of the first and of the last of
           these generations with its 95% interval, in per cent.
     """
-    metrics = _with_errors(metrics)
+    metrics = _with_errors(over_replicates(metrics))
     rows = []
     for name, label in tracked.items():
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
@@ -95,10 +97,9 @@ def ground_truth_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.
 
 
 def _with_errors(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the means over replicates with the classifier's error rate, `error`, and its interval."""
-    means = over_replicates(metrics)
+    """Return the metrics, or their means, with the classifier's error rate, `error`, and its interval."""
     ends = (("", ""), ("_low", "_high"), ("_high", "_low"))
-    return means.assign(**{f"error{end}": 1 - means[f"agreement_lexicon{other}"] for end, other in ends})
+    return metrics.assign(**{f"error{end}": 1 - metrics[f"agreement_lexicon{other}"] for end, other in ends})
 
 
 def _error(rows: pd.DataFrame) -> str:

@@ -56,21 +56,27 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
     Returns
     -------
     Figure
-        One panel per round, with means over replicates. The band is the 95% interval of the plain share: between
-        replicates, or over articles if there is one replicate. A way without values has no line, and a
-        generation without readable articles no point.
+        One panel per round. Lines are means over replicates. The plain share also has a thin line for each replicate
+        and a band, the 95% interval between replicates, or over articles if there is one replicate. A way without
+        values has no line, and a generation without readable articles no point.
     """
     looks = {measure: {"label": text, **LOOKS[measure]} for measure, text in WAYS.items()}
-    return share_panels(over_replicates(metrics), tracked, looks, bands=("share",))
+    return share_panels(metrics, over_replicates(metrics), tracked, looks, bands=("share",))
 
 
 def share_panels(
-    means: pd.DataFrame, tracked: Mapping[str, str], looks: Mapping[str, Mapping[str, Any]], bands: Collection[str]
+    metrics: pd.DataFrame,
+    means: pd.DataFrame,
+    tracked: Mapping[str, str],
+    looks: Mapping[str, Mapping[str, Any]],
+    bands: Collection[str],
 ) -> Figure:
     """Draw measures of the tracked label's share over generations: one panel per round, one line per measure.
 
     Parameters
     ----------
+    metrics
+        The metrics table, for the thin lines of replicates.
     means
         The metrics' means over replicates.
     tracked
@@ -78,7 +84,7 @@ def share_panels(
     looks
         Label, colour and so on of each line, by the column of `means` or by its beginning before `_{label}`.
     bands
-        Measures with a band for the 95% interval.
+        Measures with a band for the 95% interval, and a thin line for each replicate if there are several.
     """
     rows = -(-len(tracked) // _PANELS_WIDE)
     wide = min(len(tracked), _PANELS_WIDE)
@@ -86,9 +92,11 @@ def share_panels(
     panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
     shown = list(tracked.values())
     for position, (axes, (name, label)) in enumerate(zip(panels, tracked.items(), strict=False)):
-        of_round = means[(means["round"] == name) & means["generation"].notna()]
+        own, of_round = (table[(table["round"] == name) & table["generation"].notna()] for table in (metrics, means))
         for measure, look in looks.items():
             column = measure if measure in means.columns else f"{measure}_{label}"
+            if measure in bands:
+                style.thin_lines(axes, own, column, look["color"])
             style.line_over_generations(axes, of_round, column, band=measure in bands, **{"markersize": 3.5, **look})
         axes.set_title(f"{style.letter(position, len(tracked))}{name.replace('_', ' ')}")
         axes.yaxis.set_major_formatter(style.per_cent)

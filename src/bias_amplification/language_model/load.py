@@ -13,6 +13,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_made_here
 from bias_amplification.models.folders import MODEL_FILES, check_model_folder, keep_only
+from bias_amplification.models.loaded import check_loaded, read_config
 from bias_amplification.models.special_tokens import ids_in, read_tokenizer
 
 
@@ -29,22 +30,23 @@ def read_model(place: Path | str, **options: Any) -> PreTrainedModel:
     Raises
     ------
     ValueError
-        In one line, if the model cannot be read or its files lack some of its weights.
+        In one line, if the model cannot be read, or would compute with other weights than its files have
+        (see `check_loaded`).
     """
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             place,
+            config=read_config(place, **options),
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,
             **options,
         )
     except Exception as error:  # transformers raises OSError, ValueError, SafetensorError and more
         raise ValueError(one_line(error)) from error
-    # transformers fills missing weights with random numbers and only warns.
-    if missing := sorted(found["missing_keys"]):
-        raise ValueError(f"{len(missing)} of the weights that its config.json names are missing, first {missing[0]}")
+    check_loaded(model, found)
     return model
 
 

@@ -42,16 +42,17 @@ def obtain_base_model(out: Path | str, source: BaseModelSettings, use: LanguageM
     """
     folder = obtain_folder(source, _BASE_MODEL, use or LanguageModelUse(begin_token=source.begin_token))
     model = _read_source(source, folder, _BASE_MODEL)
-    tokenizer = _read_tokenizer(source, folder)
+    tokenizer, key = _read_tokenizer(source, folder), key_of(source, _BASE_MODEL)
     with new_folder(out) as temporary:
         tokenizer.save_pretrained(temporary)
         if not (temporary / "tokenizer.json").exists():
             raise StudyError(f"{_place(source)} has no fast tokenizer (tokenizer.json): choose a model that has one.")
         keep_only(temporary, _TOKENIZER_FILES)
-        words = read_tokenizer(temporary / "tokenizer.json", key_of(source, _BASE_MODEL))
-        ends = end_ids([model.config.to_dict(), read_json(folder / "generation_config.json")], tokenizer.eos_token_id)
+        words = read_tokenizer(temporary / "tokenizer.json", key)
+        generation = read_json(folder / "generation_config.json", key)
+        ends = end_ids([model.config.to_dict(), generation], tokenizer.eos_token_id)
         check_tokens(words, ends, model.get_input_embeddings().num_embeddings, _place(source))
-        _set_begin(words, temporary, wanted_begin(folder, words, source.begin_token, _place(source)))
+        _set_begin(words, temporary, wanted_begin(folder, words, source.begin_token, _place(source), key))
     # A single id stays a number, as most models have it.
     model.config.eos_token_id = ends if len(ends) > 1 else (ends or [None])[0]
     end_tokens(model)
@@ -130,7 +131,7 @@ def _read_source(source: ModelSource, folder: Path, key: str) -> PreTrainedModel
     try:
         return read_model(folder, local_files_only=True)
     except ValueError as error:
-        raise StudyError(_cannot_load(source, key, error)) from error
+        raise StudyError(_cannot_load(source, key, str(error))) from error
 
 
 def _read_tokenizer(source: ModelSource, folder: Path) -> PreTrainedTokenizerBase:
@@ -140,12 +141,12 @@ def _read_tokenizer(source: ModelSource, folder: Path) -> PreTrainedTokenizerBas
         # Some tokenizer classes load without a vocabulary if its files are missing.
         tokens = tokenizer("Some words.", add_special_tokens=False).input_ids
     except Exception as error:  # transformers and tokenizers raise errors of many types
-        raise StudyError(_cannot_load(source, _BASE_MODEL, error)) from error
+        raise StudyError(_cannot_load(source, _BASE_MODEL, one_line(error))) from error
     if len(set(tokens)) < 2:
         raise StudyError(f"{_place(source)} has no tokenizer that fits its model: put its tokenizer.json beside it.")
     return tokenizer
 
 
-def _cannot_load(source: ModelSource, key: str, error: Exception) -> str:
+def _cannot_load(source: ModelSource, key: str, why: str) -> str:
     model = "base model" if key == _BASE_MODEL else "model"
-    return f"The {model} {_place(source)} cannot be loaded ({one_line(error)}): correct {key_of(source, key)}."
+    return f"The {model} {_place(source)} cannot be loaded ({why}): correct {key_of(source, key)}."

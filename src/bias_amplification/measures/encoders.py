@@ -239,16 +239,18 @@ def check_encoder(folder: Path | str) -> None:
 
 
 def _from_pretrained(
-    source: Encoder, key: str | None, *, fresh_head: bool = False, **options: Any
+    source: Encoder, key: str | None, *, fresh_head: bool = False, **labels: Any
 ) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
     """Load a classifier and its tokenizer, which agree on the padding token.
 
-    With `fresh_head`, the classification head may be missing or have another number of labels. A `key` of None stands
-    for a folder that the run has made.
+    With `fresh_head`, the classification head may be missing or have another number of labels, which `labels` name as
+    a config.json does. A `key` of None stands for a folder that the run has made.
     """
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
+
+    from bias_amplification.models.loaded import check_loaded, read_config
 
     logging.disable_progress_bar()
     remedy = f"check {key}" if key else _MAKE_AGAIN
@@ -258,29 +260,25 @@ def _from_pretrained(
         tokenizer = AutoTokenizer.from_pretrained(folder, **where)
         model, found = AutoModelForSequenceClassification.from_pretrained(
             folder,
+            config=read_config(folder, local_files_only=True, **labels),
             **where,
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
-            ignore_mismatched_sizes=fresh_head,
-            **options,
+            ignore_mismatched_sizes=True,
         )
     except Exception as error:  # transformers and tokenizers raise errors of many types
         raise StudyError(
             f"{_describe(source)} cannot be loaded as a text classifier with its tokenizer "
             f"({one_line(error)}): {remedy}."
         ) from error
-    # transformers fills missing weights with random numbers and only warns. A model that was trained for another task
-    # lacks the head, and the pooling layer below it.
-    body = f"{model.base_model_prefix}."
-    missing = [
-        name for name in found["missing_keys"] if not fresh_head or (name.startswith(body) and "pooler" not in name)
-    ]
-    if missing:
-        raise StudyError(
-            f"{_describe(source)} lacks {len(missing)} of the weights that its config.json names, first "
-            f"{min(missing)}: {remedy}."
-        )
+    try:
+        check_loaded(model, found, fresh_head=fresh_head)
+    except ValueError as error:
+        raise StudyError(f"{_describe(source)} cannot be used as a text classifier ({error}): {remedy}.") from error
+    # Some tokenizer classes load without a vocabulary if its files are those of another class.
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        raise StudyError(f"{_describe(source)} has a tokenizer without words: put its tokenizer.json beside it.")
     _agree_on_padding(model, tokenizer, _describe(source), f"choose an encoder for {key}" if key else _MAKE_AGAIN)
     return model, tokenizer
 

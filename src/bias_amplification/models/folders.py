@@ -1,7 +1,9 @@
 """Model folders in Hugging Face format: their files, and checks that do not load PyTorch."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +20,7 @@ MODEL_FILES = ("model.safetensors", "config.json")
 MODEL_AND_TOKENIZER_FILES = (*MODEL_FILES, "tokenizer.json", "tokenizer_config.json")
 
 #: A tokenizer has at least one of these files. Older models have a vocabulary instead of tokenizer.json.
-_TOKENIZERS = (
+TOKENIZERS = (
     "tokenizer.json",
     "vocab.txt",
     "vocab.json",
@@ -29,6 +31,12 @@ _TOKENIZERS = (
 
 #: Names the file of each tensor where the weights are in several files.
 INDEX = "model.safetensors.index.json"
+
+#: Files of a model's folder that this package or transformers reads, beside weights.
+_READ = frozenset(
+    {"config.json", "generation_config.json", "adapter_config.json", INDEX}
+    | {*TOKENIZERS, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
+)
 
 
 class ModelFolders(NamedTuple):
@@ -65,16 +73,39 @@ def read_json(file: Path, key: str | None = None) -> dict[str, Any]:
     StudyError
         If the file holds something else than a JSON object.
     """
+    _check_file(file, key)
     if not file.exists():
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"it is a {type(content).__name__}")
-    except ValueError as error:
+    except (ValueError, RecursionError, OSError) as error:
         remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
         raise StudyError(f"{file} is not a JSON object ({one_line(error)}): {remedy}.") from error
     return content
+
+
+def _check_file(file: Path, key: str | None) -> None:
+    """Check that a file can be read, if there is one: it is no folder, no link that leads nowhere, and not locked."""
+    again = f"copy or download it again, or correct {key}" if key else "delete it and run snakemake again"
+    try:
+        if not file.exists():
+            if file.is_symlink():
+                raise StudyError(f"{file} is a link that leads nowhere (to {os.readlink(file)}): {again}.")
+            return
+        if not file.is_file():
+            found = "a folder" if file.is_dir() else "a device or a pipe"
+            raise StudyError(f"{file} is {found}, but must be a file: {again}.")
+        if not os.access(file, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unreadable(file, error, key) from error
+
+
+def _unreadable(place: Path, error: OSError, key: str | None) -> StudyError:
+    remedy = f"change its access rights, or correct {key}" if key else "change its access rights"
+    return StudyError(f"{place} cannot be read ({error.strerror or one_line(error)}): {remedy}.")
 
 
 def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer: bool = False) -> Path:
@@ -101,8 +132,7 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
     """
     folder = Path(folder)
     remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
-    if not folder.is_dir():
-        raise StudyError(f"{folder} is not a folder: {remedy}.")
+    check_readable(folder, key)
     if not (folder / "config.json").exists():
         raise StudyError(f"{folder} has no config.json: {remedy}.")
     if key:  # load_model compares the run's own files with their checksums
@@ -112,7 +142,7 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
         convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
         raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
     again = f"download it again, or correct {key}" if key else "delete it and run snakemake again"
-    if tokenizer and not any((folder / name).is_file() for name in _TOKENIZERS):
+    if tokenizer and not any((folder / name).is_file() for name in TOKENIZERS):
         raise StudyError(f"{folder} has no tokenizer (tokenizer.json): {remedy}.")
     for file in weights:
         try:
@@ -124,23 +154,53 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
     return folder
 
 
+def check_readable(folder: Path | str, key: str | None = None) -> None:
+    """Check that a model's folder can be read, and each of its files that are.
+
+    Raises
+    ------
+    StudyError
+        If the folder is missing, or if a file is a folder, a link that leads nowhere, or without permission to read it.
+        `key` is the config key that names the folder, None for a folder of the run.
+    """
+    folder = Path(folder)
+    remedy = f"give {key} a model in Hugging Face format" if key else "delete the folder and run snakemake again"
+    try:
+        if not folder.is_dir():
+            raise StudyError(f"{folder} is not a folder: {remedy}.")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise _unreadable(folder, error, key) from error
+    for file in files:
+        if file.name in _READ or file.suffix == ".safetensors":
+            _check_file(file, key)
+
+
 def _check_index(folder: Path, remedy: str) -> None:
     """Check that the index of weights in several files exists, and that the files hold the tensors that it names."""
+    held: dict[str, set[str]] = {}
     try:
         named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].items()
+        if not named:
+            raise ValueError("it names no weights")
+        for tensor, name in named:
+            if not isinstance(name, str) or name != Path(name).name or not name.endswith(".safetensors"):
+                raise ValueError(
+                    f"the file of {tensor} is {str(name)[:100]!r}, which names no safetensors file beside it"
+                )
+            file = folder / name
+            if name not in held:
+                if not file.exists():
+                    raise StudyError(f"{file} does not exist, but {INDEX} beside it names it: {remedy}.")
+                held[name] = set(_read_header(file))
+            if tensor not in held[name]:
+                raise StudyError(f"{file} lacks the tensor {tensor}, which {INDEX} beside it names: {remedy}.")
     except FileNotFoundError:
         raise StudyError(f"{folder} has parts of a model but not their index {INDEX}: {remedy}.") from None
     except _FAULTS as error:
-        raise StudyError(f"{folder / INDEX} is damaged ({error!r}): {remedy}.") from error
-    held: dict[str, set[str]] = {}
-    for tensor, name in named:
-        file = folder / str(name)
-        if name not in held:
-            if not file.exists():
-                raise StudyError(f"{file} does not exist, but {INDEX} beside it names it: {remedy}.")
-            held[name] = set(_read_header(file))
-        if tensor not in held[name]:
-            raise StudyError(f"{file} lacks the tensor {tensor}, which {INDEX} beside it names: {remedy}.")
+        raise StudyError(f"{folder / INDEX} is damaged ({one_line(error)}): {remedy}.") from error
 
 
 def count_parameters(folder: Path | str) -> int:
@@ -151,20 +211,19 @@ def count_parameters(folder: Path | str) -> int:
     StudyError
         If the folder is not a model folder, or a file is cut short.
     """
-    return sum(math.prod(shape) for file in _weights(check_model_folder(folder)) for shape in _shapes(file).values())
+    return sum(math.prod(entry["shape"]) for entry in tensors(check_model_folder(folder)).values())
 
 
-def tensor_shapes(folder: Path | str) -> dict[str, list[int]]:
-    """Return the shape of each tensor in a folder's safetensors files, by name; files that are damaged are left out."""
-    shapes: dict[str, list[int]] = {}
+def tensors(folder: Path | str) -> dict[str, dict[str, Any]]:
+    """Return the entry of each tensor in the headers of a folder's safetensors files, by name.
+
+    An entry has the `shape` and the `dtype`. Files that are damaged are left out.
+    """
+    entries: dict[str, dict[str, Any]] = {}
     for file in _weights(Path(folder)):
-        with suppress(*_FAULTS, OSError):
-            shapes |= _shapes(file)
-    return shapes
-
-
-def _shapes(file: Path) -> dict[str, list[int]]:
-    return {name: entry["shape"] for name, entry in _read_header(file).items()}
+        with suppress(*_FAULTS):
+            entries |= _read_header(file)
+    return entries
 
 
 class Shape(NamedTuple):
@@ -190,7 +249,7 @@ class Shape(NamedTuple):
 
 
 #: Names in config.json of layers, width, heads and vocabulary; they differ by architecture.
-_SHAPE_NAMES = (
+SHAPE_NAMES = (
     ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     ("hidden_size", "n_embd", "dim", "d_model"),
     ("num_attention_heads", "n_head", "n_heads", "num_heads"),
@@ -214,7 +273,7 @@ def read_shape(folder: Path | str) -> Shape | None:
     config = read_json(Path(folder) / "config.json")
     text = config.get("text_config")
     config = text if isinstance(text, dict) else config
-    found = [next((config[name] for name in names if name in config), None) for names in _SHAPE_NAMES]
+    found = [next((config[name] for name in names if name in config), None) for names in SHAPE_NAMES]
     if not all(type(size) is int and size > 0 for size in found):
         return None
     layers, width, heads, vocabulary = found
@@ -229,12 +288,18 @@ def _whole(config: Mapping[str, Any], name: str, otherwise: int) -> int:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """List a folder's weight files. Hidden files are skipped: they are unfinished, or left by a killed job."""
+    """List the weight files of a folder that are read: model.safetensors or, without it, all parts.
+
+    Hidden files are skipped: they are unfinished, or left by a killed job.
+    """
+    whole = folder / "model.safetensors"
+    if whole.exists():
+        return [whole]
     return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
-#: Errors that reading a damaged header can raise.
-_FAULTS = (ValueError, LookupError, TypeError, AttributeError)
+#: Errors that reading a damaged file can raise.
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError)
 
 
 def _read_header(file: Path) -> dict[str, dict[str, Any]]:
@@ -245,8 +310,12 @@ def _read_header(file: Path) -> dict[str, dict[str, Any]]:
         if not 0 < length <= min(size, 100_000_000):
             raise ValueError("its header is cut short")
         header = json.loads(stream.read(length))
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    for name, entry in entries.items():
+        sizes = [*entry["shape"], *entry["data_offsets"]]
+        if not isinstance(entry["dtype"], str) or not all(type(one) is int and one >= 0 for one in sizes):
+            raise ValueError(f"the entry of {name} in its header is damaged")
+    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if size != 8 + length + end:
         raise ValueError(f"it has {size} bytes instead of {8 + length + end}")
-    return tensors
+    return entries

@@ -6,18 +6,22 @@ the quality detector. It reads JSON files, the headers of safetensors files and 
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.architectures import ARCHITECTURES
-from bias_amplification.models.folders import check_model_folder, read_json, tensor_shapes
+from bias_amplification.models.entries import check_entries, check_plain, check_sizes
+from bias_amplification.models.folders import check_model_folder, check_readable, read_json, tensors
 from bias_amplification.models.special_tokens import (
     end_ids,
     ids_in,
     named_token,
+    new_tokens,
+    old_vocabulary,
     read_tokenizer,
     wanted_begin,
 )
@@ -95,6 +99,7 @@ def check_given_model(
         names the model, the fault and the remedy.
     """
     folder, name = Path(folder), name or str(folder)
+    check_readable(folder, key)
     if (folder / "adapter_config.json").exists():
         kind = read_json(folder / "adapter_config.json", key).get("peft_type", "adapter")
         raise StudyError(
@@ -108,22 +113,44 @@ def check_given_model(
         if whole:
             raise StudyError(f"{folder}/config.json is empty: give {key} a model in Hugging Face format.")
         return
+    check_entries(config, key, name)
     _check_kind(config, key, name, use)
     text = config.get("text_config")
     sizes = text if isinstance(text, dict) else config
-    tokenizer = None
-    if (use is None or use.own_tokenizer) and (folder / "tokenizer.json").exists():
-        tokenizer = read_tokenizer(folder / "tokenizer.json", key)
-    rows = _embedding_rows(folder, sizes, key, name)
+    if sizes is not config:
+        check_entries(sizes, key, name, "text_config of config.json")
+    stored = tensors(folder)
+    check_plain(stored, key, name)
+    if config["model_type"] in ARCHITECTURES or config["model_type"] in _ENCODERS:
+        check_sizes(config, stored, key, name)
+    generation = read_json(folder / "generation_config.json", key) if use is not None else {}
+    check_entries(generation, key, name, "generation_config.json")
+    tokenizer, tokens = None, []
+    if use is None or use.own_tokenizer:
+        if (folder / "tokenizer.json").exists():
+            tokenizer = read_tokenizer(folder / "tokenizer.json", key)
+            if not tokenizer.get_vocab_size(with_added_tokens=False):
+                raise StudyError(f"{folder / 'tokenizer.json'} has an empty vocabulary: correct {key}.")
+            tokens = [*token_ids(tokenizer), *new_tokens(folder, tokenizer, key, name, writes=use is not None)]
+        else:
+            tokens = list(old_vocabulary(folder, key, name))
+    rows = _embedding_rows(stored, sizes, key, name)
     if rows is not None:
-        _check_ids(_named_ids(folder, sizes, tokenizer, use), rows, name)
+        _check_ids([*_named_ids(sizes, generation, use), *tokens], rows, name)
     if use is None:
         return
     # The begin and end tokens are the base model's for every generation.
     begin: list[int] = []
     if tokenizer is not None:
-        begin = wanted_begin(folder, tokenizer, use.begin_token, name)
-        _check_end(folder, sizes, tokenizer, name)
+        begin = wanted_begin(folder, tokenizer, use.begin_token, name, key)
+        if sizes.get("eos_token_id", 0) is None and not end_ids(
+            [sizes, generation], named_token(folder, "eos_token", tokenizer, key)
+        ):
+            # A config.json that leaves the entry out has its class's own token.
+            raise StudyError(
+                f"{name} has no end-of-text token (eos_token_id of config.json or generation_config.json, eos_token of "
+                "tokenizer_config.json): add it, because this token ends texts and pads batches."
+            )
     check_lengths(positions_of(sizes), use, len(begin), name)
 
 
@@ -132,8 +159,7 @@ def _check_kind(config: Mapping[str, Any], key: str, name: str, use: LanguageMod
     kind = config.get("model_type")
     if not isinstance(kind, str):
         raise StudyError(f"{name} has a config.json without model_type: give {key} a model in Hugging Face format.")
-    if "quantization_config" in config:
-        quantised = config["quantization_config"]
+    if quantised := config.get("quantization_config"):
         method = quantised.get("quant_method") if isinstance(quantised, dict) else None
         raise StudyError(
             f"{name} is quantised (quantization_config in config.json{f': {method}' if method else ''}), and such "
@@ -160,7 +186,7 @@ def _check_kind(config: Mapping[str, Any], key: str, name: str, use: LanguageMod
 
 
 def _check_causal(config: Mapping[str, Any], key: str, name: str) -> None:
-    kind, classes = config["model_type"], [str(one) for one in config.get("architectures") or []]
+    kind, classes = config["model_type"], config.get("architectures") or []
     what = None
     if config.get("is_encoder_decoder"):
         what = "an encoder-decoder"
@@ -177,6 +203,8 @@ def _check_causal(config: Mapping[str, Any], key: str, name: str) -> None:
 
 def _is_known(kind: str) -> bool:
     """Return whether transformers has models of a type."""
+    if not re.fullmatch(r"[\w-]+", kind):
+        return False
     found = importlib.util.find_spec("transformers")
     places = (found and found.submodule_search_locations) or ()
     if any((Path(place) / "models" / kind.replace("-", "_")).is_dir() for place in places):
@@ -187,10 +215,12 @@ def _is_known(kind: str) -> bool:
     return kind in CONFIG_MAPPING_NAMES
 
 
-def _embedding_rows(folder: Path, config: Mapping[str, Any], key: str, name: str) -> int | None:
+def _embedding_rows(
+    stored: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any], key: str, name: str
+) -> int | None:
     """Return how many tokens the embeddings have; None if neither the weights nor config.json tell."""
     stated = config.get("vocab_size")
-    found = [shape[0] for tensor, shape in tensor_shapes(folder).items() if tensor.endswith(_EMBEDDINGS) and shape]
+    found = [one["shape"][0] for tensor, one in stored.items() if tensor.endswith(_EMBEDDINGS) and one["shape"]]
     if not found:
         return stated if type(stated) is int else None
     if type(stated) is int and stated != found[0]:
@@ -202,20 +232,16 @@ def _embedding_rows(folder: Path, config: Mapping[str, Any], key: str, name: str
 
 
 def _named_ids(
-    folder: Path, config: Mapping[str, Any], tokenizer: "Tokenizer | None", use: LanguageModelUse | None
+    config: Mapping[str, Any], generation: Mapping[str, Any], use: LanguageModelUse | None
 ) -> Iterator[tuple[str, int]]:
-    """Yield the ids of tokens that a folder's files name, each with words that say where."""
+    """Yield the ids of tokens that config.json and generation_config.json name, each with words that say where."""
     names = ("pad_token_id",) if use is None else ("eos_token_id", "bos_token_id", "pad_token_id")
-    files = {"config.json": config}
-    if use is not None:
-        files["generation_config.json"] = read_json(folder / "generation_config.json")
-    for file, content in files.items():
+    for file, content in (("config.json", config), ("generation_config.json", generation)):
         for entry in names:
             for token in ids_in(content.get(entry)):
                 # Some models say -1 for no padding.
                 if entry != "pad_token_id" or token != -1:
                     yield f"{entry} of {file} is {token}", token
-    yield from token_ids(tokenizer)
 
 
 def token_ids(tokenizer: "Tokenizer | None") -> Iterator[tuple[str, int]]:
@@ -228,7 +254,7 @@ def token_ids(tokenizer: "Tokenizer | None") -> Iterator[tuple[str, int]]:
         yield f"the token {content!r} of its tokenizer has the id {token}", token
 
 
-def _check_ids(named: Iterator[tuple[str, int]], rows: int, name: str) -> None:
+def _check_ids(named: Iterable[tuple[str, int]], rows: int, name: str) -> None:
     for words, token in named:
         if not 0 <= token < rows:
             raise StudyError(
@@ -255,19 +281,7 @@ def check_tokens(tokenizer: "Tokenizer", ends: list[int], rows: int, name: str) 
         If a token has none.
     """
     named = [*token_ids(tokenizer), *((f"an end token is {token}", token) for token in ends)]
-    _check_ids(iter(named), rows, name)
-
-
-def _check_end(folder: Path, config: Mapping[str, Any], tokenizer: "Tokenizer", name: str) -> None:
-    """Check that a token ends texts. A config.json that leaves the entry out has its class's own token."""
-    generation = read_json(folder / "generation_config.json")
-    if config.get("eos_token_id", 0) is None and not end_ids(
-        [config, generation], named_token(folder, "eos_token", tokenizer)
-    ):
-        raise StudyError(
-            f"{name} has no end-of-text token (eos_token_id of config.json or generation_config.json, eos_token of "
-            "tokenizer_config.json): add it, because this token ends texts and pads batches."
-        )
+    _check_ids(named, rows, name)
 
 
 def positions_of(config: Mapping[str, Any]) -> float:

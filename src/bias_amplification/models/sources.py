@@ -100,8 +100,12 @@ def _download(source: Source, key: str) -> Path:
 
 
 def _cached(source: Source) -> Path | None:
-    """Return the folder of a hub model in the local cache; None if it has not been downloaded."""
+    """Return the folder of a hub model in the local cache; None if it has not been downloaded.
+
+    A file that was removed from the cache leaves a link that leads nowhere. The download brings it again.
+    """
     try:
-        return _snapshot(source, local=True)
+        folder = _snapshot(source, local=True)
+        return folder if all(file.exists() for file in folder.iterdir()) else None
     except (OSError, ValueError):  # the job that downloads the model reports what is wrong
         return None

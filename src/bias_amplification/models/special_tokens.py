@@ -1,19 +1,25 @@
 """Special tokens of a model's folder: the tokens that begin and end a text. Read without PyTorch."""
 
-from collections.abc import Iterable, Mapping
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
-from bias_amplification.models.folders import read_json
+from bias_amplification.models.folders import TOKENIZERS, read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 #: Files that may name a tokenizer's special tokens; older models have the second.
 _NAMES = ("tokenizer_config.json", "special_tokens_map.json")
+
+
+#: Entries of those files that name one token, and several.
+_ONE = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
+_SEVERAL = ("additional_special_tokens", "extra_special_tokens")
 
 
 def read_tokenizer(file: Path, key: str | None = None) -> "Tokenizer":
@@ -40,14 +46,107 @@ def read_tokenizer(file: Path, key: str | None = None) -> "Tokenizer":
     return tokenizer
 
 
-def named_token(folder: Path, name: str, tokenizer: "Tokenizer | None") -> int | None:
-    """Return the id of a special token such as "eos_token" that a folder's tokenizer files name; None if none does."""
+def named_token(folder: Path, name: str, tokenizer: "Tokenizer | None", key: str | None = None) -> int | None:
+    """Return the id of a special token such as "eos_token" that a folder's tokenizer files name; None if none does.
+
+    `key` is the config key that names the folder, None for a folder of the run.
+    """
     for file in _NAMES:
-        token = read_json(folder / file).get(name)
+        token = read_json(folder / file, key).get(name)
         token = token.get("content") if isinstance(token, dict) else token
         if isinstance(token, str) and tokenizer is not None:
             return tokenizer.token_to_id(token)
     return None
+
+
+def new_tokens(folder: Path, tokenizer: "Tokenizer", key: str, name: str, *, writes: bool) -> Iterator[tuple[str, int]]:
+    """Yield the tokens that a folder names beside its tokenizer.json, in words, each with the id that it will have.
+
+    Parameters
+    ----------
+    folder
+        Folder of the tokenizer.
+    tokenizer
+        From its tokenizer.json.
+    key
+        The config key that names the folder.
+    name
+        The model in words.
+    writes
+        Whether the model writes texts.
+
+    Raises
+    ------
+    StudyError
+        If a file cannot be read, an entry is no token, or the end-of-text token of a model that writes is not in the
+        vocabulary: the model has not learned to end its texts with a token that is added now.
+    """
+    added: dict[str, int] = {}
+    for file in _NAMES:
+        content = read_json(folder / file, key)
+        decoder = content.get("added_tokens_decoder")
+        for number, token in (decoder if isinstance(decoder, dict) else {}).items():
+            text = token.get("content") if isinstance(token, dict) else token
+            if isinstance(text, str) and str(number).isdecimal() and tokenizer.token_to_id(text) is None:
+                added[text] = int(number)
+                yield f"the token {text!r} of {file} has the id {number}", int(number)
+        named = [(entry, content.get(entry)) for entry in _ONE]
+        for entry in _SEVERAL:
+            several = content.get(entry) or []
+            several = list(several.values()) if isinstance(several, dict) else several
+            named += [(entry, token) for token in (several if isinstance(several, list) else [several])]
+        for entry, token in named:
+            text = token.get("content") if isinstance(token, dict) else token
+            if token is None or (isinstance(text, str) and (tokenizer.token_to_id(text) is not None or text in added)):
+                continue
+            if not isinstance(text, str):
+                raise StudyError(f"{folder / file} has no token as {entry} but {token!r}: correct it, or {key}.")
+            if entry == "eos_token" and writes:
+                raise StudyError(
+                    f"{name} has {text!r} as eos_token in {file}, but its tokenizer has no such token: name the "
+                    f"token that ends its texts, or correct {key}."
+                )
+            added[text] = tokenizer.get_vocab_size() + sum(one >= tokenizer.get_vocab_size() for one in added.values())
+            yield f"the token {text!r} of {file} will have the id {added[text]}", added[text]
+
+
+def old_vocabulary(folder: Path, key: str, name: str) -> Iterator[tuple[str, int]]:
+    """Yield the last token of a tokenizer without tokenizer.json, in words, with its id.
+
+    The parameters are those of `new_tokens`.
+
+    Raises
+    ------
+    StudyError
+        If the vocabulary is empty or incomplete, or needs a package that is not installed.
+    """
+    remedy = f"save the tokenizer with transformers, so that it has a tokenizer.json, or correct {key}"
+    found = [file for file in TOKENIZERS if (folder / file).is_file()]
+    packages = [package for package in ("sentencepiece", "tiktoken") if importlib.util.find_spec(package)]
+    if found and not packages and all(file.endswith(".model") for file in found):
+        raise StudyError(
+            f"{name} has its tokenizer as {found[0]} alone, which needs the package sentencepiece or tiktoken: "
+            f"{remedy}."
+        )
+    for file in found:
+        vocabulary: Mapping[str, Any] = {}
+        if file == "vocab.json":
+            vocabulary = read_json(folder / file, key)
+            if not (folder / "merges.txt").is_file():
+                raise StudyError(f"{name} has a {file} but no merges.txt beside it: {remedy}.")
+        elif file == "vocab.txt":
+            try:
+                # Tokens may be characters that other functions take for line ends.
+                lines = (folder / file).read_bytes().decode().split("\n")
+            except (OSError, ValueError) as error:
+                raise StudyError(f"{folder / file} cannot be read ({one_line(error)}): {remedy}.") from error
+            vocabulary = {line: number for number, line in enumerate(lines) if line.strip()}
+        else:
+            continue
+        if not vocabulary or not all(type(number) is int for number in vocabulary.values()):
+            raise StudyError(f"{folder / file} has no tokens with their numbers: {remedy}.")
+        token = max(vocabulary, key=vocabulary.__getitem__)
+        yield f"the token {token!r} of {file} has the id {vocabulary[token]}", vocabulary[token]
 
 
 def ids_in(value: Any) -> list[int]:
@@ -88,7 +187,9 @@ def begin_tokens(tokenizer: "Tokenizer") -> list[int]:
     return encoding.ids[: len(added)]
 
 
-def wanted_begin(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: str) -> list[int]:
+def wanted_begin(
+    folder: Path, tokenizer: "Tokenizer", begin_token: str, name: str, key: str | None = None
+) -> list[int]:
     """Return what every sequence begins with: the id of the begin-of-text token, or nothing.
 
     Parameters
@@ -101,6 +202,8 @@ def wanted_begin(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: s
         Config key `base_model.begin_token`: "tokenizer" as the tokenizer does by itself, "always" or "never".
     name
         The model in words, for messages.
+    key
+        The config key that names the folder; None for a folder of the run.
 
     Raises
     ------
@@ -117,8 +220,8 @@ def wanted_begin(folder: Path, tokenizer: "Tokenizer", begin_token: str, name: s
         )
     if found or begin_token == "tokenizer":
         return found
-    token = named_token(folder, "bos_token", tokenizer)
-    found = ids_in(read_json(folder / "config.json").get("bos_token_id")) if token is None else [token]
+    token = named_token(folder, "bos_token", tokenizer, key)
+    found = ids_in(read_json(folder / "config.json", key).get("bos_token_id")) if token is None else [token]
     if not found:
         raise StudyError(
             f"{name} has no begin-of-text token (bos_token of tokenizer_config.json, bos_token_id of config.json): add "

@@ -1,11 +1,9 @@
 """Every published number beside the run's own, with the sampling error of both and a verdict."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -14,9 +12,9 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.measures.encoders import read_scores
-from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.neurons.sets import chance_overlap
 from bias_amplification.published.comparable import Counterparts
+from bias_amplification.published.numbers import Numbers, split_column
 from bias_amplification.published.record import (
     BASE,
     PUBLISHED_INTERVALS,
@@ -39,40 +37,12 @@ TEST_ARTICLES = 916
 _MEASURES = tuple(f"{measure}_" for measure in PUBLISHED_INTERVALS)
 
 
-class Numbers:
-    """The numbers of a metrics table, by round and generation (by round and seed set for the base model)."""
-
-    def __init__(self, metrics: pd.DataFrame) -> None:
-        self.columns = set(metrics.columns)
-        self.seed_sets: dict[str, str] = {}
-        self._rows: dict[tuple[str, float | str], dict[str, Any]] = {}
-        for row in metrics.to_dict("records"):
-            self.seed_sets.setdefault(row["round"], row["seed_set"])
-            key = row["seed_set"] if row["round"] == BASE else row["generation"]
-            self._rows.setdefault((row["round"], key), row)
-
-    def at(self, round_name: str, seed_set: str, generation: int | None, column: str) -> Estimate:
-        """Return a number. It is unknown if the table has no such row, column or number."""
-        row = self._rows.get((round_name, seed_set if round_name == BASE else generation))
-        if row is None or column not in self.columns:
-            return Estimate()
-        found = (row[column], row[f"{column}_low"], row[f"{column}_high"])
-        return Estimate(*(math.nan if pd.isna(value) else float(value) for value in found))
-
-    def change(self, round_name: str, seed_set: str, generation: int, column: str) -> Estimate:
-        """Return the change of a number from generation 0; for generation 0, the change from the base model."""
-        if round_name == BASE:
-            return Estimate()
-        start = (round_name, seed_set, 0) if generation else (BASE, seed_set, None)
-        return self.at(round_name, seed_set, generation, column).minus(self.at(*start, column))
-
-
 @dataclass(frozen=True)
 class Run:
     """The results of a run, and its published counterparts."""
 
     metrics: pd.DataFrame
-    """The metrics table, or the means of its replicates."""
+    """The metrics table. Of a round's replicates, the mean is compared (`numbers.for_new_training`)."""
     counterparts: Counterparts
     """The study's rounds and seed sets that are published ones, and the limits of the comparison."""
     scores: Sequence[Mapping] = ()
@@ -192,14 +162,6 @@ def _before_generation_0(trajectories: Path | str) -> Iterator[Comparison]:
             )
 
 
-def split_column(column: str) -> tuple[str, str]:
-    """Split a column of the metrics table into its quantity and its label ("all articles" if it has no label)."""
-    for quantity in PUBLISHED_INTERVALS:
-        if column.startswith(f"{quantity}_"):
-            return quantity, column.removeprefix(f"{quantity}_")
-    return column, "all articles"
-
-
 def _compare_statements(run: Run, published: Numbers, statements: pd.DataFrame) -> Iterator[Comparison]:
     for row in statements.to_dict("records"):
         kind = KINDS[row["quantity"]]
@@ -310,8 +272,7 @@ def write_comparison(
         If a table of the run or a scores.json is missing or damaged, or if the published numbers lack a label.
     """
     run = Run(
-        # Replicates are independent studies: their mean, with the interval between them, is compared.
-        metrics=over_replicates(read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas()),
+        metrics=read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas(),
         counterparts=counterparts,
         scores=[read_scores(Path(file).parent) for file in scores_files],
         overlap=read_table(overlap_file, NEURON_OVERLAP).to_pandas(),

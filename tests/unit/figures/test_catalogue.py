@@ -76,6 +76,50 @@ def test_captions_have_the_studys_significance_level(shipped):
     assert found["layer_map"].arguments["neurons"] == {"alpha": 0.1}
 
 
+def test_captions_name_the_kind_of_interval_and_the_replicate_that_is_shown(shipped):
+    one, three = entries(shipped()), entries(shipped("replicates"))
+
+    def captions(found, *names):
+        return [found[name].caption for name in names]
+
+    for caption in captions(one, "figure_2", "robustness", "robustness_table", "ground_truth", "transitions"):
+        assert "over articles" in caption or "over the articles" in caption
+    for caption in (entry.caption for name, entry in one.items() if name not in ("changes", "changes_table")):
+        assert "replicates" not in caption.replace("docs/replicates.md", "")
+    assert "between the 3 draws" in three["figure_2"].caption
+    for caption in captions(three, "robustness", "robustness_table", "ground_truth", "ground_truth_table"):
+        assert "between replicates" in caption
+    assert "of each replicate" in three["metrics"].caption
+    assert "over articles in brackets" in three["metrics"].caption
+    assert "between replicates" in three["transitions"].caption and "3 replicates" in three["transitions"].caption
+    for caption in captions(three, "comparison", "comparison_summary"):
+        assert "one new training" in caption and "in either study" not in caption
+    assert "another training seed is not included in either study" in one["comparison_summary"].caption
+    for name in ("figure_8", "article_evolution", "article_page"):
+        assert "round synthetic (replicate 1 of 3)" in three[name].caption
+        assert "replicate 1" not in one[name].caption and "round balanced_synthetic" in one[name].caption
+    assert three["article_page"].arguments["example"]["round"] == "synthetic (replicate 1 of 3)"
+    for name in ("counts_against_chance", "neuron_overlap", "neuron_calibration"):
+        assert three[name].caption == one[name].caption + " Each replicate of a round counts as a round here."
+
+
+def test_tables_about_replicates_are_only_in_studies_with_several(shipped):
+    names = {"means_table", "variance_sources"}
+    one, three = entries(shipped()), entries(shipped("replicates"))
+    mixed = shipped()
+    mixed["rounds"][1]["replicates"] = {"number": 2}
+
+    assert not names & set(one)
+    assert names <= set(three) and names <= set(entries(mixed))
+    assert three["means_table"].sources("out") == {"means_file": "out/replicates/means.parquet"}
+
+
+def test_caption_of_the_ground_truth_has_no_number_of_one_run(shipped):
+    caption = entries(shipped())["ground_truth_table"].caption
+
+    assert [word for word in caption.split() if "%" in word] == ["95%"]
+
+
 def test_figures_are_numbered_by_seed_set_and_label(config):
     config["seed_sets"].append({"name": "red", "labels": ["red"], "size": 6})
     config["rounds"].append({"name": "red", "seed_set": "red", "strategy": "synthetic", "tracked_label": "red"})
@@ -94,12 +138,14 @@ def test_figures_are_numbered_by_seed_set_and_label(config):
     assert found["trajectories_red"].arguments["rounds"] == ["red"]
 
 
-def test_every_entry_gives_its_function_the_parameters_that_it_takes(shipped):
-    for entry in entries(shipped()).values():
+@pytest.mark.parametrize("names", [(), ("replicates",)])
+def test_every_entry_gives_its_function_the_parameters_that_it_takes(shipped, names):
+    for entry in entries(shipped(*names)).values():
         module, name = entry.function.split(":")
         function = getattr(importlib.import_module(f"bias_amplification.{module}"), name)
         given = {**entry.sources("out"), **entry.published_sources(), **entry.arguments, "out": entry.files("out")}
         inspect.signature(function).bind(**given)
+        assert "{" not in entry.title + entry.caption
 
 
 def test_files_and_groups_of_the_page(shipped):

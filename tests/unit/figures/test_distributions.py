@@ -28,6 +28,17 @@ def test_bars_are_the_base_models_values_with_their_intervals(metrics, labels, m
     assert "(300 articles)" in axes.get_xlabel() and axes.get_ylabel() == axis
 
 
+def test_several_draws_of_the_seed_set_are_drawn_as_their_mean(metrics, labels):
+    second = metrics.assign(replicate=2, share_red=metrics["share_red"] + 0.02)
+
+    axes = label_distribution(pd.concat([metrics, second]), labels, "balanced", "share").axes[0]
+
+    # 5 and 7%; Student's quantile for one degree of freedom is 12.706: 12.706 * sqrt(2) / sqrt(2) points.
+    assert axes.patches[0].get_height() == pytest.approx(0.06)
+    assert axes.collections[0].get_segments()[0][:, 1].max() == pytest.approx(0.06 + 0.12706, abs=1e-5)
+    assert "(300 articles in each of 2 draws)" in axes.get_xlabel()
+
+
 def test_error_names_the_seed_set_without_base_model(metrics, labels):
     with pytest.raises(StudyError, match="yellow"):
         label_distribution(metrics, labels, "yellow", "share")

@@ -1,6 +1,7 @@
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bias_amplification.figures.ground_truth import (
@@ -55,6 +56,19 @@ def test_panels_show_the_shares_of_the_tracked_label_and_the_error_rate(metrics)
         np.testing.assert_allclose(np.unique(shares[shares[:, 0] == 10, 1].round(9)), np.round(ends, 9))
         np.testing.assert_allclose(np.unique(errors[errors[:, 0] == 10, 1].round(9)), [0.35, 0.45])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(LINES.values())
+
+
+def test_replicates_are_thin_lines_of_the_share_by_words_and_of_the_error_rate(metrics):
+    second = metrics.assign(replicate=2, agreement_lexicon=metrics["agreement_lexicon"] - 0.1)
+
+    axes = ground_truth(pd.concat([metrics, second]), {"balanced_synthetic": "blue"}).axes[0]
+
+    thin = [line for line in axes.get_lines() if line.get_gid() == "replicate"]
+    words = metrics.loc[metrics["round"] == "balanced_synthetic", "share_lexicon_blue"].to_numpy()
+    errors = 0.1 + 0.03 * np.arange(11)
+    for line, expected in zip(thin, (words, words, errors, errors + 0.1), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-12)
+    np.testing.assert_allclose(lines(axes)[LINES["error"]], errors + 0.05, atol=1e-12)
 
 
 def test_generation_without_labels_by_words_has_no_point(metrics):

@@ -1,6 +1,7 @@
 import csv
 
 import numpy as np
+import pandas as pd
 
 from bias_amplification.figures.robustness import (
     WAYS,
@@ -50,6 +51,20 @@ def test_way_without_values_has_no_line_and_missing_generations_no_point(metrics
     assert WAYS["share_second"] not in lines(axes)
     assert lines(axes)[WAYS["share_readable"]].get_xdata().max() == 6
     assert lines(axes)[WAYS["share"]].get_xdata().max() == 10
+
+
+def test_replicates_are_thin_lines_of_the_plain_share(metrics):
+    second = metrics.assign(replicate=2, share_blue=metrics["share_blue"] + 0.1)
+
+    axes = robustness(pd.concat([metrics, second]), {"balanced_synthetic": "blue"}).axes[0]
+
+    thin = [line for line in axes.get_lines() if line.get_gid() == "replicate"]
+    expected = metrics.loc[metrics["round"] == "balanced_synthetic", "share_blue"]
+    assert len(thin) == 2
+    for line, add in zip(thin, (0, 0.1), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), expected + add)
+        assert line.get_color() == lines(axes)[WAYS["share"]].get_color()
+    np.testing.assert_allclose(lines(axes)[WAYS["share"]].get_ydata(), expected + 0.05)
 
 
 def test_table_has_the_direction_of_each_change(metrics):

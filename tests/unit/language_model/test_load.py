@@ -66,9 +66,11 @@ def test_a_config_of_another_kind_of_model_is_refused(copy: Path, text: str) -> 
 
 def test_weights_of_another_shape_are_refused(copy: Path) -> None:
     settings = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(settings | {"n_embd": 64}))
+    (copy / "config.json").write_text(json.dumps(settings | {"n_inner": 24}))
 
-    assert f"{copy} does not hold a causal language model" in fault(load_model, copy)
+    message = fault(load_model, copy)
+    assert message.startswith(f"{copy} does not hold a causal language model (its weight transformer.h.0.mlp.c_fc.bias")
+    assert "but its config.json asks for [24]" in message
 
 
 def test_missing_weights_are_named(copy: Path) -> None:
@@ -77,6 +79,63 @@ def test_missing_weights_are_named(copy: Path) -> None:
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
 
     assert "transformer.h.1.mlp.c_proj.weight" in fault(load_model, copy)
+
+
+def rewrite(folder: Path, **tensors: torch.Tensor) -> None:
+    """Add tensors to a folder's weights."""
+    weights = load_file(folder / "model.safetensors") | tensors
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+BLOCK = "transformer.h.0.attn"
+
+
+@pytest.mark.parametrize(
+    "name", [f"{BLOCK}.c_attn.lora_A.weight", f"{BLOCK}.q_proj.bias", "v_head.weight", "h.9.a.bias"]
+)
+def test_weights_that_the_model_does_not_have_are_refused(copy: Path, name: str) -> None:
+    rewrite(copy, **{name: torch.ones(3)})
+
+    message = fault(load_model, copy)
+    assert f"names no place for 1 of its weights, first {name}: use the config.json" in message
+
+
+def test_layers_that_the_config_leaves_out_are_refused(copy: Path) -> None:
+    settings = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(settings | {"n_layer": 1}))
+
+    assert "no place for 11 of its weights, first transformer.h.1.attn.c_attn.weight" in fault(load_model, copy)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_finite_numbers_are_refused(copy: Path, value: float) -> None:
+    bias = load_model(copy).transformer.ln_f.bias.detach().clone()
+    bias[3] = value
+    rewrite(copy, **{"transformer.ln_f.bias": bias})
+
+    assert "(its weight transformer.ln_f.bias has values that are not finite numbers)" in fault(load_model, copy)
+
+
+def test_old_buffers_and_a_tied_head_are_not_missed(copy: Path) -> None:
+    before = load_model(copy)
+    rewrite(
+        copy,
+        **{f"{BLOCK}.bias": torch.ones(1, 1, 4, 4), f"{BLOCK}.masked_bias": torch.tensor(-1e4)},
+        **{"lm_head.weight": before.lm_head.weight.detach().clone()},
+    )
+
+    tokens = torch.tensor([[5, 9, 7]])
+    assert torch.equal(load_model(copy)(tokens).logits, before(tokens).logits)
+
+
+@pytest.mark.parametrize("entry", [None, {}])
+def test_an_empty_entry_of_quantisation_is_no_quantisation(copy: Path, tmp_path: Path, entry: object) -> None:
+    settings = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(settings | {"quantization_config": entry}))
+
+    save_model(load_model(copy), tmp_path / "saved")
+
+    assert "quantization_config" not in json.loads((tmp_path / "saved" / "config.json").read_text())
 
 
 def test_whatever_loading_raises_is_one_sentence(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,7 +214,9 @@ def test_weights_that_are_missing_are_named(given, own):
 
     # A fresh head replaces the missing one.
     assert obtain_encoder(given, [], ["x", "y", "z"], 32, seed=1, key="k").model.config.num_labels == 3
-    with pytest.raises(StudyError, match=rf"{own} lacks 1 of the weights .*first classifier\.weight: check some\.key"):
+    with pytest.raises(
+        StudyError, match=rf"{own} cannot .*1 of the weights .*first classifier\.weight\): check some\.key"
+    ):
         load_given_encoder(given, LABELS, "some.key")
     del weights["bert.encoder.layer.0.output.dense.weight"]
     save_file(weights, own / "model.safetensors", metadata={"format": "pt"})
@@ -276,3 +278,107 @@ def test_damaged_scores_are_refused(own, content):
     (own / "scores.json").write_text(content)
     with pytest.raises(StudyError, match=r"scores.json is missing or damaged: delete the folder"):
         read_scores(own)
+
+
+def rewrite(own, change_weights):
+    """Change the tensors of a folder's weights."""
+    weights = load_file(own / "model.safetensors")
+    change_weights(weights)
+    save_file(weights, own / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (
+            {"intermediate_size": 48},
+            r"has intermediate_size 48 in config\.json, but none of its weights has this width",
+        ),
+        # Other weights have this size.
+        (
+            {"intermediate_size": 32},
+            r"intermediate\.dense\.bias has the shape \[64\], but its config\.json asks for \[32\]",
+        ),
+        ({"num_hidden_layers": 1}, r"has num_hidden_layers 1 in config\.json, but its weights have 2 layers"),
+        (
+            {"max_position_embeddings": 16},
+            r"position_embeddings\.weight has the shape \[32, 16\], but .* asks for \[16, 16\]",
+        ),
+    ],
+)
+def test_a_config_of_another_body_is_refused(given, own, entries, words):
+    change(own / "config.json", **entries)
+
+    for load in (load_fresh, load_given):
+        with pytest.raises(StudyError, match=rf"{own}.*{words}.*some\.key"):
+            load(given)
+
+
+def load_fresh(source):
+    return obtain_encoder(source, [], ["x", "y", "z"], 32, seed=1, key="some.key")
+
+
+def load_given(source):
+    return load_given_encoder(source, LABELS, "some.key")
+
+
+@pytest.mark.parametrize("name", ["bert.encoder.layer.0.attention.self.query.scale", "encoder.layer.1.extra.weight"])
+def test_weights_that_the_body_does_not_have_are_refused(given, own, name):
+    rewrite(own, lambda weights: weights.update({name: torch.ones(4, 16)}))
+
+    for load in (load_fresh, load_given):
+        with pytest.raises(StudyError, match=rf"{own}.*no place for 1 of its weights, first {name}: use the config"):
+            load(given)
+
+
+def test_a_tokenizer_of_another_class_is_refused(given, own):
+    vocabulary = json.loads((own / "tokenizer.json").read_text())["model"]["vocab"]
+    (own / "tokenizer.json").unlink()
+    (own / "tokenizer_config.json").unlink()
+    (own / "vocab.json").write_text(json.dumps(vocabulary))
+    (own / "merges.txt").touch()
+
+    for load in (load_fresh, load_given):
+        with pytest.raises(
+            StudyError, match=rf"{own} has a tokenizer without words: put its tokenizer\.json beside it"
+        ):
+            load(given)
+
+
+def test_a_head_with_a_bias_that_the_classifier_does_not_have_is_refused_unless_it_is_replaced(given, own):
+    rewrite(own, lambda weights: weights.update({"classifier.out.bias": torch.ones(2)}))
+
+    assert load_fresh(given).model.config.num_labels == 3
+    with pytest.raises(StudyError, match=r"no place for 1 of its weights, first classifier\.out\.bias"):
+        load_given(given)
+
+
+def test_heads_of_pretraining_and_old_buffers_are_left_aside(given, own):
+    extra = {"cls.predictions.bias": 300, "bert.embeddings.position_ids": 64, "cls.seq_relationship.bias": 2}
+    rewrite(own, lambda weights: weights.update({name: torch.zeros(size) for name, size in extra.items()}))
+    assert load_fresh(given).model.config.num_labels == 3
+    assert load_given(given).labels == LABELS
+
+    # A pooling layer that the checkpoint lacks is trained with the head.
+    rewrite(own, lambda weights: [weights.pop(name) for name in list(weights) if "pooler" in name])
+    assert load_fresh(given).model.config.num_labels == 3
+    with pytest.raises(StudyError, match=r"first bert\.pooler\.dense\.bias"):
+        load_given(given)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_finite_numbers_are_refused(given, own, value):
+    rewrite(own, lambda weights: weights["bert.embeddings.LayerNorm.bias"].fill_(value))
+
+    for load in (load_fresh, load_given):
+        with pytest.raises(
+            StudyError, match=r"its weight bert\.embeddings\.LayerNorm\.bias has values that are not fin"
+        ):
+            load(given)
+
+
+@pytest.mark.parametrize("entry", [None, {}])
+def test_an_empty_entry_of_quantisation_is_no_quantisation(given, own, entry):
+    change(own / "config.json", quantization_config=entry)
+
+    assert load_given(given).labels == LABELS

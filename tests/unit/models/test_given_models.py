@@ -1,5 +1,6 @@
 """Models that a config names, judged by their files alone: the files here are made without PyTorch."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -81,12 +82,22 @@ def test_models_that_can_be_used_are_accepted_without_pytorch(tmp_path: Path) ->
         ({"model_type": "own", "auto_map": {}}, "needs code of its own (auto_map in config.json), which is never run"),
         ({"model_type": "own"}, "type 'own', which the installed transformers does not know: install a newer version"),
         ({"n_positions": 64}, "has a config.json without model_type: give base_model.path a model"),
+        ({"model_type": "../models"}, "type '../models', which the installed transformers does not know"),
+        (GPT2 | {"architectures": 5}, "has 5 as architectures in config.json, but this must be a list of texts or nul"),
+        (GPT2 | {"n_positions": "64"}, 'has "64" as n_positions in config.json, but this must be a whole number'),
+        (GPT2 | {"n_layer": 0}, "has 0 as n_layer in config.json, but this must be a whole number of at least 1"),
+        (GPT2 | {"n_embd": 3}, "has n_embd 3 in config.json, but none of its weights has this width"),
         (GPT2 | {"eos_token_id": None}, "has no end-of-text token (eos_token_id of config.json"),
         (GPT2 | {"vocab_size": 7}, "has 6 rows in its embeddings, but its config.json says vocab_size 7"),
     ],
 )
 def test_models_that_cannot_be_used_are_refused(tmp_path: Path, config: dict, words: str) -> None:
     assert words in fault(write(tmp_path, config))
+
+
+@pytest.mark.parametrize("entry", [None, {}])
+def test_an_empty_entry_of_quantisation_is_no_quantisation(tmp_path: Path, entry: object) -> None:
+    check_given_model(write(tmp_path, GPT2 | {"quantization_config": entry}), KEY, LANGUAGE_MODEL)
 
 
 def test_an_encoder_with_a_decoders_mask_is_judged_by_its_layout(tmp_path: Path) -> None:
@@ -115,11 +126,23 @@ def test_adapters_are_refused_with_the_remedy(tmp_path: Path, alone: bool) -> No
         assert "peft's merge_and_unload" in message and KEY in message
 
 
+@pytest.mark.parametrize("use", [LANGUAGE_MODEL, GENERATION, None])
+def test_weights_of_adapters_and_of_integers_are_refused(tmp_path: Path, use: LanguageModelUse | None) -> None:
+    for name, kind, words in (
+        ("h.0.attn.c_attn.lora_A.weight", np.float32, "has weights of an adapter (h.0.attn.c_attn.lora_A.weight)"),
+        ("h.0.attn.c_attn.weight", np.int8, "is quantised (h.0.attn.c_attn.weight is stored as I8)"),
+    ):
+        file = write(tmp_path, GPT2) / "model.safetensors"
+        save_file({"wte.weight": np.zeros((6, 2), np.float32), name: np.zeros((2, 2), kind)}, file)
+        assert words in fault(tmp_path, use)
+
+
 @pytest.mark.parametrize("entry", ["eos_token_id", "bos_token_id", "pad_token_id"])
 def test_special_tokens_need_a_row_in_the_embeddings(tmp_path: Path, entry: str) -> None:
-    for ids in (5, [1, 5]):
+    several = entry == "eos_token_id"
+    for ids in (5, [1, 5][: 2 * several] or 4):
         check_given_model(write(tmp_path, GPT2 | {entry: ids}), KEY, LANGUAGE_MODEL)
-    for ids in (6, [1, 6]):
+    for ids in (6, [1, 6][: 2 * several] or 6):
         message = fault(write(tmp_path, GPT2 | {entry: ids}))
         assert f"has embeddings of 6 tokens, but {entry} of config.json is 6: use the files" in message
     write(tmp_path, GPT2, generation_config={entry: 9})
@@ -142,6 +165,113 @@ def test_every_token_of_the_tokenizer_needs_a_row(tmp_path: Path) -> None:
         tokenizer.save(str(tmp_path / "tokenizer.json"))
         assert "the token '[PAD]' of its tokenizer has the id 6" in fault(tmp_path, use)
     check_given_model(tmp_path, KEY, GENERATION)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", ""])
+@pytest.mark.parametrize(
+    "name", ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "adapter_config.json"]
+)
+def test_a_damaged_file_of_the_users_folder_asks_for_another_model(tmp_path: Path, name: str, text: str) -> None:
+    (write(tmp_path, GPT2) / name).write_text(text)
+
+    message = fault(tmp_path)
+    assert message.startswith(f"{tmp_path / name} is not a JSON object (")
+    assert message.endswith(f"give {KEY} a model in Hugging Face format.")
+
+
+def test_entries_of_the_generation_config_are_checked(tmp_path: Path) -> None:
+    message = fault(write(tmp_path, GPT2, generation_config={"eos_token_id": "3"}))
+
+    assert '"3" as eos_token_id in generation_config.json, but this must be a whole number or a list' in message
+    check_given_model(tmp_path, KEY, None)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config", "special_tokens_map"])
+@pytest.mark.parametrize("token", ["<end>", {"content": "<end>"}])
+def test_an_end_token_that_the_tokenizer_does_not_have_is_refused(tmp_path: Path, name: str, token: object) -> None:
+    write(tmp_path, GPT2, **{name: {"eos_token": token}})
+
+    words = f"has '<end>' as eos_token in {name}.json, but its tokenizer has no such token: name the token"
+    assert words in fault(tmp_path)
+    assert f"the token '<end>' of {name}.json will have the id 6" in fault(tmp_path, None)
+    check_given_model(tmp_path, KEY, GENERATION)
+    write(tmp_path, GPT2 | {"vocab_size": 7}, rows=7)
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"eos_token": token, "added_tokens_decoder": {"6": {"content": "<end>"}}})
+    )
+    check_given_model(tmp_path, KEY, LANGUAGE_MODEL)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"pad_token": "<pad>"}, {"bos_token": {"content": "<pad>"}}, {"additional_special_tokens": ["a", "<pad>"]}],
+)
+def test_tokens_that_the_tokenizer_gets_need_a_row(tmp_path: Path, entries: dict) -> None:
+    write(tmp_path, GPT2, tokenizer_config=entries)
+
+    for use in (LANGUAGE_MODEL, None):
+        assert "6 tokens, but the token '<pad>' of tokenizer_config.json will have the id 6: use" in fault(
+            tmp_path, use
+        )
+    check_given_model(write(tmp_path, GPT2 | {"vocab_size": 7}, rows=7), KEY, LANGUAGE_MODEL)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": {"9": {"content": "<pad>"}}}))
+    assert "the token '<pad>' of tokenizer_config.json has the id 9" in fault(tmp_path)
+
+
+def test_a_token_is_text(tmp_path: Path) -> None:
+    for token in (5, ["a"], True, {"text": "a"}):
+        write(tmp_path, GPT2, tokenizer_config={"bos_token": token})
+        assert fault(tmp_path).startswith(f"{tmp_path / 'tokenizer_config.json'} has no token as bos_token but ")
+    for tokens in (5, True, ["a", 5], {"image_token": 5}):
+        write(tmp_path, GPT2, tokenizer_config={"extra_special_tokens": tokens})
+        assert "tokenizer_config.json has no token as extra_special_tokens but " in fault(tmp_path)
+
+
+def test_an_empty_tokenizer_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, GPT2)
+    Tokenizer(models.BPE()).save(str(tmp_path / "tokenizer.json"))
+
+    for use in (LANGUAGE_MODEL, None):
+        assert fault(tmp_path, use) == f"{tmp_path / 'tokenizer.json'} has an empty vocabulary: correct {KEY}."
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"vocab.json": '{"a": 0, "b": 5}', "merges.txt": ""}, None),
+        ({"vocab.txt": "a\nb\u2028\nc\x85\nd\x0c\ne\x1c\nf\n"}, None),
+        ({"vocab.json": '{"a": 0, "b": 6}', "merges.txt": ""}, "but the token 'b' of vocab.json has the id 6"),
+        ({"vocab.txt": "a\nb\nc\nd\ne\nf\ng\n"}, "but the token 'g' of vocab.txt has the id 6"),
+        (
+            {"vocab.json": '{"a": 0}'},
+            "has a vocab.json but no merges.txt beside it: save the tokenizer with transformers",
+        ),
+        ({"vocab.json": "{}", "merges.txt": ""}, "vocab.json has no tokens with their numbers"),
+        ({"vocab.json": '{"a": "b"}', "merges.txt": ""}, "vocab.json has no tokens with their numbers"),
+        ({"vocab.json": "[1]", "merges.txt": ""}, "vocab.json is not a JSON object (it is a list)"),
+        ({"vocab.txt": ""}, "vocab.txt has no tokens with their numbers"),
+        ({"vocab.txt": "\udcff"}, "vocab.txt cannot be read ('utf-8' codec can't decode byte"),
+        ({"tokenizer.model": "x"}, "has its tokenizer as tokenizer.model alone, which needs the package sentencepiece"),
+        ({"spiece.model": "x"}, "has its tokenizer as spiece.model alone"),
+    ],
+)
+def test_tokenizers_without_tokenizer_json(
+    tmp_path: Path, files: dict, words: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *more: None if name in ("sentencepiece", "tiktoken") else find(name, *more),
+    )
+    (write(tmp_path, GPT2) / "tokenizer.json").unlink()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8", errors="surrogateescape")
+
+    for use in (LANGUAGE_MODEL, None):
+        if words is None:
+            check_given_model(tmp_path, KEY, use)
+        else:
+            assert words in fault(tmp_path, use)
 
 
 def test_a_tokenizer_of_another_version_is_one_sentence(tmp_path: Path) -> None:
@@ -235,9 +365,16 @@ def test_a_cached_hub_model_is_checked_before_the_first_job(hub: list[dict], tmp
 
     check_source(HUB, "base_model", LANGUAGE_MODEL)  # the download may bring the missing file
     assert [call["local_files_only"] for call in hub] == [True]
-    write(tmp_path, GPT2 | {"quantization_config": {}})
+    write(tmp_path, GPT2 | {"quantization_config": {"quant_method": "awq"}})
     with pytest.raises(StudyError, match=r"The hub model somebody/model is quantised .*base_model\.hub_id"):
         check_source(HUB, "base_model", LANGUAGE_MODEL)
+
+
+def test_a_file_that_was_removed_from_the_cache_is_left_to_its_download(hub: list[dict], tmp_path: Path) -> None:
+    (write(tmp_path, GPT2) / "config.json").unlink()
+    (tmp_path / "config.json").symlink_to("../gone")
+
+    check_source(HUB, "base_model", LANGUAGE_MODEL)
 
 
 def test_a_hub_model_that_is_not_cached_is_left_to_its_job(monkeypatch: pytest.MonkeyPatch) -> None:

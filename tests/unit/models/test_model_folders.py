@@ -1,7 +1,9 @@
 """Model folders, checked without loading the models."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from bias_amplification.models.folders import (
     keep_only,
     read_shape,
     source_files,
-    tensor_shapes,
+    tensors,
 )
 
 
@@ -140,14 +142,15 @@ def test_weights_in_several_files_are_complete(folder: Path) -> None:
     index.write_text(json.dumps({"metadata": {}, "weight_map": named}))
     assert check_model_folder(folder) == folder
     assert count_parameters(folder) == 18
-    assert tensor_shapes(folder) == {name: [2, 3] for name in "abc"}
+    assert {name: entry["shape"] for name, entry in tensors(folder).items()} == {name: [2, 3] for name in "abc"}
 
     index.write_text(json.dumps({"weight_map": named | {"d": "model-1-of-2.safetensors"}}))
     assert "model-1-of-2.safetensors lacks the tensor d, which" in fault(folder)
     index.write_text(json.dumps({"weight_map": named | {"d": "model-3-of-2.safetensors"}}))
     assert "model-3-of-2.safetensors does not exist, but model.safetensors.index.json" in fault(folder)
-    index.write_text("{}")
-    assert "model.safetensors.index.json is damaged" in fault(folder)
+    for content in ("{}", "[", '{"weight_map": []}', '{"weight_map": {}}'):
+        index.write_text(content)
+        assert "model.safetensors.index.json is damaged" in fault(folder)
 
 
 def test_an_extra_byte_is_afault(folder: Path) -> None:
@@ -157,7 +160,18 @@ def test_an_extra_byte_is_afault(folder: Path) -> None:
     assert f"it has {size + 1} bytes instead of {size}" in fault(folder)
 
 
-@pytest.mark.parametrize("header", [[], {"weight": 3}, {"weight": {"data_offsets": []}}, {"weight": {}}, None])
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"weight": 3},
+        {"weight": {"data_offsets": []}},
+        {"weight": {}},
+        {"weight": {"dtype": "F32", "data_offsets": [0, 0]}},
+        {"weight": {"dtype": "F32", "shape": ["2"], "data_offsets": [0, 0]}},
+        None,
+    ],
+)
 def test_damaged_headers(folder: Path, header: object) -> None:
     write_safetensors(folder / "model.safetensors", header, b"")
     assert "is not a whole safetensors file" in fault(folder)
@@ -187,3 +201,78 @@ def test_files_of_a_folder(folder: Path) -> None:
     assert [Path(file).name for file in source_files(folder)] == ["config.json", "model.safetensors", "tokenizer.json"]
     keep_only(folder, ("config.json", "vocab.txt"))
     assert sorted(file.name for file in folder.iterdir()) == ["config.json", "vocab.txt"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer_config.json", "model-2.safetensors"])
+def test_links_that_lead_nowhere_folders_and_pipes_are_no_files(folder: Path, name: str) -> None:
+    file = folder / name
+    for make, words in (
+        (lambda: file.symlink_to("../gone"), f"{file} is a link that leads nowhere (to ../gone): copy or download it"),
+        (lambda: file.symlink_to(name), f"{file} is a link that leads nowhere (to {name})"),
+        (file.mkdir, f"{file} is a folder, but must be a file"),
+        (lambda: os.mkfifo(file), f"{file} is a device or a pipe, but must be a file"),
+    ):
+        file.unlink(missing_ok=True)
+        make()
+        assert fault(folder).startswith(words)
+        if file.is_dir():
+            file.rmdir()
+
+
+@pytest.mark.parametrize("name", [".", "config.json", "model.safetensors"])
+def test_places_without_permission_are_told(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked, access = folder / name, os.access
+    monkeypatch.setattr("os.access", lambda place, mode: place != locked and access(place, mode))
+
+    message = fault(folder)
+
+    assert message.startswith(f"{locked} cannot be read (Permission denied): change its access rights, or correct qual")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.safetensors", "is not a whole safetensors file ([Errno 5] Inp"),
+        ("config.json", "is not a JSON object ("),
+    ],
+)
+def test_a_file_that_fails_while_it_is_read_is_one_sentence(
+    folder: Path, name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def fail(file: Path, *arguments: Any, **options: Any) -> Any:
+        if file.name == name:
+            raise OSError(5, "Input/output error")
+        return opened(file, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", fail)
+
+    assert fault(folder).startswith(f"{folder / name} {words}")
+
+
+def test_json_that_is_nested_without_end_is_one_sentence(folder: Path) -> None:
+    (folder / "config.json").write_text('{"a":' * 100_000)
+    assert "config.json is not a JSON object" in fault(folder)
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "/etc/passwd", "../model.safetensors", ["a"], 5, None, "a.bin"])
+def test_an_index_names_files_beside_it(folder: Path, name: object) -> None:
+    named = write_parts(folder)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named | {"d": name}}))
+
+    assert "which names no safetensors file beside it): download it again" in fault(folder)
+
+
+def test_an_index_with_a_name_that_no_file_can_have(folder: Path) -> None:
+    named = write_parts(folder) | {"d": "x" * 300 + ".safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+
+    assert "model.safetensors.index.json is damaged ([Errno 36] File name too long" in fault(folder)
+
+
+def test_parts_beside_whole_weights_are_not_read(folder: Path) -> None:
+    save_file({"other": np.ones((3, 5), np.float32)}, folder / "model-00001-of-00002.safetensors")
+
+    assert list(tensors(folder)) == ["weight"]
+    assert count_parameters(folder) == 4

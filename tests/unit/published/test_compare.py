@@ -93,6 +93,25 @@ def test_differences_have_newcombes_interval(run):
     assert row["verdict"] == WITHIN
 
 
+def test_replicates_are_compared_as_other_trainings_than_the_published_one(run):
+    metrics = pd.concat([run.metrics.assign(replicate=replicate) for replicate in (1, 2, 3)], ignore_index=True)
+    place = (metrics["round"] == "balanced_synthetic") & (metrics["generation"] == 10)
+    for replicate, share in enumerate((0.70, 0.74, 0.78), start=1):
+        ends = [share, share - 0.024, share + 0.024]
+        metrics.loc[
+            place & (metrics["replicate"] == replicate), ["share_right", "share_right_low", "share_right_high"]
+        ] = ends
+
+    table = compare_published(replace(run, metrics=metrics), *FILES)
+
+    assert len(table) == 511
+    row = rows_of(table, round="balanced_synthetic", generation=10, quantity="share", subject="right").iloc[0]
+    # The mean, 74%, is 9.9 points from the ends of its own interval, and one new training 19.9 points (4.303 * 4 points
+    # * sqrt(4/3)). The published share is 59.2%.
+    assert (row["own"], row["own_high"]) == pytest.approx((0.74, 0.74 + 0.19873), abs=1e-5)
+    assert row["verdict"] == WITHIN
+
+
 def test_counts_of_neurons_have_the_range_of_chance(run):
     overlap = pd.DataFrame(
         {"layer": [None], "measure": "weight", "tested": 9216, "bias": 900, "bias_low": 200, "bias_high": 800,

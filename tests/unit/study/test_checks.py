@@ -119,7 +119,7 @@ def test_classifiers_from_folders_need_a_tokenizer(make_study: Callable[..., Stu
             check_paths(make_study(**sections))
     # The models of generations are used with the base model's tokenizer.
     check_paths(make_study(rounds=[ROUND | {"models": [source] * 11}]))
-    (working_folder / "model" / "vocab.txt").touch()
+    (working_folder / "model" / "vocab.txt").write_text("[UNK]\n", encoding="utf-8")
     for sections in encoders:
         check_paths(make_study(**sections))
 
@@ -157,7 +157,7 @@ def test_the_base_model_is_checked_against_the_study(
 ) -> None:
     save_model(working_folder / "model")
     (working_folder / "model" / "config.json").write_text('{"model_type": "gpt2", "n_positions": 64}', encoding="utf-8")
-    (working_folder / "model" / "vocab.json").touch()
+    (working_folder / "model" / "vocab.txt").write_text("[UNK]\n", encoding="utf-8")
     study = make_study(base_model={"source": "folder", "path": "model"}, **sections)
 
     if fault is None:

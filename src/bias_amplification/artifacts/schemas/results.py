@@ -21,7 +21,8 @@ BETA = table(
 #: quantity          "share", "mean_probability", "text_quality_index_weighted", "perplexity_base", "macro_f1", "loss",
 #:                   "article_probability", or a number of neurons: "bias", "quality", "both"
 #: subject           what the quantity is of: a label, a classifier, a measure of neurons
-#: *_low, *_high     95% intervals over articles; for numbers of neurons, the range under permutation
+#: *_low, *_high     95% intervals over articles, or for one new training if a round has several replicates; for numbers
+#:                   of neurons, the range under permutation
 #: *_change          change since generation 0; for generation 0, since the base model
 #: verdict           "within sampling error", "same direction", "different", "undecided" or "not comparable"
 #: note              reason of the verdict

@@ -7,6 +7,7 @@ The workflow's rules, Snakemake's report and the page of results all read it. A 
 from bias_amplification.figures.catalogue.entries import BEFORE, FIRST, OF_THE_PRESS, OTHERS
 from bias_amplification.figures.catalogue.entry import KINDS, Entry
 from bias_amplification.figures.catalogue.facts import facts
+from bias_amplification.figures.catalogue.replicates import several
 from bias_amplification.figures.catalogue.trajectories import trajectory_entries
 from bias_amplification.study import Plan
 
@@ -22,4 +23,4 @@ def catalogue(plan: Plan) -> dict[str, Entry]:
         *trajectory_entries(plan),
         *(entry.filled(known) for entry in last),
     ]
-    return {entry.name: entry for entry in entries}
+    return {entry.name: entry for entry in entries if several(plan) or not entry.replicated}

@@ -23,7 +23,7 @@ FIRST = (
         BIAS_AND_QUALITY,
         "Figure 2: labels of the base model's articles",
         "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
-        "Black lines: 95% intervals over articles. Dotted: equal shares of all labels.",
+        "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.",
         function="figures.distributions:write_label_distribution",
         inputs=_METRICS,
         study_arguments=("labels", "seed_set", "figures"),
@@ -32,12 +32,26 @@ FIRST = (
         "metrics",
         BIAS_AND_QUALITY,
         "Every model version",
-        "One row for the base model and for each generation of each round: shares of labels in per cent, mean "
-        "probabilities, text quality indices and perplexities, with 95% intervals over articles in brackets.",
+        "{version_rows}: shares of labels in per cent, mean probabilities, text quality indices and perplexities, with "
+        "95% intervals over articles in brackets.",
         kind="table",
         function="figures.tables.metrics:write_metrics_table",
         inputs=_METRICS,
         study_arguments=("labels",),
+    ),
+    Entry(
+        "means_table",
+        BIAS_AND_QUALITY,
+        "Means over replicates",
+        "One row for the base model on each seed set and for each generation of each round: means over replicates of "
+        "the numbers in the table of model versions. In square brackets: 95% intervals between replicates (Student's "
+        "t), or over articles if only one replicate has the number. In round brackets: how many replicates have the "
+        "number, if not all.",
+        kind="table",
+        function="figures.tables.metrics:write_means_table",
+        inputs={"means_file": "replicates/means.parquet"},
+        study_arguments=("labels",),
+        replicated=True,
     ),
 )
 
@@ -51,9 +65,10 @@ _REPLICATES = (
         "Change from generation 0 to the last generation, in the share of the round's tracked label, in its mean "
         "probability and in the text quality index. Point: mean over replicates; line: 95% interval, which holds the "
         "errors of articles and of replicates; strokes: the replicates. A hollow point is a round with one replicate: "
-        "its interval holds the error of articles only. Grey: controls, and the interval of the first one behind the "
-        "other rounds. What a round changes beyond the control comes from training on the model's own text. An arrow "
-        "is an interval that leaves the panel.",
+        "its interval holds the error of articles only. Grey: controls, and behind each round with several replicates "
+        "the interval of the control with which it is compared (same fine-tuning and decoding). What a round changes "
+        "beyond the controls real and fixed is what training on generated text adds. An arrow is an interval that "
+        "leaves the panel.",
         function="figures.contrasts:write_changes",
         inputs=_CONTRASTS,
     ),
@@ -62,8 +77,9 @@ _REPLICATES = (
         CHANGES,
         "Does the share rise or fall?",
         "Changes from generation 0 to the last generation, paired by article and replicate, with 95% intervals in "
-        "brackets. Beside a control: the change minus the control's change. A change is told apart from none if its "
-        "interval excludes 0; in simulated studies without a change this happened in at most 6% of them, if no "
+        "brackets. Beside a control: the change minus the change of a control with the same fine-tuning and decoding. "
+        "With one replicate, intervals hold the error of articles only. With several, a change is told apart from none "
+        "if its interval excludes 0; in simulated studies without a change this happened in at most 6% of them, if no "
         "training collapsed by chance (docs/replicates.md).",
         kind="table",
         function="figures.tables.contrasts:write_changes_table",
@@ -74,8 +90,8 @@ _REPLICATES = (
         CHANGES,
         "Differences between rounds",
         "Differences of the changes of two rounds with the same seed set and tracked label, paired by article and "
-        "replicate, with 95% intervals in brackets. p is adjusted by Holm's method among all comparisons of one "
-        "outcome, and the verdict depends on the adjusted p.",
+        "replicate, with 95% intervals in brackets. p is adjusted by Holm's method among all pairs, or all pairs with "
+        "a control, of one outcome. The verdict depends on the adjusted p. Rounds with one replicate have no p.",
         kind="table",
         function="figures.tables.contrasts:write_comparisons_table",
         inputs=_CONTRASTS,
@@ -84,13 +100,15 @@ _REPLICATES = (
         "variance_sources",
         CHANGES,
         "Where the variance comes from",
-        "Variance of an article's change by its source. Strategies: differences between the rounds. Replicates: what "
-        "all rounds of a replicate have in common, such as their seed articles and generation 0. Training: what one "
-        "round of one replicate has for itself. Articles: what an article has in common in all rounds. Residual: the "
-        "rest. Only rounds with several replicates are counted.",
+        "Variance of the articles' changes by its source, as a standard deviation, with the share of the variance in "
+        "brackets. Strategies: the rounds change differently. Replicates: all rounds of one replicate change more than "
+        "those of another, for example because of its seed articles. Training: one training of a round ends "
+        "differently from another, beyond the first two. Articles: some articles change more than others in every "
+        "round. Residual: everything else. Rounds with one replicate are left out.",
         kind="table",
         function="figures.tables.contrasts:write_variance_table",
         inputs={"variance_file": "replicates/variance.parquet"},
+        replicated=True,
     ),
 )
 
@@ -100,8 +118,8 @@ _TRANSITIONS = (
         CHANGES,
         "Labels of the articles, by the label of the real article",
         "One panel for each label of the real articles of round {example_round}. Each bar is a generation, divided by "
-        "the labels of what the model wrote from the prompts of these articles. The label of the real articles is "
-        "lowest; the black line is the 95% interval of its share.",
+        "the labels of what the model wrote from the prompts of these articles.{mean_of_example} The label of the real "
+        "articles is lowest; the black line is the 95% interval of its share, {over_example}.",
         function="figures.transitions:write_transitions",
         inputs={"transitions_file": "transitions.parquet"},
         study_arguments=("labels", "round_name"),
@@ -111,7 +129,7 @@ _TRANSITIONS = (
         CHANGES,
         "Labels by the label of the real article, in all rounds",
         "Share of the labels of what the models wrote, by the label of the real articles, at generation 0 and at the "
-        "last generation, with 95% intervals in brackets.",
+        "last generation, with 95% intervals {over} in brackets.",
         kind="table",
         function="figures.transitions:write_transitions_table",
         inputs={"transitions_file": "transitions.parquet"},
@@ -133,12 +151,12 @@ _ROBUSTNESS = (
         "robustness",
         ROBUSTNESS,
         "Robustness of the amplification",
-        "Share of each round's tracked label as the classifier counts it (band: 95% interval over articles) and in "
+        "Share of each round's tracked label as the classifier counts it (black, the only line with a band) and in "
         "other ways: corrected for the confusions that the classifier makes on test articles{second}, among articles "
         "with a text quality index of at least {readable:g}, and as the mean probability after calibration on the "
         "validation articles. The classifier is trained on articles by people and judges articles by models. If the "
         "lines move together, the change does not depend on the way of counting. The correction assumes that models' "
-        "articles are confused as often as people's.",
+        "articles are confused as often as people's. {bands}",
         function="figures.robustness:write_robustness",
         inputs=_METRICS,
         study_arguments=("labels", "tracked"),
@@ -147,11 +165,11 @@ _ROBUSTNESS = (
         "robustness_table",
         ROBUSTNESS,
         "Changes of the tracked label's share, in every way of counting",
-        "The first and the last generation with a value, and their difference, with 95% intervals in brackets. A "
-        "change is clear if its interval does not contain 0. The interval treats the two generations as independent "
-        "samples. Articles are unexplained if no mixture of the classifier's known confusions gives the labels that it "
-        "assigns. "
-        "Its confusions have then changed; above 5% unexplained articles the corrected share is not compared.",
+        "The first and the last generation with a value, and their difference, with 95% intervals {over} in brackets. "
+        "The interval of the difference treats the two generations as independent samples; the table of changes says "
+        "whether a change is more than chance. Direction: whether both estimates rise or fall. Articles are "
+        "unexplained if no mixture of the classifier's known confusions gives the labels that it assigns. Its "
+        "confusions have then changed; above 5% unexplained articles the corrected share is not compared.",
         kind="table",
         function="figures.robustness:write_robustness_table",
         inputs=_METRICS,
@@ -180,11 +198,10 @@ _PUBLISHED = (
         "than sampling error; if sampling error were the only difference, about 5% of the numbers would exceed it. "
         "Same direction: both changes from generation 0 are larger than their sampling errors and have the same sign. "
         "Different: neither of these. Where levels cannot be compared, same direction and different both need two "
-        "changes larger than their sampling errors; otherwise the number is undecided. Sampling error is that of the "
-        "articles; the effect of another training seed is not included in either study. Counts of neurons are compared "
-        "with the range of chance. Same direction: both are above it, both within it, or both below it. Different: one "
-        "is above and one below. Undecided: only one is within it. Not comparable: the run has no such number, or "
-        "there are no changes to compare.{level}",
+        "changes larger than their sampling errors; otherwise the number is undecided. {sampling_error} Counts of "
+        "neurons are compared with the range of chance. Same direction: both are above it, both within it, or both "
+        "below it. Different: one is above and one below. Undecided: only one is within it. Not comparable: the run "
+        "has no such number, or there are no changes to compare.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_summary",
         inputs=_COMPARISON,
@@ -195,11 +212,11 @@ _PUBLISHED = (
         "Every published number beside the run's own",
         "First the numbers in the paper's text, then the per-generation results. Each number is treated as the share "
         "or the mean probability that the published scores show it to be. In brackets: 95% intervals over articles "
-        "(Wilson's for shares, Newcombe's for differences, upper bounds for published mean probabilities). For counts "
-        "of neurons the brackets are the range that chance gives (for the run's own counts by permuted outcomes). "
-        "Changes are from generation 0; for generation 0, from the base model. Their intervals treat "
-        "the two generations as independent samples. Intervals for paired articles are narrower where articles keep "
-        "their labels.{level}",
+        "(Wilson's for shares, Newcombe's for differences, upper bounds for published mean probabilities)."
+        "{own_intervals} For counts of neurons the brackets are the range that chance gives (for the run's own counts "
+        "by permuted outcomes). Changes are from generation 0; for generation 0, from the base model. Their intervals "
+        "treat the two generations as independent samples. Intervals for paired articles are narrower where articles "
+        "keep their labels.{own_changes}{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_table",
         inputs=_COMPARISON,
@@ -211,7 +228,7 @@ _ARTICLES = (
         "figure_8",
         ARTICLES,
         "Figure 8: distribution of the text quality index",
-        "One histogram per generation of the text quality index of the articles of round {example_round}, in bins of "
+        "One histogram per generation of the text quality index of the articles of round {example}, in bins of "
         "0.1. Black: the mean. Articles without a sentence are left out.",
         function="figures.distributions:write_quality_distribution",
         inputs={"quality_files": "example_quality"},
@@ -221,7 +238,7 @@ _ARTICLES = (
         "article_evolution",
         ARTICLES,
         "One article across generations (appendices C and F)",
-        "The article that each generation of round {example_round} wrote from the same seed article: label "
+        "The article that each generation of round {example} wrote from the same seed article: label "
         "probabilities, text quality index, and perplexity under the base model and under the model that wrote it. One "
         "article is an illustration, not evidence.",
         function="figures.article:write_article_evolution",
@@ -232,7 +249,7 @@ _ARTICLES = (
         "article_page",
         ARTICLES,
         "One article across generations: the texts",
-        "The seed article beside the text that each generation wrote from it.",
+        "The seed article beside the text that each generation of round {example} wrote from it.",
         kind="page",
         function="figures.article:write_article_page",
         inputs=_ARTICLE,
@@ -309,8 +326,8 @@ OF_THE_PRESS = (
         "Share of each round's tracked label by the words that only one leaning of the press uses (an article has the "
         "label that is most likely given these words), as the classifier counts it, and corrected for the classifier's "
         "confusions; and the part of the articles with a label by their words to which the classifier gives another "
-        "one. No classifier takes part in counting words. Bands: 95% intervals, "
-        "between replicates if there are several. docs/ground-truth.md says what this measure cannot see.",
+        "one. No classifier takes part in counting words. {bands} docs/ground-truth.md says what this measure cannot "
+        "see.",
         function="figures.ground_truth:write_ground_truth",
         inputs=_METRICS,
         study_arguments=("labels", "tracked"),
@@ -321,7 +338,9 @@ OF_THE_PRESS = (
         "How wrong the classifier is, by the words of the embedded press",
         "For each round: the mean distance of the plain and of the corrected share from the share by words, over the "
         "generations in which at least half of the articles have a label by their words, and the classifier's error "
-        "rate. On real articles of the press the classifier and the words disagree in about 9%.",
+        "rate with its 95% interval {over} at the first and the last of these generations.{of_means} The words also "
+        "give some real articles of the press another label than their own, so an error rate above 0 is no sign of "
+        "collapse by itself.",
         kind="table",
         function="figures.ground_truth:write_ground_truth_table",
         inputs=_METRICS,

@@ -57,6 +57,8 @@ class Entry:
     """Further arguments of the function."""
     study_arguments: tuple[str, ...] = ()
     """Names of further arguments that depend on the study (`Facts.arguments`)."""
+    replicated: bool = False
+    """Whether only studies with several replicates of a round have it."""
     published: Mapping[str, str] = field(default_factory=dict)
     """Files of `resources/published` that the function reads, by parameter."""
 

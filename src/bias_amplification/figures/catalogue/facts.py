@@ -3,6 +3,7 @@
 from typing import Any
 
 from bias_amplification.figures.catalogue.entry import Facts
+from bias_amplification.figures.catalogue.replicates import replicate_words
 from bias_amplification.published.comparable import level_departures
 from bias_amplification.study import Chain, Plan, Version
 
@@ -38,6 +39,7 @@ def _words(plan: Plan) -> dict[str, Any]:
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",
         "seed_set": plan.seed_sets_used()[0],
         "versions": len(plan.neuron_versions()),
+        **replicate_words(plan),
     }
 
 
@@ -67,5 +69,5 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "quality": study.quality.model_dump(include={"score"}),
         "neurons": study.neurons.model_dump(include={"alpha"}),
         "language": study.corpus.language,
-        "example": study.example.model_dump(exclude={"round"}) | {"round": plan.example_round},
+        "example": study.example.model_dump(exclude={"round"}) | {"round": replicate_words(plan)["example"]},
     }

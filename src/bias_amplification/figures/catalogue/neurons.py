@@ -75,7 +75,7 @@ NEURON_ENTRIES = (
         "Counts of neurons against permuted outcomes",
         "Number of neurons with p < {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
         "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
-        "permutations with at least this number.",
+        "permutations with at least this number.{chains}",
         function="figures.neuron_nulls:write_counts",
         inputs={**_NULL, **_OVERLAP},
     ),
@@ -111,7 +111,7 @@ NEURON_ENTRIES = (
         "shrink. Flip: the signs of all changes of a round are flipped; valid if rises and falls are equally likely. "
         "Exchange: whole rounds are exchanged, which keeps what all rounds have in common at a generation. "
         "Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
-        "permutations.",
+        "permutations.{chains}",
         kind="table",
         function="figures.tables.neurons:write_overlap_table",
         inputs=_OVERLAP,
@@ -135,7 +135,8 @@ NEURON_ENTRIES = (
         "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
         "{alpha_per_cent:g}%; ± is the Monte Carlo error. Independent random walks often move in the same or in "
         "opposite directions by chance, so regressions of levels reject far more often. Counts: the permutation test "
-        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation.",
+        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation."
+        "{chains}",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},

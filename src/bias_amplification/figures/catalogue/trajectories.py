@@ -8,15 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
 from bias_amplification.figures.catalogue.entry import Entry
+from bias_amplification.figures.catalogue.replicates import bands, several
 from bias_amplification.published.comparable import level_departures, published_rounds
 from bias_amplification.study import Plan
 
 _BASE = "Dotted: the base model before fine-tuning."
-_OVER_ARTICLES = "Bands: 95% intervals over the articles of a generation."
-_BETWEEN_REPLICATES = (
-    "Lines: means over the replicates of a round; thin lines: the replicates. Bands: 95% intervals between replicates "
-    "(Student's t), or over articles for a round with one replicate."
-)
 _PERPLEXITY = (
     "Mean perplexity of the synthetic articles, (a) under the base model and (b) under the model that wrote them, on a "
     "logarithmic axis. Low perplexity does not mean high quality: repetitive text is easy to predict."
@@ -68,8 +64,13 @@ def _sweep(plan: Plan, key: str, values: Mapping[str, float], place: int) -> Ent
         group=BIAS_AND_QUALITY,
         title=f"Outcomes against {key.replace('_', ' ')}",
         caption=f"{_MEASURES[plan.study.figures.bias]} {label}, and mean text quality index, in rounds that differ "
-        f"only in strategies.{key}, at generation 0 and at the last generation. Bars: 95% intervals between "
-        "replicates, or over articles if there is one replicate. Small points: replicates at the last generation.",
+        f"only in strategies.{key}, at generation 0 and at the last generation. "
+        + (
+            "Bars: 95% intervals between replicates, or over articles for a round with one replicate. Small points: "
+            "replicates at the last generation."
+            if several(plan, values)
+            else "Bars: 95% intervals over articles."
+        ),
         function="figures.sweeps:write_sweep",
         inputs={"metrics_file": "metrics.parquet"},
         arguments={"labels": plan.study.corpus.labels, "key": key, "values": dict(values), "columns": columns},
@@ -131,11 +132,6 @@ def _entry(plan: Plan, name: str, title: str, caption: str, columns: Sequence[st
         arguments=arguments | ({"published_rounds": published} if drawn else {}),
         published={"published_file": "trajectories.csv"} if drawn else {},
     )
-
-
-def bands(plan: Plan, rounds: Sequence[str]) -> str:
-    """Describe the bands of a figure over generations."""
-    return _BETWEEN_REPLICATES if max(map(plan.replicates, rounds)) > 1 else _OVER_ARTICLES
 
 
 def _published_caption(plan: Plan, columns: Sequence[str]) -> str:

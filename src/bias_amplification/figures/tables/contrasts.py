@@ -9,6 +9,7 @@ from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.contrasts import ALPHA
+from bias_amplification.measures.variance import COMPONENTS
 
 #: Factor, digits and unit of the changes of each outcome.
 UNITS = {"share": (100, 1, " points"), "mean_probability": (100, 1, " points"), "quality": (1, 3, "")}
@@ -152,7 +153,8 @@ def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     variance
-        As in `schemas.contrasts.VARIANCE`. Cells have the standard deviation, and the share of the variance.
+        As in `schemas.contrasts.VARIANCE`. Cells have the standard deviation, and the share of the variance. Without
+        rows, the table has its columns only.
     """
     rows = []
     keys = [variance["seed_set"], variance["tracked_label"], variance["rounds"].map(", ".join), variance["outcome"]]
@@ -168,7 +170,8 @@ def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
             row[part.component] = f"{factor * part.variance**0.5:.{digits}f}{share}"
         numbers = group[["strategies", "replicates", "articles"]].iloc[0]
         rows.append(row | {f"number of {name}": int(number) for name, number in numbers.items()})
-    return pd.DataFrame(rows)
+    numbers = [f"number of {name}" for name in ("strategies", "replicates", "articles")]
+    return pd.DataFrame(rows, columns=["seed set", "rounds", "outcome", *COMPONENTS, *numbers])
 
 
 def write_changes_table(contrasts_file: Path, out: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""The table of all model versions, and the report of the corpus cleaning."""
+"""The tables of all model versions and of their means over replicates, and the report of the corpus cleaning."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,16 @@ import pandas as pd
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import CLEANING, ROBUST_MEASURES
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.artifacts.schemas.contrasts import means as means_schema
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 
 
 def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the metrics table for readers: each measure with its 95% interval in one cell, shares in per cent.
+    """Return the metrics, or their means, for readers: each measure with its 95% interval in one cell, shares in %.
+
+    If a measure's mean is of fewer replicates than the row has, their number follows in brackets.
 
     Shares that are counted in other ways are left out; `figures.robustness` has a figure and a table of them. Measures
     of diversity are left out too; `figures.diversity` draws them.
@@ -28,7 +31,8 @@ def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
         "articles_lexicon",
     )
     left_out = (*left_out, *DIVERSITY_MEASURES)
-    shown = [n for n in metrics.columns if not n.endswith(("_low", "_high")) and not n.startswith(left_out)]
+    endings = ("_low", "_high", "_replicates")
+    shown = [n for n in metrics.columns if not n.endswith(endings) and not n.startswith(left_out)]
     table = metrics[shown].copy()
     for name in table.columns:
         if f"{name}_low" not in metrics.columns:
@@ -36,6 +40,10 @@ def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
         factor, digits = (100, 1) if name.startswith("share_") else (1, 3)
         ends = zip(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"], strict=True)
         table[name] = [with_interval(*(factor * value for value in values), digits=digits) for values in ends]
+        if f"{name}_replicates" in metrics.columns:
+            numbers = metrics[f"{name}_replicates"]
+            fewer = (numbers > 0) & (numbers < metrics["replicates"])
+            table.loc[fewer, name] += " (" + numbers[fewer].astype(str) + ")"
     words = {name: name.replace("_", " ") + (" (%)" if name.startswith("share_") else "") for name in table.columns}
     return table.rename(columns=words)
 
@@ -44,6 +52,12 @@ def write_metrics_table(metrics_file: Path, out: Sequence[Path], *, labels: Sequ
     """Read the metrics table and write it for readers to each of `out` (.csv, .html)."""
     table = read_table(metrics_file, metrics_schema(labels)).to_pandas()
     write_table_for_reading(metrics_table(table), out, "Bias, quality and perplexity of every model version")
+
+
+def write_means_table(means_file: Path, out: Sequence[Path], *, labels: Sequence[str]) -> None:
+    """Read the metrics' means over replicates and write them for readers to each of `out` (.csv, .html)."""
+    table = read_table(means_file, means_schema(labels)).to_pandas()
+    write_table_for_reading(metrics_table(table), out, "Bias, quality and perplexity: means over replicates")
 
 
 def write_cleaning_table(cleaning_file: Path, out: Sequence[Path]) -> None:

@@ -192,3 +192,11 @@ def test_files_are_written_from_the_tables(tmp_path):
     assert found["beside real"] == "12.1 points [4.0, 20.2]"
     assert "rises by 12.1 points" in (tmp_path / "changes.html").read_text()
     assert len(list(csv.DictReader((tmp_path / "variance.csv").open()))) == 2
+
+
+def test_variance_table_without_rows_has_its_columns(tmp_path):
+    write_table(VARIANCE.empty_table(), tmp_path / "variance.parquet", VARIANCE)
+
+    write_variance_table(tmp_path / "variance.parquet", [tmp_path / "variance.csv"])
+
+    assert list(pd.read_csv(tmp_path / "variance.csv")) == list(variance_table(make_variance()))
