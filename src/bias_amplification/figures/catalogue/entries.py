@@ -51,7 +51,7 @@ FIRST = (
         function="figures.tables.metrics:write_means_table",
         inputs={"means_file": "replicates/means.parquet"},
         study_arguments=("labels",),
-        replicated=True,
+        only="replicates",
     ),
 )
 
@@ -108,7 +108,7 @@ _REPLICATES = (
         kind="table",
         function="figures.tables.contrasts:write_variance_table",
         inputs={"variance_file": "replicates/variance.parquet"},
-        replicated=True,
+        only="replicates",
     ),
 )
 
@@ -143,6 +143,7 @@ _TRANSITIONS = (
         kind="table",
         function="figures.transitions:write_event_table",
         inputs={"events_file": "event_shares.parquet"},
+        only="topics",
     ),
 )
 
@@ -186,6 +187,38 @@ _ROBUSTNESS = (
         kind="table",
         function="figures.tables.classifier:write_reliability_table",
         inputs={"scores_files": "judge_scores"},
+    ),
+)
+
+_GROUND_TRUTH = (
+    Entry(
+        "ground_truth",
+        ROBUSTNESS,
+        "Shares by the words of the embedded press",
+        "Share of each round's tracked label by the words that only one leaning of the press uses (an article has the "
+        "label that is most likely given these words), as the classifier counts it, and corrected for the classifier's "
+        "confusions; and the part of the articles with a label by their words to which the classifier gives another "
+        "one. No classifier takes part in counting words. {bands} docs/ground-truth.md says what this measure cannot "
+        "see.",
+        function="figures.ground_truth:write_ground_truth",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+        only="press",
+    ),
+    Entry(
+        "ground_truth_table",
+        ROBUSTNESS,
+        "How wrong the classifier is, by the words of the embedded press",
+        "For each round: the mean distance of the plain and of the corrected share from the share by words, over the "
+        "generations in which at least half of the articles have a label by their words, and the classifier's error "
+        "rate with its 95% interval {over} at the first and the last of these generations.{of_means} The words also "
+        "give some real articles of the press another label than their own, so an error rate above 0 is no sign of "
+        "collapse by itself.",
+        kind="table",
+        function="figures.ground_truth:write_ground_truth_table",
+        inputs=_METRICS,
+        study_arguments=("labels", "tracked"),
+        only="press",
     ),
 )
 
@@ -318,36 +351,15 @@ _THEORY = (
 )
 
 #: Entries of studies of the embedded press, whose words are known to be left, center or right.
-OF_THE_PRESS = (
-    Entry(
-        "ground_truth",
-        ROBUSTNESS,
-        "Shares by the words of the embedded press",
-        "Share of each round's tracked label by the words that only one leaning of the press uses (an article has the "
-        "label that is most likely given these words), as the classifier counts it, and corrected for the classifier's "
-        "confusions; and the part of the articles with a label by their words to which the classifier gives another "
-        "one. No classifier takes part in counting words. {bands} docs/ground-truth.md says what this measure cannot "
-        "see.",
-        function="figures.ground_truth:write_ground_truth",
-        inputs=_METRICS,
-        study_arguments=("labels", "tracked"),
-    ),
-    Entry(
-        "ground_truth_table",
-        ROBUSTNESS,
-        "How wrong the classifier is, by the words of the embedded press",
-        "For each round: the mean distance of the plain and of the corrected share from the share by words, over the "
-        "generations in which at least half of the articles have a label by their words, and the classifier's error "
-        "rate with its 95% interval {over} at the first and the last of these generations.{of_means} The words also "
-        "give some real articles of the press another label than their own, so an error rate above 0 is no sign of "
-        "collapse by itself.",
-        kind="table",
-        function="figures.ground_truth:write_ground_truth_table",
-        inputs=_METRICS,
-        study_arguments=("labels", "tracked"),
-    ),
-)
-
 #: Entries after the figures over generations.
-BEFORE = (*_REPLICATES, *_TRANSITIONS, *_ROBUSTNESS)
-OTHERS = (*_PUBLISHED, *_ARTICLES, *NEURON_ENTRIES, *_CORPUS, *_THEORY)
+OTHERS = (
+    *_REPLICATES,
+    *_TRANSITIONS,
+    *_ROBUSTNESS,
+    *_GROUND_TRUTH,
+    *_PUBLISHED,
+    *_ARTICLES,
+    *NEURON_ENTRIES,
+    *_CORPUS,
+    *_THEORY,
+)

@@ -57,8 +57,9 @@ class Entry:
     """Further arguments of the function."""
     study_arguments: tuple[str, ...] = ()
     """Names of further arguments that depend on the study (`Facts.arguments`)."""
-    replicated: bool = False
-    """Whether only studies with several replicates of a round have it."""
+    only: str = ""
+    """Studies that have it, if not all do: those with several "replicates" of a round, with articles of the embedded
+    "press", or with other articles, which may have "topics"."""
     published: Mapping[str, str] = field(default_factory=dict)
     """Files of `resources/published` that the function reads, by parameter."""
 
