@@ -20,6 +20,8 @@ from helpers import ROOT, checksums, link_project, wait_until
 
 TINY = Path(__file__).with_name("tiny.yaml")
 SHORT = TINY.with_name("short.yaml")
+#: Cores of a study, at least one: the test processes share the machine's.
+CORES = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
 
 
 class Run(NamedTuple):
@@ -55,7 +57,7 @@ class Study:
         *arguments: str,
         targets: Sequence[str] | None = None,
         configs: Sequence[Path] | None = None,
-        cores: int = 2,
+        cores: int = CORES,
         preload: bool = True,
         output: Path | None = None,
     ) -> Iterator[subprocess.Popen]:
@@ -92,7 +94,7 @@ class Study:
         *arguments: str,
         targets: Sequence[str] | None = None,
         configs: Sequence[Path] | None = None,
-        cores: int = 2,
+        cores: int = CORES,
         preload: bool = True,
     ) -> Run:
         """Run Snakemake to its end; the options are those of `start`.
@@ -123,7 +125,7 @@ class Study:
         It runs in a fork of a process that has loaded Snakemake, which halves its time.
         """
         output = self.folder.with_name(f"{self.folder.name}_query.txt")
-        given = (*self._arguments(arguments, targets, configs), *limits(cores=2))
+        given = (*self._arguments(arguments, targets, configs), *limits(CORES))
         status = _request("snakemake", str(self.folder), str(output), *given)
         text = output.read_text(encoding="utf-8")
         assert status == 0, text

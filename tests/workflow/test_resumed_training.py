@@ -18,7 +18,7 @@ VERSION = "rounds/center_preservation/generation_00"
 MODEL = f"results/{VERSION}/model.safetensors"
 JOB = f"{VERSION}/finetune"
 #: A fine-tuning long enough to be ended in its middle.
-LONG = "finetuning: {epochs: 150}\n"
+LONG = "finetuning: {epochs: 100}\n"
 
 TWO_PROCESSES = """include: "Snakefile"
 

@@ -9,27 +9,27 @@ from studies import TINY, Study
 pytestmark = pytest.mark.slow
 
 SECOND = "rounds/balanced_synthetic/generation_01"
+#: With `storage.weights: 2`, every second generation keeps its weights.
+KEPT = (0, 2)
 
 
 class StudyWithoutWeights(Study):
     """A tiny study up to the table of all measures. It keeps the weights of some generations."""
 
     targets = ("chain", "measures")
-    kept: frozenset[int] = frozenset()
 
     @property
     def configs(self) -> list[Path]:
         return [TINY, self.folder / "storage.yaml"]
 
 
-@pytest.fixture(scope="module", params=["none", 2])
-def without_weights(request, finished, tmp_path_factory) -> StudyWithoutWeights:
+@pytest.fixture(scope="module")
+def without_weights(finished, tmp_path_factory) -> StudyWithoutWeights:
     """A study whose rounds were run with `storage.weights` set."""
     folder = tmp_path_factory.mktemp("storage") / "study"
     shutil.copytree(finished.folder, folder, symlinks=True)
     study = StudyWithoutWeights(folder)
-    study.kept = {"none": frozenset(), 2: frozenset({0, 2})}[request.param]
-    (folder / "storage.yaml").write_text(f"storage: {{weights: {request.param}}}\n", encoding="utf-8")
+    (folder / "storage.yaml").write_text("storage: {weights: 2}\n", encoding="utf-8")
     shutil.rmtree(study.results / "rounds")
     (study.results / "metrics.parquet").unlink()
     study.finish()
@@ -42,7 +42,7 @@ def weights(study: Study) -> set[str]:
 
 def test_tables_are_those_of_a_study_that_keeps_all_weights(finished, without_weights):
     assert weights(without_weights) == {
-        name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in without_weights.kept
+        name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in KEPT
     }
     tables, all_tables = without_weights.checksums(), finished.checksums()
     assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 9
@@ -66,12 +66,7 @@ def test_a_file_that_needs_weights_is_remade_from_the_last_kept_generation(witho
     afterwards = without_weights.remade()
 
     trained = {f"{SECOND}/{name}" for name in ("training_log.parquet", "config.json", "metadata.json")}
-    first = SECOND.replace("01", "00")
-    if not without_weights.kept:
-        trained |= {name.replace("01", "00") for name in trained} | {f"{first}/articles.parquet"}
     assert for_the_file == trained | {f"{SECOND}/neurons.parquet"}
-    # The other round that shares generation 0 gets its new metadata.
-    shared = first.replace("balanced_synthetic", "balanced_accumulation")
-    assert afterwards == (set() if without_weights.kept else {f"{shared}/metadata.json"})
+    assert afterwards == set()
     assert without_weights.checksums() == before
     assert not weights(without_weights) & {f"{SECOND}/model.safetensors"}

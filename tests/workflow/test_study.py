@@ -117,17 +117,20 @@ def test_deleted_predictions_remake_only_files_computed_from_them(finished):
     before = finished.checksums("rounds/**/*")
     (finished.results / version("balanced_synthetic", 1) / "predictions.parquet").unlink()
 
-    remade = finished.remade()
+    rows = [line.split("\t") for line in finished.query("--summary").splitlines()]
+    planned = {row[0].removeprefix("results/") for row in rows if row[-1] == "update pending"}
 
-    chain = {name for name in remade if not name.startswith(("figures/", "tables/", "neurons/"))}
+    chain = {name for name in planned if not name.startswith(("figures/", "tables/", "neurons/"))}
     both = {f"{version('balanced_synthetic', 1)}/{name}.parquet" for name in ("predictions", "predictions_second")}
     # The comparison of rounds reads the first and the last generation only.
     tables = {"metrics.parquet", "replicates/means.parquet", "transitions.parquet", "event_shares.parquet"}
     assert chain == both | tables | {"comparison.parquet", "index.html"}
     # The figures of this round read its predictions; those of the theory and the corpus do not.
-    assert "figures/figure_3.png" in remade
-    assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & remade
+    assert "figures/figure_3.png" in planned
+    assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & planned
+    assert both | {"metrics.parquet"} <= finished.remade("chain", "measures")
     assert finished.checksums("rounds/**/*") == before
+    assert "Nothing to be done" in finished.query("--dry-run")
 
 
 def test_deleted_articles_remake_only_the_later_generations_of_their_round(finished):
