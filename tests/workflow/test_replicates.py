@@ -164,7 +164,7 @@ def test_deleted_files_of_the_detector_are_made_again(grown, tmp_path):
         "human_likeness/machine.parquet": "generate_detector_articles",
         "human_likeness/labelled.parquet": "label_detector_articles",
         "human_likeness/detector/scores.json": "train_machine_text_detector",
-        "human_likeness/seed_sets/balanced/replicate_02.parquet": "score_human_likeness_of_seed_set",
+        "human_likeness/seed_sets/balanced.parquet": "score_human_likeness_of_seed_set",
         "rounds/human_likeness/generation_00/human_likeness.parquet": "score_human_likeness",
     }
     for number, file in enumerate(deleted):
