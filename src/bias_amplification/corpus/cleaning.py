@@ -24,7 +24,7 @@ _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _EDGES = re.compile(" *\n *")
 _BLANK_LINES = re.compile("\n{3,}")
 # HTML resolves some names without a semicolon, too, but then "?a=1&copy=2" of an address would be one of them.
-_REFERENCE = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|[a-zA-Z][a-zA-Z\d]*);")
+_REFERENCE = re.compile(r"&(?:#(\d{1,12})|#[xX]([0-9a-fA-F]{1,12})|[a-zA-Z][a-zA-Z\d]*);")
 # Some programs write an emoji as two references, to the halves of its surrogate pair.
 _PAIR = re.compile(r"&#(?:x(d[89ab][\da-f]{2})|(5[56]\d{3}));&#(?:x(d[c-f][\da-f]{2})|(5[67]\d{3}));", re.IGNORECASE)
 

@@ -89,7 +89,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
 def _draw_bands(axes: Axes, changes: pd.DataFrame, controls: pd.DataFrame, places: dict[str, float]) -> None:
     """Draw the interval of a control behind each round that is compared with it, and behind the control itself."""
     changes = changes[changes["estimate"].notna() & (changes["replicates"] > 1)].set_index("round")
-    known = controls[controls["other_round"].isin(changes.index)]
+    known = controls[controls["other_round"].isin(changes.index) & controls["round"].isin(changes.index)]
     known = known.sort_values("other_strategy", key=lambda names: names.map(CONTROLS.index), kind="stable")
     behind = known.drop_duplicates("round").set_index("round")["other_round"].to_dict()
     for name, control in (behind | {control: control for control in behind.values()}).items():

@@ -217,10 +217,16 @@ def count_parameters(folder: Path | str) -> int:
 def tensors(folder: Path | str) -> dict[str, dict[str, Any]]:
     """Return the entry of each tensor in the headers of a folder's safetensors files, by name.
 
-    An entry has the `shape` and the `dtype`. Files that are damaged are left out.
+    An entry has the `shape` and the `dtype`. Files that are damaged are left out, and files beside the parts of a model
+    that its index does not name: another precision or an adapter, which are not loaded.
     """
     entries: dict[str, dict[str, Any]] = {}
-    for file in _weights(Path(folder)):
+    files = _weights(Path(folder))
+    if not (Path(folder) / "model.safetensors").exists():
+        with suppress(*_FAULTS):
+            named = set(json.loads((Path(folder) / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+            files = [file for file in files if file.name in named]
+    for file in files:
         with suppress(*_FAULTS):
             entries |= _read_header(file)
     return entries

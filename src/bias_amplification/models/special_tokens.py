@@ -99,6 +99,9 @@ def new_tokens(folder: Path, tokenizer: "Tokenizer", key: str, name: str, *, wri
             text = token.get("content") if isinstance(token, dict) else token
             if token is None or (isinstance(text, str) and (tokenizer.token_to_id(text) is not None or text in added)):
                 continue
+            # transformers adds no token without a text.
+            if text == "" and not (entry == "eos_token" and writes):
+                continue
             if not isinstance(text, str):
                 raise StudyError(f"{folder / file} has no token as {entry} but {token!r}: correct it, or {key}.")
             if entry == "eos_token" and writes:

@@ -127,3 +127,10 @@ def test_folders_without_articles_are_errors(tmp_path):
         article_bias_prediction.read(tmp_path, BIAS)
     with pytest.raises(StudyError, match="neither a folder nor a zip or tar archive"):
         article_bias_prediction.read(tmp_path / "0.json", BIAS)
+
+
+def test_the_second_files_of_a_mac_are_left_aside(tmp_path):
+    members = {"x/data/jsons/0.json": json_article(0), "__MACOSX/x/data/jsons/._0.json": "\0\0"}
+    write_archive(tmp_path / "a.zip", members)
+
+    assert article_bias_prediction.read(tmp_path / "a.zip", BIAS)[0].num_rows == 1

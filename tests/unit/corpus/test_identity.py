@@ -297,3 +297,11 @@ def test_separators_of_lines_within_a_field_of_a_review_file_stay(tmp_path):
     rows = read_review(tmp_path / "review.csv").select(["text", "replacement"]).to_pylist()
 
     assert rows == [{"text": "a\u2028b\x85c", "replacement": "d\u2028e"}, {"text": "f", "replacement": "g\nh"}]
+
+
+def test_empty_columns_of_a_spreadsheet_are_left_aside(tmp_path):
+    text = "decision,kind,text,replacement,,\naccept,phrase,Our paper says,,,\n"
+    (tmp_path / "review.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "plain.csv").write_text(text.replace(",,\n", "\n"), encoding="utf-8")
+
+    assert read_review(tmp_path / "review.csv") == read_review(tmp_path / "plain.csv")

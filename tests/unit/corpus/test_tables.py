@@ -740,3 +740,38 @@ def test_labels_outside_the_study_are_errors(tmp_path):
 
     with pytest.raises(StudyError, match=r"has the label 'L', which is not in corpus.labels \(center, left, right\)"):
         tables.read(path, table(COLUMNS))
+
+
+def test_the_mark_of_a_missing_value_stays_within_quotes(tmp_path):
+    body = 'say "hello", then\t\\N\tand\n\\N\nend'
+    escaped = body.replace("\\", "\\\\").replace('"', '\\"')
+    plain = body.replace('"', '\\"')
+    config = SIMPLE.model_copy(update={"quoting": "backslash"})
+    for quoted in (escaped, plain):
+        (tmp_path / "a.tsv").write_text(f'key\ttext\tside\nk\t"{quoted}"\tL\nl\t\\N\tL\n', encoding="utf-8")
+        try:
+            found = tables.read(tmp_path / "a.tsv", config)[0]["body"].to_pylist()
+        except StudyError as fault:
+            # Outside of quotes it is a missing value; within them, the backslash could be an escape.
+            assert quoted == plain and "a backslash stands before 'N'" in str(fault)
+        else:
+            assert quoted == escaped and found == [body, ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "key,text,side\na,A text.,L\n"), ("a.jsonl", '{"key":"a","text":"A text.","side":"L"}')],
+)
+def test_a_column_of_the_file_comes_before_that_of_its_folder(tmp_path, name, text):
+    (tmp_path / "side=R").mkdir()
+    (tmp_path / "side=R" / name).write_text(text, encoding="utf-8")
+
+    assert tables.read(tmp_path, SIMPLE)[0]["label"].to_pylist() == ["left"]
+
+
+def test_the_folder_of_a_file_system_is_left_alone(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "lost+found" / "x.csv").write_text("no table", encoding="utf-8")
+    (tmp_path / "a.csv").write_text("key,text,side\na,A text.,L\n", encoding="utf-8")
+
+    assert tables.read(tmp_path, SIMPLE)[0].num_rows == 1

@@ -89,10 +89,12 @@ def test_controls_are_grey_and_the_band_is_that_of_the_real_articles(contrasts):
     assert [(band[:, 1].min(), band[:, 1].max()) for band in bands] == [(-0.5, 0.5), (1.5, 2.5)]
 
 
-def test_without_a_comparison_there_is_no_band(contrasts):
-    figure = changes(contrasts[contrasts["kind"] == "change"])
+def test_without_a_comparison_of_replicates_there_is_no_band(contrasts):
+    single = contrasts["round"] == "balanced_synthetic"
+    for rows in (contrasts[contrasts["kind"] == "change"], contrasts.assign(replicates=np.where(single, 1, 3))):
+        figure = changes(rows)
 
-    assert not any(isinstance(group, PolyCollection) for axes in figure.axes for group in axes.collections)
+        assert not any(isinstance(group, PolyCollection) for axes in figure.axes for group in axes.collections)
 
 
 def test_one_replicate_is_hollow(contrasts):

@@ -387,3 +387,9 @@ def test_a_hub_model_that_is_not_cached_is_left_to_its_job(monkeypatch: pytest.M
     check_source(Encoder(source="scratch"), "quality.detector", None)
     with pytest.raises(StudyError, match=r"^The hub model somebody/model cannot be loaded \(no network\): try again"):
         obtain_folder(HUB, "base_model", LANGUAGE_MODEL)
+
+
+def test_a_token_without_text_is_none(tmp_path: Path) -> None:
+    write(tmp_path, GPT2, tokenizer_config={"unk_token": "", "bos_token": {"content": ""}})
+
+    check_given_model(tmp_path, KEY, LANGUAGE_MODEL)

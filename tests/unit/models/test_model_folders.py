@@ -276,3 +276,13 @@ def test_parts_beside_whole_weights_are_not_read(folder: Path) -> None:
 
     assert list(tensors(folder)) == ["weight"]
     assert count_parameters(folder) == 4
+
+
+def test_files_that_the_index_does_not_name_are_not_read(folder: Path) -> None:
+    named = write_parts(folder)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    before = count_parameters(folder)
+    save_file({"a.int8": np.ones((3, 5), np.int8)}, folder / "consolidated.safetensors")
+
+    assert count_parameters(folder) == before
+    assert "a.int8" not in tensors(folder)

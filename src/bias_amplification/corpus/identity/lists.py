@@ -78,11 +78,11 @@ def read_rows(text: str, place: str, another_row: str, separator: str = ",") -> 
         line = reader.line_num + 1
         if not header:
             header = row
-            if twice := [name for name in header if header.count(name) > 1]:
+            if twice := [name for name in header if name and header.count(name) > 1]:
                 raise StudyError(
                     f"{place} has several columns with the name {short(repr(twice[0]))}: remove all but one."
                 )
-        elif len(row) > len(header):
+        elif any(row[len(header) :]):
             raise StudyError(f"{place}, row {number} has too many or too few fields: correct its quotes.")
         elif any(row):
             yield number, dict(zip(header, row, strict=False))

@@ -100,7 +100,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         if folder is None:
             # An unpacked GitHub archive has one more folder, named after the branch.
             folder = next(iter(sorted(path.glob(f"*/{FOLDER}"))), path)
-        for file in sorted(folder.glob("*.json")):
+        for file in sorted(folder.glob("[!.]*.json")):
             yield file.name, read_file(file)
         return
     if not os.path.lexists(path):
@@ -112,6 +112,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
 
     def wanted(name: str) -> bool:
-        return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json")
+        # Archives from a Mac have a second file beside each, whose name begins with a full stop.
+        return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json") and not name.rsplit("/", 1)[-1].startswith(".")
 
     yield from read_members(path, wanted, UNPACKED_LIMIT)

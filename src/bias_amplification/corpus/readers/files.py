@@ -30,7 +30,8 @@ def files_below(folder: Path) -> list[Path]:
 
     found: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] not in "._"]
+        # The folder that a file system keeps at its root belongs to the system.
+        folders[:] = [name for name in folders if name[0] not in "._" and name != "lost+found"]
         for name in folders:
             if Path(place, name).is_symlink():
                 raise StudyError(

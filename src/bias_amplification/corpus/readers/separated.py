@@ -146,7 +146,8 @@ def _without_missing(text: str, separator: str) -> str:
     if _MISSING not in text:
         return text
     mark = re.escape(separator)
-    return re.sub(rf"(?<![^{mark}\r\n])\\N(?![^{mark}\r\n])", "", text)
+    quoted, missing = rf'(?<![^{mark}\r\n])"(?:[^"\\]|\\[\s\S])*"', rf"(?<![^{mark}\r\n])\\N(?![^{mark}\r\n])"
+    return re.sub(f"({quoted})|{missing}", lambda found: found[1] or "", text)
 
 
 def _line(text: str, found: re.Match[str]) -> int:

@@ -151,11 +151,14 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
         return {*_wanted(columns, [*names, *partition]).values()} <= {*names, *partition}
 
     rows = read_rows(text, str(file), fits, corpus.separator, corpus.quoting)
-    same = [*partition.values()]
     choose = None
     for line, row in rows:
         if choose is None:
-            choose = _choose(columns, [*(name.strip() for name in row), *partition], f"{file}, line {line},")
+            own = [name.strip() for name in row]
+            # A column that the file has itself is read from the file.
+            partition = {name: value for name, value in partition.items() if name not in own}
+            same = [*partition.values()]
+            choose = _choose(columns, [*own, *partition], f"{file}, line {line},")
             continue
         yield f"line {line}", choose(row + same)
 
@@ -244,10 +247,12 @@ def _json_rows(
     former: list[str] = []
     choose = None
     for place, pairs in _json_objects(file, text, whole=whole):
-        names = [name for name, _ in pairs + partition]
+        own = {name for name, _ in pairs}
+        pairs = pairs + [(name, value) for name, value in partition if name not in own]
+        names = [name for name, _ in pairs]
         if choose is None or names != former:
             choose, former = _choose(columns, names, f"{file}, {place},"), names
-        yield place, choose([value for _, value in pairs + partition])
+        yield place, choose([value for _, value in pairs])
 
 
 def _json_objects(file: Path, text: str, *, whole: bool) -> Iterator[tuple[str, list[tuple[str, Any]]]]:

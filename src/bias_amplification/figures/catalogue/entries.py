@@ -67,7 +67,8 @@ _REPLICATES = (
         "errors of articles and of replicates; strokes: the replicates. A hollow point is a round with one replicate: "
         "its interval holds the error of articles only. Grey: controls, and behind each round with several replicates "
         "the interval of the control with which it is compared (same fine-tuning and decoding). What a round changes "
-        "beyond the controls real and fixed is what training on generated text adds. An arrow is an interval that "
+        "beyond the controls real and fixed is what training on generated text adds, and with accumulation also what "
+        "longer training adds. An arrow is an interval that "
         "leaves the panel.",
         function="figures.contrasts:write_changes",
         inputs=_CONTRASTS,
@@ -79,8 +80,8 @@ _REPLICATES = (
         "Changes from generation 0 to the last generation, paired by article and replicate, with 95% intervals in "
         "brackets. Beside a control: the change minus the change of a control with the same fine-tuning and decoding. "
         "With one replicate, intervals hold the error of articles only. With several, a change is told apart from none "
-        "if its interval excludes 0; in simulated studies without a change this happened in at most 6% of them, if no "
-        "training collapsed by chance (docs/replicates.md).",
+        "if its interval excludes 0; in simulated studies without a change of the share or of the quality this "
+        "happened in at most 6% of them, if no training collapsed by chance (docs/replicates.md).",
         kind="table",
         function="figures.tables.contrasts:write_changes_table",
         inputs=_CONTRASTS,
@@ -104,7 +105,8 @@ _REPLICATES = (
         "brackets. Strategies: the rounds change differently. Replicates: all rounds of one replicate change more than "
         "those of another, for example because of its seed articles. Training: one training of a round ends "
         "differently from another, beyond the first two. Articles: some articles change more than others in every "
-        "round. Residual: everything else. Rounds with one replicate are left out.",
+        "round. Residual: everything else. Rounds with one replicate are left out, and rounds whose number of "
+        "replicates or whose articles no other round has.",
         kind="table",
         function="figures.tables.contrasts:write_variance_table",
         inputs={"variance_file": "replicates/variance.parquet"},

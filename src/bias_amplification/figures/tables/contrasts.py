@@ -37,9 +37,7 @@ def sentence(row: pd.Series) -> str:
     number = _number(row)
     subject = "change" if row["kind"] == "change" else "difference"
     if verdict == "one replicate":
-        which = (
-            "with one replicate" if row["kind"] == "change" else "in the one replicate in which both have its articles"
-        )
+        which = "with one replicate" + ("" if row["kind"] == "change" else " that has the same articles in both")
         return (
             f"{name}: the {subject} of the {outcome} is {number} {which}. The interval holds the error of articles "
             "only, so it does not show what the strategy does."
@@ -59,8 +57,8 @@ def sentence(row: pd.Series) -> str:
     needed = row["replicates_needed"]
     number_needed = "more than 1,000" if pd.isna(needed) else f"about {int(needed)}"
     found += f"; to tell one of this size apart would need {number_needed} replicates"
-    if pd.isna(needed) and row["articles"] == row["articles_different"]:
-        found += ", or more articles than the replicates share"
+    if row["articles_different"] < row["articles"] * row["replicates"]:
+        found += ", or more articles, because replicates share some"
     return f"{found}."
 
 
@@ -80,10 +78,7 @@ def _number(row: pd.Series, direction: int = 1) -> str:
 def _cells(row: pd.Series) -> dict[str, object]:
     articles = f"{row['articles']}"
     if row["replicates"] > 1:
-        same = row["articles"] == row["articles_different"]
-        articles += " in each replicate, " + (
-            "always the same" if same else f"{row['articles_different']} different ones"
-        )
+        articles += f" in each replicate, {row['articles_different']} different ones"
     return {"replicates": row["replicates"], "articles": articles}
 
 

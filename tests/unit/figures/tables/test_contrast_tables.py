@@ -69,8 +69,8 @@ CONTROL = {"kind": "control", "other_round": "balanced_real", "other_strategy": 
         (
             {"verdict": "not told apart", "replicates_needed": None, "articles_different": 300, **UNCLEAR},
             "balanced synthetic: the share of right is not told apart from no change (2.1 points [-6.0, 10.2], "
-            "3 replicates); to tell one of this size apart would need more than 1,000 replicates, or more articles "
-            "than the replicates share.",
+            "3 replicates); to tell one of this size apart would need more than 1,000 replicates, or more articles, "
+            "because replicates share some.",
         ),
         (
             {"verdict": "not told apart", "replicates_needed": None, **UNCLEAR, "estimate": 0.0},
@@ -80,7 +80,7 @@ CONTROL = {"kind": "control", "other_round": "balanced_real", "other_strategy": 
         (
             {"verdict": "one replicate", "replicates": 1, "p_value": np.nan, **PAIR},
             "balanced synthetic compared with balanced preservation: the difference of the share of right is 12.1 "
-            "points [4.0, 20.2] in the one replicate in which both have its articles. The interval holds the error of "
+            "points [4.0, 20.2] with one replicate that has the same articles in both. The interval holds the error of "
             "articles only, so it does not show what the strategy does.",
         ),
         (
@@ -148,7 +148,7 @@ def test_comparisons_list_controls_first_and_have_headings_without_any():
     assert table["compared with"].tolist() == ["balanced_real", "balanced_preservation"]
     assert table["p (Holm)"].tolist() == [0.03, 0.03]
     assert table["articles"].tolist() == [
-        "300 in each replicate, always the same",
+        "300 in each replicate, 300 different ones",
         "300 in each replicate, 900 different ones",
     ]
     empty = comparisons_table(rows.iloc[:1])
