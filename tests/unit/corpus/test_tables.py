@@ -767,6 +767,9 @@ def test_a_column_of_the_file_comes_before_that_of_its_folder(tmp_path, name, te
     (tmp_path / "side=R" / name).write_text(text, encoding="utf-8")
 
     assert tables.read(tmp_path, SIMPLE)[0]["label"].to_pylist() == ["left"]
+    (tmp_path / "side=R" / name).unlink()
+    pq.write_table(pa.table({"key": ["a"], "text": ["A text."], "side": ["L"]}), tmp_path / "side=R" / "a.parquet")
+    assert tables.read(tmp_path, SIMPLE)[0]["label"].to_pylist() == ["left"]
 
 
 def test_the_folder_of_a_file_system_is_left_alone(tmp_path):

@@ -87,7 +87,7 @@ def read_bytes(path: Path) -> bytes:
 def unpacked_bytes(path: Path, most: int) -> int:
     """Return how many bytes a file has unpacked, counted up to somewhat more than `most`.
 
-    A file is counted as far as it can be read. Reading it then says what is wrong with it.
+    Of a damaged file, the bytes before the damage are counted. The error comes when the file is read.
     """
     total = 0
     try:

@@ -1,6 +1,7 @@
 """The files of a source: those of a folder, and what is refused because it is no file that can be read."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from stat import S_ISREG
 
@@ -79,6 +80,12 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}): change its access rights or its name.") from error
+
+
+def only_of_folders(partition: dict[str, str], columns: Iterable[str]) -> dict[str, str]:
+    """Return the columns that the names of a file's folders have, such as `label=left`, and the file itself has not."""
+    own = set(columns)
+    return {name: value for name, value in partition.items() if name not in own}
 
 
 def check_content(file: Path, start: bytes) -> None:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
-from bias_amplification.corpus.readers.files import check_content
+from bias_amplification.corpus.readers.files import check_content, only_of_folders
 
-#: What pyarrow says of files that are whole, but written in a way that it does not know.
+#: Words in pyarrow's errors about whole files that use a feature which it does not support.
 _UNSUPPORTED = ("not supported", "not implemented", "unsupported")
 #: First bytes of a Parquet file, and of one with an encrypted footer.
 _MARK, _ENCRYPTED_MARK = b"PAR1", b"PARE"
@@ -41,6 +41,7 @@ def parquet_rows(
     number = 0
     try:
         with pq.ParquetFile(file) as parquet:
+            partition = only_of_folders(partition, parquet.schema_arrow.names)
             wanted = choose([*parquet.schema_arrow.names, *partition])
             for batch in parquet.iter_batches(1000):
                 same = [pa.repeat(value, batch.num_rows) for value in partition.values()]
@@ -91,7 +92,7 @@ def _date(value: pa.Scalar) -> Any:
 
 
 def _fault(file: Path, error: Exception) -> StudyError:
-    """Say in one sentence what is wrong with a file, as far as its first bytes and pyarrow's error tell."""
+    """Return an error that says what is wrong with a file, judged by its first bytes and by pyarrow's message."""
     said = one_line(error)
     if isinstance(error, OSError) and error.errno is not None:
         return StudyError(f"{file} cannot be read ({error.strerror or said}): change its access rights.")

@@ -99,7 +99,7 @@ def _check_backslashes(text: str, name: str, dialect: Dialect, *, said: bool) ->
     text, name, dialect
         The whole file, its name, and how it is written.
     said
-        Whether the config says so. If not, a backslash before a line end is not certain to be an escape.
+        Whether the config sets this quoting. If not, a backslash before a line end is not certain to be an escape.
 
     Raises
     ------

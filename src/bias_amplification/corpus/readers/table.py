@@ -17,7 +17,7 @@ from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS, decode, read_bytes, unpacked_bytes
-from bias_amplification.corpus.readers.files import check_file, files_below
+from bias_amplification.corpus.readers.files import check_file, files_below, only_of_folders
 from bias_amplification.corpus.readers.parquet import parquet_bytes, parquet_rows
 from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.corpus.readers.separated import read_rows
@@ -144,7 +144,7 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
     if not text.strip():
         raise StudyError(f"{file} has only white space: copy or write it again, or remove it.")
     if ending not in _SEPARATED:
-        yield from _json_rows(file, text, [*partition.items()], columns, whole=ending == ".json")
+        yield from _json_rows(file, text, partition, columns, whole=ending == ".json")
         return
 
     def fits(names: Sequence[str]) -> bool:
@@ -155,8 +155,7 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
     for line, row in rows:
         if choose is None:
             own = [name.strip() for name in row]
-            # A column that the file has itself is read from the file.
-            partition = {name: value for name, value in partition.items() if name not in own}
+            partition = only_of_folders(partition, own)
             same = [*partition.values()]
             choose = _choose(columns, [*own, *partition], f"{file}, line {line},")
             continue
@@ -242,13 +241,12 @@ def _kind(value: Any) -> str:
 
 
 def _json_rows(
-    file: Path, text: str, partition: list[tuple[str, Any]], columns: dict[str, str | None], *, whole: bool
+    file: Path, text: str, partition: dict[str, str], columns: dict[str, str | None], *, whole: bool
 ) -> Iterator[Row]:
     former: list[str] = []
     choose = None
     for place, pairs in _json_objects(file, text, whole=whole):
-        own = {name for name, _ in pairs}
-        pairs = pairs + [(name, value) for name, value in partition if name not in own]
+        pairs = [*pairs, *only_of_folders(partition, (name for name, _ in pairs)).items()]
         names = [name for name, _ in pairs]
         if choose is None or names != former:
             choose, former = _choose(columns, names, f"{file}, {place},"), names
