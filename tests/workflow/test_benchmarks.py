@@ -155,3 +155,13 @@ def test_contrasts_are_calibrated_for_every_design(benchmark):
         for number in (48, 300)
         for replicates in (2, 3, 5)
     ]
+
+
+def test_comparisons_with_a_published_training_are_calibrated_for_every_number(benchmark, monkeypatch):
+    calibration = benchmark("new_training_calibration")
+    monkeypatch.setattr(calibration, "ARTICLES", (48,))
+
+    head, rule, *lines = calibration.list_outside(studies=2, seed=1)
+
+    assert head.count("|") == rule.count("|") == 6
+    assert [line.split(" | ")[0] for line in lines] == ["| 1", "| 2", "| 3", "| 5", "| 10"]
