@@ -10,7 +10,7 @@ generation 0. Outcomes are drawn independently with these probabilities.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
@@ -161,8 +161,9 @@ def list_coverage(studies: int, seed: int) -> list[str]:
     """Simulate intervals and verdicts: lines of a table."""
     lines = [
         "| Articles are | Articles | Replicates | Changes | Pairs | Pairs, mean probability | Rises or falls, wrongly "
-        "| Told apart, wrongly | The same, mean probability | Pairs, one replicate | Table of means |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| Rises or falls, mean probability | Told apart, wrongly | Told apart, mean probability "
+        "| Pairs, one replicate | Table of means |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     worlds = [World(share, noise, (effect, 0.0)) for share, noise, effect in product(SHARES, NOISES, EFFECTS)]
     truths = {
@@ -171,7 +172,7 @@ def list_coverage(studies: int, seed: int) -> list[str]:
     }
     for redrawn, articles, replicates in designs():
         found: dict[str, list[float]] = {
-            key: [] for key in ("change", "pair", "mean", "rises", "apart", "apart_mean", "one", "level")
+            key: [] for key in ("change", "pair", "mean", "rises", "rises_mean", "apart", "apart_mean", "one", "level")
         }
         for world in worlds:
             change, difference, mean = truths[world]
@@ -196,29 +197,41 @@ def list_coverage(studies: int, seed: int) -> list[str]:
             # With other shares, noise changes the mean probability too.
             if not world.effects[0] and world.share == 0.5:
                 found["rises"].append(float(np.mean(changes.p < ALPHA)))
+                found["rises_mean"].append(float(np.mean(contrast(last[0] - first, redrawn).p < ALPHA)))
         lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(map(spread, found.values()))} |")
     return lines
 
 
-def holm_of_pairs(outcomes: np.ndarray, redrawn: bool) -> np.ndarray:
-    """Return the adjusted p-values of all pairs: [studies, pairs], from [strategies, studies, replicates, articles]."""
-    pairs = combinations(range(len(outcomes)), 2)
-    p_values = np.array([contrast(outcomes[i] - outcomes[j], redrawn).p for i, j in pairs])
+def holm_of(differences: Iterable[np.ndarray], redrawn: bool) -> np.ndarray:
+    """Return p-values adjusted among comparisons: [studies, comparisons], from [studies, replicates, articles] each."""
+    p_values = np.array([contrast(one, redrawn).p for one in differences])
     return np.array([holm(one) for one in p_values.T])
 
 
+def pairs_of(outcomes: np.ndarray) -> Iterator[np.ndarray]:
+    """List the differences of all pairs of [strategies, studies, replicates, articles], the first two first."""
+    return (one - other for one, other in combinations(outcomes, 2))
+
+
 def list_families(studies: int, seed: int) -> list[str]:
-    """Simulate six equal strategies: lines of a table of how often any of their 15 pairs is called told apart."""
-    lines = ["| Articles are | Articles | Replicates | Any of 15 pairs called told apart |", "|---|---|---|---|"]
+    """Simulate six equal strategies and a control: lines of a table of how often any of them is called told apart."""
+    lines = [
+        "| Articles are | Articles | Replicates | Any of 15 pairs | Any of 6 beside the control | Any of both |",
+        "|---|---|---|---|---|---|",
+    ]
     for redrawn, articles, replicates in designs():
         rates = []
         for noise in NOISES:
-            world = World(0.5, noise, (0.0,) * STRATEGIES)
+            world = World(0.5, noise, (0.0,) * (STRATEGIES + 1))
             generator = np.random.default_rng(derive_seed(seed, "family", str(noise), redrawn, articles, replicates))
             _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
-            outcomes = draw(last, generator)
-            rates.append(float(np.mean(holm_of_pairs(outcomes, redrawn).min(axis=1) < ALPHA)))
-        lines.append(f"{name(redrawn, articles, replicates)} {spread(rates)} |")
+            *outcomes, control = draw(last, generator)
+            pairs, controls = (
+                holm_of(family, redrawn).min(axis=1) < ALPHA
+                for family in (pairs_of(outcomes), (one - control for one in outcomes))
+            )
+            rates.append([float(np.mean(wrong)) for wrong in (pairs, controls, pairs | controls)])
+        lines.append(f"{name(redrawn, articles, replicates)} {' | '.join(map(spread, zip(*rates, strict=True)))} |")
     return lines
 
 
@@ -280,7 +293,7 @@ def _power(world: World, replicates: int, articles: int, redrawn: bool, studies:
     """Return how often the first two strategies are told apart, among all pairs."""
     generator = np.random.default_rng(derive_seed(seed, "truly", redrawn, len(world.effects), replicates))
     _, last, _ = simulate(world, (studies, replicates, articles), redrawn, generator)
-    return float(np.mean(holm_of_pairs(draw(last, generator), redrawn)[:, 0] < ALPHA))
+    return float(np.mean(holm_of(pairs_of(draw(last, generator)), redrawn)[:, 0] < ALPHA))
 
 
 def list_overlaps(studies: int, seed: int) -> list[str]:
@@ -401,7 +414,7 @@ def main() -> None:
     arguments = parser.parse_args()
     parts = {
         "Intervals and verdicts": list_coverage,
-        "Six equal strategies": list_families,
+        "Six equal strategies and a control": list_families,
         "Power": list_power,
         "Replicates needed, from a quarter of the studies": list_needed,
         "Draws that overlap": list_overlaps,

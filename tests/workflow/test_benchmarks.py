@@ -148,7 +148,7 @@ def test_contrasts_are_calibrated_for_every_design(benchmark):
 
     head, rule, *lines = calibration.list_families(studies=2, seed=1)
 
-    assert head.count("|") == rule.count("|") == 5
+    assert head.count("|") == rule.count("|") == 7
     assert [line.split(" | ")[:3] for line in lines] == [
         [f"| {articles}", str(number), str(replicates)]
         for articles in ("same", "redrawn")
