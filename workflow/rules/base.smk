@@ -12,7 +12,7 @@ rule base:
         expand(
             f"{RESULTS}/{BASE_ARTICLES_FOLDER}/{{table}}.parquet",
             draw=[draw.name for draw in plan.draws],
-            table=["articles", "predictions", "quality", "perplexity", "diversity"],
+            table=["articles", "predictions", "quality", "perplexity", "diversity", "degeneration"],
         ),
 
 

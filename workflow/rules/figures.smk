@@ -117,7 +117,8 @@ rule write_article_page:
 
 rule write_index:
     input:
-        [entry.files(RESULTS) for entry in CATALOGUE.values()],
+        files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
+        metrics=f"{RESULTS}/metrics.parquet",
     output:
         f"{RESULTS}/index.html",
     log:
@@ -136,6 +137,7 @@ rule write_index:
         introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; replicates: "
         f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
         f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
+        labels=study.corpus.labels,
     message:
         "Page: all figures and tables"
     script:

@@ -1,17 +1,25 @@
-# Measures: leaning, quality, perplexity and diversity of the articles that each model version wrote, and the version's
-# neurons.
+# Measures: leaning, quality, perplexity, diversity and degeneration of the articles that each model version wrote, and
+# the version's neurons.
 # Inputs: the articles of every generation and of the base model, the models, the selected classifiers, and the quality
 # detector.
-# Outputs: predictions, quality, perplexity, diversity and neurons in each version's folder, the metrics of all versions,
-# and how often real articles of each label led to articles of each label.
+# Outputs: predictions, quality, perplexity, diversity, degeneration and neurons in each version's folder, the metrics of
+# all versions, and how often real articles of each label led to articles of each label.
 from bias_amplification.artifacts.placement import MEASURED_PATTERN
 from bias_amplification.seeds import derive_seed
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
-METRIC_FILES = [*PREDICTION_FILES, "quality.parquet", "perplexity.parquet", "diversity.parquet"]
+METRIC_FILES = [
+    *PREDICTION_FILES,
+    *(f"{name}.parquet" for name in ("quality", "perplexity", "diversity", "degeneration")),
+]
 # The words of the embedded press, whose leaning is known, are counted in the articles.
 LEXICON_FILES = ["articles.parquet"] if study.corpus.source == "press" else []
 MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
+WRITTEN = {row["folder"]: row for row in plan.measured()}
+# The tables of the texts that each version was trained on: path by origin. For given models they are not known.
+TRAINED_ON = {
+    version.folder: plan.training_sources(version) for version in plan.versions() if version.round not in plan.given
+}
 
 
 wildcard_constraints:
@@ -29,6 +37,38 @@ rule measures:
         f"{RESULTS}/metrics.parquet",
         f"{RESULTS}/transitions.parquet",
         f"{RESULTS}/event_shares.parquet",
+
+
+# It goes before other jobs: if a generation 0 wrote nothing, the run stops here.
+rule examine_texts:
+    input:
+        articles=f"{RESULTS}/{{version}}/articles.parquet",
+        seed_set=lambda wildcards: f"{RESULTS}/corpus/seed_sets/{WRITTEN[wildcards.version]['draw']}.parquet",
+        training_set=lambda wildcards: (
+            [f"{RESULTS}/{wildcards.version}/training_set.parquet"] if wildcards.version in TRAINED_ON else []
+        ),
+        sources=lambda wildcards: list(TRAINED_ON.get(wildcards.version, {}).values()),
+    output:
+        f"{RESULTS}/{{version}}/degeneration.parquet",
+    log:
+        f"{RESULTS}/logs/{{version}}/examine_texts.log",
+    priority: 85
+    localrule: True
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("light"),
+    params:
+        origins=lambda wildcards: list(TRAINED_ON.get(wildcards.version, {})),
+        degeneration=lambda wildcards: study.degeneration.model_dump(
+            exclude={"labels"} | ({"most_empty"} if WRITTEN[wildcards.version]["generation"] else set())
+        ),
+        language=study.corpus.language,
+        generation=lambda wildcards: WRITTEN[wildcards.version]["generation"],
+    message:
+        "{wildcards.version}: looking for empty, repetitive and copied texts"
+    script:
+        "../scripts/examine_texts.py"
 
 
 rule classify:
@@ -50,7 +90,9 @@ rule classify:
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
+        degeneration=study.degeneration.model_dump(include={"labels", "few_words"}),
         labels=study.corpus.labels,
+        language=study.corpus.language,
     message:
         "{wildcards.version}: classifying the articles"
     script:
@@ -174,6 +216,7 @@ rule collect_metrics:
         labels=study.corpus.labels,
         settings={
             "readable": study.quality.readable,
+            "degeneration": study.degeneration.model_dump(include={"few_words", "repeated", "copied"}),
             "seed": derive_seed(study.seed, "adjusted shares"),
             "label_map": study.corpus.label_map,
         },

@@ -16,6 +16,7 @@ if plan.sharing:
         > obtain_generation
         > obtain_generation_passing
         > generate
+        > examine_texts
         > classify
         > score_quality
         > score_perplexity

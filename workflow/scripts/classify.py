@@ -12,6 +12,8 @@ run_job(
     articles=snakemake.input.articles,
     out=dict(zip(classifiers, snakemake.output, strict=True)),
     classifier=snakemake.params.classifier,
+    degeneration=snakemake.params.degeneration,
+    language=snakemake.params.language,
     labels=snakemake.params.labels,
     compute=job_compute(snakemake),
 )

@@ -5,9 +5,11 @@ from bias_amplification.execution.jobs import run_job
 run_job(
     "figures.index:write_index",
     snakemake,
-    files=list(snakemake.input),
+    files=list(snakemake.input.files),
+    metrics_file=snakemake.input.metrics,
     out=snakemake.output[0],
     headings=snakemake.params.headings,
     title=snakemake.params.title,
     introduction=snakemake.params.introduction,
+    labels=snakemake.params.labels,
 )

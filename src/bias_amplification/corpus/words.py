@@ -70,3 +70,16 @@ def only_words(text: str) -> str:
         return " ".join("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
     kept = (c if c.isalnum() or c == "_" or unicodedata.category(c)[0] == "M" else " " for c in text)
     return " ".join("".join(kept).split())
+
+
+def bare_words(text: str, language: str) -> list[str]:
+    """Return the words of a text as n-grams are made of them: without punctuation, in lower case.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    language
+        ISO 639 code. In languages without spaces, words are found by a dictionary.
+    """
+    return [word.strip() for word in split_words(only_words(text.casefold()), language)]

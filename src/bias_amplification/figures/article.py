@@ -115,7 +115,8 @@ def article_evolution(history: pd.DataFrame, labels: Sequence[str]) -> Figure:
     shares, quality, perplexity = figure.subplots(1, 3, width_ratios=[1.5, 1, 1])
     bottom = np.zeros(len(history))
     for label, colour in style.label_colours(labels).items():
-        height = history[f"probability_{label}"].to_numpy(dtype=float)
+        # A text that is too short to have a label has no bar.
+        height = np.nan_to_num(history[f"probability_{label}"].to_numpy(dtype=float))
         shares.bar(history["generation"], height, bottom=bottom, width=0.8, color=colour, label=label, linewidth=0)
         bottom = bottom + height
     shares.set(ylabel="Label probability", ylim=(0, 1))

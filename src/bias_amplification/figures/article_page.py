@@ -80,12 +80,14 @@ def _generation(row: Mapping[str, Any], colours: Mapping[str, str], written: str
 
     `written` has the attributes of elements with a text in the language of the articles.
     """
-    shares = {label: float(row[f"probability_{label}"]) for label in colours}
+    predicted = None if pd.isna(row["predicted"]) else str(row["predicted"])
+    shares = {label: 0.0 if predicted is None else float(row[f"probability_{label}"]) for label in colours}
     bar = "".join(
         f'<span style="width:{100 * share:.2f}%;background:{colours[label]}"></span>' for label, share in shares.items()
     )
     facts = "".join(
-        f'<dt><span class="key" style="background:{colours[label]}"></span>{escape(label)}</dt><dd>{share:.3f}</dd>'
+        f'<dt><span class="key" style="background:{colours[label]}"></span>{escape(label)}</dt>'
+        f"<dd>{_number(share if predicted else None, 3)}</dd>"
         for label, share in shares.items()
     )
     for text, column, digits in (
@@ -97,7 +99,7 @@ def _generation(row: Mapping[str, Any], colours: Mapping[str, str], written: str
     text = str(row["text"])
     shown = f'<div class="text" {written}>{escape(text)}</div>' if text else '<div class="text">(nothing written)</div>'
     return (
-        f"<article><h3>Generation {int(row['generation'])}: {escape(str(row['predicted']))}</h3>"
+        f"<article><h3>Generation {int(row['generation'])}: {escape(predicted or 'no label')}</h3>"
         f'<div class="bar" aria-hidden="true">{bar}</div><dl>{facts}</dl>'
         f"{shown}</article>\n"
     )

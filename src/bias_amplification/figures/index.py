@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from bias_amplification.artifacts import new_file
+import pandas as pd
+
+from bias_amplification.artifacts import new_file, read_table
+from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
+from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
+from bias_amplification.published.record import BASE
 
 _STYLE = """
 figure { margin: 0 0 2.2rem; }
@@ -35,7 +40,14 @@ class Heading(NamedTuple):
 
 
 def write_index(
-    files: Sequence[Path], out: Path, *, headings: Sequence[Heading], title: str, introduction: str
+    files: Sequence[Path],
+    metrics_file: Path,
+    out: Path,
+    *,
+    headings: Sequence[Heading],
+    title: str,
+    introduction: str,
+    labels: Sequence[str],
 ) -> None:
     """Write the page of results: figures and tables with captions, by groups.
 
@@ -44,21 +56,54 @@ def write_index(
     files
         The files of all figures, tables and pages. A .png is shown, a .csv is shown as a table, and every file is
         linked.
+    metrics_file
+        The metrics table, from which the page's top says how many texts have fallen apart.
     out
         The HTML file to make. Its links are relative, so that the folder can be moved as a whole.
     headings
         What to show, in order of appearance; members of a group follow each other.
     title, introduction
         Heading and first paragraph of the page, as plain text.
+    labels
+        The label set.
     """
+    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>", f"<nav>{links}</nav>"]
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
+    parts += [f"<p>{escape(texts_in_words(metrics))}</p>", f"<nav>{links}</nav>"]
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
+
+
+def texts_in_words(metrics: pd.DataFrame) -> str:
+    """Say how many of the texts that the models of a study wrote have fallen apart, and where most have no label.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table. The base model's texts are not counted.
+    """
+    rows = metrics[metrics["round"] != BASE]
+    count, labelled = int(rows["articles"].sum()), int(rows["labelled"].sum())
+    shares = {kind: (rows[kind] * rows["articles"]).sum() / count for kind in (*DEGENERATE_KINDS, "readable")}
+    percent = {kind: f"{100 * share:.3g}%" for kind, share in shares.items()}
+    text = (
+        f"Of {count:,} texts that the rounds' models wrote, {percent['empty']} are empty, {percent['short']} are too "
+        f"short for a label, {percent['repetitive']} are repetitive, {percent['copied']} are copied from prompts or "
+        f"training texts, and {percent['readable']} are readable (none of these, with sufficient text quality)."
+    )
+    if labelled == count:
+        return text
+    worst = rows.loc[(rows["labelled"] / rows["articles"]).idxmin()]
+    replicate = f", replicate {worst['replicate']}" if rows["replicate"].max() > 1 else ""
+    return (
+        f"{text} Shares of labels are of the {labelled:,} texts with a label; in generation {worst['generation']:.0f} "
+        f"of round {worst['round']}{replicate}, only {worst['labelled']} of {worst['articles']} have one."
+    )
 
 
 def _entry(heading: Heading, files: Sequence[Path], page: Path) -> str:

@@ -67,7 +67,8 @@ def _bars(axes: Axes, rows: pd.DataFrame, own: str, labels: Sequence[str]) -> No
     generations = kept["generation"].to_numpy(dtype=float)
     bottom = np.zeros(len(generations))
     for label in sorted(labels, key=lambda label: label != own):
-        height = means[label].sort_index().to_numpy()
+        # A generation in which no text has a label has no bar.
+        height = np.nan_to_num(means[label].sort_index().to_numpy())
         axes.bar(generations, height, 0.92, bottom, color=colours[label], edgecolor="white", linewidth=0.3, gid=label)
         bottom += height
     share, low, high = (kept[f"share{end}"].to_numpy() for end in ("", "_low", "_high"))

@@ -6,16 +6,10 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.provenance import checksums, write_metadata
-from bias_amplification.artifacts.schemas import (
-    ARTICLES,
-    GENERATED_ARTICLES,
-    TRAINING_LOG,
-    TRAINING_SET,
-    TRAINING_SET_WITH_TITLES,
-)
+from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model.load import (
     end_token,
     load_model,
@@ -23,13 +17,12 @@ from bias_amplification.language_model.load import (
     max_positions,
     save_model,
 )
-from bias_amplification.language_model.texts import encode, training_texts
+from bias_amplification.language_model.texts import encode, read_training_texts, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.folders import MODEL_FILES, ModelFolders
 from bias_amplification.models.processes import Group, together
 from bias_amplification.models.special_tokens import begin_tokens
-from bias_amplification.study import strategies
 from bias_amplification.study.sections import Finetuning, JobCompute
 
 
@@ -130,34 +123,12 @@ def training_examples(
     list of list of int
         Token ids, in the order of the training set.
     """
-    texts, begin = _texts(training_set, sources, finetuning), begin_tokens(tokenizer)
+    begin = begin_tokens(tokenizer)
+    texts = [
+        text
+        for title, body in read_training_texts(training_set, sources)
+        for text in training_texts(title, body, finetuning.example, finetuning.blank_lines)
+    ]
     encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end - len(begin))
     # An empty text becomes one token, so that it takes its place in a batch.
     return [[*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens)) for tokens in encoded]
-
-
-def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[str]:
-    """Read the texts that a training set names, in its order."""
-    rows = read_table(training_set, TRAINING_SET, or_schema=TRAINING_SET_WITH_TITLES).to_pylist()
-    tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
-    texts: list[str] = []
-    for row in rows:
-        own, origin = row["article_id"], row["origin"]
-        title_id = row.get("title_id", own)
-        for article_id in (own, title_id):
-            if article_id not in tables[origin]:
-                raise StudyError(
-                    f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
-                    "snakemake again."
-                )
-        title, text = tables[origin][title_id][0], tables[origin][own][1]
-        texts.extend(training_texts(title, text, finetuning.example, finetuning.blank_lines))
-    return texts
-
-
-def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
-    """Read title and text of each article of a table, by article id."""
-    real = origin in (strategies.SEED_SET, strategies.REAL)
-    schema, body = (ARTICLES, "body") if real else (GENERATED_ARTICLES, "text")
-    table = read_table(path, schema, ["article_id", "title", body])
-    return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}

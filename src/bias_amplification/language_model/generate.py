@@ -225,3 +225,7 @@ def generate_articles(
     table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
     write_table(table, out, GENERATED_ARTICLES)
     checkpoint.remove()
+    texts = table["text"].to_pylist()
+    empty = sum(not any(map(str.isalnum, text)) for text in texts)
+    words = sum(len(text.split()) for text in texts) / len(texts)
+    print(f"{len(texts)} texts of {words:.0f} words on average" + (f", {empty} of them empty" if empty else ""))

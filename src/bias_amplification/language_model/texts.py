@@ -1,11 +1,15 @@
 """Token sequences of articles: training examples and prompts."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from bias_amplification.artifacts import StudyError, read_table
+from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, TRAINING_SET, TRAINING_SET_WITH_TITLES
 from bias_amplification.corpus.articles import article_text
+from bias_amplification.study import strategies
 
 
 def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: float = math.inf) -> list[list[int]]:
@@ -15,6 +19,45 @@ def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: float = math.
     """
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     return [encoding.ids[: min(len(encoding.ids), max_tokens)] for encoding in encodings]
+
+
+def read_training_texts(training_set: Path | str, sources: Mapping[str, Path | str]) -> list[tuple[str, str]]:
+    """Read title and text of the articles that a training set names, in its order.
+
+    Parameters
+    ----------
+    training_set
+        Names of the texts (schema `TRAINING_SET`).
+    sources
+        From each origin in the training set to the table that holds its texts: the seed set or other real articles
+        (schema `ARTICLES`), or a generation's articles (schema `GENERATED_ARTICLES`).
+
+    Raises
+    ------
+    StudyError
+        If a table lacks a named article.
+    """
+    tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
+    found = []
+    for row in read_table(training_set, TRAINING_SET, or_schema=TRAINING_SET_WITH_TITLES).to_pylist():
+        own, origin = row["article_id"], row["origin"]
+        title_id = row.get("title_id", own)
+        for article_id in (own, title_id):
+            if article_id not in tables[origin]:
+                raise StudyError(
+                    f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
+                    "snakemake again."
+                )
+        found.append((tables[origin][title_id][0], tables[origin][own][1]))
+    return found
+
+
+def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
+    """Read title and text of each article of a table, by article id."""
+    real = origin in (strategies.SEED_SET, strategies.REAL)
+    schema, body = (ARTICLES, "body") if real else (GENERATED_ARTICLES, "text")
+    table = read_table(path, schema, ["article_id", "title", body])
+    return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}
 
 
 def training_texts(title: str, body: str, example: str, blank_lines: bool = False) -> list[str]:

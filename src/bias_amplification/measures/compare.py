@@ -107,7 +107,8 @@ def _changes(chain: MeasuredChain, labels: Sequence[str], quality: str) -> pd.Da
         columns = ["article_id", "predicted", f"probability_{label}"]
         found = read_table(classified, predictions(labels), columns).to_pandas().set_index("article_id")
         scores = read_table(scored, QUALITY, ["article_id", quality]).to_pandas().set_index("article_id")[quality]
-        shares = (found["predicted"] == label).astype(float)
+        # A text without a label has no share; the article then takes no part in the change.
+        shares = (found["predicted"] == label).astype(float).where(found["predicted"].notna())
         outcomes = {"share": shares, "mean_probability": found[f"probability_{label}"], "quality": scores}
         ends.append(pd.DataFrame(outcomes))
     return (ends[1] - ends[0]).sort_index()

@@ -14,15 +14,14 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
-from bias_amplification.corpus.words import count_words
+from bias_amplification.corpus.words import bare_words, count_words
 from bias_amplification.measures.encoder_prediction import over_batches, tokenize
 from bias_amplification.measures.encoders import TextClassifier, load_encoder
-from bias_amplification.measures.intervals import mean_interval, wilson_interval
+from bias_amplification.measures.intervals import mean_interval
 from bias_amplification.measures.leaning import classifier_text
 from bias_amplification.measures.ngrams import (
     BLEU_ORDER,
     Interval,
-    article_words,
     count_ngrams,
     distinct,
     entropy,
@@ -93,7 +92,7 @@ def measure_diversity(
     """
     table = read_table(articles, GENERATED_ARTICLES, or_schema=ARTICLES).sort_by("article_id")
     texts = table["text" if "text" in table.column_names else "body"].to_pylist()
-    words = [article_words(text, settings.language) for text in texts]
+    words = [bare_words(text, settings.language) for text in texts]
     with_words = [row for row, own in enumerate(words) if own]
     sample = np.random.default_rng(seed).permutation(len(texts))[: settings.sample]
     found = word_measures([words[row] for row in with_words], settings.drawn)
@@ -107,7 +106,6 @@ def measure_diversity(
     embeddings = embed_texts(load_encoder(*encoder, max_tokens), read, max_tokens, compute, checkpoint)
     found["embedding_spread"] = embedding_spread(embeddings), len(with_words)
     found["words"] = mean_interval(np.array([count_words(text, settings.language) for text in texts])), len(texts)
-    found["empty"] = wilson_interval(len(texts) - len(with_words), len(texts)), len(texts)
     rows = [
         {"measure": name, "articles": found[name][1]}
         | {end: None if math.isnan(x) else x for end, x in zip(("value", "low", "high"), found[name][0], strict=True)}

@@ -8,7 +8,7 @@ from bias_amplification.measures.intervals import wilson_interval
 
 
 def ground_truth_measures(
-    texts: Sequence[str], predicted: Sequence[str], lexicon: Lexicon
+    texts: Sequence[str], predicted: Sequence[str | None], lexicon: Lexicon
 ) -> dict[str, float | int | None]:
     """Return the shares of labels by the words of one version's articles, and the classifier's agreement with them.
 
@@ -20,7 +20,7 @@ def ground_truth_measures(
     texts
         Texts of the version's articles.
     predicted
-        The label that the classifier gives to each article, in the same order.
+        The label that the classifier gives to each article, in the same order; None for a text that is too short.
     lexicon
         The markers of each label, and the probabilities of voices.
 

@@ -12,10 +12,11 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
 from bias_amplification.corpus.articles import article_text
 from bias_amplification.corpus.splits import PARTS
+from bias_amplification.corpus.words import bare_words
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
 from bias_amplification.measures.encoders import load_encoder, load_given_encoder, obtain_encoder, write_encoder
-from bias_amplification.study.sections import Candidate, Classifier, JobCompute, Split
+from bias_amplification.study.sections import Candidate, Classifier, Degeneration, JobCompute, Split
 
 
 class SplitArticles(NamedTuple):
@@ -123,10 +124,14 @@ def classify_articles(
     articles: Path | str,
     out: Mapping[str, Path | str],
     classifier: Classifier,
+    degeneration: Degeneration,
     labels: Sequence[str],
+    language: str,
     compute: JobCompute,
 ) -> None:
     """Write the label probabilities of one version's articles, by one classifier or several.
+
+    A text that is too short has no label: a classifier gives a label to nothing, too, and always the same one.
 
     Parameters
     ----------
@@ -137,8 +142,12 @@ def classify_articles(
         `articles`.
     classifier
         Its `text`, `remove_quotes` and `max_tokens` (None: `training.max_tokens`).
+    degeneration
+        Its `labels` and `few_words`, which say which texts are too short.
     labels
         The study's labels.
+    language
+        Language of the articles, an ISO 639 code.
     compute
         Where to compute.
 
@@ -153,17 +162,22 @@ def classify_articles(
         classifier_text(title, text, remove_quotes=classifier.remove_quotes)
         for title, text in zip(titles, table["text"].to_pylist(), strict=True)
     ]
+    fewest = degeneration.few_words if degeneration.labels == "written" else 0
+    too_short = np.array([len(bare_words(text, language)) < fewest for text in table["text"].to_pylist()], dtype=bool)
     max_tokens = classifier.max_tokens or classifier.training.max_tokens
     for folder, file in out.items():
         checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
         encoder = load_encoder(folder, labels, max_tokens)
         probabilities = predict_probabilities(encoder, texts, max_tokens, compute, checkpoint)
+        probabilities[too_short] = np.nan
         write_table(prediction_table(table["article_id"].to_pylist(), probabilities, labels), file, predictions(labels))
         checkpoint.remove()
 
 
 def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labels: Sequence[str]) -> pa.Table:
     """Return a table of `schemas.predictions(labels)`; of equal probabilities, the first label is predicted.
+
+    NaN is an unknown probability, of a text without a label.
 
     Parameters
     ----------
@@ -174,6 +188,10 @@ def prediction_table(article_ids: Sequence[str], probabilities: np.ndarray, labe
     labels
         Names of the columns.
     """
-    predicted = [labels[index] for index in probabilities.argmax(axis=1)]
-    columns = {f"probability_{label}": probabilities[:, index] for index, label in enumerate(labels)}
+    unknown = np.isnan(probabilities).any(axis=1)
+    likeliest = [labels[index] for index in probabilities.argmax(axis=1)]
+    predicted = [None if none else label for label, none in zip(likeliest, unknown, strict=True)]
+    columns = {
+        f"probability_{label}": pa.array(probabilities[:, index], mask=unknown) for index, label in enumerate(labels)
+    }
     return pa.table({"article_id": list(article_ids), "predicted": pa.array(predicted, pa.string()), **columns})

@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError, read_table, write_table
-from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas import (
+    ARTICLES,
+    DEGENERATION,
+    GENERATED_ARTICLES,
+    PERPLEXITY,
+    QUALITY,
+    metrics,
+    predictions,
+)
 from bias_amplification.corpus.press.lexicon import read_lexicon
 from bias_amplification.measures.calibration import temper
 from bias_amplification.measures.diversity import diversity_columns
@@ -19,6 +27,7 @@ from bias_amplification.measures.encoders import read_scores
 from bias_amplification.measures.ground_truth import ground_truth_measures
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.quantification import adjusted_intervals, misfit
+from bias_amplification.study.sections import Degeneration
 
 #: Columns that describe a version; the other columns are computed.
 _DESCRIPTION = ("round", "replicate", "generation", "seed_set", "strategy", "decoding", "tracked_label")
@@ -39,7 +48,7 @@ class MeasuredVersion:
         The version, as in `schemas.metrics`. The base model has no generation.
     draw
         The draw of the seed set for whose articles it wrote.
-    predictions, quality, perplexity, diversity
+    predictions, quality, perplexity, diversity, degeneration
         Paths of tables.
     predictions_second
         Path of a second classifier's predictions, if there is one.
@@ -59,6 +68,7 @@ class MeasuredVersion:
     quality: Path | str
     perplexity: Path | str
     diversity: Path | str
+    degeneration: Path | str
     predictions_second: Path | str | None = None
     articles: Path | str | None = None
 
@@ -69,6 +79,7 @@ class Tables(NamedTuple):
     predictions: pa.Table
     quality: pa.Table
     perplexity: pa.Table
+    degeneration: pa.Table
     predictions_second: pa.Table | None
 
 
@@ -110,6 +121,8 @@ class MetricsSettings(NamedTuple):
     ----------
     readable
         Lowest text quality index of a readable article (`quality.readable`).
+    degeneration
+        Which texts are degenerate: `few_words`, `repeated` and `copied`.
     seed
         Seed of the draws for intervals of adjusted shares.
     label_map
@@ -117,6 +130,7 @@ class MetricsSettings(NamedTuple):
     """
 
     readable: float
+    degeneration: Degeneration
     seed: int
     label_map: Mapping[str, str | None] = MappingProxyType({})
 
@@ -162,9 +176,14 @@ def collect_metrics(
     for version in versions:
         name = version.draw
         tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
-        numbers = plain_measures(tables, labels) | robust_measures(
-            tables, labels, errors, settings.readable, settings.seed
+        kinds = settings.degeneration.kinds(
+            *(_values(tables.degeneration, column) for column in ("words", "repeated", "copied"))
         )
+        kinds["degenerate"] = np.logical_or.reduce(list(kinds.values()))
+        readable = ~kinds["degenerate"] & (_values(tables.quality, "quality") >= settings.readable)
+        numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, readable, settings.seed)
+        for kind, texts in (kinds | {"readable": readable}).items():
+            _put(numbers, kind, _share(texts))
         numbers |= diversity_columns(version.diversity)
         if lexicon and version.articles is not None:
             articles = _read(version.articles, GENERATED_ARTICLES, ids[name], Path(seed_sets[name]))
@@ -188,26 +207,27 @@ def plain_measures(tables: Tables, labels: Sequence[str]) -> Row:
     Returns
     -------
     dict
-        `articles` and the measures of `schemas.metrics(labels)`, each with `_low` and `_high`. A measure is None if no
-        article has a value. The ends of a mean are None or NaN if only one article has a value.
+        `articles`, `labelled` and the measures of `schemas.metrics(labels)`, each with `_low` and `_high`. A measure is
+        None if no article has a value. The ends of a mean are None if only one article has a value.
     """
-    predicted = tables.predictions["predicted"].to_pylist()
-    row: Row = {"articles": len(predicted)}
+    predicted = _labelled(tables.predictions)["predicted"].to_numpy(zero_copy_only=False)
+    row: Row = {"articles": len(tables.predictions), "labelled": len(predicted)}
     for label in labels:
-        _put(row, f"share_{label}", wilson_interval(predicted.count(label), len(predicted)))
-        _put(row, f"mean_probability_{label}", mean_interval(_values(tables.predictions, f"probability_{label}")))
+        _put(row, f"share_{label}", _share(predicted == label))
     for name, table, column in (
+        *((f"mean_probability_{label}", tables.predictions, f"probability_{label}") for label in labels),
         ("text_quality_index", tables.quality, "quality"),
         ("text_quality_index_weighted", tables.quality, "quality_weighted"),
         ("perplexity_base", tables.perplexity, "perplexity_base"),
         ("perplexity_generating", tables.perplexity, "perplexity_generating"),
     ):
-        interval = mean_interval(_values(table, column))
-        _put(row, name, tuple(None if np.isnan(value) else value for value in interval))
+        _put(row, name, mean_interval(_values(table, column)))
     return row
 
 
-def robust_measures(tables: Tables, labels: Sequence[str], errors: ClassifierErrors, readable: float, seed: int) -> Row:
+def robust_measures(
+    tables: Tables, labels: Sequence[str], errors: ClassifierErrors, readable: np.ndarray, seed: int
+) -> Row:
     """Return the shares of one version's articles, counted in ways that depend less on the classifier.
 
     The classifier and the quality detector are trained on texts by people, but applied to texts by models that
@@ -222,8 +242,7 @@ def robust_measures(tables: Tables, labels: Sequence[str], errors: ClassifierErr
     errors
         The classifier's errors.
     readable
-        Lowest text quality index of a readable article, 0 to 3. The index is the one by class, whatever
-        `quality.score` is.
+        Whether each article is readable, [articles].
     seed
         Seed of the draws for intervals of adjusted shares.
 
@@ -233,20 +252,19 @@ def robust_measures(tables: Tables, labels: Sequence[str], errors: ClassifierErr
         `articles_readable`, `adjusted_misfit`, `agreement` and the `schemas.ROBUST_MEASURES` of every label, with
         `_low` and `_high` for shares and means.
     """
-    first = np.array(tables.predictions["predicted"].to_pylist())
-    again = tables.predictions_second
-    second = None if again is None else np.array(again["predicted"].to_pylist())
-    # An article without an index has no sentence, so it is not readable.
-    quality = np.nan_to_num(_values(tables.quality, "quality"), nan=-1.0)
-    chosen = first[quality >= readable]
+    known = tables.predictions["predicted"].is_valid().to_numpy()
+    of_all = _labelled(tables.predictions)
+    first, again = of_all["predicted"].to_numpy(zero_copy_only=False), tables.predictions_second
+    second = None if again is None else _labelled(again)["predicted"].to_numpy(zero_copy_only=False)
+    chosen = first[readable[known]]
     counts = np.array([(first == label).sum() for label in labels])
     rates = errors.confusion / errors.confusion.sum(axis=1, keepdims=True)
     row: Row = {
         "articles_readable": len(chosen),
-        "adjusted_misfit": misfit(counts / counts.sum(), rates),
+        "adjusted_misfit": misfit(counts / counts.sum(), rates) if len(first) else None,
     }
-    adjusted = adjusted_intervals(counts, errors.confusion, seed)
-    probabilities = np.column_stack([_values(tables.predictions, f"probability_{label}") for label in labels])
+    adjusted = adjusted_intervals(counts, errors.confusion, seed) if len(first) else [_share(None)] * len(labels)
+    probabilities = np.column_stack([_values(of_all, f"probability_{label}") for label in labels])
     calibrated = temper(probabilities, errors.temperature)
     for label, interval, column in zip(labels, adjusted, calibrated.T, strict=True):
         _put(row, f"share_adjusted_{label}", interval)
@@ -255,6 +273,11 @@ def robust_measures(tables: Tables, labels: Sequence[str], errors: ClassifierErr
         _put(row, f"share_second_{label}", _share(None if second is None else second == label))
     _put(row, "agreement", _share(None if second is None else second == first))
     return row
+
+
+def _labelled(predicted: pa.Table) -> pa.Table:
+    """Return the rows of the articles that have a label."""
+    return predicted.filter(predicted["predicted"].is_valid())
 
 
 def _share(hits: np.ndarray | None) -> Interval:
@@ -273,6 +296,7 @@ def _read_tables(version: MeasuredVersion, article_ids: Sequence[str], seed_set:
         read(version.predictions, predictions(labels)),
         read(version.quality, QUALITY),
         read(version.perplexity, PERPLEXITY),
+        read(version.degeneration, DEGENERATION),
         None if second is None else read(second, predictions(labels)),
     )
 
@@ -298,4 +322,5 @@ def _values(table: pa.Table, column: str) -> np.ndarray:
 
 
 def _put(row: Row, name: str, interval: Interval) -> None:
-    row.update(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
+    ends = (None if value is None or np.isnan(value) else value for value in interval)
+    row.update(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))

@@ -13,7 +13,6 @@ from scipy import stats
 from scipy.sparse import coo_array, csr_array
 from scipy.special import gammaln
 
-from bias_amplification.corpus.words import only_words, split_words
 from bias_amplification.measures.intervals import mean_interval
 
 #: Estimate, low end, high end; NaN if unknown.
@@ -23,19 +22,6 @@ Interval = tuple[float, float, float]
 BLEU_ORDER = 4
 #: Matches that are assumed where a text has none (smoothing method 1 of Chen and Cherry, 2014).
 _NO_MATCH = 0.1
-
-
-def article_words(text: str, language: str) -> list[str]:
-    """Return the words of a text as n-grams are made of them: without punctuation, in lower case.
-
-    Parameters
-    ----------
-    text
-        Any text.
-    language
-        ISO 639 code. In languages without spaces, words are found by a dictionary.
-    """
-    return [word.strip() for word in split_words(only_words(text.casefold()), language)]
 
 
 def count_ngrams(articles: Sequence[Sequence[str]], order: int) -> list[csr_array]:

@@ -138,7 +138,8 @@ def score_quality(
 ) -> None:
     """Write the text quality of one version's articles.
 
-    A sentence that occurs many times, for example because a model repeats itself, is classified once.
+    A sentence that occurs many times, for example because a model repeats itself, is classified once. A sentence
+    without a letter or digit is noise.
 
     Parameters
     ----------
@@ -171,6 +172,9 @@ def score_quality(
         compute,
         checkpoint,
     )
+    # The detector has not learned what a lone full stop is, since no corrupted sentence is so short.
+    wordless = [place for sentence, place in position.items() if not any(map(str.isalnum, sentence))]
+    probabilities[wordless] = np.eye(len(CLASSES))[CLASSES.index("noise")]
     rows = [
         {"article_id": article_id} | article_quality(probabilities[[position[sentence] for sentence in found]])
         for article_id, found in zip(table["article_id"].to_pylist(), sentences, strict=True)

@@ -9,15 +9,26 @@ import pyarrow as pa
 from scipy import stats
 
 from bias_amplification.artifacts import read_table, write_table
+from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.contrasts import means
 from bias_amplification.measures.contrasts import ALPHA
 
 #: Columns that are the same in all replicates.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
-_COUNTS = ("articles", "articles_readable", "articles_lexicon")
+_COUNTS = ("articles", "labelled", "articles_readable", "articles_lexicon")
 #: How the names of measures from 0 to 1 begin.
-_FRACTIONS = ("share", "mean_probability", "agreement", "distinct", "repeated", "self_bleu", "empty")
+_FRACTIONS = (
+    "share",
+    "mean_probability",
+    "agreement",
+    *DEGENERATE_KINDS,
+    "degenerate",
+    "readable",
+    "distinct",
+    "repeated",
+    "self_bleu",
+)
 
 
 def over_replicates(metrics: pd.DataFrame) -> pd.DataFrame:

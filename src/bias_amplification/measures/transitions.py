@@ -46,7 +46,8 @@ class _Article(NamedTuple):
 
     label: str
     event_id: str | None
-    predicted: str
+    predicted: str | None
+    """None for a text without a label."""
 
 
 def collect_transitions(
@@ -85,9 +86,9 @@ def collect_transitions(
 def transition_rows(articles: Sequence[_Article], labels: Sequence[str]) -> Iterator[dict]:
     """Yield the rows of `TRANSITIONS` of one version, without the columns that describe the version."""
     for label in labels:
-        own = Counter(article.predicted for article in articles if article.label == label)
+        own = [article.predicted for article in articles if article.label == label]
         for predicted in labels if own else ():
-            yield {"label": label, "predicted": predicted} | _share(own, predicted)
+            yield {"label": label, "predicted": predicted} | _share(Counter(own), predicted)
 
 
 def event_rows(articles: Sequence[_Article], labels: Sequence[str]) -> Iterator[dict]:
@@ -104,8 +105,9 @@ def event_rows(articles: Sequence[_Article], labels: Sequence[str]) -> Iterator[
 
 
 def _share(counts: Mapping[str, int], label: str) -> dict[str, float]:
-    """Return the count of a label, and its share of all counts with Wilson's interval."""
-    interval = wilson_interval(counts[label], sum(counts.values()))
+    """Return the count of a label, and its share of the texts with a label with Wilson's interval; None without any."""
+    labelled = sum(count for found, count in counts.items() if found is not None)
+    interval = wilson_interval(counts[label], labelled) if labelled else (None, None, None)
     return {"articles": counts[label]} | dict(zip(("share", "share_low", "share_high"), interval, strict=True))
 
 

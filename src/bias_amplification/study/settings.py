@@ -16,6 +16,7 @@ from bias_amplification.study.sections import (
     Comparison,
     Compute,
     Corpus,
+    Degeneration,
     Example,
     Figures,
     Finetuning,
@@ -58,6 +59,7 @@ class Study(Section):
     strategies: Strategies = Strategies()
     replicates: Replicates = Replicates()
     classifier: Classifier = Classifier()
+    degeneration: Degeneration = Degeneration()
     quality: Quality = Quality()
     perplexity: Perplexity = Perplexity()
     neurons: Neurons = Neurons()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.cleaning import body_key, repair_text
-from bias_amplification.corpus.words import WITHOUT_SPACES, count_words, join_words, only_words, split_words
+from bias_amplification.corpus.words import WITHOUT_SPACES, bare_words, count_words, join_words, only_words, split_words
 from bias_amplification.study import read_study
 from bias_amplification.study.sections import Corpus
 
@@ -131,3 +131,12 @@ def test_zero_width_spaces_stay_where_they_mark_words():
     assert repair_text("zero\u200bwidth\u2060", "en")[0] == "zerowidth"
     assert repair_text("市长\u200b说", "zh")[0] == "市长说"
     assert repair_text("\u200eabc\u200f", "ar")[0] == "abc"
+
+
+def test_words_have_no_punctuation_and_no_capitals():
+    assert bare_words("“The Bridge,” it's said -- opens!\n\n The END.", "en") == [
+        "the", "bridge", "it", "s", "said", "opens", "the", "end",
+    ]  # fmt: skip
+    assert bare_words("Die Straße ist naß.", "de") == ["die", "strasse", "ist", "nass"]
+    assert bare_words("我们喜欢读书。我们", "zh") == ["我们", "喜欢", "读书", "我们"]
+    assert bare_words(" ... \n", "en") == []

@@ -55,6 +55,7 @@ def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexi
         "decoding": None if generation is None else "greedy",
         "tracked_label": None if generation is None else "blue",
         "articles": ARTICLES,
+        "labelled": ARTICLES,
     }
     for label, share in zip(LABELS, shares, strict=True):
         half = 1.96 * np.sqrt(share * (1 - share) / ARTICLES)
@@ -70,6 +71,8 @@ def _metrics_row(name, generation, seed_set, strategy, shares, quality, perplexi
     row |= {"articles_lexicon": ARTICLES // 2} | _numbers("agreement_lexicon", 0.9 - 0.1 * shares[0], 0.03)
     for place, measure in enumerate(DIVERSITY_MEASURES, start=1):
         row |= _numbers(measure, 0.05 * place + 0.01 * quality, 0.02)
+    for place, kind in enumerate((*schemas.DEGENERATE_KINDS, "degenerate", "readable"), start=1):
+        row |= _numbers(kind, 0.1 * place + 0.001 * quality, 0.02)
     return row | _numbers("perplexity_generating", perplexity * 0.6, 0.1)
 
 

@@ -6,13 +6,19 @@ import pyarrow as pa
 import pytest
 
 from bias_amplification.artifacts import schemas, write_table
-from bias_amplification.figures.diversity import PANELS, diversity, write_diversity
+from bias_amplification.figures.panels import (
+    DEGENERATION,
+    DIVERSITY,
+    panels_over_generations,
+    write_degeneration,
+    write_diversity,
+)
 from bias_amplification.figures.style import save_figure
 
 ROUNDS = ["balanced_synthetic", "balanced_preservation"]
 #: A value above 1 and its step for each generation: measures without an upper limit keep their bands.
 START = {"entropy_2": 9.0, "entropy_3": 11.0, "compression_ratio": 3.0, "words": 150.0}
-NEW = [column for column in PANELS if column != "text_quality_index"]
+NEW = [column for column in DIVERSITY if column != "text_quality_index"]
 
 
 @pytest.fixture
@@ -30,13 +36,13 @@ def titles(figure) -> list[str]:
 
 
 def test_each_measure_has_a_panel_beside_the_quality_index(measured):
-    assert titles(diversity(measured, ROUNDS)) == list(PANELS.values())
+    assert titles(panels_over_generations(measured, ROUNDS, DIVERSITY)) == list(DIVERSITY.values())
 
 
 def test_lines_and_bands_are_columns_of_the_table(measured):
-    figure = diversity(measured, ROUNDS)
+    figure = panels_over_generations(measured, ROUNDS, DIVERSITY)
 
-    for axes, column in zip(figure.axes, PANELS, strict=True):
+    for axes, column in zip([axes for axes in figure.axes if axes.axison], DIVERSITY, strict=True):
         lines = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
         assert list(lines) == ["synthetic", "preservation", "base model"]
         for name, band in zip(ROUNDS, axes.collections, strict=True):
@@ -55,20 +61,22 @@ def test_lines_and_bands_are_columns_of_the_table(measured):
 
 
 def test_measure_without_values_other_than_zero_has_no_panel(measured):
-    measured["distinct_3"], measured["empty"] = np.nan, 0.0
+    measured["distinct_3"], measured["self_bleu"], measured["repeated_4"] = np.nan, np.nan, 0.0
 
-    figure = diversity(measured, ROUNDS)
+    figure = panels_over_generations(measured, ROUNDS, DIVERSITY)
 
-    assert titles(figure) == [title for column, title in PANELS.items() if column not in ("distinct_3", "empty")]
-    assert sum(not axes.axison for axes in figure.axes) == 2
+    assert titles(figure) == [
+        title for column, title in DIVERSITY.items() if column not in ("distinct_3", "repeated_4")
+    ]
+    assert sum(not axes.axison for axes in figure.axes) == 1
 
 
 def test_replicates_are_thin_lines(measured):
     second = measured.assign(replicate=2, words=measured["words"] + 10)
 
-    figure = diversity(pd.concat([measured, second], ignore_index=True), ROUNDS)
+    figure = panels_over_generations(pd.concat([measured, second], ignore_index=True), ROUNDS, DIVERSITY)
 
-    axes = figure.axes[list(PANELS).index("words")]
+    axes = figure.axes[list(DIVERSITY).index("words")]
     thin = [line for line in axes.get_lines() if line.get_gid() == "replicate"]
     assert len(thin) == 4
     own = measured[measured["round"] == ROUNDS[0]]["words"].to_numpy()
@@ -78,7 +86,7 @@ def test_replicates_are_thin_lines(measured):
 
 
 def test_nothing_is_clipped(measured):
-    figure = diversity(measured, ROUNDS)
+    figure = panels_over_generations(measured, ROUNDS, DIVERSITY)
     figure.draw_without_rendering()
 
     legend, page = figure.legends[0].get_window_extent(), figure.bbox
@@ -89,11 +97,27 @@ def test_nothing_is_clipped(measured):
 
 
 def test_file_shows_the_table_that_was_read(measured, tmp_path, labels):
-    measured[NEW[2:]] = np.nan  # two panels are drawn sooner than twelve
+    measured[NEW[2:]] = np.nan  # two panels are drawn sooner than eleven
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
     write_diversity(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
 
-    save_figure(diversity(measured, ROUNDS), [tmp_path / "expected.svg"])
+    save_figure(panels_over_generations(measured, ROUNDS, DIVERSITY), [tmp_path / "expected.svg"])
+    assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
+
+
+def test_degenerate_texts_have_panels_in_per_cent(measured, tmp_path, labels):
+    for place, column in enumerate(DEGENERATION):
+        measured[column] = 0.0 if column == "short" else 0.1 * (place + 1)
+        measured[f"{column}_low"], measured[f"{column}_high"] = measured[column] - 0.05, measured[column] + 0.05
+    figure = panels_over_generations(measured, ROUNDS, DEGENERATION)
+    schema = schemas.metrics(labels)
+    write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
+
+    write_degeneration(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
+
+    assert titles(figure) == ["Empty (%)", "Repetitive (%)", "Copied (%)", "Any of these (%)", "Readable (%)"]
+    assert figure.axes[1].yaxis.get_major_formatter()(0.3, 0) == "30"
+    save_figure(panels_over_generations(measured, ROUNDS, DEGENERATION), [tmp_path / "expected.svg"])
     assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()

@@ -1,9 +1,13 @@
 import re
+from html import escape
 
-from bias_amplification.figures.index import Heading, write_index
+import pyarrow as pa
+
+from bias_amplification.artifacts import schemas, write_table
+from bias_amplification.figures.index import Heading, texts_in_words, write_index
 
 
-def test_index_shows_figures_and_tables_with_relative_links(tmp_path):
+def test_index_shows_figures_and_tables_with_relative_links(metrics, labels, tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "tables").mkdir()
     (tmp_path / "figures/figure 2.png").write_bytes(b"png")
@@ -15,7 +19,11 @@ def test_index_shows_figures_and_tables_with_relative_links(tmp_path):
         Heading("table_1", "Tables", "Table 1", "Scores."),
     ]
 
-    write_index(files, tmp_path / "index.html", headings=headings, title="A study", introduction="Read on.")
+    schema, file = schemas.metrics(labels), tmp_path / "metrics.parquet"
+    write_table(pa.Table.from_pandas(metrics, schema, preserve_index=False), file, schema)
+    words = {"title": "A study", "introduction": "Read on."}
+
+    write_index(files, file, tmp_path / "index.html", headings=headings, labels=labels, **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'(?:href|src)="([^#"][^"]*)"', page)
@@ -25,3 +33,25 @@ def test_index_shows_figures_and_tables_with_relative_links(tmp_path):
     ]  # fmt: skip
     assert "What is &lt;seen&gt;." in page and "<script>" not in page
     assert '<td>&lt;script&gt;</td><td class="number">0.9</td>' in page
+    assert f"<p>{escape(texts_in_words(metrics))}</p>" in page
+
+
+def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):
+    rounds = metrics["round"] != "base"
+    metrics["empty"], metrics["short"], metrics["repetitive"], metrics["copied"] = 1.0, 0.0, 0.0, 0.0
+    metrics["readable"] = 0.5
+    # The base model's texts are not counted.
+    metrics.loc[rounds, "empty"] = 0.25
+    metrics["repetitive"] = (metrics["generation"] == 10) * 0.11
+
+    assert texts_in_words(metrics) == (
+        "Of 19,800 texts that the rounds' models wrote, 25% are empty, 0% are too short for a label, 1% are "
+        "repetitive, 0% are copied from prompts or training texts, and 50% are readable (none of these, with "
+        "sufficient text quality)."
+    )
+
+    metrics.loc[(metrics["round"] == "green_synthetic") & (metrics["generation"] == 4), "labelled"] = 12
+    assert texts_in_words(metrics).endswith(
+        "Shares of labels are of the 19,512 texts with a label; in generation 4 of round green_synthetic, only 12 of "
+        "300 have one."
+    )

@@ -125,8 +125,7 @@ def test_table_has_every_measure_and_its_articles(folder: Path, tmp_path: Path, 
     counts = {name: row["articles"] for name, row in rows.items()}
     assert counts["distinct_1"] == counts["compression_ratio"] == counts["embedding_spread"] == 28
     assert counts["distinct_3"] == counts["entropy_3"] == counts["repeated_4"] == 27
-    assert counts["words"] == counts["empty"] == 30
-    assert rows["empty"]["value"] == pytest.approx(2 / 30)
+    assert counts["words"] == 30
     # Punctuation between white space counts as a word of English.
     assert rows["words"]["value"] == pytest.approx((27 * 56 + 2 + 1) / 30)
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows.values())
@@ -193,5 +192,4 @@ def test_columns_of_the_metrics_table(folder: Path, tmp_path: Path, cpu: JobComp
 def test_no_article_has_a_word(folder: Path, tmp_path: Path, cpu: JobCompute):
     rows = measure(["", " . "], folder, tmp_path / "out.parquet", cpu)
 
-    assert rows["empty"]["value"] == 1
-    assert {name for name, row in rows.items() if row["value"] is not None} == {"empty", "words"}
+    assert {name for name, row in rows.items() if row["value"] is not None} == {"words"}

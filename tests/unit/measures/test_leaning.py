@@ -14,7 +14,7 @@ from bias_amplification.measures.leaning import (
     train_leaning_classifier,
 )
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES
-from bias_amplification.study.sections import Candidate, Classifier, EncoderTraining, JobCompute
+from bias_amplification.study.sections import Candidate, Classifier, Degeneration, EncoderTraining, JobCompute
 
 LABELS = ["down", "up"]
 CANDIDATE = Candidate(name="tiny", layers=1, width=16, heads=2, vocabulary=400)
@@ -49,7 +49,8 @@ def write_generated(path, rows):
 def probability_up(trained, path, cpu, **changes):
     """Classify one article, with changes of the config's section."""
     out = path.parent / "predictions.parquet"
-    classify_articles(path, {trained: out}, CLASSIFIER.model_copy(update=changes), LABELS, cpu)
+    classifier = CLASSIFIER.model_copy(update=changes)
+    classify_articles(path, {trained: out}, classifier, Degeneration(few_words=1), LABELS, "en", cpu)
     (probability,) = read_table(out, predictions(LABELS))["probability_up"].to_pylist()
     return probability
 
@@ -83,7 +84,8 @@ def test_articles_are_classified_in_their_order_by_every_classifier(trained, toy
     train(toy_articles, tmp_path / "other", classifier=ONE_EPOCH, seed=9)
     classifier = CLASSIFIER.model_copy(update={"text": "title_and_text"})
 
-    classify_articles(articles, {trained: first, tmp_path / "other": second}, classifier, ["up", "down"], cpu)
+    out, every = {trained: first, tmp_path / "other": second}, Degeneration(labels="all")
+    classify_articles(articles, out, classifier, every, ["up", "down"], "en", cpu)
 
     table = read_table(first, predictions(["up", "down"]))
     assert table["article_id"].to_pylist() == [*(row["article_id"] for row in known), "empty"]
@@ -94,6 +96,18 @@ def test_articles_are_classified_in_their_order_by_every_classifier(trained, toy
     other = read_table(second, predictions(["up", "down"]))
     assert other["article_id"] == table["article_id"]
     assert other["probability_up"] != table["probability_up"]
+
+
+def test_a_text_that_is_too_short_has_no_label(trained, tmp_path, cpu):
+    texts = {"gone": " ", "stop": ". . . .", "two": "Wheat rises.", "three": "Wheat rises again."}
+    articles = write_generated(tmp_path / "articles.parquet", [(i, "t", text) for i, text in texts.items()])
+
+    classify_articles(articles, {trained: tmp_path / "out"}, CLASSIFIER, Degeneration(), LABELS, "en", cpu)
+
+    rows = {row["article_id"]: row for row in read_table(tmp_path / "out", predictions(LABELS)).to_pylist()}
+    assert [i for i, row in rows.items() if row["predicted"] is None] == ["gone", "stop", "two"]
+    assert rows["two"]["probability_up"] is rows["two"]["probability_down"] is None
+    assert rows["three"]["probability_up"] + rows["three"]["probability_down"] == pytest.approx(1, abs=1e-12)
 
 
 def test_the_title_is_read_on_request_only(trained, tmp_path, cpu):
@@ -119,7 +133,9 @@ def test_removal_of_quotes_and_length_follow_the_config(trained, tmp_path, cpu):
 def test_a_classifier_with_other_labels_is_refused(trained, tmp_path, cpu):
     articles = write_generated(tmp_path / "articles.parquet", [("g", "t", "x")])
     with pytest.raises(StudyError, match="classifies into down, up, but the study needs left, right"):
-        classify_articles(articles, {trained: tmp_path / "out"}, CLASSIFIER, ["left", "right"], cpu)
+        classify_articles(
+            articles, {trained: tmp_path / "out"}, CLASSIFIER, Degeneration(), ["left", "right"], "en", cpu
+        )
 
 
 def test_a_part_that_lacks_a_label_is_refused(toy_articles, tmp_path):

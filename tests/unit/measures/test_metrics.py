@@ -7,13 +7,23 @@ import pyarrow as pa
 import pytest
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
-from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, PERPLEXITY, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas import (
+    ARTICLES,
+    DEGENERATE_KINDS,
+    DEGENERATION,
+    GENERATED_ARTICLES,
+    PERPLEXITY,
+    QUALITY,
+    metrics,
+    predictions,
+)
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.metrics import MeasuredVersion, MetricsSettings, collect_metrics
+from bias_amplification.study.sections import Degeneration
 
 LABELS = ["up", "down"]
-SETTINGS = MetricsSettings(readable=2.0, seed=1)
+SETTINGS = MetricsSettings(readable=2.0, degeneration=Degeneration(), seed=1)
 
 
 def write_seed_set(path: Path, ids: list[str]) -> Path:
@@ -45,6 +55,8 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
         for place, measure in enumerate(DIVERSITY_MEASURES)
     ]
     write_table(pa.Table.from_pylist(rows, DIVERSITY), folder / "diversity.parquet", DIVERSITY)
+    rows = [{"article_id": i, "words": 9, "repeated": 0.0, "copied_prompt": 0.0, "copied": 0.0} for i in ids]
+    write_table(pa.Table.from_pylist(rows, DEGENERATION), folder / "degeneration.parquet", DEGENERATION)
     return MeasuredVersion(
         round="first",
         replicate=2,
@@ -58,6 +70,7 @@ def write_version(folder: Path, ids: list[str], up: np.ndarray, quality: list, p
         quality=folder / "quality.parquet",
         perplexity=folder / "perplexity.parquet",
         diversity=folder / "diversity.parquet",
+        degeneration=folder / "degeneration.parquet",
     )
 
 
@@ -155,6 +168,61 @@ def test_a_row_has_the_robust_measures(tmp_path, collect):
     assert (row["agreement"], row["agreement_low"], row["agreement_high"]) == wilson_interval(2, 4)
 
 
+def unlabel(version: MeasuredVersion, ids: list[str]) -> None:
+    """Take the label away from some texts of a version."""
+    schema = predictions(LABELS)
+    rows = read_table(version.predictions, schema).to_pylist()
+    gone = dict.fromkeys(["predicted", "probability_up", "probability_down"])
+    rows = [row | gone if row["article_id"] in ids else row for row in rows]
+    write_table(pa.Table.from_pylist(rows, schema), version.predictions, schema)
+
+
+def test_shares_are_of_the_texts_with_a_label(tmp_path, collect):
+    ids = ["a", "b", "c", "d"]
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
+    version = write_version(tmp_path, ids, np.array([0.9, 0.6, 0.2, 0.7]), [3.0] * 4, [5.0] * 4)
+    again = write_version(tmp_path / "second", ids, np.array([0.9, 0.4, 0.2, 0.3]), [3.0] * 4, [5.0] * 4)
+    version = replace(version, predictions_second=again.predictions)
+    unlabel(version, ["d"])
+    unlabel(again, ["d"])
+
+    (row,) = collect([version], seed_set)
+
+    assert (row["articles"], row["labelled"]) == (4, 3)
+    assert (row["share_up"], row["share_up_low"], row["share_up_high"]) == wilson_interval(2, 3)
+    assert row["mean_probability_up"] == pytest.approx((0.9 + 0.6 + 0.2) / 3)
+    assert row["share_second_up"] == pytest.approx(1 / 3)
+    assert row["agreement"] == pytest.approx(2 / 3)
+
+    unlabel(version, ids)
+    unlabel(again, ids)
+    (row,) = collect([version], seed_set)
+
+    assert row["labelled"] == row["articles_readable"] == 0
+    of_labels = [name for name in row if name.startswith(("share_", "mean_probability_", "agreement", "adjusted"))]
+    assert len(of_labels) > 30 and all(row[name] is None for name in of_labels)
+
+
+def test_degenerate_texts_are_counted_and_not_readable(tmp_path, collect):
+    ids = ["a", "b", "c", "d", "e", "f"]
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
+    version = write_version(tmp_path, ids, np.full(6, 0.9), [3.0, 3.0, 3.0, 3.0, 3.0, 1.0], [5.0] * 6)
+    # In this order: empty, too short, of both kinds, at the limits of both, sound, of low quality.
+    found = [(0, 0.0, 0.0), (2, 0.0, 0.0), (90, 0.9, 0.6), (90, 0.5, 0.5), (90, 0.1, 0.1), (90, 0.0, 0.0)]
+    table = [
+        {"article_id": i, "words": words, "repeated": repeated, "copied_prompt": 0.0, "copied": copied}
+        for i, (words, repeated, copied) in zip(ids, found, strict=True)
+    ]
+    write_table(pa.Table.from_pylist(table, DEGENERATION), version.degeneration, DEGENERATION)
+
+    (row,) = collect([version], seed_set)
+
+    counts = {kind: round(6 * row[kind]) for kind in (*DEGENERATE_KINDS, "degenerate", "readable")}
+    assert counts == {"empty": 1, "short": 1, "repetitive": 1, "copied": 1, "degenerate": 3, "readable": 2}
+    assert (row["empty"], row["empty_low"], row["empty_high"]) == wilson_interval(1, 6)
+    assert row["articles_readable"] == 2
+
+
 def test_a_measure_without_values_is_missing(tmp_path, collect):
     seed_set = write_seed_set(tmp_path / "seed.parquet", ["a", "b"])
     version = write_version(tmp_path, ["a", "b"], np.array([0.9, 0.8]), [1.0, None], [1.0, 2.0])
@@ -164,7 +232,7 @@ def test_a_measure_without_values_is_missing(tmp_path, collect):
     # Both articles are called up, but only 8 of 10 would be if all were.
     assert row["share_adjusted_up"] == pytest.approx(1, abs=1e-6)
     assert row["adjusted_misfit"] == pytest.approx(0.2, abs=1e-6)
-    (row,) = collect([version], seed_set, MetricsSettings(1.0, 1))
+    (row,) = collect([version], seed_set, SETTINGS._replace(readable=1.0))
     assert (row["articles_readable"], row["share_readable_up"]) == (1, 1.0)
 
 
@@ -184,7 +252,7 @@ def test_words_of_the_press_are_counted_if_the_articles_are_given(tmp_path, coll
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
     texts = [{"article_id": i, "title": "t", "text": "Taxpayers.", "prompts": 1, "new_tokens": 1} for i in ids]
     write_table(pa.Table.from_pylist(texts, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)
-    settings = MetricsSettings(2.0, 1, {"left": "down", "center": None, "right": "up"})
+    settings = SETTINGS._replace(label_map={"left": "down", "center": None, "right": "up"})
 
     versions = [version, replace(version, articles=tmp_path / "articles.parquet")]
 

@@ -21,7 +21,12 @@ def make_metrics(replicates=3):
         for replicate in range(1, replicates + 1):
             row = {field.name: None for field in schema}
             row |= {"round": name, "replicate": replicate, "generation": generation, "seed_set": "balanced"}
-            row |= {"articles": 300, "articles_readable": 200 + replicate, "adjusted_misfit": 0.01 * replicate}
+            row |= {
+                "articles": 300,
+                "labelled": 290,
+                "articles_readable": 200 + replicate,
+                "adjusted_misfit": 0.01 * replicate,
+            }
             if generation is not None:
                 row |= {"strategy": "synthetic", "decoding": "greedy", "tracked_label": "right"}
             for column in schema.names:

@@ -18,6 +18,8 @@ from bias_amplification.artifacts.schemas.neurons import (
 )
 from bias_amplification.artifacts.schemas.results import BETA, COMPARISON
 from bias_amplification.artifacts.schemas.versions import (
+    DEGENERATE_KINDS,
+    DEGENERATION,
     GENERATED_ARTICLES,
     HUMAN_LIKENESS,
     NEURONS,
@@ -37,6 +39,8 @@ __all__ = [
     "CLASSIFIER_ARTICLES",
     "CLEANING",
     "COMPARISON",
+    "DEGENERATE_KINDS",
+    "DEGENERATION",
     "GENERATED_ARTICLES",
     "HUMAN_LIKENESS",
     "NEURONS",

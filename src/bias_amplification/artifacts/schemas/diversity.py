@@ -23,7 +23,6 @@ DIVERSITY_MEASURES = (
     "compression_ratio",
     "embedding_spread",
     "words",
-    "empty",
 )
 
 #: Diversity of one version's articles: one row for each of `DIVERSITY_MEASURES`, in their order.
@@ -45,20 +44,20 @@ _VERSION = [
 #: label      label of the real article; labels that the seed set lacks have no rows
 #: predicted  label that the classifier gives to the model's article
 #: articles   number of articles with both
-#: share      `articles` divided by the number of articles whose real article has the label; Wilson's 95% interval
-TRANSITIONS = table(
-    _VERSION, required(TEXT, "label", "predicted"), required(COUNT, "articles"), interval("share", nullable=False)
-)
+#: share      `articles` divided by the number of texts with a label whose real article has the label; Wilson's 95%
+#:            interval; null if there are none
+TRANSITIONS = table(_VERSION, required(TEXT, "label", "predicted"), required(COUNT, "articles"), interval("share"))
 
 #: Shares by event or topic: one row for each version, event with enough articles in the seed set, and label.
 #:
 #: articles       number of articles that the classifier gives the label
-#: share          `articles` divided by the number of the event's articles; Wilson's 95% interval
+#: share          `articles` divided by the number of the event's texts with a label; Wilson's 95% interval; null if
+#:                there are none
 #: real_articles  number of the event's real articles with the label
 EVENT_SHARES = table(
     _VERSION,
     required(TEXT, "event_id", "predicted"),
     required(COUNT, "articles"),
-    interval("share", nullable=False),
+    interval("share"),
     required(COUNT, "real_articles"),
 )

@@ -28,8 +28,7 @@ NEURON_PANEL = table(
     required(COUNT, "replicate"),
     required(GENERATION, "generation"),
     required(TEXT, "label"),
-    required(REAL, "share", "mean_probability"),
-    optional(REAL, "quality_class", "quality_weighted"),
+    optional(REAL, "share", "mean_probability", "quality_class", "quality_weighted"),
 )
 
 #: Pearson correlations over model versions: one row for each neuron, measure and outcome. Null if neuron or outcome is

@@ -39,6 +39,19 @@ TRAINING_LOG = table(required(COUNT, "step"), required(REAL, "epoch", "loss", "l
 #: new_tokens  number of tokens that the model wrote
 GENERATED_ARTICLES = table(required(TEXT, "article_id", "title", "text"), required(COUNT, "prompts", "new_tokens"))
 
+#: How much of each text has fallen apart (see `corpus.degenerate`). The base model's training texts are not looked at.
+#:
+#: words                  number of words
+#: repeated               share of its words that repeat others of the text
+#: copied_prompt, copied  share of its words that are copied from its prompts, and from these or its model's training
+#:                        texts
+DEGENERATION = table(
+    required(TEXT, "article_id"), required(COUNT, "words"), required(REAL, "repeated", "copied_prompt", "copied")
+)
+
+#: Kinds of degenerate texts, in the order of tables and figures (see docs/degenerate-texts.md).
+DEGENERATE_KINDS = ("empty", "short", "repetitive", "copied")
+
 #: Text quality of each article (paper, section 3.5): means over its sentences. Null if it has no sentence.
 #:
 #: quality           value of the sentence's class, from 3 (clean) to 0 (noise)
@@ -82,24 +95,29 @@ ROBUST_MEASURES = ("share_adjusted", "share_second", "share_readable", "mean_pro
 def predictions(labels: Sequence[str]) -> pa.Schema:
     """Return the schema of the label probabilities of a version's articles.
 
-    The probabilities of an article, `probability_{label}`, sum to 1. `predicted` is the label with the largest one.
+    The probabilities of an article, `probability_{label}`, sum to 1. `predicted` is the label with the largest one. All
+    are null for a text that is too short to have a label.
     """
-    return table(required(TEXT, "article_id", "predicted"), required(REAL, *(f"probability_{n}" for n in labels)))
+    return table(
+        required(TEXT, "article_id"), optional(TEXT, "predicted"), optional(REAL, *(f"probability_{n}" for n in labels))
+    )
 
 
 def metrics(labels: Sequence[str]) -> pa.Schema:
     """Return the schema of the metrics: one row for each version, and one for the base model on each seed set.
 
     `replicate` is numbered from 1. A base model's row has the round "base" and no generation. Shares and probabilities
-    are fractions. `_low` and `_high` are the ends of 95% intervals over articles. `ROBUST_MEASURES` show whether a
-    share is an artefact of the classifier:
+    are fractions of the `labelled` texts, which are not too short to have a label; they are null if there are none.
+    `_low` and `_high` are the ends of 95% intervals over articles. `DEGENERATE_KINDS` are shares of all texts,
+    `degenerate` is the share of those of any kind, and `readable` that of the readable texts. `ROBUST_MEASURES` show
+    whether a share is an artefact of the classifier:
 
     - `share_adjusted_*`: shares corrected for the classifier's confusion matrix. `adjusted_misfit` is the share of the
       articles that no correction explains.
     - `share_second_*`: shares by the second-best candidate, which agrees with the selected one on the fraction
       `agreement` of the articles. Null without a second candidate.
-    - `share_readable_*`: shares among the `articles_readable` articles whose text quality index reaches a threshold.
-      Null if there are none.
+    - `share_readable_*`: shares among the `articles_readable` articles that are of no degenerate kind and whose text
+      quality index reaches a threshold. Null if there are none.
     - `mean_probability_calibrated_*`: mean probabilities at the temperature that fits the validation articles best.
 
     docs/diversity.md describes the `DIVERSITY_MEASURES`, docs/ground-truth.md the measures of the embedded press's
@@ -107,7 +125,7 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
     """
     of_labels = []
     for label in labels:
-        of_labels += interval(f"share_{label}", nullable=False) + interval(f"mean_probability_{label}", nullable=False)
+        of_labels += interval(f"share_{label}") + interval(f"mean_probability_{label}")
         of_labels += [field for measure in ROBUST_MEASURES for field in interval(f"{measure}_{label}")]
         of_labels += interval(f"{LEXICON_SHARE}_{label}")
     return table(
@@ -116,7 +134,7 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
         optional(GENERATION, "generation"),
         required(TEXT, "seed_set"),
         optional(TEXT, "strategy", "decoding", "tracked_label"),
-        required(COUNT, "articles"),
+        required(COUNT, "articles", "labelled"),
         of_labels,
         optional(REAL, "adjusted_misfit"),
         optional(COUNT, "articles_readable"),
@@ -125,6 +143,7 @@ def metrics(labels: Sequence[str]) -> pa.Schema:
         interval("text_quality_index_weighted"),
         interval("perplexity_base"),
         interval("perplexity_generating"),
+        *(interval(kind) for kind in (*DEGENERATE_KINDS, "degenerate", "readable")),
         *(interval(measure) for measure in DIVERSITY_MEASURES),
         LEXICON_COLUMNS,
     )

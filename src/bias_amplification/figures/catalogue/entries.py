@@ -155,11 +155,11 @@ _ROBUSTNESS = (
         ROBUSTNESS,
         "Robustness of the amplification",
         "Share of each round's tracked label as the classifier counts it (black, the only line with a band) and in "
-        "other ways: corrected for the confusions that the classifier makes on test articles{second}, among articles "
-        "with a text quality index of at least {readable:g}, and as the mean probability after calibration on the "
-        "validation articles. The classifier is trained on articles by people and judges articles by models. If the "
-        "lines move together, the change does not depend on the way of counting. The correction assumes that models' "
-        "articles are confused as often as people's. {bands}",
+        "other ways: corrected for the confusions that the classifier makes on test articles{second}, among readable "
+        "articles (not degenerate, with a text quality index of at least {readable:g}), and as the mean probability "
+        "after calibration on the validation articles. The classifier is trained on articles by people and judges "
+        "articles by models. If the lines move together, the change does not depend on the way of counting. The "
+        "correction assumes that models' articles are confused as often as people's articles are. {bands}",
         function="figures.robustness:write_robustness",
         inputs=_METRICS,
         study_arguments=("labels", "tracked"),

@@ -27,6 +27,7 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
     entries = []
     for position, seed_set in enumerate(plan.seed_sets_used()):
         entries.append(_bias_and_quality(plan, position, seed_set))
+        entries.append(_degeneration(plan, seed_set, "" if position == 0 else f"_{seed_set}"))
         if position:
             entries.append(_diversity(plan, seed_set))
         if position == 0:
@@ -49,7 +50,27 @@ def _diversity(plan: Plan, seed_set: str, name: str | None = None) -> Entry:
         "sentence that is written again and again is clean each time. Distinct-n: share of different n-grams. Repeated "
         "4-grams: share of an article's 4-grams that occurred before in it. Self-BLEU: how much an article is like the "
         f"others. docs/diversity.md explains all of them. {bands(plan, rounds)} {_BASE}",
-        function="figures.diversity:write_diversity",
+        function="figures.panels:write_diversity",
+        inputs={"metrics_file": "metrics.parquet"},
+        arguments={"labels": plan.study.corpus.labels, "rounds": rounds},
+    )
+
+
+def _degeneration(plan: Plan, seed_set: str, ending: str) -> Entry:
+    """Return the figure of the texts of a seed set's rounds that have fallen apart."""
+    rounds, kinds = _rounds(plan, seed_set), plan.study.degeneration
+    return Entry(
+        name=f"degeneration{ending}",
+        group=BIAS_AND_QUALITY,
+        title=f"Texts that have fallen apart, seed set {seed_set}",
+        caption=f"Share of all texts that are empty (no word), too short for a label (fewer than {kinds.few_words} "
+        f"words), repetitive (more than {100 * kinds.repeated:g}% of the words in loops or in stretches of eight words "
+        f"that the text has twice) or copied (more than {100 * kinds.copied:g}% of the words in stretches of eight "
+        "words that the prompts or the model's training texts have). A text can be repetitive and copied. Readable: "
+        f"none of these, and a text quality index of at least {plan.study.quality.readable:g}. A kind without any text "
+        "has no panel. docs/degenerate-texts.md says how well the kinds are told. "
+        f"{bands(plan, rounds)} {_BASE}",
+        function="figures.panels:write_degeneration",
         inputs={"metrics_file": "metrics.parquet"},
         arguments={"labels": plan.study.corpus.labels, "rounds": rounds},
     )

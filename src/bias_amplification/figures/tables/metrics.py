@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bias_amplification.artifacts import read_table
-from bias_amplification.artifacts.schemas import CLEANING, ROBUST_MEASURES
+from bias_amplification.artifacts.schemas import CLEANING, DEGENERATE_KINDS, ROBUST_MEASURES
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.contrasts import means as means_schema
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
@@ -31,20 +31,21 @@ def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
         "articles_lexicon",
     )
     left_out = (*left_out, *DIVERSITY_MEASURES)
+    shares = ("share_", *DEGENERATE_KINDS, "degenerate", "readable")
     endings = ("_low", "_high", "_replicates")
     shown = [n for n in metrics.columns if not n.endswith(endings) and not n.startswith(left_out)]
     table = metrics[shown].copy()
     for name in table.columns:
         if f"{name}_low" not in metrics.columns:
             continue
-        factor, digits = (100, 1) if name.startswith("share_") else (1, 3)
+        factor, digits = (100, 1) if name.startswith(shares) else (1, 3)
         ends = zip(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"], strict=True)
         table[name] = [with_interval(*(factor * value for value in values), digits=digits) for values in ends]
         if f"{name}_replicates" in metrics.columns:
             numbers = metrics[f"{name}_replicates"]
             fewer = (numbers > 0) & (numbers < metrics["replicates"])
             table.loc[fewer, name] += " (" + numbers[fewer].astype(str) + ")"
-    words = {name: name.replace("_", " ") + (" (%)" if name.startswith("share_") else "") for name in table.columns}
+    words = {name: name.replace("_", " ") + (" (%)" if name.startswith(shares) else "") for name in table.columns}
     return table.rename(columns=words)
 
 

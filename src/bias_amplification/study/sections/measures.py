@@ -1,6 +1,6 @@
 """What is measured of the articles that a model writes: leaning, text quality and perplexity."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -165,14 +165,70 @@ class Quality(Section):
         2.0,
         ge=0,
         le=3,
-        description="Lowest index (by class) of a readable article. Shares of labels are also counted among readable "
-        "articles alone.",
+        description="Lowest index (by class) of a readable article. A degenerate text is never readable. Shares of "
+        "labels are also counted among readable articles alone.",
     )
 
     @property
     def column(self) -> str:
         """Name of the index in tables of text quality."""
         return "quality" if self.score == "class" else "quality_weighted"
+
+
+class Degeneration(Section):
+    """When what a model writes is no text any more, and what becomes of it."""
+
+    few_words: int = Field(
+        3, ge=1, description="A text with fewer words is too short to have a label. A text without a word is empty."
+    )
+    repeated: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A text is repetitive if more than this share of its words is in loops or in stretches of eight "
+        "words that it has twice.",
+    )
+    copied: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A text is copied if more than this share of its words is in stretches of eight words that its "
+        "prompts or its model's training texts have too.",
+    )
+    labels: Literal["written", "all"] = Field(
+        "written",
+        description="Which texts get a label. `written`: those that are not too short; shares of labels are of these. "
+        "`all`: all, as in the published code; for an empty text the classifier gives the label that it gives to "
+        "nothing.",
+    )
+    most_empty: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="The run stops if a larger share of a generation 0 is empty or too short, because the study would "
+        "then say nothing. 1: it goes on in any case.",
+    )
+
+    def kinds(self, words: Any, repeated: Any, copied: Any) -> dict[str, Any]:
+        """Return which texts are degenerate, by kind.
+
+        Parameters
+        ----------
+        words, repeated, copied
+            Number of words, and shares of repeated and of copied words, NumPy arrays [texts].
+
+        Returns
+        -------
+        dict
+            For "empty", "short", "repetitive" and "copied", whether each text is so, [texts]. No text is both empty
+            and short; a text may be repetitive and copied.
+        """
+        return {
+            "empty": words == 0,
+            "short": (words > 0) & (words < self.few_words),
+            "repetitive": repeated > self.repeated,
+            "copied": copied > self.copied,
+        }
 
 
 class Perplexity(Section):

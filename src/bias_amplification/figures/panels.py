@@ -1,6 +1,6 @@
-"""Diversity of the articles over generations, with the text quality index for comparison."""
+"""Figures of many small panels over generations: diversity of the articles, and degenerate texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +12,8 @@ from bias_amplification.figures import style
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
 
-#: Panels of the figure: column of the metrics table, and title.
-PANELS = {
+#: Panels of each figure: column of the metrics table, and title.
+DIVERSITY = {
     "text_quality_index": "Text quality index",
     "distinct_1": "Distinct-1",
     "distinct_2": "Distinct-2",
@@ -25,24 +25,31 @@ PANELS = {
     "compression_ratio": "Compression ratio",
     "embedding_spread": "Spread of embeddings",
     "words": "Words per article",
-    "empty": "Empty articles (%)",
 }
-#: Panels of shares, which are drawn in per cent.
-_SHARES = ("repeated_4", "empty")
+DEGENERATION = {
+    "empty": "Empty (%)",
+    "short": "Too short for a label (%)",
+    "repetitive": "Repetitive (%)",
+    "copied": "Copied (%)",
+    "degenerate": "Any of these (%)",
+    "readable": "Readable (%)",
+}
 _COLUMNS = 3
 
 
 @style.styled
-def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
-    """Draw the measures of diversity over generations: one small panel per measure, one line per round.
+def panels_over_generations(metrics: pd.DataFrame, rounds: Sequence[str], titles: Mapping[str, str]) -> Figure:
+    """Draw measures over generations: one small panel per measure, one line per round.
 
     Parameters
     ----------
     metrics
         The metrics table: `round`, `replicate`, `generation`, `seed_set`, `strategy`, `decoding`, and each column of
-        `PANELS` with its `_low` and `_high`.
+        `titles` with its `_low` and `_high`.
     rounds
         Rounds to draw, in the order of the legend.
+    titles
+        Title of each measure's panel. A title that ends in (%) is of a share, which is drawn in per cent.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
     means = over_replicates(metrics)
     drawn = means[means["round"].isin(list(rounds))]
     base = means[(means["round"] == BASE) & means["seed_set"].isin(drawn["seed_set"])]
-    columns = [column for column in PANELS if drawn[column].fillna(0).any()]
+    columns = [column for column in titles if drawn[column].fillna(0).any()]
     lines = -(-len(columns) // _COLUMNS)
     figure = style.new_figure(height=0.9 + 1.45 * lines)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).flatten()
@@ -66,13 +73,13 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
             style.line_over_generations(axes, drawn[drawn["round"] == name], column, **look)
         for number, value in enumerate(base[column].dropna()):
             axes.axhline(value, label=None if number else "base model", **style.BASE_MODEL)
-        if column in _SHARES:
+        if titles[column].endswith("(%)"):
             axes.yaxis.set_major_formatter(style.per_cent)
         style.generation_axis(axes)
         # Only the lowest panel of each column of panels names the axis.
         if place + _COLUMNS < len(columns):
             axes.set_xlabel("")
-        axes.set_title(style.letter(place, len(columns)) + PANELS[column], fontsize="small")
+        axes.set_title(style.letter(place, len(columns)) + titles[column], fontsize="small")
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
     style.legend_below(figure, *panels)
@@ -80,6 +87,19 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
 
 
 def write_diversity(metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], rounds: Sequence[str]) -> None:
-    """Read the metrics table and write `diversity` to each of `out` (.png, .svg, .pdf)."""
+    """Read the metrics table and draw the panels of `DIVERSITY` to each of `out` (.png, .svg, .pdf)."""
+    _write(metrics_file, out, labels, rounds, DIVERSITY)
+
+
+def write_degeneration(
+    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], rounds: Sequence[str]
+) -> None:
+    """Read the metrics table and draw the panels of `DEGENERATION` to each of `out` (.png, .svg, .pdf)."""
+    _write(metrics_file, out, labels, rounds, DEGENERATION)
+
+
+def _write(
+    metrics_file: Path, out: Sequence[Path], labels: Sequence[str], rounds: Sequence[str], titles: Mapping[str, str]
+) -> None:
     metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(diversity(metrics, rounds), out)
+    style.save_figure(panels_over_generations(metrics, rounds, titles), out)
