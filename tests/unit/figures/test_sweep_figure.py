@@ -20,7 +20,13 @@ def table(replicates: int) -> pd.DataFrame:
             for generation in (0, 1, 2):
                 share = 0.4 + (0.4 - 0.3 * value) * (generation == 2) + 0.01 * (replicate - 1.5)
                 row = dict.fromkeys(metrics_schema(LABELS).names) | {"round": name, "generation": generation}
-                row |= {"replicate": replicate, "seed_set": "s", "strategy": "preservation", "articles": 50}
+                row |= {
+                    "replicate": replicate,
+                    "seed_set": "s",
+                    "strategy": "preservation",
+                    "articles": 50,
+                    "labelled": 50,
+                }
                 for column in ("share_red", "text_quality_index"):
                     row |= {column: share, f"{column}_low": share - 0.1, f"{column}_high": share + 0.1}
                 rows.append(row)
