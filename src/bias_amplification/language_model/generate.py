@@ -19,7 +19,12 @@ from bias_amplification.language_model.load import (
     load_tokenizer,
     max_positions,
 )
-from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
+from bias_amplification.language_model.prompt_batches import (
+    Prompts,
+    batches_of_heads,
+    batches_of_prompts,
+    prompts_at_once,
+)
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
 from bias_amplification.models.device import choose_device, device_memory
@@ -33,61 +38,68 @@ from bias_amplification.study.sections import Decoding, Generation, JobCompute
 @torch.no_grad()
 def continue_prompts(
     model: PreTrainedModel,
-    prompts: Sequence[list[int]],
+    prompts: Prompts,
     generation: Generation,
     decoding: Decoding,
     seed: int,
     checkpoint: Checkpoint | None = None,
-    begin: Sequence[int] = (),
 ) -> list[list[int]]:
-    """Continue each prompt by at most `generation.new_tokens` tokens, stopping at any token that ends a text.
+    """Continue each prompt up to its limit, stopping at any token that ends a text.
 
     Parameters
     ----------
     model
         On its device, in `eval` mode.
     prompts
-        Token ids; an empty prompt has an empty continuation.
+        An empty prompt has an empty continuation.
     generation
-        Tokens of a block, which most prompts have; tokens of a continuation; prompts decoded at once.
+        Tokens of a block and of its continuation; prompts decoded at once.
     decoding
         How to continue.
     seed
         Seed of nucleus sampling; each batch has a random stream of its own.
     checkpoint
         Where finished continuations are saved. The caller removes it.
-    begin
-        Tokens that the model reads before each prompt that is not empty.
 
     Returns
     -------
     list of list of int
         The continuations in the order of `prompts`, without the end-of-text token.
     """
-    ends, new_tokens = end_tokens(model), generation.new_tokens
+    ends, begin = end_tokens(model), prompts.begin
     end = ends[0]
-    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts]
+    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts.tokens]
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
-    written = 0
+    lengths = [len(prompt) for prompt in prompts.tokens]
+    if prompts.limits is None:
+        limits, batches = [generation.new_tokens] * len(begun), batches_of_prompts(lengths, size, generation)
+    else:
+        limits, positions = list(prompts.limits), max_positions(model) - len(begin)
+        # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
+        alike = decoding.method == "beam"
+        batches = batches_of_heads(lengths, limits, size, generation, positions=positions, alike=alike)
+    written, widest = 0, max(limits, default=0)
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
         # Padding is on the left, because continuations start at the right end.
         tokens, mask = (part.to(model.device) for part in pad([begun[i] for i in batch], end, left=True))
+        own = [limits[i] for i in batch]
         if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, ends=ends)
+            found = decode_greedily(model, tokens, mask, limits=own, ends=ends)
         else:
             torch.manual_seed(seed + number)
-            found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, ends=ends)
+            found = _decode_with_transformers(model, tokens, mask, decoding, limits=own, ends=ends)
         written += int((found != end).sum())
         # If all rows of a batch end early, the result is narrower.
-        return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
+        return torch.nn.functional.pad(found, (0, widest - found.shape[1]), value=end)
 
     facts = {"decoding": decoding.model_dump(), "ends": ends, "seed": seed, "device": str(model.device)}
+    facts["limits"] = limits
     with packed(model):
         rows = fill(
-            torch.full((len(prompts), new_tokens), end),
-            batches_of_prompts([len(prompt) for prompt in prompts], size, generation),
+            torch.full((len(begun), widest), end),
+            batches,
             decode,
             checkpoint=checkpoint,
             key=(model, begun, facts, torch.get_num_threads()),
@@ -102,7 +114,7 @@ def _decode_with_transformers(
     mask: torch.Tensor,
     decoding: Decoding,
     *,
-    new_tokens: int,
+    limits: Sequence[int],
     ends: Sequence[int],
 ) -> torch.Tensor:
     """Decode by beam search or nucleus sampling.
@@ -115,14 +127,15 @@ def _decode_with_transformers(
     found = model.generate(
         tokens,
         attention_mask=mask,
-        max_new_tokens=new_tokens,
+        max_new_tokens=max(limits),
         # The config of a trained model may have it switched off.
         use_cache=True,
         eos_token_id=list(ends),
         pad_token_id=ends[0],
         **options,
     )[:, tokens.shape[1] :]
-    return found.masked_fill(torch.isin(found, torch.tensor(ends, device=found.device)), ends[0])
+    beyond = torch.arange(found.shape[1])[None, :] >= torch.tensor(limits)[:, None]
+    return found.masked_fill(torch.isin(found, found.new_tensor(ends)) | beyond.to(found.device), ends[0])
 
 
 def write_articles(
@@ -162,7 +175,8 @@ def write_articles(
     ]
     all_prompts = [prompt for prompts in per_article for prompt in prompts]
     begin = begin_tokens(tokenizer)
-    continuations = iter(continue_prompts(model, all_prompts, generation, decoding, seed, checkpoint, begin))
+    prompts = Prompts(all_prompts, begin=begin)
+    continuations = iter(continue_prompts(model, prompts, generation, decoding, seed, checkpoint))
     written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
     return pa.table(
         {

@@ -12,6 +12,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.generate import continue_prompts, generate_articles, write_articles
 from bias_amplification.language_model.load import load_model, load_tokenizer
+from bias_amplification.language_model.prompt_batches import Prompts
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.folders import ModelFolders
 from bias_amplification.study.sections import Decoding, Generation, JobCompute
@@ -34,10 +35,10 @@ def writer(base: SimpleNamespace) -> SimpleNamespace:
 
 
 @torch.no_grad()
-def one_by_one(writer: SimpleNamespace, **options: object) -> list[list[int]]:
-    """Continue each prompt by transformers' own `generate`."""
+def one_by_one(writer: SimpleNamespace, limits: list[int] | None = None, **options: object) -> list[list[int]]:
+    """Continue each prompt by transformers' own `generate`, by at most 12 tokens or by limits of their own."""
     results = []
-    for prompt in writer.prompts:
+    for prompt, limit in zip(writer.prompts, limits or [12] * len(writer.prompts), strict=True):
         if not prompt:
             results.append([])
             continue
@@ -45,7 +46,7 @@ def one_by_one(writer: SimpleNamespace, **options: object) -> list[list[int]]:
         written = writer.model.generate(
             tokens,
             attention_mask=torch.ones_like(tokens),
-            max_new_tokens=12,
+            max_new_tokens=limit,
             do_sample=False,
             pad_token_id=END,
             **{"eos_token_id": END} | options,
@@ -70,14 +71,14 @@ def by_hand(model: torch.nn.Module, prompt: list[int], count: int) -> list[int]:
 def test_greedy_batches_equal_single_prompts(writer: SimpleNamespace, size: int) -> None:
     generation = SHORT.model_copy(update={"batch_prompts": size})
 
-    found = continue_prompts(writer.model, writer.prompts, generation, GREEDY, seed=1)
+    found = continue_prompts(writer.model, Prompts(writer.prompts), generation, GREEDY, seed=1)
 
     assert found == one_by_one(writer)
     assert found[:3] == [by_hand(writer.model, prompt, 12) for prompt in writer.prompts[:3]]
 
 
 def test_continuations_stop_at_the_end_token_without_it(writer: SimpleNamespace) -> None:
-    found = continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1)
+    found = continue_prompts(writer.model, Prompts(writer.prompts), SHORT, GREEDY, seed=1)
 
     # Some prompts are ends of training texts, where the model has learned to stop.
     lengths = [len(tokens) for tokens in found]
@@ -89,14 +90,14 @@ def test_continuations_stop_at_the_end_token_without_it(writer: SimpleNamespace)
 
 @pytest.mark.parametrize("decoding", [GREEDY, Decoding(method="beam", beams=3), Decoding(method="nucleus", top_p=1e-6)])
 def test_every_end_token_ends_a_continuation(writer: SimpleNamespace, decoding: Decoding) -> None:
-    plain = continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1)
+    plain = continue_prompts(writer.model, Prompts(writer.prompts), SHORT, GREEDY, seed=1)
     other = Counter(token for tokens in plain for token in set(tokens)).most_common(1)[0][0]
     expected = one_by_one(
         writer, eos_token_id=[END, other], num_beams=decoding.beams if decoding.method == "beam" else 1
     )
     writer.model.config.eos_token_id = [END, other]
     try:
-        found = continue_prompts(writer.model, writer.prompts, SHORT, decoding, seed=1)
+        found = continue_prompts(writer.model, Prompts(writer.prompts), SHORT, decoding, seed=1)
     finally:
         writer.model.config.eos_token_id = END
 
@@ -109,11 +110,11 @@ def test_prompts_are_read_after_the_begin_token(writer: SimpleNamespace, begun: 
     tokenizer = load_tokenizer(begun.folder)
     prompts = [[begun.begin, *prompt] if prompt else [] for prompt in writer.prompts]
 
-    found = continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1, begin=[begun.begin])
+    found = continue_prompts(writer.model, Prompts(writer.prompts, begin=[begun.begin]), SHORT, GREEDY, seed=1)
     table = write_articles(writer.model, tokenizer, writer.articles.slice(0, 1), SHORT, GREEDY, seed=1).to_pylist()
 
     assert found == [by_hand(writer.model, prompt, 12) if prompt else [] for prompt in prompts]
-    assert found != continue_prompts(writer.model, writer.prompts, SHORT, GREEDY, seed=1)
+    assert found != continue_prompts(writer.model, Prompts(writer.prompts), SHORT, GREEDY, seed=1)
     article = writer.articles.to_pylist()[0]
     title, body = encode(tokenizer, [article["title"], article["body"]])
     blocks = article_prompts(title, body, 9)
@@ -121,8 +122,19 @@ def test_prompts_are_read_after_the_begin_token(writer: SimpleNamespace, begun: 
     assert table[0]["text"] == tokenizer.decode(written)
 
 
+@pytest.mark.parametrize("decoding", [GREEDY, Decoding(method="beam", beams=3), Decoding(method="nucleus", top_p=1e-6)])
+def test_prompts_with_limits_of_their_own_equal_single_prompts(writer: SimpleNamespace, decoding: Decoding) -> None:
+    beams = decoding.beams if decoding.method == "beam" else 1
+    limits = [12, 3, 12, 5, 5, 1, 9, 2, 12, 3, 4]
+
+    found = continue_prompts(writer.model, Prompts(writer.prompts, limits), SHORT, decoding, seed=1)
+
+    assert found == one_by_one(writer, limits, num_beams=beams)
+    assert len(found[1]) == 3 and max(map(len, found)) == 12
+
+
 def test_beams_equal_single_prompts(writer: SimpleNamespace) -> None:
-    found = continue_prompts(writer.model, writer.prompts, SHORT, Decoding(method="beam", beams=3), seed=1)
+    found = continue_prompts(writer.model, Prompts(writer.prompts), SHORT, Decoding(method="beam", beams=3), seed=1)
 
     assert found == one_by_one(writer, num_beams=3)
 
@@ -132,7 +144,7 @@ def test_nucleus_sampling_depends_on_its_seed_alone(writer: SimpleNamespace) -> 
 
     def write(seed: int) -> list[list[int]]:
         torch.rand(3)
-        return continue_prompts(writer.model, writer.prompts, SHORT, decoding, seed)
+        return continue_prompts(writer.model, Prompts(writer.prompts), SHORT, decoding, seed)
 
     assert write(1) == write(1)
     assert write(1) != write(2)
@@ -141,7 +153,7 @@ def test_nucleus_sampling_depends_on_its_seed_alone(writer: SimpleNamespace) -> 
 def test_a_narrow_nucleus_is_greedy(writer: SimpleNamespace) -> None:
     decoding = Decoding(method="nucleus", top_p=1e-6, temperature=1.0)
 
-    assert continue_prompts(writer.model, writer.prompts, SHORT, decoding, seed=1) == one_by_one(writer)
+    assert continue_prompts(writer.model, Prompts(writer.prompts), SHORT, decoding, seed=1) == one_by_one(writer)
 
 
 def test_one_article_per_article_in_order(writer: SimpleNamespace) -> None:
