@@ -13,6 +13,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import decode_greedily
+from bias_amplification.language_model.heads import Head, choose_prompts, cut_heads, decode_after
 from bias_amplification.language_model.load import (
     end_tokens,
     load_model,
@@ -149,9 +150,9 @@ def write_articles(
 ) -> pa.Table:
     """Write one synthetic article per real article.
 
-    The prompts are the real article's title and the blocks of its body, each by itself and each after the
-    begin-of-text token, if the tokenizer has that habit. The continuations of an article are joined as tokens and then
-    decoded.
+    The prompts are the real article's title and the blocks of its body, each by itself, or its title and head together
+    (`generation.prompt`). Each follows the begin-of-text token, if the tokenizer has that habit. The continuations of
+    an article are joined as tokens and then decoded.
 
     Parameters
     ----------
@@ -166,27 +167,49 @@ def write_articles(
     -------
     pa.Table
         Schema `GENERATED_ARTICLES`, in the seed set's order.
+
+    Raises
+    ------
+    StudyError
+        If a title and head leave no position of the model for a token to write.
     """
-    titles = articles.column("title").to_pylist()
-    bodies = articles.column("body").to_pylist()
-    per_article = [
-        article_prompts(title, body, generation.block_tokens)
-        for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
-    ]
-    all_prompts = [prompt for prompts in per_article for prompt in prompts]
+    titles, bodies = articles.column("title").to_pylist(), articles.column("body").to_pylist()
     begin = begin_tokens(tokenizer)
-    prompts = Prompts(all_prompts, begin=begin)
+    heads = [Head([], "", 0)] * len(articles)
+    if generation.prompt == "head":
+        heads = cut_heads(tokenizer, titles, bodies, generation)
+        per_article = [[head.prompt] if head.prompt else [] for head in heads]
+        limits = _limits(heads, max_positions(model) - len(begin), articles.column("article_id").to_pylist())
+    else:
+        encoded = zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
+        per_article = [article_prompts(title, body, generation.block_tokens) for title, body in encoded]
+        limits = None
+    prompts = Prompts([prompt for own in per_article for prompt in own], limits, begin)
     continuations = iter(continue_prompts(model, prompts, generation, decoding, seed, checkpoint))
-    written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
+    written = [[token for _ in own for token in next(continuations)] for own in per_article]
+    texts = decode_after(tokenizer, [head.prompt for head in heads], written)
     return pa.table(
         {
             "article_id": articles.column("article_id"),
             "title": articles.column("title"),
-            "text": pa.array(tokenizer.decode_batch(written, skip_special_tokens=True), pa.string()),
-            "prompts": pa.array([len(prompts) for prompts in per_article], pa.int32()),
+            "head": pa.array([head.text for head in heads], pa.string()),
+            "text": pa.array(texts, pa.string()),
+            "prompts": pa.array([len(own) for own in per_article], pa.int32()),
             "new_tokens": pa.array([len(tokens) for tokens in written], pa.int32()),
         }
     )
+
+
+def _limits(heads: Sequence[Head], positions: float, article_ids: Sequence[str]) -> list[int]:
+    """Return the most new tokens of each head that has a prompt: as many as the body has left and positions allow."""
+    for head, article_id in zip(heads, article_ids, strict=True):
+        if len(head.prompt) >= positions:
+            raise StudyError(
+                f"article {article_id}: its title and head have {len(head.prompt)} tokens, and the model has "
+                f"{positions} positions for them and what it writes: lower generation.head_tokens or "
+                "generation.head_share, or shorten the title in the corpus."
+            )
+    return [int(min(head.left, positions - len(head.prompt))) for head in heads if head.prompt]
 
 
 def generate_articles(
@@ -218,15 +241,26 @@ def generate_articles(
     Raises
     ------
     StudyError
-        If a prompt and its continuation exceed the model's positions.
+        If a prompt and its continuation exceed the model's positions. A head's continuation is shortened instead.
     """
     language_model = load_model(model.model, choose_device(compute.device))
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
-    positions = max_positions(language_model)
-    begin = len(begin_tokens(tokenizer))
-    use = LanguageModelUse(writing_tokens=generation.block_tokens + generation.new_tokens)
-    check_lengths(positions, use, begin, "the model")
+    generation = choose_prompts(generation, tokenizer, articles.column("body").to_pylist())
+    if generation.prompt == "blocks":
+        _check_blocks(language_model, tokenizer, articles, generation, seed_set)
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
+    write_table(table, out, GENERATED_ARTICLES)
+    checkpoint.remove()
+
+
+def _check_blocks(
+    model: PreTrainedModel, tokenizer: Tokenizer, articles: pa.Table, generation: Generation, seed_set: Path | str
+) -> None:
+    """Check that blocks and titles leave the model enough positions for their continuations."""
+    positions, begin = max_positions(model), len(begin_tokens(tokenizer))
+    check_lengths(positions, LanguageModelUse(writing_tokens=generation.positions), begin, "the model")
     titles = encode(tokenizer, articles.column("title").to_pylist())
     for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
         if len(title) + generation.new_tokens + begin > positions:
@@ -235,7 +269,3 @@ def generate_articles(
                 f"generation.new_tokens exceed the model's {positions} positions: lower generation.new_tokens or "
                 "shorten the title in the corpus."
             )
-    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
-    write_table(table, out, GENERATED_ARTICLES)
-    checkpoint.remove()

@@ -33,6 +33,7 @@ def sources(base: SimpleNamespace, tmp_path: Path) -> dict[str, Path]:
     columns = {
         "article_id": [f"a{k}" for k in range(count)],
         "title": [f"Title {k}" for k in range(count)],
+        "head": [""] * count,
         "text": [f"Synthetic text {k}.\nMore." for k in range(count)],
         "prompts": [1] * count,
         "new_tokens": [3] * count,
@@ -89,7 +90,7 @@ def test_articles_or_their_lines_are_examples(
 
 def test_blank_lines_are_examples_if_asked_for(base: SimpleNamespace, sources: dict, compose) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
 
     found = examples(base, compose("synthetic", 1), sources, example="line", blank_lines=True)
@@ -150,7 +151,7 @@ def test_examples_begin_with_the_begin_token(
 
 def test_a_blank_line_is_the_begin_token_alone(begun: SimpleNamespace, sources: dict, compose) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
 
     found = examples(begun, compose("synthetic", 1), sources, example="line", blank_lines=True)
@@ -192,7 +193,7 @@ def test_the_files_of_a_generation(base: SimpleNamespace, sources: dict, compose
 
 def test_blank_lines_take_places_in_batches(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
     steps = {}
     for blank_lines in (False, True):

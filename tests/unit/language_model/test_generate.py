@@ -3,13 +3,16 @@
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.notices import WARNING
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
+from bias_amplification.corpus.articles import article_text, replace_texts
 from bias_amplification.language_model.generate import continue_prompts, generate_articles, write_articles
 from bias_amplification.language_model.load import load_model, load_tokenizer
 from bias_amplification.language_model.prompt_batches import Prompts
@@ -184,8 +187,49 @@ def test_empty_titles_and_bodies(writer: SimpleNamespace, title: str, body: str,
     assert bool(row["text"]) == bool(prompts)
 
 
-def generate(base: SimpleNamespace, out: Path, seed_set: Path | None = None, **generation: int | None) -> pa.Table:
-    settings = Generation(**{"block_tokens": 8, "new_tokens": 6, "batch_prompts": 16} | generation)
+@pytest.mark.parametrize("settings", [{"head_share": 0.25}, {"head_tokens": 5}])
+def test_heads_are_continued_to_the_length_of_their_texts(writer: SimpleNamespace, settings: dict) -> None:
+    generation = SHORT.model_copy(update={"prompt": "head"} | settings)
+    articles = replace_texts(writer.articles, title=["", *writer.articles["title"].to_pylist()[1:]])
+
+    table = write_articles(writer.model, writer.tokenizer, articles, generation, GREEDY, seed=1).to_pylist()
+
+    texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
+    for row, article, tokens in zip(table, articles.to_pylist(), encode(writer.tokenizer, texts), strict=True):
+        title, body = encode(writer.tokenizer, [article_text(article["title"], "\n").strip("\n"), article["body"]])
+        # In the tokens of the whole text, the title is followed by a line break.
+        before = len(title) + bool(title)
+        assert tokens[before:] == body
+        kept = len(writer.tokenizer.encode(article_text(article["title"], row["head"])).ids)
+        asked = settings.get("head_tokens") or round(0.25 * len(body))
+        assert before + asked / 3 < kept <= before + asked
+        assert article["body"].startswith(row["head"] + " ")
+        written = by_hand(writer.model, tokens[:kept], len(tokens) - kept)
+        whole = writer.tokenizer.decode(tokens[:kept] + written)
+        assert article_text(article["title"], row["head"] + row["text"]) == whole
+        assert (row["title"], row["prompts"], row["new_tokens"]) == (article["title"], 1, len(written))
+        assert row["new_tokens"] <= len(body) - (kept - before)
+
+
+def test_what_follows_a_head_is_cut_to_the_models_positions(
+    writer: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "The mayor speaks on the bridge. " * 20
+    articles = replace_texts(writer.articles.slice(0, 2), title=["Bridge", "Bridge " * 60], body=[body.strip()] * 2)
+    generation = Generation(prompt="head", head_tokens=20)
+
+    # The token of a byte that no text has.
+    monkeypatch.setattr(writer.model.config, "eos_token_id", 200)
+    (row,) = write_articles(writer.model, writer.tokenizer, articles.slice(0, 1), generation, GREEDY, 1).to_pylist()
+
+    prompt = writer.tokenizer.encode(article_text(row["title"], row["head"])).ids
+    assert 90 < row["new_tokens"] == 128 - len(prompt)
+    with pytest.raises(StudyError, match=r"article a1: its title and head have \d+ tokens, and the model has 128 pos"):
+        write_articles(writer.model, writer.tokenizer, articles, generation, GREEDY, seed=1)
+
+
+def generate(base: SimpleNamespace, out: Path, seed_set: Path | None = None, **generation: Any) -> pa.Table:
+    settings = Generation(**{"prompt": "blocks", "block_tokens": 8, "new_tokens": 6, "batch_prompts": 16} | generation)
     folders = ModelFolders(base.folder, base.folder)
     generate_articles(folders, seed_set or base.seed_set, out, settings, GREEDY, seed=1, compute=JobCompute())
     return read_table(out, GENERATED_ARTICLES)
@@ -199,6 +243,21 @@ def test_the_file_is_the_same_every_time(base: SimpleNamespace, tmp_path: Path) 
         other = generate(base, tmp_path / "other.parquet", batch_prompts=batch_prompts)
         assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
         assert one.equals(other)
+
+
+def test_short_texts_have_heads_unless_the_config_says_otherwise(
+    base: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    # The bodies have some 30 tokens. Blocks of 65 tokens and their continuations would not fit into 128 positions.
+    table = generate(base, tmp_path / "out.parquet", prompt=None, block_tokens=65, new_tokens=64)
+
+    bodies = read_table(base.seed_set, ARTICLES)["body"].to_pylist()
+    assert all(body.startswith(head) for head, body in zip(table["head"].to_pylist(), bodies, strict=True))
+    assert min(map(len, table["head"].to_pylist())) > 0
+    assert f"{WARNING}at least half of the texts are shorter than two blocks (130 tokens)" in capsys.readouterr().out
+    blocks = generate(base, tmp_path / "out.parquet", prompt=None)
+    assert blocks.equals(generate(base, tmp_path / "out.parquet"))
+    assert set(blocks["head"].to_pylist()) == {""}
 
 
 def test_the_begin_token_needs_a_position(begun: SimpleNamespace, tmp_path: Path) -> None:

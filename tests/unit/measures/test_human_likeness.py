@@ -28,7 +28,7 @@ def files(toy_articles: Path, tmp_path_factory: pytest.TempPathFactory, toy_rows
     draw_detector_articles(toy_articles, paths["articles"], 120, seed=1)
     ids = read_table(paths["articles"], ARTICLES)["article_id"].to_pylist()
     written = [
-        {"article_id": i, "title": "t", "text": f"They said so in town {k % 5}. They said so. " * 3}
+        {"article_id": i, "title": "t", "head": "", "text": f"They said so in town {k % 5}. They said so. " * 3}
         | {"prompts": 1, "new_tokens": 9}
         for k, i in enumerate(reversed(ids))
     ]

@@ -41,7 +41,7 @@ def read_scores(folder):
 
 
 def write_generated(path, rows):
-    full = [{"article_id": i, "title": t, "text": x, "prompts": 1, "new_tokens": 1} for i, t, x in rows]
+    full = [{"article_id": i, "title": t, "head": "", "text": x, "prompts": 1, "new_tokens": 1} for i, t, x in rows]
     write_table(pa.Table.from_pylist(full, GENERATED_ARTICLES), path, GENERATED_ARTICLES)
     return path
 
