@@ -1,13 +1,17 @@
 """Fine-tune one generation on its training set (paper, section 3.2)."""
 
+import math
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.artifacts.notices import warn
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import (
     ARTICLES,
@@ -31,6 +35,32 @@ from bias_amplification.models.processes import Group, together
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study import strategies
 from bias_amplification.study.sections import Finetuning, JobCompute
+
+
+class Examples(NamedTuple):
+    """What a training set gives to learn from.
+
+    Attributes
+    ----------
+    tokens
+        Token ids of each example, in the order of the training set.
+    texts
+        Number of texts of the training set.
+    lost
+        Number of those that give no example, because they have fewer than two tokens.
+    """
+
+    tokens: list[list[int]]
+    texts: int
+    lost: int
+
+    def steps(self, finetuning: Finetuning) -> tuple[int, int]:
+        """Return the number of training steps, and of those planned: with an example of each lost text."""
+        taken, planned = (
+            finetuning.epochs * math.ceil(count / finetuning.batch_size)
+            for count in (len(self.tokens), len(self.tokens) + self.lost)
+        )
+        return taken, planned
 
 
 def finetune_generation(
@@ -75,10 +105,11 @@ def finetune_generation(
     _check_positions(model, finetuning)
     end = end_token(model)
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
+    _report(examples, finetuning, out)
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
-        examples if finetuning.blank_lines else longer_than_one(examples),
+        examples.tokens,
         finetuning,
         pad=end,
         seed=seed,
@@ -91,9 +122,25 @@ def finetune_generation(
     out = Path(out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    about = {"seed": seed, "initial_model": str(initial.model), "examples": len(examples), "training": facts}
+    about = {"seed": seed, "initial_model": str(initial.model)}
+    about |= {"texts": examples.texts, "texts_lost": examples.lost, "examples": len(examples.tokens)}
+    about |= {"training": facts | {"steps_planned": examples.steps(finetuning)[1]}}
     write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_FILES))
     checkpoint.remove()
+
+
+def _report(examples: Examples, finetuning: Finetuning, out: Path | str) -> None:
+    """Write into the log how many texts give examples, with a warning if some give none."""
+    if Group.here().rank:
+        return
+    taken, planned = examples.steps(finetuning)
+    count, used = len(examples.tokens), examples.texts - examples.lost
+    print(f"{count} examples from {used} of {examples.texts} texts, {taken} steps of {planned} planned", flush=True)
+    if examples.lost:
+        warn(
+            f"{examples.lost} of the {examples.texts} texts that {out} is trained on have fewer than two tokens and "
+            f"teach nothing: its training has {taken} steps of {planned} planned."
+        )
 
 
 def _check_positions(model: PreTrainedModel, finetuning: Finetuning) -> None:
@@ -110,7 +157,7 @@ def training_examples(
     tokenizer: Tokenizer,
     finetuning: Finetuning,
     end: int,
-) -> list[list[int]]:
+) -> Examples:
     """Read the texts that a training set names, and encode them as examples.
 
     Parameters
@@ -127,20 +174,31 @@ def training_examples(
 
     Returns
     -------
-    list of list of int
-        Token ids, in the order of the training set.
+    Examples
+        Those of fewer than two tokens are left out unless `finetuning.blank_lines` is set.
     """
     texts, begin = _texts(training_set, sources, finetuning), begin_tokens(tokenizer)
-    encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end - len(begin))
-    # An empty text becomes one token, so that it takes its place in a batch.
-    return [[*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens)) for tokens in encoded]
+    most = finetuning.max_tokens - finetuning.learn_end - len(begin)
+    encoded = iter(encode(tokenizer, [part for parts in texts for part in parts], most))
+    found: list[list[int]] = []
+    lost = 0
+    for parts in texts:
+        # A blank line becomes one token, so that it takes its place in a batch.
+        own = [
+            [*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens))
+            for tokens in islice(encoded, len(parts))
+        ]
+        kept = own if finetuning.blank_lines else longer_than_one(own)
+        found += kept
+        lost += not kept
+    return Examples(found, len(texts), lost)
 
 
-def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[str]:
-    """Read the texts that a training set names, in its order."""
+def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuning: Finetuning) -> list[list[str]]:
+    """Read the texts that a training set names, in its order; each is cut into the texts of its examples."""
     rows = read_table(training_set, TRAINING_SET, or_schema=TRAINING_SET_WITH_TITLES).to_pylist()
     tables = {origin: _texts_by_id(path, origin) for origin, path in sources.items()}
-    texts: list[str] = []
+    texts: list[list[str]] = []
     for row in rows:
         own, origin = row["article_id"], row["origin"]
         title_id = row.get("title_id", own)
@@ -150,14 +208,15 @@ def _texts(training_set: Path | str, sources: Mapping[str, Path | str], finetuni
                     f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
                     "snakemake again."
                 )
-        title, text = tables[origin][title_id][0], tables[origin][own][1]
-        texts.extend(training_texts(title, text, finetuning.example, finetuning.blank_lines))
+        # The head is above the text and below the title, and moves with the title.
+        (title, head, _), (_, _, text) = tables[origin][title_id], tables[origin][own]
+        texts.append(training_texts(title, head + text, finetuning.example, finetuning.blank_lines))
     return texts
 
 
-def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
-    """Read title and text of each article of a table, by article id."""
+def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str, str]]:
+    """Read title, head and text of each article of a table, by article id; real articles have an empty head."""
     real = origin in (strategies.SEED_SET, strategies.REAL)
     schema, body = (ARTICLES, "body") if real else (GENERATED_ARTICLES, "text")
-    table = read_table(path, schema, ["article_id", "title", body])
-    return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}
+    table = read_table(path, schema, ["article_id", "title", *([] if real else ["head"]), body])
+    return {row["article_id"]: (row["title"], row.get("head", ""), row[body]) for row in table.to_pylist()}
