@@ -80,7 +80,9 @@ def ours(model: GPT2LMHeadModel, prompts: Rows, batch: int) -> Rows:
     with torch.inference_mode(), packed(model):
         for start in range(0, len(prompts), batch):
             tokens = torch.tensor(prompts[start : start + batch], device=model.device)
-            found += decode_greedily(model, tokens, torch.ones_like(tokens), new_tokens=NEW, ends=[END]).tolist()
+            found += decode_greedily(
+                model, tokens, torch.ones_like(tokens), limits=[NEW] * len(tokens), ends=[END]
+            ).tolist()
     return found
 
 

@@ -1,4 +1,8 @@
-"""The terminal output of a run: a line when a job starts, a line when it has ended, and failures in full."""
+"""The terminal output of a run.
+
+A job has a line when it starts and a line when it has ended. Warnings of its log (`artifacts.notices.warn`) are below
+that line. Failures are shown in full.
+"""
 
 import logging
 import statistics
@@ -7,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bias_amplification.artifacts.notices import WARNING
 
 #: Rules that only list files. Snakemake counts them as jobs.
 _LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "replicates", "neurons", "figures"})
@@ -42,6 +48,7 @@ class StudyProgress(logging.Filter):
         self.jobs: dict[int, _Job] = {}
         self.ended: list[int] = []
         self.chains: dict[str, int] = {}
+        self.warned: set[str] = set()
         self.planned: Counter[str] = Counter()
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.start = time.time()
@@ -82,11 +89,13 @@ class StudyProgress(logging.Filter):
         if not ended:
             return False
         count = f"{record.done}/{self.planned.total() or record.total}".rjust(9)
-        lines = [
-            f"{time.strftime('%H:%M:%S')}  {count}  {job.message}: {time.time() - job.started:.0f} s{_result(job.log)}"
-            for job in ended
-        ]
+        lines: list[str] = []
         for job in ended:
+            took = f"{time.time() - job.started:.0f} s"
+            lines.append(f"{time.strftime('%H:%M:%S')}  {count}  {job.message}: {took}{_result(job.log)}")
+            warnings = [line for line in _lines(job.log) if line.startswith(WARNING)]
+            lines += [f"          {line}" for line in dict.fromkeys(warnings) if line not in self.warned]
+            self.warned.update(warnings)
             self.seconds[job.rule].append(time.time() - job.started)
         written = [job for job in ended if job.rule == "generate" and job.chain]
         if written:
@@ -127,11 +136,16 @@ def _duration(seconds: float) -> str:
 
 def _result(log: str | None) -> str:
     """Return the result that a job's log reports: the line before its last, which has the time."""
-    try:
-        lines = Path(log).read_text(encoding="utf-8").splitlines() if log else []
-    except OSError:
-        return ""
+    lines = _lines(log)
     return f", {lines[-2]}" if len(lines) > 1 and len(lines[-2]) < 100 else ""
+
+
+def _lines(log: str | None) -> list[str]:
+    """Return the lines of a job's log; none if it has no log."""
+    try:
+        return Path(log).read_text(encoding="utf-8").splitlines() if log else []
+    except OSError:
+        return []
 
 
 def show_progress(versions: Mapping[str, int], is_dry_run: Callable[[], bool]) -> None:

@@ -62,7 +62,7 @@ def read_history(article_id: str, labels: Sequence[str], files: Sequence[Path]) 
     Returns
     -------
     pd.DataFrame
-        One row per generation: `generation`, `text`, `predicted`, `probability_{label}`, `quality`,
+        One row per generation: `generation`, `head`, `text`, `predicted`, `probability_{label}`, `quality`,
         `perplexity_base`, `perplexity_generating`.
 
     Raises
@@ -72,7 +72,7 @@ def read_history(article_id: str, labels: Sequence[str], files: Sequence[Path]) 
     """
     probabilities = [f"probability_{label}" for label in labels]
     kinds = {
-        "articles": (GENERATED_ARTICLES, ["text"]),
+        "articles": (GENERATED_ARTICLES, ["head", "text"]),
         "predictions": (predictions(labels), ["predicted", *probabilities]),
         "quality": (QUALITY, ["quality"]),
         "perplexity": (PERPLEXITY, ["perplexity_base", "perplexity_generating"]),

@@ -20,6 +20,7 @@ article.original { position: sticky; left: 0; border-color: var(--quiet); box-sh
   max-height: 34rem; overflow-y: auto; margin-top: .75rem; }
 .bar { display: flex; height: .8rem; border-radius: .2rem; overflow: hidden; margin: .3rem 0; }
 .bar span { display: block; }
+.head { color: var(--quiet); }
 dl { display: grid; grid-template-columns: 1fr auto; margin: 0; font-size: .85rem; gap: 0 .5rem; }
 dt { color: var(--quiet); } dd { margin: 0; font-variant-numeric: tabular-nums; text-align: right; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin-right: .4em; }
@@ -39,7 +40,7 @@ def article_page(
     article
         `title`, `body` and `label` of the seed article; `article_id` for reference.
     history
-        One row per generation: `generation`, `text`, `predicted`, `probability_{label}`, `quality`,
+        One row per generation: `generation`, `head`, `text`, `predicted`, `probability_{label}`, `quality`,
         `perplexity_base`, `perplexity_generating`.
     labels
         The label set.
@@ -54,10 +55,15 @@ def article_page(
     cards = [_original(article, written)]
     cards += [_generation(row, colours, written) for row in history.to_dict("records")]
     place = f"round {escape(round_name)}, " if round_name else ""
+    prompts = "with the article's title and with each block of its body"
+    if history["head"].any():
+        prompts = (
+            "with the article's title and the beginning of its body, which is shown in grey before the model's text"
+        )
     body = (
         f"<h1 {written}>{escape(str(article['title']))}</h1>\n"
-        f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted with the "
-        f"article's title and with each block of its body. Generation 0 is fine-tuned on real articles. Every later "
+        f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted {prompts}. "
+        f"Generation 0 is fine-tuned on real articles. Every later "
         f"generation is fine-tuned on the articles that the round's strategy chooses from the seed set and from "
         f"earlier generations. Scroll to the right "
         f'for later generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
@@ -96,13 +102,20 @@ def _generation(row: Mapping[str, Any], colours: Mapping[str, str], written: str
         ("perplexity, this model", "perplexity_generating", 1),
     ):
         facts += f"<dt>{text}</dt><dd>{_number(row[column], digits)}</dd>"
-    text = str(row["text"])
-    shown = f'<div class="text" {written}>{escape(text)}</div>' if text else '<div class="text">(nothing written)</div>'
+    head, text = (escape(str(row[part])) for part in ("head", "text"))
+    shown = f'<div class="text" {written}>{_in_grey(head)}{text}</div>'
+    if not text:
+        shown = f'<div class="text">{_in_grey(head, written)} (nothing written)</div>'
     return (
         f"<article><h3>Generation {int(row['generation'])}: {escape(predicted or 'no label')}</h3>"
         f'<div class="bar" aria-hidden="true">{bar}</div><dl>{facts}</dl>'
         f"{shown}</article>\n"
     )
+
+
+def _in_grey(head: str, written: str = "") -> str:
+    """Return the real words before a model's text, which are escaped already, with a mark of their own."""
+    return f'<span class="head"{written and f" {written}"}>{head}</span>' if head else ""
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -65,7 +65,7 @@ def decode_greedily(
     tokens: torch.Tensor,
     mask: torch.Tensor,
     *,
-    new_tokens: int,
+    limits: Sequence[int],
     ends: Sequence[int],
 ) -> torch.Tensor:
     """Continue each row by its likeliest tokens, one by one.
@@ -78,24 +78,26 @@ def decode_greedily(
         Prompts on the model's device, [rows, longest], padded on the left.
     mask
         1 for a real token, 0 for padding, [rows, longest].
-    new_tokens
-        Most new tokens of a row.
+    limits
+        Most new tokens of each row, [rows], each at least 1. The sum of the longest prompt and the largest limit may
+        not exceed the model's positions.
     ends
         End-of-text tokens; a row ends when one of them is the likeliest token.
 
     Returns
     -------
     torch.Tensor
-        [rows, new_tokens] on the model's device: each row's continuation, filled up with the first of `ends`. In
-        float32 these are the tokens that transformers' `generate` writes for this row alone. They can differ only where
-        two logits are equal up to rounding.
+        [rows, largest limit] on the model's device: each row's continuation, filled up with the first of `ends`. In
+        float32 these are the tokens that transformers' `generate` writes for this row alone with the row's limit. They
+        can differ only where two logits are equal up to rounding.
     """
-    (end, *others), (rows, longest) = ends, tokens.shape
+    (end, *others), (rows, longest), new_tokens = ends, tokens.shape, max(limits)
     layers = [ReservedLayer(longest + new_tokens) for _ in range(model.config.get_text_config().num_hidden_layers)]
     cache = Cache(layers=layers)
     found = torch.full((rows, new_tokens), end, device=tokens.device)
     running = torch.arange(rows, device=tokens.device)
     ended = torch.zeros(rows, dtype=torch.bool, device=tokens.device)
+    last = torch.tensor(limits, device=tokens.device) - 1
     # Without padding no mask is needed, and attention is faster without one.
     padded = not bool(mask.all())
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -111,7 +113,7 @@ def decode_greedily(
             chosen = choose(model.base_model(**inputs).last_hidden_state[:, -1])
         chosen = chosen.masked_fill(ended | torch.isin(chosen, other_ends) if others else ended, end)
         found[running, step] = chosen
-        ended = chosen == end
+        ended = (chosen == end) | (last <= step)
         ended_count = int(ended.sum())
         if ended_count == len(ended):
             break
@@ -120,7 +122,7 @@ def decode_greedily(
             positions = positions[:, -1:] + 1
         if ended_count >= _WORTH_DROPPING * len(ended):
             left = (~ended).nonzero().squeeze(1)
-            running, ended, chosen = running[left], ended[left], chosen[left]
+            running, ended, chosen, last = running[left], ended[left], chosen[left], last[left]
             mask, positions = mask[left], positions[left]
             for layer in layers:
                 layer.keep(left)

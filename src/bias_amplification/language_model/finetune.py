@@ -1,13 +1,17 @@
 """Fine-tune one generation on its training set (paper, section 3.2)."""
 
+import math
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.artifacts.notices import warn
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model.load import (
@@ -24,6 +28,32 @@ from bias_amplification.models.folders import MODEL_FILES, ModelFolders
 from bias_amplification.models.processes import Group, together
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Finetuning, JobCompute
+
+
+class Examples(NamedTuple):
+    """What a training set gives to learn from.
+
+    Attributes
+    ----------
+    tokens
+        Token ids of each example, in the order of the training set.
+    texts
+        Number of texts of the training set.
+    lost
+        Number of those that give no example, because they have fewer than two tokens.
+    """
+
+    tokens: list[list[int]]
+    texts: int
+    lost: int
+
+    def steps(self, finetuning: Finetuning) -> tuple[int, int]:
+        """Return the number of training steps, and of those planned: with an example of each lost text."""
+        taken, planned = (
+            finetuning.epochs * math.ceil(count / finetuning.batch_size)
+            for count in (len(self.tokens), len(self.tokens) + self.lost)
+        )
+        return taken, planned
 
 
 def finetune_generation(
@@ -68,10 +98,11 @@ def finetune_generation(
     _check_positions(model, finetuning)
     end = end_token(model)
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
+    _report(examples, finetuning, out)
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
-        examples if finetuning.blank_lines else longer_than_one(examples),
+        examples.tokens,
         finetuning,
         pad=end,
         seed=seed,
@@ -84,9 +115,25 @@ def finetune_generation(
     out = Path(out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    about = {"seed": seed, "initial_model": str(initial.model), "examples": len(examples), "training": facts}
+    about = {"seed": seed, "initial_model": str(initial.model)}
+    about |= {"texts": examples.texts, "texts_lost": examples.lost, "examples": len(examples.tokens)}
+    about |= {"training": facts | {"steps_planned": examples.steps(finetuning)[1]}}
     write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_FILES))
     checkpoint.remove()
+
+
+def _report(examples: Examples, finetuning: Finetuning, out: Path | str) -> None:
+    """Write into the log how many texts give examples, with a warning if some give none."""
+    if Group.here().rank:
+        return
+    taken, planned = examples.steps(finetuning)
+    count, used = len(examples.tokens), examples.texts - examples.lost
+    print(f"{count} examples from {used} of {examples.texts} texts, {taken} steps of {planned} planned", flush=True)
+    if examples.lost:
+        warn(
+            f"{examples.lost} of the {examples.texts} texts that {out} is trained on have fewer than two tokens and "
+            f"teach nothing: its training has {taken} steps of {planned} planned."
+        )
 
 
 def _check_positions(model: PreTrainedModel, finetuning: Finetuning) -> None:
@@ -103,7 +150,7 @@ def training_examples(
     tokenizer: Tokenizer,
     finetuning: Finetuning,
     end: int,
-) -> list[list[int]]:
+) -> Examples:
     """Read the texts that a training set names, and encode them as examples.
 
     Parameters
@@ -120,15 +167,25 @@ def training_examples(
 
     Returns
     -------
-    list of list of int
-        Token ids, in the order of the training set.
+    Examples
+        Those of fewer than two tokens are left out unless `finetuning.blank_lines` is set.
     """
     begin = begin_tokens(tokenizer)
     texts = [
-        text
+        training_texts(title, body, finetuning.example, finetuning.blank_lines)
         for title, body in read_training_texts(training_set, sources)
-        for text in training_texts(title, body, finetuning.example, finetuning.blank_lines)
     ]
-    encoded = encode(tokenizer, texts, finetuning.max_tokens - finetuning.learn_end - len(begin))
-    # An empty text becomes one token, so that it takes its place in a batch.
-    return [[*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens)) for tokens in encoded]
+    most = finetuning.max_tokens - finetuning.learn_end - len(begin)
+    encoded = iter(encode(tokenizer, [part for parts in texts for part in parts], most))
+    found: list[list[int]] = []
+    lost = 0
+    for parts in texts:
+        # A blank line becomes one token, so that it takes its place in a batch.
+        own = [
+            [*begin, *tokens] + [end] * (finetuning.learn_end or not (begin or tokens))
+            for tokens in islice(encoded, len(parts))
+        ]
+        kept = own if finetuning.blank_lines else longer_than_one(own)
+        found += kept
+        lost += not kept
+    return Examples(found, len(texts), lost)

@@ -13,13 +13,19 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import decode_greedily
+from bias_amplification.language_model.heads import Head, choose_prompts, cut_heads, decode_after
 from bias_amplification.language_model.load import (
     end_tokens,
     load_model,
     load_tokenizer,
     max_positions,
 )
-from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
+from bias_amplification.language_model.prompt_batches import (
+    Prompts,
+    batches_of_heads,
+    batches_of_prompts,
+    prompts_at_once,
+)
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
 from bias_amplification.models.device import choose_device, device_memory
@@ -33,61 +39,68 @@ from bias_amplification.study.sections import Decoding, Generation, JobCompute
 @torch.no_grad()
 def continue_prompts(
     model: PreTrainedModel,
-    prompts: Sequence[list[int]],
+    prompts: Prompts,
     generation: Generation,
     decoding: Decoding,
     seed: int,
     checkpoint: Checkpoint | None = None,
-    begin: Sequence[int] = (),
 ) -> list[list[int]]:
-    """Continue each prompt by at most `generation.new_tokens` tokens, stopping at any token that ends a text.
+    """Continue each prompt up to its limit, stopping at any token that ends a text.
 
     Parameters
     ----------
     model
         On its device, in `eval` mode.
     prompts
-        Token ids; an empty prompt has an empty continuation.
+        An empty prompt has an empty continuation.
     generation
-        Tokens of a block, which most prompts have; tokens of a continuation; prompts decoded at once.
+        Tokens of a block and of its continuation; prompts decoded at once.
     decoding
         How to continue.
     seed
         Seed of nucleus sampling; each batch has a random stream of its own.
     checkpoint
         Where finished continuations are saved. The caller removes it.
-    begin
-        Tokens that the model reads before each prompt that is not empty.
 
     Returns
     -------
     list of list of int
         The continuations in the order of `prompts`, without the end-of-text token.
     """
-    ends, new_tokens = end_tokens(model), generation.new_tokens
+    ends, begin = end_tokens(model), prompts.begin
     end = ends[0]
-    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts]
+    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts.tokens]
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
-    written = 0
+    lengths = [len(prompt) for prompt in prompts.tokens]
+    if prompts.limits is None:
+        limits, batches = [generation.new_tokens] * len(begun), batches_of_prompts(lengths, size, generation)
+    else:
+        limits, positions = list(prompts.limits), max_positions(model) - len(begin)
+        # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
+        alike = decoding.method == "beam"
+        batches = batches_of_heads(lengths, limits, size, generation, positions=positions, alike=alike)
+    written, widest = 0, max(limits, default=0)
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
         # Padding is on the left, because continuations start at the right end.
         tokens, mask = (part.to(model.device) for part in pad([begun[i] for i in batch], end, left=True))
+        own = [limits[i] for i in batch]
         if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, new_tokens=new_tokens, ends=ends)
+            found = decode_greedily(model, tokens, mask, limits=own, ends=ends)
         else:
             torch.manual_seed(seed + number)
-            found = _decode_with_transformers(model, tokens, mask, decoding, new_tokens=new_tokens, ends=ends)
+            found = _decode_with_transformers(model, tokens, mask, decoding, limits=own, ends=ends)
         written += int((found != end).sum())
         # If all rows of a batch end early, the result is narrower.
-        return torch.nn.functional.pad(found, (0, new_tokens - found.shape[1]), value=end)
+        return torch.nn.functional.pad(found, (0, widest - found.shape[1]), value=end)
 
     facts = {"decoding": decoding.model_dump(), "ends": ends, "seed": seed, "device": str(model.device)}
+    facts["limits"] = limits
     with packed(model):
         rows = fill(
-            torch.full((len(prompts), new_tokens), end),
-            batches_of_prompts([len(prompt) for prompt in prompts], size, generation),
+            torch.full((len(begun), widest), end),
+            batches,
             decode,
             checkpoint=checkpoint,
             key=(model, begun, facts, torch.get_num_threads()),
@@ -102,7 +115,7 @@ def _decode_with_transformers(
     mask: torch.Tensor,
     decoding: Decoding,
     *,
-    new_tokens: int,
+    limits: Sequence[int],
     ends: Sequence[int],
 ) -> torch.Tensor:
     """Decode by beam search or nucleus sampling.
@@ -115,14 +128,15 @@ def _decode_with_transformers(
     found = model.generate(
         tokens,
         attention_mask=mask,
-        max_new_tokens=new_tokens,
+        max_new_tokens=max(limits),
         # The config of a trained model may have it switched off.
         use_cache=True,
         eos_token_id=list(ends),
         pad_token_id=ends[0],
         **options,
     )[:, tokens.shape[1] :]
-    return found.masked_fill(torch.isin(found, torch.tensor(ends, device=found.device)), ends[0])
+    beyond = torch.arange(found.shape[1])[None, :] >= torch.tensor(limits)[:, None]
+    return found.masked_fill(torch.isin(found, found.new_tensor(ends)) | beyond.to(found.device), ends[0])
 
 
 def write_articles(
@@ -136,9 +150,9 @@ def write_articles(
 ) -> pa.Table:
     """Write one synthetic article per real article.
 
-    The prompts are the real article's title and the blocks of its body, each by itself and each after the
-    begin-of-text token, if the tokenizer has that habit. The continuations of an article are joined as tokens and then
-    decoded.
+    The prompts are the real article's title and the blocks of its body, each by itself, or its title and head together
+    (`generation.prompt`). Each follows the begin-of-text token, if the tokenizer has that habit. The continuations of
+    an article are joined as tokens and then decoded.
 
     Parameters
     ----------
@@ -153,26 +167,49 @@ def write_articles(
     -------
     pa.Table
         Schema `GENERATED_ARTICLES`, in the seed set's order.
+
+    Raises
+    ------
+    StudyError
+        If a title and head leave no position of the model for a token to write.
     """
-    titles = articles.column("title").to_pylist()
-    bodies = articles.column("body").to_pylist()
-    per_article = [
-        article_prompts(title, body, generation.block_tokens)
-        for title, body in zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
-    ]
-    all_prompts = [prompt for prompts in per_article for prompt in prompts]
+    titles, bodies = articles.column("title").to_pylist(), articles.column("body").to_pylist()
     begin = begin_tokens(tokenizer)
-    continuations = iter(continue_prompts(model, all_prompts, generation, decoding, seed, checkpoint, begin))
-    written = [[token for _ in prompts for token in next(continuations)] for prompts in per_article]
+    heads = [Head([], "", 0)] * len(articles)
+    if generation.prompt == "head":
+        heads = cut_heads(tokenizer, titles, bodies, generation)
+        per_article = [[head.prompt] if head.prompt else [] for head in heads]
+        limits = _limits(heads, max_positions(model) - len(begin), articles.column("article_id").to_pylist())
+    else:
+        encoded = zip(encode(tokenizer, titles), encode(tokenizer, bodies), strict=True)
+        per_article = [article_prompts(title, body, generation.block_tokens) for title, body in encoded]
+        limits = None
+    prompts = Prompts([prompt for own in per_article for prompt in own], limits, begin)
+    continuations = iter(continue_prompts(model, prompts, generation, decoding, seed, checkpoint))
+    written = [[token for _ in own for token in next(continuations)] for own in per_article]
+    texts = decode_after(tokenizer, [head.prompt for head in heads], written)
     return pa.table(
         {
             "article_id": articles.column("article_id"),
             "title": articles.column("title"),
-            "text": pa.array(tokenizer.decode_batch(written, skip_special_tokens=True), pa.string()),
-            "prompts": pa.array([len(prompts) for prompts in per_article], pa.int32()),
+            "head": pa.array([head.text for head in heads], pa.string()),
+            "text": pa.array(texts, pa.string()),
+            "prompts": pa.array([len(own) for own in per_article], pa.int32()),
             "new_tokens": pa.array([len(tokens) for tokens in written], pa.int32()),
         }
     )
+
+
+def _limits(heads: Sequence[Head], positions: float, article_ids: Sequence[str]) -> list[int]:
+    """Return the most new tokens of each head that has a prompt: as many as the body has left and positions allow."""
+    for head, article_id in zip(heads, article_ids, strict=True):
+        if len(head.prompt) >= positions:
+            raise StudyError(
+                f"article {article_id}: its title and head have {len(head.prompt)} tokens, and the model has "
+                f"{positions} positions for them and what it writes: lower generation.head_tokens or "
+                "generation.head_share, or shorten the title in the corpus."
+            )
+    return [int(min(head.left, positions - len(head.prompt))) for head in heads if head.prompt]
 
 
 def generate_articles(
@@ -204,15 +241,34 @@ def generate_articles(
     Raises
     ------
     StudyError
-        If a prompt and its continuation exceed the model's positions.
+        If a prompt and its continuation exceed the model's positions. A head's continuation is shortened instead.
     """
     language_model = load_model(model.model, choose_device(compute.device))
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
-    positions = max_positions(language_model)
-    begin = len(begin_tokens(tokenizer))
-    use = LanguageModelUse(writing_tokens=generation.block_tokens + generation.new_tokens)
-    check_lengths(positions, use, begin, "the model")
+    generation = choose_prompts(generation, tokenizer, articles.column("body").to_pylist())
+    if generation.prompt == "blocks":
+        _check_blocks(language_model, tokenizer, articles, generation, seed_set)
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
+    write_table(table, out, GENERATED_ARTICLES)
+    checkpoint.remove()
+    _report(table["text"].to_pylist())
+
+
+def _report(texts: Sequence[str]) -> None:
+    """Write into the log, from which the terminal repeats it, how long the texts are and how many are empty."""
+    empty = sum(not any(map(str.isalnum, text)) for text in texts)
+    words = sum(len(text.split()) for text in texts) / len(texts)
+    print(f"{len(texts)} texts of {words:.0f} words on average" + (f", {empty} of them empty" if empty else ""))
+
+
+def _check_blocks(
+    model: PreTrainedModel, tokenizer: Tokenizer, articles: pa.Table, generation: Generation, seed_set: Path | str
+) -> None:
+    """Check that blocks and titles leave the model enough positions for their continuations."""
+    positions, begin = max_positions(model), len(begin_tokens(tokenizer))
+    check_lengths(positions, LanguageModelUse(writing_tokens=generation.positions), begin, "the model")
     titles = encode(tokenizer, articles.column("title").to_pylist())
     for article_id, title in zip(articles.column("article_id").to_pylist(), titles, strict=True):
         if len(title) + generation.new_tokens + begin > positions:
@@ -221,11 +277,3 @@ def generate_articles(
                 f"generation.new_tokens exceed the model's {positions} positions: lower generation.new_tokens or "
                 "shorten the title in the corpus."
             )
-    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
-    write_table(table, out, GENERATED_ARTICLES)
-    checkpoint.remove()
-    texts = table["text"].to_pylist()
-    empty = sum(not any(map(str.isalnum, text)) for text in texts)
-    words = sum(len(text.split()) for text in texts) / len(texts)
-    print(f"{len(texts)} texts of {words:.0f} words on average" + (f", {empty} of them empty" if empty else ""))

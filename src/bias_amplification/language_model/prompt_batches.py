@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from transformers import PretrainedConfig
 
@@ -13,6 +14,17 @@ _FEWEST_AT_ONCE = 32
 _MOST_AT_ONCE = 8192
 #: Share of a GPU's memory that one job's decoding takes; other jobs may use the same GPU.
 _PART_OF_MEMORY = 0.25
+
+
+class Prompts(NamedTuple):
+    """Prompts that a model continues."""
+
+    tokens: Sequence[list[int]]
+    """Token ids of each. An empty prompt is not continued."""
+    limits: Sequence[int] | None = None
+    """Most new tokens of each, at least 1 if it is not empty; None: `generation.new_tokens` for all."""
+    begin: Sequence[int] = ()
+    """Tokens that the model reads before each prompt."""
 
 
 def prompts_at_once(config: PretrainedConfig, generation: Generation, decoding: Decoding, memory: int | None) -> int:
@@ -91,3 +103,44 @@ def batches_of_prompts(lengths: Sequence[int], size: int, generation: Generation
             batches.append(group[start : start + rows])
             start += rows
     return sorted(batches, key=lambda batch: -lengths[batch[0]])
+
+
+def batches_of_heads(
+    lengths: Sequence[int], limits: Sequence[int], size: int, generation: Generation, *, positions: float, alike: bool
+) -> list[list[int]]:
+    """Group prompts that are continued by different numbers of tokens, the longest continuations first.
+
+    Parameters
+    ----------
+    lengths, limits
+        Number of tokens of each prompt, and most new tokens of each; an empty prompt is in no batch.
+    size
+        Most prompts of a batch. A batch of several prompts takes no more memory than `size` whole blocks: neither while
+        they are read nor when all are continued.
+    generation
+        Tokens of a block, and of its continuation.
+    positions
+        Most tokens that the model can read at once. The longest prompt and the longest continuation of a batch may come
+        from different prompts, but have as many tokens together at most.
+    alike
+        Whether all prompts of a batch have the same limit.
+
+    Returns
+    -------
+    list of list of int
+        Indices of the prompts of each batch.
+    """
+    block, held = size * generation.block_tokens, size * (generation.block_tokens + generation.new_tokens)
+    batches: list[list[int]] = []
+    widest = 0
+    for i in sorted((i for i, length in enumerate(lengths) if length), key=lambda i: (-limits[i], -lengths[i], i)):
+        last, wider = batches[-1] if batches else [], max(widest, lengths[i])
+        most, rows = limits[last[0] if last else i], len(last) + 1
+        fits = last and rows <= size and wider + most <= positions and rows * wider <= block
+        if fits and rows * (wider + most) <= held and not (alike and limits[i] < most):
+            last.append(i)
+            widest = wider
+        else:
+            batches.append([i])
+            widest = lengths[i]
+    return batches

@@ -22,7 +22,9 @@ def encode(tokenizer: Tokenizer, texts: Iterable[str], max_tokens: float = math.
 
 
 def read_training_texts(training_set: Path | str, sources: Mapping[str, Path | str]) -> list[tuple[str, str]]:
-    """Read title and text of the articles that a training set names, in its order.
+    """Read title and body of the texts that a training set names, in its order.
+
+    The body of a written text is its real head, if it has one, and what the model wrote.
 
     Parameters
     ----------
@@ -48,16 +50,18 @@ def read_training_texts(training_set: Path | str, sources: Mapping[str, Path | s
                     f"{sources[origin]} lacks article {article_id}, which {training_set} names: delete both and run "
                     "snakemake again."
                 )
-        found.append((tables[origin][title_id][0], tables[origin][own][1]))
+        # The head is above the text and below the title, and moves with the title.
+        (title, head, _), (_, _, text) = tables[origin][title_id], tables[origin][own]
+        found.append((title, head + text))
     return found
 
 
-def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str]]:
-    """Read title and text of each article of a table, by article id."""
+def _texts_by_id(path: Path | str, origin: str) -> dict[str, tuple[str, str, str]]:
+    """Read title, head and text of each article of a table, by article id; real articles have an empty head."""
     real = origin in (strategies.SEED_SET, strategies.REAL)
     schema, body = (ARTICLES, "body") if real else (GENERATED_ARTICLES, "text")
-    table = read_table(path, schema, ["article_id", "title", body])
-    return {row["article_id"]: (row["title"], row[body]) for row in table.to_pylist()}
+    table = read_table(path, schema, ["article_id", "title", *([] if real else ["head"]), body])
+    return {row["article_id"]: (row["title"], row.get("head", ""), row[body]) for row in table.to_pylist()}
 
 
 def training_texts(title: str, body: str, example: str, blank_lines: bool = False) -> list[str]:

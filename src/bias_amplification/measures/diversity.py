@@ -18,7 +18,7 @@ from bias_amplification.corpus.words import bare_words, count_words
 from bias_amplification.measures.encoder_prediction import over_batches, tokenize
 from bias_amplification.measures.encoders import TextClassifier, load_encoder
 from bias_amplification.measures.intervals import mean_interval
-from bias_amplification.measures.leaning import classifier_text
+from bias_amplification.measures.leaning import classified_texts
 from bias_amplification.measures.ngrams import (
     BLEU_ORDER,
     Interval,
@@ -99,8 +99,8 @@ def measure_diversity(
     sampled = [words[row] for row in sorted(sample) if words[row]]
     found["self_bleu"] = self_bleu(count_ngrams(sampled, BLEU_ORDER)), len(sampled)
     found["compression_ratio"] = compression_ratio([texts[row] for row in with_words]), len(with_words)
-    titles = table["title"].to_pylist() if classifier.text == "title_and_text" else [""] * len(texts)
-    read = [classifier_text(titles[row], texts[row], remove_quotes=classifier.remove_quotes) for row in with_words]
+    as_classified = classified_texts(table, classifier)
+    read = [as_classified[row] for row in with_words]
     max_tokens = classifier.max_tokens or classifier.training.max_tokens
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     embeddings = embed_texts(load_encoder(*encoder, max_tokens), read, max_tokens, compute, checkpoint)

@@ -54,7 +54,7 @@ def label_detector_articles(
 ) -> None:
     """Write the detector's labelled articles: each article as people and as the base model wrote it, in one part.
 
-    Titles are left out, because a synthetic article has the real one.
+    Titles are left out, because a synthetic article has the real one. A head stays: with it, both begin as a text does.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def label_detector_articles(
     """
     articles = read_table(real, ARTICLES)
     ids = articles["article_id"].to_pylist()
-    written = read_table(machine, GENERATED_ARTICLES, ["article_id", "text"])
-    texts = dict(zip(written["article_id"].to_pylist(), written["text"].to_pylist(), strict=True))
+    written = read_table(machine, GENERATED_ARTICLES, ["article_id", "head", "text"]).to_pylist()
+    texts = {row["article_id"]: row["head"] + row["text"] for row in written}
     if set(texts) != set(ids):
         raise StudyError(f"{machine} has other articles than {real}: delete it and run snakemake again.")
     split = read_table(classifier_articles, CLASSIFIER_ARTICLES, ["article_id", "split_random"])
@@ -106,7 +106,7 @@ def score_human_likeness(
         Where to compute.
     """
     table = read_table(articles, GENERATED_ARTICLES, or_schema=ARTICLES)
-    bodies = table["text" if "text" in table.column_names else "body"].to_pylist()
+    bodies = [row["body"] if "body" in row else row["head"] + row["text"] for row in table.to_pylist()]
     texts = [classifier_text("", body, remove_quotes=classifier.remove_quotes) for body in bodies]
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     max_tokens = classifier.training.max_tokens

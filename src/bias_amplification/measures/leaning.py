@@ -43,6 +43,29 @@ def classifier_text(title: str, body: str, *, remove_quotes: bool) -> str:
     return text.replace('"', "").replace("“", "").replace("”", "") if remove_quotes else text
 
 
+def classified_texts(articles: pa.Table, classifier: Classifier) -> list[str]:
+    """Return the texts of a version's articles, or of a seed set, as the classifier reads them.
+
+    Parameters
+    ----------
+    articles
+        Rows of `GENERATED_ARTICLES` or `ARTICLES`, with at least the columns `title`, `head` and `text`, or `title` and
+        `body`.
+    classifier
+        Its `remove_quotes`, and its `text`: whether the title and the head, which are real, are read before the text
+        that the model wrote.
+    """
+    with_real = classifier.text == "title_and_text"
+    return [
+        classifier_text(
+            row["title"] if with_real else "",
+            (row.get("head", "") if with_real else "") + row.get("text", row.get("body")),
+            remove_quotes=classifier.remove_quotes,
+        )
+        for row in articles.to_pylist()
+    ]
+
+
 def train_leaning_classifier(
     articles: SplitArticles,
     out: Path | str,
@@ -156,12 +179,8 @@ def classify_articles(
     StudyError
         If a classifier's folder lacks a file, or if a classifier has other labels.
     """
-    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "title", "text"])
-    titles = table["title"].to_pylist() if classifier.text == "title_and_text" else [""] * len(table)
-    texts = [
-        classifier_text(title, text, remove_quotes=classifier.remove_quotes)
-        for title, text in zip(titles, table["text"].to_pylist(), strict=True)
-    ]
+    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "title", "head", "text"])
+    texts = classified_texts(table, classifier)
     fewest = degeneration.few_words if degeneration.labels == "written" else 0
     too_short = np.array([len(bare_words(text, language)) < fewest for text in table["text"].to_pylist()], dtype=bool)
     max_tokens = classifier.max_tokens or classifier.training.max_tokens

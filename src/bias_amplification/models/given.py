@@ -66,7 +66,7 @@ class LanguageModelUse:
     training_tokens: int = 0
     """Config key `finetuning.max_tokens`, which includes special tokens; 0 if the model is not trained."""
     writing_tokens: int = 0
-    """`generation.block_tokens` + `generation.new_tokens`, without the begin-of-text token."""
+    """`generation.block_tokens` + `generation.new_tokens`, without the begin-of-text token; 0 without blocks."""
     own_tokenizer: bool = True
     """Whether the model is used with its own tokenizer; generations are used with the base model's."""
 

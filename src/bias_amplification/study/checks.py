@@ -76,7 +76,7 @@ def language_model_use(study: Study) -> LanguageModelUse:
         architecture=study.neurons.architecture,
         begin_token=study.base_model.begin_token,
         training_tokens=study.finetuning.max_tokens if trains else 0,
-        writing_tokens=study.generation.block_tokens + study.generation.new_tokens,
+        writing_tokens=study.generation.positions,
     )
 
 

@@ -213,10 +213,9 @@ class Study(Section):
         if self.base_model.source != "pretrain":
             return self
         context = self.base_model.pretraining.context
-        written = self.generation.block_tokens + self.generation.new_tokens
         for key, tokens in (
             ("finetuning.max_tokens", self.finetuning.max_tokens),
-            ("generation.block_tokens + generation.new_tokens", written),
+            ("generation.block_tokens + generation.new_tokens", self.generation.positions),
         ):
             if tokens > context:
                 raise ValueError(

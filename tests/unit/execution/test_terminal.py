@@ -1,10 +1,12 @@
 """The lines that a run shows in the terminal."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from bias_amplification.artifacts.notices import warn
 from bias_amplification.execution.terminal import StudyProgress
 
 
@@ -16,8 +18,8 @@ def record(event: str, **facts) -> logging.LogRecord:
     return made
 
 
-def job(progress: StudyProgress, number: int, rule: str, **wildcards) -> None:
-    info = {"rule_name": rule, "rule_msg": f"doing {rule}", "log": [], "wildcards": wildcards}
+def job(progress: StudyProgress, number: int, rule: str, log: Path | None = None, **wildcards) -> None:
+    info = {"rule_name": rule, "rule_msg": f"doing {rule}", "log": [log] if log else [], "wildcards": wildcards}
     assert progress.filter(record("JOB_INFO", jobid=number, **info))
 
 
@@ -72,6 +74,25 @@ def test_the_time_left_has_two_units_at_most(monkeypatch, seconds, shown):
     now[0] += seconds
 
     assert ended(progress, 1, 1).endswith(f"about {shown} left")
+
+
+def test_each_warning_of_the_logs_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    progress, said = StudyProgress({"a": 3}, lambda: False), []
+    for number, sentence in enumerate(
+        ("The texts are short.", "The texts are short.", "The texts are empty."), start=1
+    ):
+        log = tmp_path / f"{number}.log"
+        warn(sentence)
+        log.write_text(f"reading\n{capsys.readouterr().out}9 tokens written\ndone in 2 s\n", encoding="utf-8")
+        job(progress, number, "write", log)
+        said.append(ended(progress, number, number).splitlines())
+
+    assert [lines[0].endswith(", 9 tokens written") for lines in said] == [True] * 3
+    assert [[line.strip() for line in lines[1:]] for lines in said] == [
+        ["warning: The texts are short."],
+        [],
+        ["warning: The texts are empty."],
+    ]
 
 
 def test_other_records_pass():

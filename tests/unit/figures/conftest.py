@@ -209,7 +209,7 @@ def round_files(tmp_path):
         for place, name in enumerate(("a1", "a2")):
             red = 0.1 + 0.2 * generation + 0.01 * place
             rows["articles"].append({
-                "article_id": name, "title": name, "text": f"Text {generation} of {name}. {SCRIPT}\nEnd",
+                "article_id": name, "title": name, "head": "", "text": f"Text {generation} of {name}. {SCRIPT}\nEnd",
                 "prompts": 2, "new_tokens": 100,
             })  # fmt: skip
             rows["predictions"].append({

@@ -12,6 +12,7 @@ from bias_amplification.figures.article import (
     write_article_evolution,
     write_article_page,
 )
+from bias_amplification.figures.article_page import article_page
 from bias_amplification.figures.style import save_figure
 from bias_amplification.study.sections import Example
 
@@ -113,6 +114,18 @@ def test_page_shows_each_generation_with_its_numbers(page):
     assert "0.300" in parsed.text and "2.50" in parsed.text and "20.0" in parsed.text
     assert "–" in parsed.text  # the missing perplexity
     assert "nan" not in parsed.text
+
+
+def test_page_marks_the_real_words_before_a_text(page, history, labels):
+    article = {"title": "A", "body": "Real <b> words and the rest", "label": "red"}
+    marked = history.assign(head="Real <b> words", text=[" and more", "", "."])
+
+    found = article_page(article, marked, labels, None, "en")
+
+    assert '<span class="head">Real &lt;b&gt; words</span> and more</div>' in found
+    assert '<span class="head" lang="en" dir="auto">Real &lt;b&gt; words</span> (nothing written)</div>' in found
+    assert "the beginning of its body, which is shown in grey before the model's text. Generation 0" in found
+    assert "with each block of its body. Generation 0" in page and '<span class="head"' not in page
 
 
 def test_article_is_chosen_by_id_then_by_label_then_first(round_files):

@@ -33,6 +33,7 @@ def sources(base: SimpleNamespace, tmp_path: Path) -> dict[str, Path]:
     columns = {
         "article_id": [f"a{k}" for k in range(count)],
         "title": [f"Title {k}" for k in range(count)],
+        "head": [""] * count,
         "text": [f"Synthetic text {k}.\nMore." for k in range(count)],
         "prompts": [1] * count,
         "new_tokens": [3] * count,
@@ -59,7 +60,7 @@ def compose(base: SimpleNamespace, tmp_path: Path):
 def examples(base: SimpleNamespace, training_set: Path, sources: dict, **changes: Any) -> list[list[int]]:
     """Return the examples of a training set; the end-of-text token is 0."""
     finetuning = RECIPE.model_copy(update=changes)
-    return training_examples(training_set, sources, load_tokenizer(base.folder), finetuning, 0)
+    return training_examples(training_set, sources, load_tokenizer(base.folder), finetuning, 0).tokens
 
 
 def decoded(base: SimpleNamespace, rows: list[list[int]]) -> list[str]:
@@ -89,7 +90,7 @@ def test_articles_or_their_lines_are_examples(
 
 def test_blank_lines_are_examples_if_asked_for(base: SimpleNamespace, sources: dict, compose) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
 
     found = examples(base, compose("synthetic", 1), sources, example="line", blank_lines=True)
@@ -114,6 +115,48 @@ def test_shuffled_texts_are_read_under_the_titles_of_others(base: SimpleNamespac
 
     assert rows == [f"Title {title[1:]}\nSynthetic text {k}.\nMore." for k, title in enumerate(titles)]
     assert all(title != f"a{k}" for k, title in enumerate(titles))
+
+
+def test_heads_stand_between_titles_and_texts(base: SimpleNamespace, sources: dict, compose) -> None:
+    table = read_table(sources["generation_00"], GENERATED_ARTICLES)
+    heads = pa.array([f"Head {k}" for k in range(6)])
+    texts = pa.array([f" and the rest {k}" for k in range(5)] + [""])
+    table = table.set_column(2, "head", heads).set_column(3, "text", texts)
+    write_table(table, sources["generation_00"], GENERATED_ARTICLES)
+    shuffled = compose("shuffled", 1)
+    titles = [int(title[1:]) for title in read_table(shuffled, TRAINING_SET_WITH_TITLES)["title_id"].to_pylist()]
+
+    # A head moves to another text with its title.
+    moved = decoded(base, examples(base, shuffled, sources))
+    assert moved == [f"Title {j}\nHead {j}{text}" for j, text in zip(titles, texts.to_pylist(), strict=True)]
+    own = decoded(base, examples(base, compose("synthetic", 1), sources))
+    assert own == [f"Title {k}\nHead {k}{text}" for k, text in enumerate(texts.to_pylist())]
+
+
+@pytest.mark.parametrize("blank_lines", [False, True])
+def test_texts_without_examples_are_reported(
+    base: SimpleNamespace, sources: dict, compose, tmp_path: Path, capsys: pytest.CaptureFixture, blank_lines: bool
+) -> None:
+    table = read_table(sources["generation_00"], GENERATED_ARTICLES)
+    none = pa.array([""] * 6)
+    texts = pa.array(["", "Two lines.\n\nMore.", "", "Long enough.", "", ""])
+    table = table.set_column(1, "title", none).set_column(3, "text", texts)
+    write_table(table, sources["generation_00"], GENERATED_ARTICLES)
+    changes = {"example": "line", "batch_size": 2, "blank_lines": blank_lines}
+
+    finetune(base, compose("synthetic", 1), sources, tmp_path / "out", **changes)
+
+    lines = capsys.readouterr().out.splitlines()
+    # Two epochs of three lines, or four with the blank one. With four texts more, it would be seven or eight.
+    count = 4 if blank_lines else 3
+    assert lines[0] == f"{count} examples from 2 of 6 texts, 4 steps of 8 planned"
+    assert lines[1] == (
+        f"warning: 4 of the 6 texts that {tmp_path / 'out'} is trained on have fewer than two tokens and teach "
+        "nothing: its training has 4 steps of 8 planned."
+    )
+    facts = json.loads((tmp_path / "out" / "metadata.json").read_text())
+    assert (facts["texts"], facts["texts_lost"], facts["examples"]) == (6, 4, count)
+    assert (facts["training"]["steps"], facts["training"]["steps_planned"]) == (4, 8)
 
 
 def test_real_articles_outside_the_seed_set_are_read(base: SimpleNamespace, sources: dict, compose) -> None:
@@ -150,7 +193,7 @@ def test_examples_begin_with_the_begin_token(
 
 def test_a_blank_line_is_the_begin_token_alone(begun: SimpleNamespace, sources: dict, compose) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
 
     found = examples(begun, compose("synthetic", 1), sources, example="line", blank_lines=True)
@@ -184,7 +227,8 @@ def test_the_files_of_a_generation(base: SimpleNamespace, sources: dict, compose
     ]
     assert log.num_rows == metadata["training"]["steps"] == 4
     assert log.column("loss")[-1].as_py() < log.column("loss")[0].as_py()
-    assert (metadata["seed"], metadata["examples"]) == (5, 6)
+    assert (metadata["seed"], metadata["examples"], metadata["texts_lost"]) == (5, 6, 0)
+    assert metadata["training"]["steps_planned"] == 4
     for name in ("model.safetensors", "config.json", "training_log.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert (tmp_path / "one" / "model.safetensors").read_bytes() != (base.folder / "model.safetensors").read_bytes()
@@ -192,7 +236,7 @@ def test_the_files_of_a_generation(base: SimpleNamespace, sources: dict, compose
 
 def test_blank_lines_take_places_in_batches(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     table = read_table(sources["generation_00"], GENERATED_ARTICLES)
-    blank = table.set_column(2, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
+    blank = table.set_column(3, "text", pa.array([text.replace("\n", "\n\n") for text in table["text"].to_pylist()]))
     write_table(blank, sources["generation_00"], GENERATED_ARTICLES)
     steps = {}
     for blank_lines in (False, True):

@@ -51,7 +51,7 @@ def test_perplexities_equal_the_slow_loop(base: SimpleNamespace, batch_tokens: i
 def articles(tmp_path: Path) -> Path:
     count = len(TEXTS)
     columns = {"article_id": [f"a{k}" for k in range(count)], "title": ["A title"] * count, "text": TEXTS}
-    columns |= {"prompts": [1] * count, "new_tokens": [1] * count}
+    columns |= {"head": [""] * count, "prompts": [1] * count, "new_tokens": [1] * count}
     write_table(pa.table(columns), tmp_path / "articles.parquet", GENERATED_ARTICLES)
     return tmp_path / "articles.parquet"
 

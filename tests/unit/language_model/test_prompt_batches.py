@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPT2Config, Qwen3Config
 
-from bias_amplification.language_model.prompt_batches import batches_of_prompts, prompts_at_once
+from bias_amplification.language_model.prompt_batches import batches_of_heads, batches_of_prompts, prompts_at_once
 from bias_amplification.study.sections import Decoding, Generation
 
 BLOCKS = Generation(block_tokens=64, new_tokens=64)
@@ -35,6 +35,33 @@ def test_long_titles_are_batched_separately() -> None:
     # Many long titles share a batch as far as its memory suffices: 64 * 128 positions.
     many = batches_of_prompts([900] * 20, 64, BLOCKS)
     assert [len(batch) for batch in many] == [8, 8, 4]
+
+
+@given(
+    prompts=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 200)), max_size=50),
+    size=st.integers(1, 20),
+    alike=st.booleans(),
+)
+def test_batches_of_heads_take_no_more_than_blocks(prompts: list[tuple[int, int]], size: int, alike: bool) -> None:
+    lengths, limits = [length for length, _ in prompts], [limit for _, limit in prompts]
+
+    batches = batches_of_heads(lengths, limits, size, BLOCKS, positions=290, alike=alike)
+
+    assert sorted(i for batch in batches for i in batch) == [i for i, length in enumerate(lengths) if length]
+    for batch in batches:
+        read, written = max(lengths[i] for i in batch), max(limits[i] for i in batch)
+        assert read + written <= 290 and len(batch) <= size
+        assert len(batch) == 1 or len(batch) * (read + written) <= size * 128
+        assert len(batch) == 1 or len(batch) * read <= size * 64
+        assert not alike or {limits[i] for i in batch} == {written}
+
+
+def test_continuations_of_similar_length_share_a_batch() -> None:
+    limits = [5, 60, 6, 58, 7, 59]
+
+    batches = batches_of_heads([4, 30, 4, 29, 4, 30], limits, 3, BLOCKS, positions=1024, alike=False)
+
+    assert [[limits[i] for i in batch] for batch in batches] == [[60, 59, 58], [7, 6, 5]]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def folder(encoder: TextClassifier, tmp_path_factory: pytest.TempPathFactory) ->
 
 def measure(texts: list[str], folder: Path, out: Path, cpu: JobCompute, seed: int = 4, **settings) -> dict[str, dict]:
     rows = [
-        {"article_id": f"a{place:02d}", "title": "t", "text": text, "prompts": 1, "new_tokens": 9}
+        {"article_id": f"a{place:02d}", "title": "t", "head": "", "text": text, "prompts": 1, "new_tokens": 9}
         for place, text in enumerate(texts)
     ]
     articles = out.with_suffix(".articles.parquet")

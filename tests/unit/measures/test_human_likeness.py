@@ -28,7 +28,7 @@ def files(toy_articles: Path, tmp_path_factory: pytest.TempPathFactory, toy_rows
     draw_detector_articles(toy_articles, paths["articles"], 120, seed=1)
     ids = read_table(paths["articles"], ARTICLES)["article_id"].to_pylist()
     written = [
-        {"article_id": i, "title": "t", "text": f"They said so in town {k % 5}. They said so. " * 3}
+        {"article_id": i, "title": "t", "head": "", "text": f"They said so in town {k % 5}. They said so. " * 3}
         | {"prompts": 1, "new_tokens": 9}
         for k, i in enumerate(reversed(ids))
     ]
@@ -72,6 +72,20 @@ def test_the_trained_detector_tells_them_apart(files: dict, tmp_path: Path, cpu:
 
     assert set(scores["articles"]) == set(scores["machine"])
     assert min(scores["articles"].values()) > 0.5 > max(scores["machine"].values())
+
+
+def test_machine_texts_begin_with_their_heads(files: dict, tmp_path: Path) -> None:
+    table = read_table(files["machine"], GENERATED_ARTICLES)
+    heads = pa.array([f"Head {i}" for i in table["article_id"].to_pylist()])
+    write_table(table.set_column(2, "head", heads), tmp_path / "machine.parquet", GENERATED_ARTICLES)
+
+    label_detector_articles(
+        files["articles"], tmp_path / "machine.parquet", files["classifier"], tmp_path / "labelled.parquet"
+    )
+
+    rows = read_table(tmp_path / "labelled.parquet", CLASSIFIER_ARTICLES).to_pylist()
+    begun = [row["body"].startswith(f"Head {row['article_id']}They said so") for row in rows]
+    assert begun == [row["label"] == "machine" for row in rows] and any(begun)
 
 
 def test_machine_texts_of_other_articles_are_refused(files: dict, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import CLASSIFIER_ARTICLES, GENERATED_ARTICLES, predictions
 from bias_amplification.measures.leaning import (
     SplitArticles,
+    classified_texts,
     classifier_text,
     classify_articles,
     prediction_table,
@@ -41,7 +42,7 @@ def read_scores(folder):
 
 
 def write_generated(path, rows):
-    full = [{"article_id": i, "title": t, "text": x, "prompts": 1, "new_tokens": 1} for i, t, x in rows]
+    full = [{"article_id": i, "title": t, "head": "", "text": x, "prompts": 1, "new_tokens": 1} for i, t, x in rows]
     write_table(pa.Table.from_pylist(full, GENERATED_ARTICLES), path, GENERATED_ARTICLES)
     return path
 
@@ -116,6 +117,18 @@ def test_the_title_is_read_on_request_only(trained, tmp_path, cpu):
     assert probability_up(trained, falls, cpu) == probability_up(trained, rises, cpu)
     with_title = [probability_up(trained, path, cpu, text="title_and_text") for path in (falls, rises)]
     assert with_title[0] < with_title[1]
+
+
+def test_the_head_belongs_to_the_real_words(tmp_path):
+    # Nothing is between head and text: the text begins with its own space.
+    rows = [{"title": title, "head": 'The "cat', "text": '" sat'} for title in ("Title", "")]
+    articles = pa.Table.from_pylist(rows)
+    real = CLASSIFIER.model_copy(update={"text": "title_and_text"})
+
+    assert classified_texts(articles, CLASSIFIER) == [" sat"] * 2
+    assert classified_texts(articles, real) == ["Title\nThe cat sat", "The cat sat"]
+    seeds = pa.Table.from_pylist([{"title": "Title", "body": "A body"}])
+    assert [classified_texts(seeds, one) for one in (CLASSIFIER, real)] == [["A body"], ["Title\nA body"]]
 
 
 def test_removal_of_quotes_and_length_follow_the_config(trained, tmp_path, cpu):

@@ -250,7 +250,8 @@ def test_words_of_the_press_are_counted_if_the_articles_are_given(tmp_path, coll
     ids = ["c", "a", "b"]
     version = write_version(tmp_path, ids, np.array([0.9, 0.8, 0.2]), [2.0] * 3, [5.0] * 3)
     seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
-    texts = [{"article_id": i, "title": "t", "text": "Taxpayers.", "prompts": 1, "new_tokens": 1} for i in ids]
+    other = {"title": "t", "head": "", "text": "Taxpayers.", "prompts": 1, "new_tokens": 1}
+    texts = [{"article_id": i} | other for i in ids]
     write_table(pa.Table.from_pylist(texts, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)
     settings = SETTINGS._replace(label_map={"left": "down", "center": None, "right": "up"})
 

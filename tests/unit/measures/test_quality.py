@@ -34,7 +34,7 @@ def detector(toy_articles, tmp_path_factory):
 
 def score(detector, tmp_path, texts, quality=SCRATCH):
     rows = [
-        {"article_id": f"g{i}", "title": "t", "text": text, "prompts": 1, "new_tokens": 1}
+        {"article_id": f"g{i}", "title": "t", "head": "", "text": text, "prompts": 1, "new_tokens": 1}
         for i, text in enumerate(texts)
     ]
     write_table(pa.Table.from_pylist(rows, GENERATED_ARTICLES), tmp_path / "articles.parquet", GENERATED_ARTICLES)

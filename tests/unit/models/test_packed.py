@@ -16,6 +16,7 @@ from transformers import (
 from bias_amplification.language_model.generate import continue_prompts
 from bias_amplification.language_model.load import fuse_activations
 from bias_amplification.language_model.perplexity import perplexities
+from bias_amplification.language_model.prompt_batches import Prompts
 from bias_amplification.models.packed import packed, packed_product
 from bias_amplification.study.sections import Decoding, Generation
 
@@ -94,7 +95,7 @@ def test_writing_and_measuring_use_packed_weights() -> None:
         lambda *_: is_packed.append(all("forward" in vars(layer) for layer in linear))
     )
 
-    continue_prompts(model, prompts, Generation(block_tokens=3, new_tokens=2), Decoding(), seed=1)
+    continue_prompts(model, Prompts(prompts), Generation(block_tokens=3, new_tokens=2), Decoding(), seed=1)
     steps = len(is_packed)
     perplexities(model, prompts, batch_tokens=512, padding=3)
 

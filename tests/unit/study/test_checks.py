@@ -146,6 +146,8 @@ def test_all_four_kinds_of_models_are_checked_by_their_files(
         ({}, "finetuning.max_tokens is 192, but model has 64 positions"),
         ({"finetuning": {"max_tokens": 64}}, "block_tokens . generation.new_tokens is 128, but model has 64 positions"),
         ({"finetuning": {"max_tokens": 64}, "generation": {"block_tokens": 32, "new_tokens": 32}}, None),
+        # What follows a head is cut to the positions.
+        ({"finetuning": {"max_tokens": 64}, "generation": {"prompt": "head"}}, None),
         (
             {"finetuning": {"max_tokens": 64}, "neurons": {"architecture": "gpt3"}},
             "whose layout the analysis of neurons does not know",

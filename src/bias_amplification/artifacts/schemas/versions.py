@@ -34,10 +34,13 @@ TRAINING_LOG = table(required(COUNT, "step"), required(REAL, "epoch", "loss", "l
 #: The articles that a model wrote: one row for each article of the seed set, in its order.
 #:
 #: title       the real title
+#: head        the real words that the model's text continues, if they were its prompt; empty if prompts were blocks
 #: text        the model's text
 #: prompts     number of prompts that the text continues
 #: new_tokens  number of tokens that the model wrote
-GENERATED_ARTICLES = table(required(TEXT, "article_id", "title", "text"), required(COUNT, "prompts", "new_tokens"))
+GENERATED_ARTICLES = table(
+    required(TEXT, "article_id", "title", "head", "text"), required(COUNT, "prompts", "new_tokens")
+)
 
 #: How much of each text has fallen apart (see `corpus.degenerate`). The base model's training texts are not looked at.
 #:

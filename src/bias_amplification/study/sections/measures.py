@@ -90,8 +90,8 @@ class Classifier(Section):
     )
     text: Literal["text", "title_and_text"] = Field(
         "text",
-        description="What is classified of a synthetic article: the text that the model wrote, or the real title and "
-        "that text.",
+        description="What is classified of a synthetic article: the text that the model wrote, or the real title, "
+        "the real head if there is one, and that text.",
     )
     remove_quotes: bool = Field(
         True,

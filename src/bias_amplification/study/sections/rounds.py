@@ -77,20 +77,39 @@ class Decoding(Section):
 class Generation(Section):
     """How a model writes a synthetic article (paper, section 3.3)."""
 
+    prompt: Literal["blocks", "head"] | None = Field(
+        None,
+        description="The prompts of a text. `blocks`: its title, and each block of its body. `head`: its title and the "
+        "beginning of its body together, which the model continues by at most as many tokens as the body has left. "
+        "null: `head`, with a warning, if the median body of the seed set has fewer tokens than two blocks; otherwise "
+        "`blocks`.",
+    )
+    head_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="For `head`: number of tokens of the body in the prompt. The prompt ends where a word ends, so it "
+        "may have fewer. At least one token is left to be written. null: `head_share`.",
+    )
+    head_share: float = Field(0.3, gt=0, lt=1, description="For `head`: the same, as a share of the body's tokens.")
     block_tokens: int = Field(
         64,
         ge=1,
-        description="Length of a prompt, in tokens. The body of a real article is cut into prompts of this length. Its "
-        "title is a prompt of its own.",
+        description="For `blocks`: length of a prompt, in tokens. The body of a real article is cut into prompts of "
+        "this length. Its title is a prompt of its own.",
     )
-    new_tokens: int = Field(64, ge=1, description="Most tokens that are written after each prompt.")
+    new_tokens: int = Field(64, ge=1, description="For `blocks`: most tokens that are written after each prompt.")
     batch_prompts: int | None = Field(
         None,
         ge=1,
-        description="Number of prompts that are decoded at once; fewer if prompts are longer than a block. It changes "
+        description="Number of prompts that are decoded at once; fewer if they are longer than a block. It changes "
         "speed and memory, and what `nucleus` samples. null: 256, divided by the number of beams; for greedy decoding "
         "on a GPU, as many as fit into a quarter of its memory.",
     )
+
+    @property
+    def positions(self) -> int:
+        """Positions that a block and its continuation take; 0 if no prompt is a block."""
+        return 0 if self.prompt == "head" else self.block_tokens + self.new_tokens
 
 
 class Strategies(Section):
