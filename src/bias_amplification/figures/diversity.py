@@ -11,6 +11,8 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 #: Panels of the figure: column of the metrics table, and title.
 PANELS = {
@@ -33,7 +35,7 @@ _COLUMNS = 3
 
 
 @style.styled
-def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
+def diversity(metrics: pd.DataFrame, rounds: Sequence[str], unit: str = "article") -> Figure:
     """Draw the measures of diversity over generations: one small panel per measure, one line per round.
 
     Parameters
@@ -43,6 +45,8 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
         `PANELS` with its `_low` and `_high`.
     rounds
         Rounds to draw, in the order of the legend.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -72,14 +76,14 @@ def diversity(metrics: pd.DataFrame, rounds: Sequence[str]) -> Figure:
         # Only the lowest panel of each column of panels names the axis.
         if place + _COLUMNS < len(columns):
             axes.set_xlabel("")
-        axes.set_title(style.letter(place, len(columns)) + PANELS[column], fontsize="small")
+        axes.set_title(style.letter(place, len(columns)) + with_unit(PANELS[column], unit), fontsize="small")
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
     style.legend_below(figure, *panels)
     return figure
 
 
-def write_diversity(metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], rounds: Sequence[str]) -> None:
+def write_diversity(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str]) -> None:
     """Read the metrics table and write `diversity` to each of `out` (.png, .svg, .pdf)."""
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(diversity(metrics, rounds), out)
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    style.save_figure(diversity(metrics, rounds, corpus.unit), out)

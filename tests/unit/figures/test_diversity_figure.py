@@ -8,6 +8,7 @@ import pytest
 from bias_amplification.artifacts import schemas, write_table
 from bias_amplification.figures.diversity import PANELS, diversity, write_diversity
 from bias_amplification.figures.style import save_figure
+from bias_amplification.study.sections import Corpus
 
 ROUNDS = ["balanced_synthetic", "balanced_preservation"]
 #: A value above 1 and its step for each generation: measures without an upper limit keep their bands.
@@ -93,7 +94,9 @@ def test_file_shows_the_table_that_was_read(measured, tmp_path, labels):
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
-    write_diversity(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
+    write_diversity(
+        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=[*labels]), rounds=ROUNDS
+    )
 
     save_figure(diversity(measured, ROUNDS), [tmp_path / "expected.svg"])
     assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
