@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
+import jinja2
 import pytest
 
 from bias_amplification.figures.catalogue import KINDS, catalogue
 from bias_amplification.study import Plan, read_study
+from helpers import ROOT
 
 
 def entries(config):
@@ -144,6 +147,20 @@ def test_page_about_posts_speaks_of_posts_alone(posts, bias):
     assert found["figure_8"].group == "Posts" and found["figure_2"].title == "Labels of the base model's posts"
     assert f"The {bias.replace('_', ' ')} of polite is one minus that of rude." in found["figure_3"].caption
     assert found["table_1"].caption.endswith("macro F1 on the validation part of the random split.")
+
+
+def test_report_says_what_an_article_is(shipped, posts):
+    def report(config):
+        text = jinja2.Template((ROOT / "workflow" / "report" / "workflow.rst").read_text(encoding="utf-8"))
+        return " ".join(text.render(snakemake=SimpleNamespace(config=config)).split())
+
+    press, of_posts, as_a_module = map(report, (shipped(), posts(), {}))
+
+    assert press == as_a_module and press.startswith("This study trains a language model")
+    assert "with the article's title and with each block of its body. The next" in press
+    assert "synthetic articles. A **round** is" in press
+    assert "with the article's title, if it has one, and with each block of its body. The next" in of_posts
+    assert "an article is one text of the corpus, here called post. A **round** is" in of_posts
 
 
 def test_words_of_names_stay(posts):
