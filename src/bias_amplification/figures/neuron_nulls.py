@@ -263,7 +263,8 @@ def _layer_bars(axes: Axes, overlap: pd.DataFrame, layers: Sequence[int]) -> Non
     axes.xaxis.get_major_locator().set_params(integer=True)
     if not rows[["bias", "bias_high", "quality", "quality_high"]].to_numpy().any():
         axes.set(xlim=(0, 1))
-        style.note(axes, f"none of {rows['tested'].sum():,} tested")
+        tested = rows["tested"].sum()
+        style.note(axes, f"none of {tested:,} tested" if tested else "no neuron tested")
 
 
 def write_quantiles(regression_file: Path, out: Sequence[Path]) -> None:
