@@ -9,7 +9,6 @@ import sys
 from itertools import pairwise
 from types import SimpleNamespace
 
-import jinja2
 import pytest
 
 from bias_amplification.figures.catalogue import KINDS, catalogue
@@ -150,6 +149,9 @@ def test_page_about_posts_speaks_of_posts_alone(posts, bias):
 
 
 def test_report_says_what_an_article_is(shipped, posts):
+    # Snakemake renders its reports with it.
+    jinja2 = pytest.importorskip("jinja2")
+
     def report(config):
         text = jinja2.Template((ROOT / "workflow" / "report" / "workflow.rst").read_text(encoding="utf-8"))
         return " ".join(text.render(snakemake=SimpleNamespace(config=config)).split())
