@@ -92,6 +92,26 @@ def shipped() -> Callable[..., dict]:
     return read
 
 
+@pytest.fixture
+def posts(shipped) -> Callable[..., dict]:
+    """Return a function that makes the config of a study of posts with two labels: no titles, outlets or events."""
+
+    def of_labels(first: str = "rude", second: str = "polite", **changes) -> dict:
+        columns = {"body": "text", "label": "class"}
+        corpus = {"source": "table", "path": "posts.csv", "columns": columns, "labels": [first, second], "unit": "post"}
+        mix = {**dict.fromkeys(("left", "center", "right")), first: 0.5, second: 0.5}
+        round_ = {"seed_set": "both", "strategy": "synthetic", "tracked_label": first}
+        posts = shipped(
+            corpus=corpus,
+            seed_sets=[{"name": "both", "labels": [first, second], "size": 12}],
+            base_model={"pretraining": {"label_mix": mix}},
+            rounds=[{"name": "synthetic", **round_}, {"name": "fixed", **round_, "strategy": "fixed"}],
+        )
+        return merge(posts, changes)
+
+    return of_labels
+
+
 def articles_table(stories: list[tuple[str, str]]) -> pa.Table:
     """Return an article table of titles and bodies with the ids "a0", "a1", ..."""
     count = len(stories)

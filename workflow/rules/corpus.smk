@@ -36,7 +36,7 @@ rule build_corpus:
     resources:
         **needs("prepare"),
     params:
-        corpus=study.corpus.model_dump(),
+        corpus=study.corpus.model_dump(exclude={"unit"}),
         seed=derive_seed(study.seed, "corpus"),
     message:
         "Corpus: reading and cleaning the articles"

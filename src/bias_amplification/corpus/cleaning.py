@@ -218,7 +218,8 @@ def clean(articles: pa.Table, *, min_words: int, language: str = "en") -> tuple[
     """
     repaired, changes = repair_articles(articles, language)
     untitled = [row["article_id"] for row in repaired.select(["article_id", "title"]).to_pylist() if not row["title"]]
-    if untitled:
+    # A corpus without any title has no such column.
+    if 0 < len(untitled) < repaired.num_rows:
         changes.append(Finding.with_examples(STEP, "no title, kept", True, untitled))
     usable, losses = drop_unusable(repaired, min_words=min_words, language=language)
     return usable, [*changes, *losses]

@@ -14,7 +14,7 @@ from bias_amplification.artifacts import StudyError, new_file, read_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, PERPLEXITY, QUALITY, predictions
 from bias_amplification.figures import style
 from bias_amplification.figures.article_page import article_page
-from bias_amplification.study.sections import Example
+from bias_amplification.study.sections import Corpus, Example
 
 
 def choose_article(seed_set: pa.Table, example: Example) -> dict[str, Any]:
@@ -167,16 +167,18 @@ def write_article_page(
     generation_files: Sequence[Path],
     out: Sequence[Path],
     *,
-    labels: Sequence[str],
+    corpus: Corpus,
     example: Example,
     language: str,
 ) -> None:
     """Write the HTML page of the article that `write_article_evolution` draws.
 
-    The parameters are the same, and `language` is the language of the articles, an ISO 639 code.
+    The parameters are the same but for `corpus`, which has the labels and the study's word for an article, and
+    `language`, the language of the articles, an ISO 639 code.
     """
     article = choose_article(read_table(seed_set_file, ARTICLES), example)
-    history = read_history(article["article_id"], labels, generation_files)
+    history = read_history(article["article_id"], corpus.labels, generation_files)
+    page = article_page(article, history, corpus.labels, example.round, language, corpus.unit)
     for path in out:
         with new_file(path) as temporary:
-            temporary.write_text(article_page(article, history, labels, example.round, language), encoding="utf-8")
+            temporary.write_text(page, encoding="utf-8")

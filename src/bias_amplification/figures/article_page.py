@@ -9,6 +9,7 @@ import pandas as pd
 
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.style import label_colours
+from bias_amplification.study.unit import with_unit
 
 _STYLE = """
 .texts { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(17rem, 21rem); gap: .9rem;
@@ -28,7 +29,12 @@ dt { color: var(--quiet); } dd { margin: 0; font-variant-numeric: tabular-nums; 
 
 
 def article_page(
-    article: Mapping[str, Any], history: pd.DataFrame, labels: Sequence[str], round_name: str | None, language: str
+    article: Mapping[str, Any],
+    history: pd.DataFrame,
+    labels: Sequence[str],
+    round_name: str | None,
+    language: str,
+    unit: str = "article",
 ) -> str:
     """Return a self-contained HTML page of one article across generations.
 
@@ -38,7 +44,7 @@ def article_page(
     Parameters
     ----------
     article
-        `title`, `body` and `label` of the seed article; `article_id` for reference.
+        `title`, `body` and `label` of the seed article; `article_id` and `outlet` if there is one.
     history
         One row per generation: `generation`, `head`, `text`, `predicted`, `probability_{label}`, `quality`,
         `perplexity_base`, `perplexity_generating`.
@@ -49,34 +55,41 @@ def article_page(
     language
         Language of the articles, an ISO 639 code. Browsers choose fonts by it. Each text runs in the direction of its
         own script.
+    unit
+        The study's word for an article.
     """
     colours = label_colours(labels)
     written = f'lang="{escape(language)}" dir="auto"'
-    cards = [_original(article, written)]
+    cards = [_original(article, written, unit)]
     cards += [_generation(row, colours, written) for row in history.to_dict("records")]
     place = f"round {escape(round_name)}, " if round_name else ""
-    prompts = "with the article's title and with each block of its body"
+    one, identifier = with_unit("article", unit), str(article.get("article_id", ""))
+    title = str(article["title"]) or f"{one[0].upper()}{one[1:]} {identifier}"
     if history["head"].any():
-        prompts = (
-            "with the article's title and the beginning of its body, which is shown in grey before the model's text"
-        )
+        whose = "the article's title and the beginning of its body" if article["title"] else "its beginning"
+        prompts = f"{whose}, which is shown in grey before the model's text"
+    else:
+        prompts = "the article's title and with each block of its body" if article["title"] else "each block of it"
+    text = (
+        "An article of the seed set, and the text that the model of each generation wrote when prompted with "
+        f"{prompts}. Generation 0 is fine-tuned on real articles. Every later generation is fine-tuned on the articles "
+        "that the round's strategy chooses from the seed set and from earlier generations."
+    )
+    label = escape(str(article["label"])) + (" after its outlet" if article.get("outlet") else "")
     body = (
-        f"<h1 {written}>{escape(str(article['title']))}</h1>\n"
-        f"<p>An article of the seed set, and the text that the model of each generation wrote when prompted {prompts}. "
-        f"Generation 0 is fine-tuned on real articles. Every later "
-        f"generation is fine-tuned on the articles that the round's strategy chooses from the seed set and from "
-        f"earlier generations. Scroll to the right "
-        f'for later generations.</p>\n<p class="quiet">{place}article {escape(str(article.get("article_id", "")))}, '
-        f"labelled {escape(str(article['label']))} after its outlet</p>\n"
+        f"<h1 {written}>{escape(title)}</h1>\n"
+        f"<p>{with_unit(text, unit)} Scroll to the right for later generations.</p>\n"
+        f'<p class="quiet">{place}{one} {escape(identifier)}, labelled {label}</p>\n'
         f'<div class="texts" tabindex="0">\n{"".join(cards)}</div>'
     )
-    return html_page(str(article["title"]), body, _STYLE, wide=True)
+    return html_page(title, body, _STYLE, wide=True)
 
 
-def _original(article: Mapping[str, Any], written: str) -> str:
+def _original(article: Mapping[str, Any], written: str, unit: str) -> str:
+    outlet = " (of the outlet)" if article.get("outlet") else ""
     return (
-        '<article class="original"><h3>Original article</h3>'
-        f"<dl><dt>label (of the outlet)</dt><dd>{escape(str(article['label']))}</dd></dl>"
+        f'<article class="original"><h3>{with_unit("Original article", unit)}</h3>'
+        f"<dl><dt>label{outlet}</dt><dd>{escape(str(article['label']))}</dd></dl>"
         f'<div class="text" {written}>{escape(str(article["body"]))}</div></article>\n'
     )
 

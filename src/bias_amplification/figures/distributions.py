@@ -14,14 +14,17 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
-from bias_amplification.study.sections import Figures, Quality
+from bias_amplification.study.sections import Corpus, Figures, Quality
+from bias_amplification.study.unit import with_unit
 
 HIGHEST_QUALITY = 3.0
 BINS = 30
 
 
 @style.styled
-def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: str, measure: str) -> Figure:
+def label_distribution(
+    metrics: pd.DataFrame, labels: Sequence[str], seed_set: str, measure: str, unit: str = "article"
+) -> Figure:
     """Draw the share of the base model's articles with each label, with 95% intervals: the paper's Figure 2.
 
     If the seed set has several draws, bars are means over the draws, and intervals are between the draws.
@@ -36,6 +39,8 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
         The seed set whose articles prompted the model.
     measure
         "share" or "mean_probability".
+    unit
+        The study's word for an article.
 
     Raises
     ------
@@ -76,8 +81,8 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
             text.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
-    axes.set_ylabel("Articles (%)" if measure == "share" else "Mean probability (%)")
-    number = f"{int(row['articles']):,} articles"
+    axes.set_ylabel(with_unit("Articles (%)", unit) if measure == "share" else "Mean probability (%)")
+    number = with_unit(f"{int(row['articles']):,} articles", unit)
     if row["replicates"] > 1:
         number += f" in each of {row['replicates']} draws"
     axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({number})")
@@ -85,13 +90,15 @@ def label_distribution(metrics: pd.DataFrame, labels: Sequence[str], seed_set: s
 
 
 @style.styled
-def quality_distribution(qualities: Sequence[np.ndarray]) -> Figure:
+def quality_distribution(qualities: Sequence[np.ndarray], unit: str = "article") -> Figure:
     """Draw the distribution of the articles' text quality index in each generation: the paper's Figure 8.
 
     Parameters
     ----------
     qualities
         One array per generation, from generation 0. Shape [articles], 0 to 3; NaN for an article without a sentence.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -116,20 +123,23 @@ def quality_distribution(qualities: Sequence[np.ndarray]) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="x", length=0)
     panels[0].annotate("mean", (1.02, 1), xycoords="axes fraction", color=style.QUIET)
-    panels[-1].set(xlim=(0, HIGHEST_QUALITY), xlabel="Text quality index of an article (0 noise to 3 clean)")
+    of_one = with_unit("Text quality index of an article (0 noise to 3 clean)", unit)
+    panels[-1].set(xlim=(0, HIGHEST_QUALITY), xlabel=of_one)
     figure.supylabel("Generation", fontsize="medium")
     return figure
 
 
 def write_label_distribution(
-    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], seed_set: str, figures: Figures
+    metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, seed_set: str, figures: Figures
 ) -> None:
     """Read the metrics table and write `label_distribution` to each of `out` (.png, .svg, .pdf)."""
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(label_distribution(metrics, labels, seed_set, figures.bias), out)
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    style.save_figure(label_distribution(metrics, corpus.labels, seed_set, figures.bias, corpus.unit), out)
 
 
-def write_quality_distribution(quality_files: Sequence[Path], out: Sequence[Path], *, quality: Quality) -> None:
+def write_quality_distribution(
+    quality_files: Sequence[Path], out: Sequence[Path], *, quality: Quality, unit: str = "article"
+) -> None:
     """Write `quality_distribution` of one round to each of `out` (.png, .svg, .pdf).
 
     Parameters
@@ -140,7 +150,9 @@ def write_quality_distribution(quality_files: Sequence[Path], out: Sequence[Path
         The files to make.
     quality
         Its `score` says which of the two indices is drawn.
+    unit
+        The study's word for an article.
     """
     column = "quality" if quality.score == "class" else "quality_weighted"
     qualities = [read_table(file, QUALITY, [column])[column].to_pandas().to_numpy() for file in quality_files]
-    style.save_figure(quality_distribution(qualities), out)
+    style.save_figure(quality_distribution(qualities, unit), out)

@@ -260,6 +260,11 @@ def _layer_bars(axes: Axes, overlap: pd.DataFrame, layers: Sequence[int]) -> Non
     axes.grid(False)
     axes.grid(True, axis="x")
     axes.set(ylim=(len(layers) - 0.5, -0.5), yticks=[])
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if not rows[["bias", "bias_high", "quality", "quality_high"]].to_numpy().any():
+        axes.set(xlim=(0, 1))
+        tested = rows["tested"].sum()
+        style.note(axes, f"none of {tested:,} tested" if tested else "no neuron tested")
 
 
 def write_quantiles(regression_file: Path, out: Sequence[Path]) -> None:

@@ -166,6 +166,7 @@ def neuron_sets(table: pd.DataFrame) -> Figure:
     # The notes beside the bars need space on the right.
     panels[-1].set_xlim(0, max(1.0, 1.55 * float(table[["bias", "quality"]].max(axis=None))))
     panels[-1].set_xlabel("Neurons")
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
     panels[-1].xaxis.set_major_formatter("{x:,.0f}")
     style.legend_below(figure, panels[0])
     return figure

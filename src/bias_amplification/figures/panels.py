@@ -11,6 +11,8 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 #: Panels of each figure: column of the metrics table, and title.
 DIVERSITY = {
@@ -38,7 +40,9 @@ _COLUMNS = 3
 
 
 @style.styled
-def panels_over_generations(metrics: pd.DataFrame, rounds: Sequence[str], titles: Mapping[str, str]) -> Figure:
+def panels_over_generations(
+    metrics: pd.DataFrame, rounds: Sequence[str], titles: Mapping[str, str], unit: str = "article"
+) -> Figure:
     """Draw measures over generations: one small panel per measure, one line per round.
 
     Parameters
@@ -50,6 +54,8 @@ def panels_over_generations(metrics: pd.DataFrame, rounds: Sequence[str], titles
         Rounds to draw, in the order of the legend.
     titles
         Title of each measure's panel. A title that ends in (%) is of a share, which is drawn in per cent.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -79,27 +85,25 @@ def panels_over_generations(metrics: pd.DataFrame, rounds: Sequence[str], titles
         # Only the lowest panel of each column of panels names the axis.
         if place + _COLUMNS < len(columns):
             axes.set_xlabel("")
-        axes.set_title(style.letter(place, len(columns)) + titles[column], fontsize="small")
+        axes.set_title(style.letter(place, len(columns)) + with_unit(titles[column], unit), fontsize="small")
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
     style.legend_below(figure, *panels)
     return figure
 
 
-def write_diversity(metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], rounds: Sequence[str]) -> None:
+def write_diversity(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str]) -> None:
     """Read the metrics table and draw the panels of `DIVERSITY` to each of `out` (.png, .svg, .pdf)."""
-    _write(metrics_file, out, labels, rounds, DIVERSITY)
+    _write(metrics_file, out, corpus, rounds, DIVERSITY)
 
 
-def write_degeneration(
-    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], rounds: Sequence[str]
-) -> None:
+def write_degeneration(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str]) -> None:
     """Read the metrics table and draw the panels of `DEGENERATION` to each of `out` (.png, .svg, .pdf)."""
-    _write(metrics_file, out, labels, rounds, DEGENERATION)
+    _write(metrics_file, out, corpus, rounds, DEGENERATION)
 
 
 def _write(
-    metrics_file: Path, out: Sequence[Path], labels: Sequence[str], rounds: Sequence[str], titles: Mapping[str, str]
+    metrics_file: Path, out: Sequence[Path], corpus: Corpus, rounds: Sequence[str], titles: Mapping[str, str]
 ) -> None:
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(panels_over_generations(metrics, rounds, titles), out)
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    style.save_figure(panels_over_generations(metrics, rounds, titles, corpus.unit), out)

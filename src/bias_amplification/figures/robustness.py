@@ -15,6 +15,8 @@ from bias_amplification.figures import style
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.intervals import difference_interval
 from bias_amplification.measures.replicates import over_replicates
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 #: Ways of counting, by the measure of the metrics table, in the order of the legend.
 WAYS = {
@@ -43,7 +45,7 @@ _UNEXPLAINED = 0.05
 
 
 @style.styled
-def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
+def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: str = "article") -> Figure:
     """Draw the share of each round's tracked label over generations, counted in every way in the table.
 
     Parameters
@@ -52,6 +54,8 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
         The metrics table.
     tracked
         Tracked label of each round, in the order of the panels.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def robustness(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> Figure:
         and a band, the 95% interval between replicates, or over articles if there is one replicate. A way without
         values has no line, and a generation without readable articles no point.
     """
-    looks = {measure: {"label": text, **LOOKS[measure]} for measure, text in WAYS.items()}
+    looks = {measure: {"label": with_unit(text, unit), **LOOKS[measure]} for measure, text in WAYS.items()}
     return share_panels(metrics, over_replicates(metrics), tracked, looks, bands=("share",))
 
 
@@ -113,7 +117,7 @@ def share_panels(
     return figure
 
 
-def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.DataFrame:
+def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: str = "article") -> pd.DataFrame:
     """Return the change of the tracked label's share over the generations, for each round and way of counting.
 
     Parameters
@@ -122,6 +126,8 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
         The metrics table.
     tracked
         Tracked label of each round.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -159,7 +165,7 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                 {
                     "round": name,
                     "label": label,
-                    "counted": text,
+                    "counted": with_unit(text, unit),
                     "generations": " to ".join(f"{generation:.0f}" for generation in ends["generation"]),
                     "first (%)": _in_per_cent(first),
                     "last (%)": _in_per_cent(last),
@@ -167,7 +173,7 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str]) -> pd.Da
                     "direction beside the plain share": ""
                     if measure == "share"
                     else _direction(plain, change[0], comparable),
-                    "at the first and the last": _limits(measure, of_round.iloc[[0, -1]]),
+                    "at the first and the last": with_unit(_limits(measure, of_round.iloc[[0, -1]]), unit),
                 }
             )
     return pd.DataFrame(rows)
@@ -202,17 +208,16 @@ def _limits(measure: str, rows: pd.DataFrame) -> str:
     return ""
 
 
-def write_robustness(
-    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], tracked: Mapping[str, str]
-) -> None:
+def write_robustness(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, tracked: Mapping[str, str]) -> None:
     """Read the metrics table and write `robustness` to each of `out` (.png, .svg, .pdf)."""
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(robustness(metrics, tracked), out)
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    style.save_figure(robustness(metrics, tracked, corpus.unit), out)
 
 
 def write_robustness_table(
-    metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str], tracked: Mapping[str, str]
+    metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, tracked: Mapping[str, str]
 ) -> None:
     """Read the metrics table and write `robustness_table` to each of `out` (.csv, .html)."""
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    write_table_for_reading(robustness_table(metrics, tracked), out, "Robustness of the amplification")
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    table = robustness_table(metrics, tracked, corpus.unit)
+    write_table_for_reading(table, out, "Robustness of the amplification")

@@ -11,6 +11,8 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.figures.trajectories import number_axis
 from bias_amplification.measures.replicates import over_replicates
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 #: Axis labels of the numbers, by key of the config's `strategies`.
 AXES = {
@@ -21,7 +23,9 @@ AXES = {
 
 
 @style.styled
-def sweep(metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns: Sequence[str]) -> Figure:
+def sweep(
+    metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns: Sequence[str], unit: str = "article"
+) -> Figure:
     """Draw outcomes of the first and the last generation against a number of the strategy.
 
     Parameters
@@ -34,6 +38,8 @@ def sweep(metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns:
         Its value in each round, by name.
     columns
         Columns of the metrics table, one for each panel.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -56,8 +62,8 @@ def sweep(metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns:
         if rounds["replicate"].max() > 1:
             own = rounds[rounds["generation"] == last]
             axes.plot(own["round"].map(values), own[column], ".", color=style.PALETTE[0], alpha=0.4, markersize=4)
-        number_axis(axes, column)
-        axes.set_xlabel(AXES[key])
+        number_axis(axes, column, unit)
+        axes.set_xlabel(with_unit(AXES[key], unit))
         axes.set_title(style.letter(place, len(columns)).strip())
     style.legend_below(figure, *panels)
     return figure
@@ -67,11 +73,11 @@ def write_sweep(
     metrics_file: Path,
     out: Sequence[Path],
     *,
-    labels: Sequence[str],
+    corpus: Corpus,
     key: str,
     values: Mapping[str, float],
     columns: Sequence[str],
 ) -> None:
     """Read the metrics table and write `sweep` to each of `out` (.png, .svg, .pdf)."""
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    style.save_figure(sweep(metrics, key, values, columns), out)
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    style.save_figure(sweep(metrics, key, values, columns, corpus.unit), out)

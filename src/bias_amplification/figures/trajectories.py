@@ -14,12 +14,14 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE, published_labels, published_metrics
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 
-def axis_label(column: str) -> str:
-    """Return the axis label of a column of the metrics table, with its unit."""
+def axis_label(column: str, unit: str = "article") -> str:
+    """Return the axis label of a column of the metrics table; `unit` is the study's word for an article."""
     if column.startswith("share_"):
-        return f"Articles labelled {column.removeprefix('share_')} (%)"
+        return f"{with_unit('Articles labelled', unit)} {column.removeprefix('share_')} (%)"
     if column.startswith("mean_probability_"):
         return f"Mean probability of {column.removeprefix('mean_probability_')}"
     return {
@@ -30,13 +32,13 @@ def axis_label(column: str) -> str:
     }.get(column, column.replace("_", " "))
 
 
-def number_axis(axes: Axes, column: str) -> None:
+def number_axis(axes: Axes, column: str, unit: str = "article") -> None:
     """Label and scale the y axis of a column: perplexity is logarithmic, shares are in per cent."""
     if column.startswith("perplexity"):
         style.logarithmic_axis(axes)
     elif column.startswith("share_"):
         axes.yaxis.set_major_formatter(style.per_cent)
-    axes.set_ylabel(axis_label(column))
+    axes.set_ylabel(axis_label(column, unit))
 
 
 def _check(metrics: pd.DataFrame, columns: Sequence[str], rounds: Sequence[str]) -> None:
@@ -82,6 +84,7 @@ def trajectories(
     rounds: Sequence[str],
     published: pd.DataFrame | None = None,
     published_rounds: Mapping[str, str] | None = None,
+    unit: str = "article",
 ) -> Figure:
     """Draw measures over generations: one panel per column, one line per round, with 95% intervals as bands.
 
@@ -101,6 +104,8 @@ def trajectories(
         Published results in the shape of `metrics`, drawn as thin lines without bands in the colours of the run's own.
     published_rounds
         Published round of each of the study's rounds that has one.
+    unit
+        The study's word for an article.
 
     Raises
     ------
@@ -126,7 +131,7 @@ def trajectories(
         _base_model_line(axes, means, column, drawn["seed_set"].unique())
         if published is not None:
             _published_lines(axes, published, column, colours, drawn["generation"].max())
-        number_axis(axes, column)
+        number_axis(axes, column, unit)
         style.generation_axis(axes)
         axes.set_title(style.letter(position, len(columns)).strip())
     style.legend_below(figure, *panels)
@@ -137,7 +142,7 @@ def write_trajectories(
     metrics_file: Path,
     out: Sequence[Path],
     *,
-    labels: Sequence[str],
+    corpus: Corpus,
     columns: Sequence[str],
     rounds: Sequence[str],
     published_file: Path | None = None,
@@ -147,6 +152,6 @@ def write_trajectories(
 
     `published_file` is `resources/published/trajectories.csv`; None draws no published lines.
     """
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
     published = published_metrics(published_file, published_labels(published_file)) if published_file else None
-    style.save_figure(trajectories(metrics, columns, rounds, published, published_rounds), out)
+    style.save_figure(trajectories(metrics, columns, rounds, published, published_rounds, corpus.unit), out)

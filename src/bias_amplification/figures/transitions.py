@@ -13,13 +13,15 @@ from bias_amplification.artifacts.schemas.diversity import EVENT_SHARES, TRANSIT
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.replicates import over_replicates
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 #: Most panels beside each other.
 _COLUMNS = 4
 
 
 @style.styled
-def transitions(table: pd.DataFrame, labels: Sequence[str], round_name: str) -> Figure:
+def transitions(table: pd.DataFrame, labels: Sequence[str], round_name: str, unit: str = "article") -> Figure:
     """Draw the labels of a round's articles over generations: one panel for each label of the real articles.
 
     Parameters
@@ -30,6 +32,8 @@ def transitions(table: pd.DataFrame, labels: Sequence[str], round_name: str) -> 
         The label set, in the order of panels and legend.
     round_name
         The round to draw.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -49,10 +53,10 @@ def transitions(table: pd.DataFrame, labels: Sequence[str], round_name: str) -> 
         if place + columns < len(real):
             axes.set_xlabel("")
         if place % columns == 0:
-            axes.set_ylabel("Articles (%)")
+            axes.set_ylabel(with_unit("Articles (%)", unit))
         count = own.groupby(["replicate", "generation"])["articles"].sum().mean()
-        title = f"{style.letter(place, len(real))}real: {label}\n{count:,.0f} articles"
-        axes.set_title(title, fontsize="small")
+        number = with_unit(f"{count:,.0f} articles", unit)
+        axes.set_title(f"{style.letter(place, len(real))}real: {label}\n{number}", fontsize="small")
     for axes in panels[len(real) :]:
         axes.set_axis_off()
     style.legend_below(figure, _legend_of_labels(panels[0], labels))
@@ -125,19 +129,19 @@ def first_and_last(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "first generation (%)", "last generation (%)"])
 
 
-def write_transitions(transitions_file: Path, out: Sequence[Path], *, labels: Sequence[str], round_name: str) -> None:
+def write_transitions(transitions_file: Path, out: Sequence[Path], *, corpus: Corpus, round_name: str) -> None:
     """Read the table of transitions and write `transitions` to each of `out` (.png, .svg, .pdf)."""
     table = read_table(transitions_file, TRANSITIONS).to_pandas()
-    style.save_figure(transitions(table, labels, round_name), out)
+    style.save_figure(transitions(table, corpus.labels, round_name, corpus.unit), out)
 
 
-def write_transitions_table(transitions_file: Path, out: Sequence[Path]) -> None:
+def write_transitions_table(transitions_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read the table of transitions and write `first_and_last` by real label to each of `out` (.csv, .html)."""
     table = first_and_last(read_table(transitions_file, TRANSITIONS).to_pandas(), "label")
-    write_table_for_reading(table, out, "Labels of what models write, by the label of the real article")
+    write_table_for_reading(table, out, "Labels of what models write, by the label of the real article", unit)
 
 
-def write_event_table(events_file: Path, out: Sequence[Path]) -> None:
+def write_event_table(events_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read the shares by event and write `first_and_last` by event to each of `out` (.csv, .html)."""
     table = first_and_last(read_table(events_file, EVENT_SHARES).to_pandas(), "event_id")
-    write_table_for_reading(table, out, "Labels of what models write, by event or topic")
+    write_table_for_reading(table, out, "Labels of what models write, by event or topic", unit)

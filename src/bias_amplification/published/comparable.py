@@ -14,8 +14,10 @@ from bias_amplification.study.settings import Study
 PAPER_BASE = ("openai-community/gpt2", "gpt2")
 PAPER_CORPUS = "webis"
 PAPER_DETECTOR = "madhurjindal/autonlp-Gibberish-Detector-492513457"
+#: The paper's label set.
+LABELS = frozenset({"left", "center", "right"})
 #: Names of the published seed sets, by the labels that they are drawn from.
-SEED_SETS = {frozenset({"left", "center", "right"}): "balanced", frozenset({"center"}): "center"}
+SEED_SETS = {LABELS: "balanced", frozenset({"center"}): "center"}
 #: The rounds with published per-generation results.
 ROUNDS = (
     "balanced_synthetic",
@@ -59,8 +61,15 @@ def published_file(name: str) -> str:
     return os.path.relpath(RESOURCES / "published" / name)
 
 
+def comparable(study: Study) -> bool:
+    """Return whether the study has a published counterpart: the paper's labels, and a round from such a seed set."""
+    return any(r.seed_set in published_seed_sets(study) for r in study.rounds)
+
+
 def published_seed_sets(study: Study) -> dict[str, str]:
-    """Find the seed sets with the labels of a published one: own name to published name."""
+    """Find the seed sets with the labels of a published one: own name to published name. Other label sets have none."""
+    if frozenset(study.corpus.labels) != LABELS:
+        return {}
     found = ((s.name, SEED_SETS.get(frozenset(s.labels))) for s in study.seed_sets)
     return {name: published for name, published in found if published}
 

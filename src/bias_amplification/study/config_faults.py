@@ -15,6 +15,7 @@ from bias_amplification.study.sections.section import (
     COMMIT_PATTERN,
     LANGUAGE_PATTERN,
     NAME_PATTERN,
+    NOUN_PATTERN,
     UNMET_DEMAND,
     Section,
 )
@@ -35,6 +36,7 @@ _MUST_BE = {
 PATTERNS = {
     NAME_PATTERN: "must consist of at most 100 letters, digits, _, - and ., and must begin with a letter or digit",
     COMMIT_PATTERN: "must be a commit (40 hex digits), because a branch or a tag can change",
+    NOUN_PATTERN: "must be an English noun of letters in the singular, such as article, post or user comment",
     LANGUAGE_PATTERN: "must be an ISO 639 code of two or three small letters, such as en",
 }
 

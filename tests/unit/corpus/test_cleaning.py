@@ -152,6 +152,12 @@ def test_an_article_without_a_title_stays_and_is_counted():
     assert [item.examples for item in findings if item.finding == "no title, kept"] == [("0",)]
 
 
+def test_a_corpus_without_titles_is_not_said_to_lack_them():
+    usable, findings = clean(make_articles([{"body": "one two three", "title": ""}]), min_words=1)
+
+    assert usable["title"].to_pylist() == [""] and findings == []
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from(["one two three", "One  two three", "four five six", "", "short"]), max_size=12))
 def test_kept_and_lost_articles_add_up(bodies):

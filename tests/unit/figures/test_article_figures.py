@@ -14,7 +14,7 @@ from bias_amplification.figures.article import (
 )
 from bias_amplification.figures.article_page import article_page
 from bias_amplification.figures.style import save_figure
-from bias_amplification.study.sections import Example
+from bias_amplification.study.sections import Corpus, Example
 
 
 class Page(HTMLParser):
@@ -44,7 +44,12 @@ def page(tmp_path, round_files, labels):
     target = tmp_path / "article.html"
     example = Example(article_id="a1", round="balanced_<synthetic>")
     write_article_page(
-        round_files.seed_set, round_files.generations, [target], labels=labels, example=example, language="en"
+        round_files.seed_set,
+        round_files.generations,
+        [target],
+        corpus=Corpus(labels=[*labels]),
+        example=example,
+        language="en",
     )
     return target.read_text(encoding="utf-8")
 
@@ -152,7 +157,12 @@ def test_texts_of_the_page_have_their_language_and_direction(tmp_path, round_fil
     target = tmp_path / "article.html"
 
     write_article_page(
-        round_files.seed_set, round_files.generations, [target], labels=labels, example=Example(), language="ar"
+        round_files.seed_set,
+        round_files.generations,
+        [target],
+        corpus=Corpus(labels=[*labels]),
+        example=Example(),
+        language="ar",
     )
 
     html = target.read_text(encoding="utf-8")

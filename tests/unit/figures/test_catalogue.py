@@ -3,14 +3,17 @@
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from bias_amplification.figures.catalogue import KINDS, catalogue
 from bias_amplification.study import Plan, read_study
+from helpers import ROOT
 
 
 def entries(config):
@@ -57,7 +60,10 @@ def test_study_with_other_labels_has_no_published_lines(config):
     found = entries(config)
 
     assert not [name for name, entry in found.items() if "published_rounds" in entry.arguments]
-    assert {"comparison", "comparison_summary"} <= set(found)
+    assert not {"comparison", "comparison_summary"} & set(found)
+    assert found["table_1"].published == {} and found["table_1"].title == "Classifier candidates"
+    assert found["figure_6"].title == "Articles labelled green"
+    assert "Figure" not in "".join(entry.title + entry.caption for entry in found.values())
 
 
 @pytest.mark.parametrize("names", [("paper",), ("authors",)])
@@ -118,6 +124,84 @@ def test_caption_of_the_ground_truth_has_no_number_of_one_run(shipped):
     caption = entries(shipped())["ground_truth_table"].caption
 
     assert [word for word in caption.split() if "%" in word] == ["95%"]
+
+
+#: Words of the paper and of its corpus, which a page about posts with two labels has no use for.
+FOREIGN = re.compile(
+    r"(?i:\b(articles?|outlets?|events?|topics?|titles?|headlines?|press|published numbers|figures? \d+|table \d+|"
+    r"section \d|appendi(x|ces))\b)|\bcenter\b"
+)
+
+
+@pytest.mark.parametrize("bias", ["share", "mean_probability"])
+def test_page_about_posts_speaks_of_posts_alone(posts, bias):
+    found = entries(posts(figures={"bias": bias}))
+
+    for name, entry in found.items():
+        said = FOREIGN.search(f"{entry.group}. {entry.title}. {entry.caption}")
+        assert said is None, (name, said)
+        assert not entry.published and "comparison.parquet" not in entry.inputs.values()
+        assert "unit" not in entry.arguments or entry.arguments["unit"] == "post"
+    assert not {"comparison", "comparison_summary", "event_shares", "figure_6", "figure_7"} & set(found)
+    assert found["figure_8"].group == "Posts" and found["figure_2"].title == "Labels of the base model's posts"
+    assert f"The {bias.replace('_', ' ')} of polite is one minus that of rude." in found["figure_3"].caption
+    assert found["table_1"].caption.endswith("macro F1 on the validation part of the random split.")
+
+
+def test_report_says_what_an_article_is(shipped, posts):
+    # Snakemake renders its reports with it.
+    jinja2 = pytest.importorskip("jinja2")
+
+    def report(config):
+        text = jinja2.Template((ROOT / "workflow" / "report" / "workflow.rst").read_text(encoding="utf-8"))
+        return " ".join(text.render(snakemake=SimpleNamespace(config=config)).split())
+
+    press, of_posts, as_a_module = map(report, (shipped(), posts(), {}))
+
+    assert press == as_a_module and press.startswith("This study trains a language model")
+    assert "with the article's title and with each block of its body. The next" in press
+    assert "synthetic articles. A **round** is" in press
+    assert "with the article's title, if it has one, and with each block of its body. The next" in of_posts
+    assert "an article is one text of the corpus, here called post. A **round** is" in of_posts
+
+
+def test_words_of_names_stay(posts):
+    config = posts("article", "comment")
+    config["rounds"][0]["name"] = "short-articles"
+
+    found = entries(config)
+
+    assert "Share of posts whose most likely label is article, and" in found["figure_3"].caption
+    assert "the posts of round short-articles, in bins" in found["figure_8"].caption
+
+
+def test_events_and_outlets_are_spoken_of_where_the_config_names_them(posts):
+    both = {"event_id": "thread", "outlet": "forum"}
+    found = entries(posts(corpus={"columns": both}))
+    event = entries(posts(corpus={"columns": {"event_id": "thread"}}))
+    config = posts()
+    config["corpus"]["columns"] = {}
+    unknown = entries(config)
+
+    assert found["table_1"].caption.endswith(
+        "the random split, and trains it again on splits by event and by outlet. If labels follow outlets, scores on a "
+        "random split are too good."
+    )
+    assert event["table_1"].caption.endswith("the random split, and trains it again on a split by event.")
+    # Whether the file has events is not known: the table is empty if it has none.
+    assert "event_shares" in found and "event_shares" in event and "event_shares" in unknown
+    assert unknown["table_1"].caption.endswith("macro F1 on the validation part of the random split.")
+
+
+def test_every_figure_and_table_of_articles_knows_their_word(posts):
+    without = set()
+    for name, entry in entries(posts(replicates={"number": 2})).items():
+        if not {"unit", "corpus"} & set(entry.arguments):
+            without.add(name)
+
+    # These show nothing of single texts.
+    neurons = {name for name, entry in entries(posts()).items() if entry.group in ("Neurons", "Theory")}
+    assert without - neurons == {"changes", "article_evolution", "quality_detector"}
 
 
 def test_figures_are_numbered_by_seed_set_and_label(config):

@@ -10,7 +10,7 @@ from bias_amplification.figures.distributions import (
     write_label_distribution,
     write_quality_distribution,
 )
-from bias_amplification.study.sections import Figures, Quality
+from bias_amplification.study.sections import Corpus, Figures, Quality
 
 
 @pytest.mark.parametrize(("measure", "axis"), [("share", "Articles (%)"), ("mean_probability", "Mean probability (%)")])
@@ -81,7 +81,11 @@ def test_quality_score_decides_which_index_is_drawn(tmp_path, round_files):
 def test_measure_of_bias_decides_what_figure_2_shows(tmp_path, metrics_file, labels):
     for bias in ("share", "mean_probability"):
         write_label_distribution(
-            metrics_file, [tmp_path / f"{bias}.svg"], labels=labels, seed_set="balanced", figures=Figures(bias=bias)
+            metrics_file,
+            [tmp_path / f"{bias}.svg"],
+            corpus=Corpus(labels=[*labels]),
+            seed_set="balanced",
+            figures=Figures(bias=bias),
         )
 
     assert (tmp_path / "share.svg").read_bytes() != (tmp_path / "mean_probability.svg").read_bytes()

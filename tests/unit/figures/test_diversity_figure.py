@@ -14,6 +14,7 @@ from bias_amplification.figures.panels import (
     write_diversity,
 )
 from bias_amplification.figures.style import save_figure
+from bias_amplification.study.sections import Corpus
 
 ROUNDS = ["balanced_synthetic", "balanced_preservation"]
 #: A value above 1 and its step for each generation: measures without an upper limit keep their bands.
@@ -101,7 +102,9 @@ def test_file_shows_the_table_that_was_read(measured, tmp_path, labels):
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
-    write_diversity(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
+    write_diversity(
+        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=[*labels]), rounds=ROUNDS
+    )
 
     save_figure(panels_over_generations(measured, ROUNDS, DIVERSITY), [tmp_path / "expected.svg"])
     assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
@@ -115,7 +118,9 @@ def test_degenerate_texts_have_panels_in_per_cent(measured, tmp_path, labels):
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
-    write_degeneration(tmp_path / "metrics.parquet", [tmp_path / "found.svg"], labels=labels, rounds=ROUNDS)
+    write_degeneration(
+        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=[*labels]), rounds=ROUNDS
+    )
 
     assert titles(figure) == ["Empty (%)", "Repetitive (%)", "Copied (%)", "Any of these (%)", "Readable (%)"]
     assert figure.axes[1].yaxis.get_major_formatter()(0.3, 0) == "30"

@@ -113,9 +113,12 @@ def test_sets_without_any_neuron(sets):
     sets[["bias", "quality", "both", "bias_bh", "quality_bh", "both_bh"]] = 0
     sets[["expected_both", "p_overlap"]] = np.nan
 
-    texts = [text.get_text() for text in neuron_sets(sets).axes[0].texts]
+    figure = neuron_sets(sets)
 
+    texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["0 (0.0%), corrected 0", "0 (0.0%), corrected 0", "0, corrected 0", "not known"]
+    # Numbers of neurons are whole.
+    assert list(figure.axes[-1].get_xticks()) == [0, 1]
 
 
 def test_text_beside_bars_stays_inside_the_figure(sets):

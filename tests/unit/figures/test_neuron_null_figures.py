@@ -130,6 +130,22 @@ def test_layer_map_marks_each_neuron_by_its_kind(null_tables):
     assert image.tolist() == [[0] * 6, [1, 3, 2, 0, 0, 0]]
     assert panel(figure, "(b) activations").collections[0].get_array().sum() == 0
     assert [bar.get_width() for bar in figure.axes[1].patches][:2] == [3, 4]
+    assert not figure.axes[1].texts
+
+
+@pytest.mark.parametrize(("tested", "text"), [(0, "no neuron tested"), (900, "none of 1,800 tested")])
+def test_layers_without_a_significant_neuron_say_so(null_tables, tested, text):
+    overlap = null_tables[1]
+    counts = [name for name in overlap if name.startswith(("bias", "quality")) and "familywise" not in name]
+    overlap[counts] = 0
+    overlap["tested"] = tested
+
+    figure = layer_map(regression(), overlap, 0.05)
+
+    for axes in (figure.axes[1], figure.axes[3]):
+        figure.draw_without_rendering()
+        assert list(axes.get_xticks()) == [0, 1] and axes.get_xlim() == (0, 1)
+        assert axes.texts[0].get_text() == text
 
 
 def test_wide_layers_take_several_lines_without_losing_a_neuron(null_tables):

@@ -10,6 +10,7 @@ from bias_amplification.figures.robustness import (
     write_robustness,
     write_robustness_table,
 )
+from bias_amplification.study.sections import Corpus
 
 TRACKED = {
     "balanced_synthetic": "blue",
@@ -146,8 +147,8 @@ def test_zero_change_is_written_without_sign(metrics):
 
 
 def test_figure_and_table_are_written(tmp_path, metrics_file, labels):
-    write_robustness(metrics_file, [tmp_path / "a.png"], labels=labels, tracked=TRACKED)
-    write_robustness_table(metrics_file, [tmp_path / "a.csv"], labels=labels, tracked=TRACKED)
+    write_robustness(metrics_file, [tmp_path / "a.png"], corpus=Corpus(labels=[*labels]), tracked=TRACKED)
+    write_robustness_table(metrics_file, [tmp_path / "a.csv"], corpus=Corpus(labels=[*labels]), tracked=TRACKED)
     assert (tmp_path / "a.png").stat().st_size > 10_000
     with (tmp_path / "a.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(TRACKED) * len(WAYS)

@@ -7,6 +7,7 @@ import pytest
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.sweeps import sweep, write_sweep
+from bias_amplification.study.sections import Corpus
 
 LABELS = ["red", "blue"]
 VALUES = {"none": 0.0, "half": 0.5, "all": 1.0}
@@ -58,6 +59,13 @@ def test_the_figure_is_written(tmp_path) -> None:
     write_table(pa.Table.from_pandas(filled, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
     out = [tmp_path / f"sweep.{ending}" for ending in ("png", "svg")]
 
-    write_sweep(tmp_path / "metrics.parquet", out, labels=LABELS, key="budget", values=VALUES, columns=["share_red"])
+    write_sweep(
+        tmp_path / "metrics.parquet",
+        out,
+        corpus=Corpus(labels=[*LABELS]),
+        key="budget",
+        values=VALUES,
+        columns=["share_red"],
+    )
 
     assert all(path.stat().st_size > 5000 for path in out)

@@ -4,6 +4,7 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.figures.style import save_figure
 from bias_amplification.figures.trajectories import trajectories, write_trajectories
+from bias_amplification.study.sections import Corpus
 
 BALANCED = ["balanced_synthetic", "balanced_overfitting", "balanced_preservation", "balanced_accumulation"]
 
@@ -108,7 +109,7 @@ def test_error_names_the_missing_round_or_column(metrics, columns, rounds, messa
 def test_file_shows_the_table_that_was_read(tmp_path, metrics, metrics_file, labels):
     outputs = [tmp_path / "figure_6.svg", tmp_path / "figure_6.png"]
 
-    write_trajectories(metrics_file, outputs, labels=labels, columns=["share_green"], rounds=BALANCED)
+    write_trajectories(metrics_file, outputs, corpus=Corpus(labels=[*labels]), columns=["share_green"], rounds=BALANCED)
 
     save_figure(trajectories(metrics, ["share_green"], BALANCED), [tmp_path / "expected.svg"])
     assert outputs[0].read_bytes() == (tmp_path / "expected.svg").read_bytes()

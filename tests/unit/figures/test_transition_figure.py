@@ -17,6 +17,7 @@ from bias_amplification.figures.transitions import (
     write_transitions,
     write_transitions_table,
 )
+from bias_amplification.study.sections import Corpus
 
 HEADINGS = "round,event,label of what is written,real articles with this label,first generation (%),last generation (%)"
 
@@ -142,7 +143,7 @@ def test_files_show_the_tables_that_were_read(tmp_path, names):
     table = make(names)
     write_table(pa.Table.from_pandas(table, TRANSITIONS, preserve_index=False), tmp_path / "t.parquet", TRANSITIONS)
 
-    write_transitions(tmp_path / "t.parquet", [tmp_path / "found.svg"], labels=names, round_name="one")
+    write_transitions(tmp_path / "t.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=names), round_name="one")
     write_transitions_table(tmp_path / "t.parquet", [tmp_path / "found.csv"])
 
     style.save_figure(transitions(table, names, "one"), [tmp_path / "expected.svg"])

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from bias_amplification.published.comparable import (
     ROUNDS,
     Counterparts,
+    comparable,
     counterparts,
     level_departures,
     published_file,
@@ -44,6 +45,22 @@ def test_other_labels_have_no_counterpart(config):
     study = read_study(config)
 
     assert published_rounds(study) == {} and published_seed_sets(study) == {}
+    assert not comparable(study)
+
+
+def test_shares_of_another_label_set_have_no_counterpart(posts):
+    center = [{"name": "both", "labels": ["center"], "size": 12}]
+    study = read_study(posts("center", "other", seed_sets=center))
+
+    assert published_seed_sets(study) == {} and not comparable(study)
+
+
+@pytest.mark.parametrize(("seed_set", "expected"), [("balanced", True), ("center", True), ("right", False)])
+def test_a_study_is_comparable_if_a_round_starts_from_a_published_seed_set(shipped, seed_set, expected):
+    seed_sets = [*shipped()["seed_sets"], {"name": "right", "labels": ["right"], "size": 12}]
+    rounds = [{"name": "a", "seed_set": seed_set, "strategy": "fixed", "tracked_label": "right"}]
+
+    assert comparable(read_study(shipped(seed_sets=seed_sets, rounds=rounds))) is expected
 
 
 def test_embedded_study_compares_no_level(shipped):

@@ -9,6 +9,7 @@ from bias_amplification.figures.catalogue.entry import KINDS, Entry
 from bias_amplification.figures.catalogue.facts import facts
 from bias_amplification.figures.catalogue.replicates import several
 from bias_amplification.figures.catalogue.trajectories import trajectory_entries
+from bias_amplification.published.comparable import comparable
 from bias_amplification.study import Plan
 
 __all__ = ["KINDS", "Entry", "catalogue"]
@@ -16,7 +17,12 @@ __all__ = ["KINDS", "Entry", "catalogue"]
 
 def catalogue(plan: Plan) -> dict[str, Entry]:
     """Return a study's figures, tables and pages by name, in the order of the page of results."""
-    known, press = facts(plan), plan.study.corpus.source == "press"
-    has = {"": True, "replicates": several(plan), "press": press, "topics": not press}
+    corpus = plan.study.corpus
+    press = corpus.source == "press"
+    # If the file decides whether there are events, the table is empty without them.
+    topics = not press and corpus.has("event_id") is not False
+    published = comparable(plan.study)
+    has = {"": True, "replicates": several(plan), "press": press, "topics": topics, "published": published}
+    known = facts(plan)
     first, others = ([entry.filled(known) for entry in entries if has[entry.only]] for entries in (FIRST, OTHERS))
     return {entry.name: entry for entry in [*first, *trajectory_entries(plan), *others]}

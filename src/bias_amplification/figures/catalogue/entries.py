@@ -21,12 +21,13 @@ FIRST = (
     Entry(
         "figure_2",
         BIAS_AND_QUALITY,
-        "Figure 2: labels of the base model's articles",
+        "labels of the base model's articles",
         "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
         "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.",
         function="figures.distributions:write_label_distribution",
         inputs=_METRICS,
-        study_arguments=("labels", "seed_set", "figures"),
+        number="Figure 2",
+        study_arguments=("corpus", "seed_set", "figures"),
     ),
     Entry(
         "metrics",
@@ -37,7 +38,7 @@ FIRST = (
         kind="table",
         function="figures.tables.metrics:write_metrics_table",
         inputs=_METRICS,
-        study_arguments=("labels",),
+        study_arguments=("corpus",),
     ),
     Entry(
         "means_table",
@@ -50,7 +51,7 @@ FIRST = (
         kind="table",
         function="figures.tables.metrics:write_means_table",
         inputs={"means_file": "replicates/means.parquet"},
-        study_arguments=("labels",),
+        study_arguments=("corpus",),
         only="replicates",
     ),
 )
@@ -85,6 +86,7 @@ _REPLICATES = (
         kind="table",
         function="figures.tables.contrasts:write_changes_table",
         inputs=_CONTRASTS,
+        study_arguments=("unit",),
     ),
     Entry(
         "comparisons",
@@ -96,6 +98,7 @@ _REPLICATES = (
         kind="table",
         function="figures.tables.contrasts:write_comparisons_table",
         inputs=_CONTRASTS,
+        study_arguments=("unit",),
     ),
     Entry(
         "variance_sources",
@@ -110,6 +113,7 @@ _REPLICATES = (
         kind="table",
         function="figures.tables.contrasts:write_variance_table",
         inputs={"variance_file": "replicates/variance.parquet"},
+        study_arguments=("unit",),
         only="replicates",
     ),
 )
@@ -124,7 +128,7 @@ _TRANSITIONS = (
         "articles is lowest; the black line is the 95% interval of its share, {over_example}.",
         function="figures.transitions:write_transitions",
         inputs={"transitions_file": "transitions.parquet"},
-        study_arguments=("labels", "round_name"),
+        study_arguments=("corpus", "round_name"),
     ),
     Entry(
         "transitions_table",
@@ -135,6 +139,7 @@ _TRANSITIONS = (
         kind="table",
         function="figures.transitions:write_transitions_table",
         inputs={"transitions_file": "transitions.parquet"},
+        study_arguments=("unit",),
     ),
     Entry(
         "event_shares",
@@ -145,6 +150,7 @@ _TRANSITIONS = (
         kind="table",
         function="figures.transitions:write_event_table",
         inputs={"events_file": "event_shares.parquet"},
+        study_arguments=("unit",),
         only="topics",
     ),
 )
@@ -162,7 +168,7 @@ _ROBUSTNESS = (
         "correction assumes that models' articles are confused as often as people's articles are. {bands}",
         function="figures.robustness:write_robustness",
         inputs=_METRICS,
-        study_arguments=("labels", "tracked"),
+        study_arguments=("corpus", "tracked"),
     ),
     Entry(
         "robustness_table",
@@ -176,7 +182,7 @@ _ROBUSTNESS = (
         kind="table",
         function="figures.robustness:write_robustness_table",
         inputs=_METRICS,
-        study_arguments=("labels", "tracked"),
+        study_arguments=("corpus", "tracked"),
     ),
     Entry(
         "classifier_reliability",
@@ -189,6 +195,7 @@ _ROBUSTNESS = (
         kind="table",
         function="figures.tables.classifier:write_reliability_table",
         inputs={"scores_files": "judge_scores"},
+        study_arguments=("unit",),
     ),
 )
 
@@ -240,6 +247,7 @@ _PUBLISHED = (
         kind="table",
         function="figures.tables.comparison:write_comparison_summary",
         inputs=_COMPARISON,
+        only="published",
     ),
     Entry(
         "comparison",
@@ -255,6 +263,7 @@ _PUBLISHED = (
         kind="table",
         function="figures.tables.comparison:write_comparison_table",
         inputs=_COMPARISON,
+        only="published",
     ),
 )
 
@@ -262,17 +271,18 @@ _ARTICLES = (
     Entry(
         "figure_8",
         ARTICLES,
-        "Figure 8: distribution of the text quality index",
+        "distribution of the text quality index",
         "One histogram per generation of the text quality index of the articles of round {example}, in bins of "
         "0.1. Black: the mean. Articles without a sentence are left out.",
         function="figures.distributions:write_quality_distribution",
         inputs={"quality_files": "example_quality"},
-        study_arguments=("quality",),
+        number="Figure 8",
+        study_arguments=("quality", "unit"),
     ),
     Entry(
         "article_evolution",
         ARTICLES,
-        "One article across generations (appendices C and F)",
+        "One article across generations{appendices}",
         "The article that each generation of round {example} wrote from the same seed article: label "
         "probabilities, text quality index, and perplexity under the base model and under the model that wrote it. One "
         "article is an illustration, not evidence.",
@@ -288,7 +298,7 @@ _ARTICLES = (
         kind="page",
         function="figures.article:write_article_page",
         inputs=_ARTICLE,
-        study_arguments=("labels", "example", "language"),
+        study_arguments=("corpus", "example", "language"),
     ),
 )
 
@@ -296,13 +306,14 @@ _CORPUS = (
     Entry(
         "table_1",
         CORPUS,
-        "Table 1: classifier candidates",
+        "classifier candidates",
         "Scores of each candidate on articles that it was not trained on. The study uses the candidate with the best "
-        "macro F1 on the validation part of the random split, and trains it again on splits by event and by outlet. "
-        "Articles have the label of their outlet, so scores on a random split are too good.",
+        "macro F1 on the validation part of the random split{splits}",
         kind="table",
         function="figures.tables.classifier:write_classifier_table",
         inputs={"scores_files": "classifier_scores"},
+        number="Table 1",
+        study_arguments=("unit",),
         published={"statements_file": "statements.csv"},
     ),
     Entry(
@@ -324,6 +335,7 @@ _CORPUS = (
         kind="table",
         function="figures.tables.metrics:write_cleaning_table",
         inputs={"cleaning_file": "corpus/cleaning.parquet"},
+        study_arguments=("unit",),
     ),
 )
 
@@ -333,21 +345,23 @@ _THEORY = (
     Entry(
         "figure_10",
         THEORY,
-        "Figure 10: weighted maximum likelihood in a loop",
+        "weighted maximum likelihood in a loop",
         f"{_DENSITIES} Each generation is fitted to a sample of the one before, weighted by that generation's density: "
         "the bias amplifies itself without sampling error.",
         function="figures.densities:write_beta_densities",
         inputs=_BETA,
+        number="Figure 10",
         arguments={"method": "weighted"},
     ),
     Entry(
         "figure_11",
         THEORY,
-        "Figure 11: plain maximum likelihood in a loop",
+        "plain maximum likelihood in a loop",
         f"{_DENSITIES} Each generation is fitted to an unweighted sample of the one before: the density stays near "
         "that of the real sample.",
         function="figures.densities:write_beta_densities",
         inputs=_BETA,
+        number="Figure 11",
         arguments={"method": "plain"},
     ),
 )

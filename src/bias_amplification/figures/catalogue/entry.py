@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from bias_amplification.published.comparable import published_file
+from bias_amplification.study.unit import with_unit
 
 
 class Kind(NamedTuple):
@@ -30,6 +31,10 @@ class Facts(NamedTuple):
     """Files below the results folder, by a name for `Entry.inputs`."""
     arguments: Mapping[str, Any]
     """Arguments of functions, by the name of the parameter, as plain values."""
+    unit: str
+    """The study's word for an article (`corpus.unit`)."""
+    comparable: bool
+    """Whether the study has published counterparts. Only then do titles have the paper's numbers of figures."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +49,39 @@ class Entry:
     group: str
     """The section of the page of results that it is in."""
     title: str
-    """Title; may have fields in braces for `Facts.words`."""
+    """Title, about articles; may have fields in braces for `Facts.words`."""
     caption: str
-    """Caption; may have fields in braces for `Facts.words`."""
+    """Caption, about articles; may have fields in braces for `Facts.words`."""
     function: str
     """The function that makes it, as "module:name"."""
     inputs: Mapping[str, str | Sequence[str]]
     """Files that the function reads, by parameter: paths below the results folder, or names in `Facts.files`."""
     kind: str = "figure"
     """One of `KINDS`."""
+    number: str = ""
+    """Its number in the paper, such as "Figure 2"."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the function."""
     study_arguments: tuple[str, ...] = ()
     """Names of further arguments that depend on the study (`Facts.arguments`)."""
     only: str = ""
-    """Studies that have it, if not all do: those with several "replicates" of a round, with articles of the embedded
-    "press", or with other articles, which may have "topics"."""
+    """Studies that have it, if not all do: those with several "replicates" of a round, with "published" counterparts,
+    with articles of the embedded "press", or with other articles, which may have "topics"."""
     published: Mapping[str, str] = field(default_factory=dict)
     """Files of `resources/published` that the function reads, by parameter."""
 
     def filled(self, facts: Facts) -> "Entry":
         """Return the entry with everything that depends on the study filled in."""
+        title, caption = (with_unit(text, facts.unit).format(**facts.words) for text in (self.title, self.caption))
         return replace(
             self,
-            title=self.title.format(**facts.words),
-            caption=self.caption.format(**facts.words),
+            group=with_unit(self.group, facts.unit),
+            title=numbered(self.number if facts.comparable else "", title) if self.number else title,
+            caption=caption,
             inputs={parameter: facts.files.get(files, files) for parameter, files in self.inputs.items()},
             arguments={**self.arguments, **{name: facts.arguments[name] for name in self.study_arguments}},
             study_arguments=(),
+            published=self.published if facts.comparable else {},
         )
 
     def files(self, results: str) -> list[str]:
@@ -89,3 +99,8 @@ class Entry:
     def published_sources(self) -> dict[str, str]:
         """Return the paths of the published results that it is made from, by parameter."""
         return {parameter: published_file(name) for parameter, name in self.published.items()}
+
+
+def numbered(number: str, title: str) -> str:
+    """Return a title after its number in the paper, "Figure 2: bias"; without a number, it begins with a capital."""
+    return f"{number}: {title}" if number else title[0].upper() + title[1:]

@@ -3,9 +3,10 @@
 from typing import Any
 
 from bias_amplification.figures.catalogue.entry import Facts
-from bias_amplification.figures.catalogue.replicates import replicate_words
-from bias_amplification.published.comparable import level_departures
+from bias_amplification.figures.catalogue.replicates import replicate_words, shown_round
+from bias_amplification.published.comparable import comparable, level_departures
 from bias_amplification.study import Chain, Plan, Version
+from bias_amplification.study.unit import with_unit
 
 #: Tables of a generation that show one article.
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
@@ -19,7 +20,12 @@ _MOVES = {
 
 def facts(plan: Plan) -> Facts:
     """Return the words, files and arguments of the entries."""
-    return Facts(_words(plan), _files(plan), _arguments(plan))
+    return Facts(_words(plan), _files(plan), _arguments(plan), plan.study.corpus.unit, comparable(plan.study))
+
+
+def corpus_shown(plan: Plan) -> dict[str, Any]:
+    """Return the keys of `corpus` that figures and tables read."""
+    return plan.study.corpus.model_dump(include={"labels", "unit"})
 
 
 def _words(plan: Plan) -> dict[str, Any]:
@@ -28,19 +34,39 @@ def _words(plan: Plan) -> dict[str, Any]:
         "share": "Share of the base model's articles to which the classifier gives each label",
         "mean_probability": "Mean probability of each label over the base model's articles",
     }
+    prose = {
+        "label_measure": measure[study.figures.bias],
+        "splits": _splits(plan),
+        **replicate_words(plan),
+    }
     return {
+        **{name: with_unit(text, study.corpus.unit) for name, text in prose.items()},
         "alpha": study.neurons.alpha,
         "alpha_per_cent": 100 * study.neurons.alpha,
+        "appendices": " (appendices C and F)" if comparable(study) else "",
+        "example": shown_round(plan),
         "example_round": plan.example_round,
-        "label_measure": measure[study.figures.bias],
         "level": f" Levels are not compared where {'; '.join(departures)}." if departures else "",
         "moves": " and ".join(_MOVES[move] for move in study.neurons.permutations.schemes[0]),
         "readable": study.quality.readable,
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",
+        "section": " (section 4.4)" if comparable(study) else "",
         "seed_set": plan.seed_sets_used()[0],
         "versions": len(plan.neuron_versions()),
-        **replicate_words(plan),
     }
+
+
+def _splits(plan: Plan) -> str:
+    """Say on which other splits the classifier is trained, and what outlets mean for the random split."""
+    text, corpus = "", plan.study.corpus
+    if plan.splits:
+        kinds = " and ".join(f"by {split}" for split in plan.splits)
+        text = f", and trains it again on {'a split' if len(plan.splits) == 1 else 'splits'} {kinds}"
+    if not corpus.has("outlet"):
+        return f"{text}."
+    if corpus.source == "table":
+        return f"{text}. If labels follow outlets, scores on a random split are too good."
+    return f"{text}. Articles have the label of their outlet, so scores on a random split are too good."
 
 
 def _files(plan: Plan) -> dict[str, str | list[str]]:
@@ -61,7 +87,9 @@ def _files(plan: Plan) -> dict[str, str | list[str]]:
 def _arguments(plan: Plan) -> dict[str, Any]:
     study = plan.study
     return {
+        "corpus": corpus_shown(plan),
         "labels": study.corpus.labels,
+        "unit": study.corpus.unit,
         "round_name": plan.example_round,
         "seed_set": plan.seed_sets_used()[0],
         "tracked": {name: r.tracked_label for name, r in plan.rounds.items()},
@@ -69,5 +97,5 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "quality": study.quality.model_dump(include={"score"}),
         "neurons": study.neurons.model_dump(include={"alpha"}),
         "language": study.corpus.language,
-        "example": study.example.model_dump(exclude={"round"}) | {"round": replicate_words(plan)["example"]},
+        "example": study.example.model_dump(exclude={"round"}) | {"round": shown_round(plan)},
     }

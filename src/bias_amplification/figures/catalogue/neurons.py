@@ -13,19 +13,20 @@ NEURON_ENTRIES = (
     Entry(
         "figure_4",
         NEURONS,
-        "Figure 4: neuron weights against bias and text quality",
+        "neuron weights against bias and text quality",
         "Pearson correlation of each neuron's weight with bias and with text quality over all {versions} model "
         "versions. Above: histogram over neurons. Below: one row per layer with its neurons sorted by correlation; "
         "white is 0, neurons that never changed are blank. Weights, bias and quality all drift over generations, and "
         "drift alone gives high correlations. The regressions therefore use differences.",
         function="figures.neurons:write_correlations",
         inputs={"correlations_file": "neurons/correlations.parquet"},
+        number="Figure 4",
         arguments={"measure": "weight"},
     ),
     Entry(
         "neuron_sets",
         NEURONS,
-        "Neurons associated with bias, with text quality, and with both (section 4.4)",
+        "Neurons associated with bias, with text quality, and with both{section}",
         "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
         "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
@@ -36,7 +37,7 @@ NEURON_ENTRIES = (
     Entry(
         "neuron_counts",
         NEURONS,
-        "Counts of neurons (section 4.4)",
+        "Counts of neurons{section}",
         "Neurons associated with bias, with text quality and with both; in brackets their share of the tested neurons. "
         "The rows of a measure are: the significance level, the same level as false discovery rate "
         "(Benjamini-Hochberg), the same under any dependence (Benjamini-Yekutieli), the same level as family-wise "

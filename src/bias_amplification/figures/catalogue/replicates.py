@@ -26,9 +26,15 @@ def bands(plan: Plan, rounds: Iterable[str]) -> str:
     return _BETWEEN_REPLICATES if several(plan, rounds) else _OVER_ARTICLES
 
 
+def shown_round(plan: Plan) -> str:
+    """Name the round whose articles are shown as examples, and its replicate."""
+    replicates = plan.replicates(plan.example_round)
+    return plan.example_round + (f" (replicate 1 of {replicates})" if replicates > 1 else "")
+
+
 def replicate_words(plan: Plan) -> dict[str, str]:
-    """Return values for the fields in braces of titles and captions that are about replicates."""
-    example, means = plan.replicates(plan.example_round), several(plan)
+    """Return values for the fields in braces of titles and captions that are about replicates, without names."""
+    replicates, means = plan.replicates(plan.example_round), several(plan)
     compared = several(plan, published_rounds(plan.study))
     neurons = several(plan, plan.study.neurons.rounds or plan.rounds)
     draws = sum(draw.seed_set == plan.seed_sets_used()[0] for draw in plan.draws)
@@ -49,9 +55,8 @@ def replicate_words(plan: Plan) -> dict[str, str]:
         "bands": bands(plan, plan.rounds),
         "over": over,
         "over_base": f"between the {draws} draws of the seed set" if draws > 1 else over_articles,
-        "over_example": "between replicates" if example > 1 else over_articles,
-        "mean_of_example": f" Shares are means of {example} replicates." if example > 1 else "",
-        "example": plan.example_round + (f" (replicate 1 of {example})" if example > 1 else ""),
+        "over_example": "between replicates" if replicates > 1 else over_articles,
+        "mean_of_example": f" Shares are means of {replicates} replicates." if replicates > 1 else "",
         "version_rows": rows,
         "of_means": " All shares are means over the replicates of a round." if means else "",
         "chains": " Each replicate of a round counts as a round here." if neurons else "",

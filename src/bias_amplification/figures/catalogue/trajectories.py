@@ -1,16 +1,18 @@
 """Entries of the figures over generations, which depend on the study's seed sets and labels.
 
 The first seed set gives Figures 3, 6, 7 and 9, the second Figure 5. Figures of further seed sets and labels are named
-after them.
+after them. Titles have the paper's numbers only in studies with published counterparts.
 """
 
 from collections.abc import Mapping, Sequence
 
 from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
-from bias_amplification.figures.catalogue.entry import Entry
+from bias_amplification.figures.catalogue.entry import Entry, numbered
+from bias_amplification.figures.catalogue.facts import corpus_shown
 from bias_amplification.figures.catalogue.replicates import bands, several
-from bias_amplification.published.comparable import level_departures, published_rounds
+from bias_amplification.published.comparable import comparable, level_departures, published_rounds
 from bias_amplification.study import Plan
+from bias_amplification.study.unit import with_unit
 
 _BASE = "Dotted: the base model before fine-tuning."
 _PERPLEXITY = (
@@ -35,24 +37,28 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
     columns = ["perplexity_base", "perplexity_generating"]
     sweeps = [_sweep(plan, *found, place) for place, found in enumerate(plan.sweeps(), start=1)]
     rounds = _rounds(plan, plan.seed_sets_used()[0])
-    figure_9 = _entry(plan, "figure_9", "Figure 9: perplexity", _PERPLEXITY, columns, rounds)
+    perplexity = with_unit(_PERPLEXITY, plan.study.corpus.unit)
+    figure_9 = _entry(plan, "figure_9", _title(plan, "9", "perplexity"), perplexity, columns, rounds)
     return [*entries, figure_9, _diversity(plan, plan.seed_sets_used()[0], "diversity"), *sweeps]
 
 
 def _diversity(plan: Plan, seed_set: str, name: str | None = None) -> Entry:
     """Return the figure of the diversity of a seed set's rounds."""
     rounds = _rounds(plan, seed_set)
+    caption = (
+        "What the text quality index, in the first panel, does not see: it judges sentences one by one, and a "
+        "sentence that is written again and again is clean each time. Distinct-n: share of different n-grams. Repeated "
+        "4-grams: share of an article's 4-grams that occurred before in it. Self-BLEU: how much an article is like the "
+        f"others. docs/diversity.md explains all of them. {bands(plan, rounds)} {_BASE}"
+    )
     return Entry(
         name=name or f"diversity_{seed_set}",
         group=BIAS_AND_QUALITY,
         title=f"Diversity and repetition, seed set {seed_set}",
-        caption="What the text quality index, in the first panel, does not see: it judges sentences one by one, and a "
-        "sentence that is written again and again is clean each time. Distinct-n: share of different n-grams. Repeated "
-        "4-grams: share of an article's 4-grams that occurred before in it. Self-BLEU: how much an article is like the "
-        f"others. docs/diversity.md explains all of them. {bands(plan, rounds)} {_BASE}",
+        caption=with_unit(caption, plan.study.corpus.unit),
         function="figures.panels:write_diversity",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"labels": plan.study.corpus.labels, "rounds": rounds},
+        arguments={"corpus": corpus_shown(plan), "rounds": rounds},
     )
 
 
@@ -72,7 +78,7 @@ def _degeneration(plan: Plan, seed_set: str, ending: str) -> Entry:
         f"{bands(plan, rounds)} {_BASE}",
         function="figures.panels:write_degeneration",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"labels": plan.study.corpus.labels, "rounds": rounds},
+        arguments={"corpus": corpus_shown(plan), "rounds": rounds},
     )
 
 
@@ -80,22 +86,31 @@ def _sweep(plan: Plan, key: str, values: Mapping[str, float], place: int) -> Ent
     """Return the figure of rounds that differ in one number of their strategy."""
     label = plan.rounds[next(iter(values))].tracked_label
     columns = [f"{plan.study.figures.bias}_{label}", _quality(plan)]
+    bars = (
+        "Bars: 95% intervals between replicates, or over articles for a round with one replicate. Small points: "
+        "replicates at the last generation."
+        if several(plan, values)
+        else "Bars: 95% intervals over articles."
+    )
     return Entry(
         name=f"sweep_{key}_{place}",
         group=BIAS_AND_QUALITY,
         title=f"Outcomes against {key.replace('_', ' ')}",
-        caption=f"{_MEASURES[plan.study.figures.bias]} {label}, and mean text quality index, in rounds that differ "
-        f"only in strategies.{key}, at generation 0 and at the last generation. "
-        + (
-            "Bars: 95% intervals between replicates, or over articles for a round with one replicate. Small points: "
-            "replicates at the last generation."
-            if several(plan, values)
-            else "Bars: 95% intervals over articles."
-        ),
+        caption=f"{_measure(plan)} {label}, and mean text quality index, in rounds that differ only in "
+        f"strategies.{key}, at generation 0 and at the last generation. {with_unit(bars, plan.study.corpus.unit)}",
         function="figures.sweeps:write_sweep",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"labels": plan.study.corpus.labels, "key": key, "values": dict(values), "columns": columns},
+        arguments={"corpus": corpus_shown(plan), "key": key, "values": dict(values), "columns": columns},
     )
+
+
+def _measure(plan: Plan) -> str:
+    """Begin a caption about the study's measure of bias; a label follows."""
+    return with_unit(_MEASURES[plan.study.figures.bias], plan.study.corpus.unit)
+
+
+def _title(plan: Plan, number: str | None, title: str) -> str:
+    return numbered(f"Figure {number}" if number and comparable(plan.study) else "", title)
 
 
 def _quality(plan: Plan) -> str:
@@ -107,31 +122,43 @@ def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
     tracked = _tracked(plan, rounds)
     bias = plan.study.figures.bias
     number = {0: "3", 1: "5"}.get(position)
+    caption = (
+        f"{_measure(plan)} {' or '.join(tracked)}, and mean text quality index, in the rounds that start from the seed "
+        f"set {seed_set}. {with_unit('Generation 0 is fine-tuned on real articles.', plan.study.corpus.unit)}"
+    )
+    others = [label for label in plan.study.corpus.labels if label not in tracked]
+    if len(plan.study.corpus.labels) == 2 and others:
+        caption += f" The {bias.replace('_', ' ')} of {others[0]} is one minus that of {tracked[0]}."
     return _entry(
         plan,
         f"figure_{number}" if number else f"trajectories_{seed_set}",
-        (f"Figure {number}: " if number else "") + f"bias and text quality, seed set {seed_set}",
-        f"{_MEASURES[bias]} {' or '.join(tracked)}, and mean text quality index, in the rounds that start from the "
-        f"seed set {seed_set}. Generation 0 is fine-tuned on real articles.",
+        _title(plan, number, f"bias and text quality, seed set {seed_set}"),
+        caption,
         [*(f"{bias}_{label}" for label in tracked), _quality(plan)],
         rounds,
     )
 
 
 def _other_labels(plan: Plan, seed_set: str) -> list[Entry]:
-    """Return the figures of the labels that no round of the seed set tracks."""
+    """Return the figures of the labels that no round of the seed set tracks.
+
+    Of two labels, the figure of the other one would be a mirror image.
+    """
+    if len(plan.study.corpus.labels) == 2:
+        return []
     rounds, bias = _rounds(plan, seed_set), plan.study.figures.bias
     tracked = _tracked(plan, rounds)
+    which = "of Figure 3" if comparable(plan.study) else f"that start from the seed set {seed_set}"
     entries = []
     # Last label first: with the labels left, center, right the paper shows center before left.
     for order, label in enumerate(label for label in reversed(plan.study.corpus.labels) if label not in tracked):
-        numbered = order < 2
+        number = str(6 + order) if order < 2 else None
         entries.append(
             _entry(
                 plan,
-                f"figure_{6 + order}" if numbered else f"share_{label}",
-                (f"Figure {6 + order}: " if numbered else "") + f"articles labelled {label}",
-                f"{_MEASURES[bias]} {label}, in the rounds of Figure 3.",
+                f"figure_{number}" if number else f"share_{label}",
+                _title(plan, number, f"{with_unit('articles labelled', plan.study.corpus.unit)} {label}"),
+                f"{_measure(plan)} {label}, in the rounds {which}.",
                 [f"{bias}_{label}"],
                 rounds,
             )
@@ -142,12 +169,13 @@ def _other_labels(plan: Plan, seed_set: str) -> list[Entry]:
 def _entry(plan: Plan, name: str, title: str, caption: str, columns: Sequence[str], rounds: Sequence[str]) -> Entry:
     published = {own: other for own, other in published_rounds(plan.study).items() if own in rounds}
     drawn = bool(published) and plan.study.figures.published
-    arguments = {"labels": plan.study.corpus.labels, "columns": columns, "rounds": rounds}
+    arguments = {"corpus": corpus_shown(plan), "columns": columns, "rounds": rounds}
+    described = f"{caption} {with_unit(bands(plan, rounds), plan.study.corpus.unit)} {_BASE}"
     return Entry(
         name=name,
         group=BIAS_AND_QUALITY,
         title=title,
-        caption=f"{caption} {bands(plan, rounds)} {_BASE}" + (f" {_published_caption(plan, columns)}" if drawn else ""),
+        caption=f"{described} {_published_caption(plan, columns)}" if drawn else described,
         function="figures.trajectories:write_trajectories",
         inputs={"metrics_file": "metrics.parquet"},
         arguments=arguments | ({"published_rounds": published} if drawn else {}),

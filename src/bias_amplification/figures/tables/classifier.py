@@ -99,23 +99,28 @@ def reliability_table(scores: Sequence[Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={"confidence": "mean confidence"})
 
 
-def write_classifier_table(scores_files: Sequence[Path], statements_file: Path, out: Sequence[Path]) -> None:
-    """Write Table 1 of all trained classifiers to each of `out` (.csv, .html).
+def write_classifier_table(
+    scores_files: Sequence[Path], out: Sequence[Path], *, statements_file: Path | None = None, unit: str = "article"
+) -> None:
+    """Write the table of all trained classifiers to each of `out` (.csv, .html): the paper's Table 1.
 
     Parameters
     ----------
     scores_files
         scores.json of each classifier. Runtimes are read from timing.json beside it, if there is one.
-    statements_file
-        `resources/published/statements.csv`.
     out
         The files to make.
+    statements_file
+        `resources/published/statements.csv`; None for a study without published counterparts.
+    unit
+        The study's word for an article.
     """
     scores = [read_scores(file.parent) for file in scores_files]
     files = [file.with_name("timing.json") for file in scores_files]
     timings = [json.loads(file.read_text(encoding="utf-8")) if file.exists() else {} for file in files]
-    table = classifier_table(scores, timings, published_macro_f1(statements_file))
-    write_table_for_reading(table, out, "Table 1: classifier candidates")
+    table = classifier_table(scores, timings, published_macro_f1(statements_file) if statements_file else {})
+    title = "Table 1: classifier candidates" if statements_file else "Classifier candidates"
+    write_table_for_reading(table, out, title, unit)
 
 
 def write_detector_table(scores_file: Path, out: Sequence[Path]) -> None:
@@ -124,7 +129,7 @@ def write_detector_table(scores_file: Path, out: Sequence[Path]) -> None:
     write_table_for_reading(detector_table(scores), out, "Quality detector, on sentences it was not trained on")
 
 
-def write_reliability_table(scores_files: Sequence[Path], out: Sequence[Path]) -> None:
+def write_reliability_table(scores_files: Sequence[Path], out: Sequence[Path], *, unit: str = "article") -> None:
     """Read the scores.json of classifiers and write `reliability_table` to each of `out` (.csv, .html)."""
     table = reliability_table([read_scores(file.parent) for file in scores_files])
-    write_table_for_reading(table, out, "Confidence and accuracy of the classifier")
+    write_table_for_reading(table, out, "Confidence and accuracy of the classifier", unit)

@@ -10,6 +10,7 @@ from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 from bias_amplification.measures.contrasts import ALPHA
 from bias_amplification.measures.variance import COMPONENTS
+from bias_amplification.study.unit import with_unit
 
 #: Factor, digits and unit of the changes of each outcome.
 UNITS = {"share": (100, 1, " points"), "mean_probability": (100, 1, " points"), "quality": (1, 3, "")}
@@ -21,7 +22,7 @@ def outcome_name(outcome: str, label: str) -> str:
     return names.get(outcome, "text quality index")
 
 
-def sentence(row: pd.Series) -> str:
+def sentence(row: pd.Series, unit: str = "article") -> str:
     """Return the result of one row of `CONTRASTS` as a sentence.
 
     A change that is not told apart from none, and a difference of changes that is not told apart from none, come with
@@ -33,14 +34,15 @@ def sentence(row: pd.Series) -> str:
         name = f"{name} compared with {'the control ' if row['kind'] == 'control' else ''}{other}"
     verdict = row["verdict"]
     if verdict == "no value":
-        return f"{name}: no article has a value of the {outcome}."
+        return f"{name}: {with_unit('no article', unit)} has a value of the {outcome}."
     number = _number(row)
     subject = "change" if row["kind"] == "change" else "difference"
     if verdict == "one replicate":
         which = "with one replicate" + ("" if row["kind"] == "change" else " that has the same articles in both")
         return (
-            f"{name}: the {subject} of the {outcome} is {number} {which}. The interval holds the error of articles "
-            "only, so it does not show what the strategy does."
+            f"{name}: the {subject} of the {outcome} is {number} "
+            + with_unit(f"{which}. The interval holds the error of articles only, so it does not show what ", unit)
+            + "the strategy does."
         )
     replicates = f"{row['replicates']} replicates"
     if verdict != "not told apart":
@@ -58,7 +60,7 @@ def sentence(row: pd.Series) -> str:
     number_needed = "more than 1,000" if pd.isna(needed) else f"about {int(needed)}"
     found += f"; to tell one of this size apart would need {number_needed} replicates"
     if row["articles_different"] < row["articles"] * row["replicates"]:
-        found += ", or more articles, because replicates share some"
+        found += with_unit(", or more articles, because replicates share some", unit)
     return f"{found}."
 
 
@@ -82,13 +84,15 @@ def _cells(row: pd.Series) -> dict[str, object]:
     return {"replicates": row["replicates"], "articles": articles}
 
 
-def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
+def changes_table(contrasts: pd.DataFrame, unit: str = "article") -> pd.DataFrame:
     """Return each round's change, what is left of it beside each control, and its verdict in a sentence.
 
     Parameters
     ----------
     contrasts
         As in `schemas.contrasts.CONTRASTS`.
+    unit
+        The study's word for an article.
 
     Returns
     -------
@@ -116,13 +120,13 @@ def changes_table(contrasts: pd.DataFrame) -> pd.DataFrame:
                 **{f"beside {strategy}": text for strategy, text in beside.items()},
                 "p": row["p_value"],
                 **_cells(row),
-                "result": sentence(row),
+                "result": sentence(row, unit),
             }
         )
     return pd.DataFrame(rows)
 
 
-def comparisons_table(contrasts: pd.DataFrame) -> pd.DataFrame:
+def comparisons_table(contrasts: pd.DataFrame, unit: str = "article") -> pd.DataFrame:
     """Return the differences of the changes of two rounds, controls first, each with its verdict in a sentence."""
     of_pairs = contrasts[contrasts["kind"] != "change"].sort_values("kind", kind="stable")
     rows = [
@@ -134,7 +138,7 @@ def comparisons_table(contrasts: pd.DataFrame) -> pd.DataFrame:
             "p": row["p_value"],
             "p (Holm)": row["p_value_adjusted"],
             **_cells(row),
-            "result": sentence(row),
+            "result": sentence(row, unit),
         }
         for _, row in of_pairs.iterrows()
     ]
@@ -169,19 +173,19 @@ def variance_table(variance: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed set", "rounds", "outcome", *COMPONENTS, *numbers])
 
 
-def write_changes_table(contrasts_file: Path, out: Sequence[Path]) -> None:
+def write_changes_table(contrasts_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read `CONTRASTS` and write `changes_table` to each of `out` (.csv, .html)."""
-    table = changes_table(read_table(contrasts_file, CONTRASTS).to_pandas())
-    write_table_for_reading(table, out, "Changes from generation 0 to the last generation")
+    table = changes_table(read_table(contrasts_file, CONTRASTS).to_pandas(), unit)
+    write_table_for_reading(table, out, "Changes from generation 0 to the last generation", unit)
 
 
-def write_comparisons_table(contrasts_file: Path, out: Sequence[Path]) -> None:
+def write_comparisons_table(contrasts_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read `CONTRASTS` and write `comparisons_table` to each of `out` (.csv, .html)."""
-    table = comparisons_table(read_table(contrasts_file, CONTRASTS).to_pandas())
-    write_table_for_reading(table, out, "Differences between strategies")
+    table = comparisons_table(read_table(contrasts_file, CONTRASTS).to_pandas(), unit)
+    write_table_for_reading(table, out, "Differences between strategies", unit)
 
 
-def write_variance_table(variance_file: Path, out: Sequence[Path]) -> None:
+def write_variance_table(variance_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read `VARIANCE` and write `variance_table` to each of `out` (.csv, .html)."""
     table = variance_table(read_table(variance_file, VARIANCE).to_pandas())
-    write_table_for_reading(table, out, "Sources of the variance of the changes")
+    write_table_for_reading(table, out, "Sources of the variance of the changes", unit)

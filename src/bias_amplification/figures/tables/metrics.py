@@ -12,6 +12,8 @@ from bias_amplification.artifacts.schemas.contrasts import means as means_schema
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY_MEASURES
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
+from bias_amplification.study.sections import Corpus
+from bias_amplification.study.unit import with_unit
 
 
 def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -20,7 +22,7 @@ def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
     If a measure's mean is of fewer replicates than the row has, their number follows in brackets.
 
     Shares that are counted in other ways are left out; `figures.robustness` has a figure and a table of them. Measures
-    of diversity are left out too; `figures.diversity` draws them.
+    of diversity are left out too; `figures.panels` draws them.
     """
     left_out = (
         *ROBUST_MEASURES,
@@ -49,20 +51,23 @@ def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=words)
 
 
-def write_metrics_table(metrics_file: Path, out: Sequence[Path], *, labels: Sequence[str]) -> None:
+def write_metrics_table(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus) -> None:
     """Read the metrics table and write it for readers to each of `out` (.csv, .html)."""
-    table = read_table(metrics_file, metrics_schema(labels)).to_pandas()
-    write_table_for_reading(metrics_table(table), out, "Bias, quality and perplexity of every model version")
+    table = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
+    title = "Bias, quality and perplexity of every model version"
+    write_table_for_reading(metrics_table(table), out, title, corpus.unit)
 
 
-def write_means_table(means_file: Path, out: Sequence[Path], *, labels: Sequence[str]) -> None:
+def write_means_table(means_file: Path, out: Sequence[Path], *, corpus: Corpus) -> None:
     """Read the metrics' means over replicates and write them for readers to each of `out` (.csv, .html)."""
-    table = read_table(means_file, means_schema(labels)).to_pandas()
-    write_table_for_reading(metrics_table(table), out, "Bias, quality and perplexity: means over replicates")
+    table = read_table(means_file, means_schema(corpus.labels)).to_pandas()
+    title = "Bias, quality and perplexity: means over replicates"
+    write_table_for_reading(metrics_table(table), out, title, corpus.unit)
 
 
-def write_cleaning_table(cleaning_file: Path, out: Sequence[Path]) -> None:
+def write_cleaning_table(cleaning_file: Path, out: Sequence[Path], *, unit: str = "article") -> None:
     """Read `corpus/cleaning.parquet` and write it for readers to each of `out` (.csv, .html)."""
     table = read_table(cleaning_file, CLEANING).to_pandas()
     table["kept"] = ["yes" if kept else "no" for kept in table["kept"]]
-    write_table_for_reading(table, out, "Corpus cleaning")
+    table["finding"] = [with_unit(finding, unit) for finding in table["finding"]]
+    write_table_for_reading(table, out, "Corpus cleaning", unit)

@@ -10,6 +10,10 @@ import pandas as pd
 
 from bias_amplification.artifacts import new_file
 from bias_amplification.figures.page import html_page
+from bias_amplification.study.unit import with_unit
+
+#: Headings that speak of articles. In other headings the word is the name of a label.
+HEADINGS = ("articles", "number of articles", "real articles with this label", "test articles", "train articles")
 
 TABLE_STYLE = """
 .table { overflow-x: auto; }
@@ -20,7 +24,7 @@ td.number, th.number { text-align: right; }
 """
 
 
-def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str) -> None:
+def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str, unit: str = "article") -> None:
     """Write a table to each of `out` (.csv or .html).
 
     Parameters
@@ -32,6 +36,8 @@ def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str
         Files to make.
     title
         Heading of the HTML page.
+    unit
+        The study's word for an article, for the title and the headings in `HEADINGS`.
 
     Raises
     ------
@@ -39,7 +45,8 @@ def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str
         If a path has another ending.
     """
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
-    headings = [str(name) for name in table.columns]
+    title = with_unit(title, unit)
+    headings = [with_unit(name, unit) if name in HEADINGS else str(name) for name in table.columns]
     for path in map(Path, out):
         if path.suffix == ".csv":
             text = pd.DataFrame(rows, columns=headings).to_csv(index=False, lineterminator="\n")

@@ -8,6 +8,7 @@ from bias_amplification.artifacts.schemas import metrics
 from bias_amplification.study.sections.section import (
     LANGUAGE_PATTERN,
     NAME_PATTERN,
+    NOUN_PATTERN,
     LocalPath,
     Name,
     Section,
@@ -129,6 +130,13 @@ class Corpus(Section):
     checksum: str | None = Field(
         None, description="Expected checksum of the archive at `url`, as `md5:...` or `sha256:...`; null: not checked."
     )
+    unit: str = Field(
+        "article",
+        pattern=NOUN_PATTERN,
+        max_length=40,
+        description="What one text of the corpus is called, as an English noun in the singular: article, post, review. "
+        "Axes, captions, tables and pages use this word.",
+    )
     columns: dict[str, str | None] = Field(
         default_factory=dict,
         description="For `table`: the file's column for each of article_id, event_id, outlet, date, title, body and "
@@ -146,6 +154,15 @@ class Corpus(Section):
     cleaning: Cleaning = Cleaning()
     identity: Identity = Identity()
     press: Press = Press()
+
+    def has(self, field: str) -> bool | None:
+        """Return whether the articles have a field such as "title" or "outlet".
+
+        None: the file decides, because `columns` is empty. A published corpus and the press have all fields.
+        """
+        if self.source != "table":
+            return True
+        return bool(self.columns.get(field)) if self.columns else None
 
     @model_validator(mode="after")
     def _check_source(self) -> "Corpus":

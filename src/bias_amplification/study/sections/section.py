@@ -17,6 +17,9 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_\-.]{0,99}$"
 #: A commit of a model's repository.
 COMMIT_PATTERN = r"^[0-9a-f]{40}$"
 
+#: An English noun, perhaps of several words.
+NOUN_PATTERN = r"^[A-Za-z]+([ -][A-Za-z]+)*$"
+
 #: An ISO 639 code.
 LANGUAGE_PATTERN = r"^[a-z]{2,3}$"
 

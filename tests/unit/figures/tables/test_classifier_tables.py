@@ -40,7 +40,7 @@ def test_table_1_has_one_row_per_classifier_and_no_empty_columns(tmp_path):
         write_scores(tmp_path / "event", "large", 0.95, split="event"),
     ]
 
-    write_classifier_table(files, STATEMENTS, [tmp_path / "table_1.csv"])
+    write_classifier_table(files, [tmp_path / "table_1.csv"], statements_file=STATEMENTS)
 
     rows = read_csv(tmp_path / "table_1.csv")
     columns = ("candidate", "split", "selected", "macro F1 test", "F1 red test", "loss test", "test articles")
@@ -60,7 +60,7 @@ def test_table_1_has_published_scores_on_the_random_split_and_runtimes(tmp_path)
         write_scores(tmp_path / "e", "roberta", 0.95, model="FacebookAI/roberta-base", split="event"),
     ]
 
-    write_classifier_table(files, STATEMENTS, [tmp_path / "table_1.csv"])
+    write_classifier_table(files, [tmp_path / "table_1.csv"], statements_file=STATEMENTS)
 
     rows = read_csv(tmp_path / "table_1.csv")
     assert [row["macro F1 published"] for row in rows] == ["0.9196", "", ""]
@@ -73,7 +73,7 @@ def test_error_names_damaged_scores(tmp_path):
     file.write_text("{")
 
     with pytest.raises(StudyError, match=r"scores\.json is missing or damaged"):
-        write_classifier_table([file], STATEMENTS, [tmp_path / "t.csv"])
+        write_classifier_table([file], [tmp_path / "t.csv"], statements_file=STATEMENTS)
 
 
 def test_detector_table_has_one_row_per_class_and_the_mean(tmp_path):

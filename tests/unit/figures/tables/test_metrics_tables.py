@@ -6,6 +6,7 @@ from bias_amplification.artifacts.schemas import CLEANING
 from bias_amplification.artifacts.schemas.contrasts import means
 from bias_amplification.figures.tables.metrics import write_cleaning_table, write_means_table, write_metrics_table
 from bias_amplification.measures.replicates import over_replicates
+from bias_amplification.study.sections import Corpus
 
 
 def read_csv(path):
@@ -27,7 +28,7 @@ def test_cleaning_table_says_which_articles_were_kept(tmp_path, write):
 
 
 def test_metrics_table_has_one_row_per_version_and_intervals_in_brackets(tmp_path, metrics, metrics_file, labels):
-    write_metrics_table(metrics_file, [tmp_path / "metrics.csv"], labels=labels)
+    write_metrics_table(metrics_file, [tmp_path / "metrics.csv"], corpus=Corpus(labels=[*labels]))
 
     rows = read_csv(tmp_path / "metrics.csv")
     assert len(rows) == 68
@@ -46,7 +47,9 @@ def test_means_table_has_the_means_and_says_how_many_replicates_have_a_number(tm
     second["text_quality_index"] = second["text_quality_index"].where(second["generation"] != 3)
     found = over_replicates(pd.concat([metrics, second], ignore_index=True))
 
-    write_means_table(write(found, "means.parquet", means(labels)), [tmp_path / "means.csv"], labels=labels)
+    write_means_table(
+        write(found, "means.parquet", means(labels)), [tmp_path / "means.csv"], corpus=Corpus(labels=[*labels])
+    )
 
     rows = read_csv(tmp_path / "means.csv")
     assert len(rows) == 68
