@@ -11,13 +11,7 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.figures.trajectories import number_axis
 from bias_amplification.measures.replicates import over_replicates
-
-#: Axis labels of the numbers, by key of the config's `strategies`.
-AXES = {
-    "preserved_share": "Real articles, as a share of the seed set",
-    "budget": "Training texts, as a multiple of the seed set",
-    "kept_share": "Share of the synthetic articles that is kept",
-}
+from bias_amplification.study.sections import Strategies
 
 
 @style.styled
@@ -57,7 +51,7 @@ def sweep(metrics: pd.DataFrame, key: str, values: Mapping[str, float], columns:
             own = rounds[rounds["generation"] == last]
             axes.plot(own["round"].map(values), own[column], ".", color=style.PALETTE[0], alpha=0.4, markersize=4)
         number_axis(axes, column)
-        axes.set_xlabel(AXES[key])
+        axes.set_xlabel(Strategies.model_fields[key].title or key.replace("_", " "))
         axes.set_title(style.letter(place, len(columns)).strip())
     style.legend_below(figure, *panels)
     return figure

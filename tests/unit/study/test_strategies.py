@@ -1,7 +1,6 @@
 """What generations are trained on, with properties that hold for every seed set, generation and seed."""
 
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -18,19 +17,16 @@ from bias_amplification.artifacts.schemas import (
     TRAINING_SET_WITH_TITLES,
     predictions,
 )
-from bias_amplification.study.sections import Strategies, StrategyName
+from bias_amplification.study.sections import Round, Strategies, allowed_values
 from bias_amplification.study.strategies import (
-    CONTROLS,
     REAL,
     SEED_SET,
     STRATEGIES,
-    Evidence,
     Material,
-    compose_training_set,
+    control_names,
     generation_origin,
-    origins,
-    training_texts,
 )
+from bias_amplification.study.training_sets import Evidence, compose_training_set, origins, training_texts
 
 ids_lists = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=60, unique=True)
 generations = st.integers(1, 12)
@@ -56,6 +52,7 @@ def material(ids: list, generation: int, seed: int = 0, **parts) -> Material:
     made = {
         "labels": [LABELS[k % 3] for k in range(count)],
         "predicted": rng.choice(LABELS, count).tolist(),
+        "texts": [f"text {k}" for k in range(count)],
         "quality": np.where(rng.random(count) < 0.1, np.nan, rng.integers(0, 4, count)),
         "human": {SEED_SET: rng.random(count), generation_origin(generation - 1): rng.random(count)},
         "real": [f"real {k}" for k in range(12 * count)],
@@ -74,7 +71,7 @@ def pairs(table) -> list[tuple[str, str]]:
 
 
 def test_config_and_functions_have_the_same_strategies() -> None:
-    assert list(get_args(StrategyName)) == list(STRATEGIES)
+    assert allowed_values(Round, "strategy") == tuple(STRATEGIES)
     assert set(values) == set(Strategies.model_fields)
 
 
@@ -343,7 +340,7 @@ def test_shuffled_texts_stand_under_other_titles(ids: list, generation: int, see
 
 
 def test_controls_are_strategies() -> None:
-    assert set(CONTROLS) < set(STRATEGIES)
+    assert control_names() == ["real", "fixed", "shuffled"]
 
 
 EVIDENCE_LABELS = ["left", "right"]
