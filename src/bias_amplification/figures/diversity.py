@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
+from bias_amplification.measures.article_measures import MEASURES
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
 
@@ -24,7 +25,7 @@ PANELS = {
     "entropy_3": "3-gram entropy (bits)",
     "compression_ratio": "Compression ratio",
     "embedding_spread": "Spread of embeddings",
-    "words": "Words per article",
+    **{name: measure.title for name, measure in MEASURES.items()},
     "empty": "Empty articles (%)",
 }
 #: Panels of shares, which are drawn in per cent.
