@@ -12,6 +12,7 @@ from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet, Strategies
+from bias_amplification.study.sections.corpus import SOURCES
 from bias_amplification.study.settings import Study
 from bias_amplification.study.versions import Chain, Draw, Version
 
@@ -157,12 +158,12 @@ class Plan:
     def corpus_files(self) -> list[str]:
         """Files that the corpus is made from, as inputs of its rule.
 
-        The files of a folder are among them if it holds the parts of a table. The folder of a published source may have
+        The files of a folder are among them, such as the parts of a table. The folder of a published source may have
         tens of thousands of files; they are not.
         """
         corpus = self.study.corpus
         files = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
-        if corpus.source == "table":
+        if corpus.path and not SOURCES[corpus.source].published:
             files += sorted(map(str, Path(corpus.path).rglob("*")))
         shipped = sorted((RESOURCES / "outlets").glob("*.csv"))
         if corpus.source == "press":
