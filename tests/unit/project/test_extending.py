@@ -52,9 +52,9 @@ def inserted(source: str, name: str, code: str) -> str:
     before, last, after = lines[: found.end_lineno - 1], lines[found.end_lineno - 1], lines[found.end_lineno :]
     if isinstance(found, ast.ClassDef):
         return "".join([*before, last, indent(code, "    "), *after])
-    rest, bracket = last.rstrip()[:-1].rstrip(), last.rstrip()[-1]
-    comma = "" if not rest or rest.endswith(",") else ","
-    return "".join([*before, f"{rest}{comma}\n{indent(code, '    ')}{bracket}\n", *after])
+    value, bracket = "".join([*before, last.rstrip()[:-1]]).rstrip(), last.rstrip()[-1]
+    comma = "" if value.endswith((",", *"([{")) else ","
+    return f"{value}{comma}\n{indent(code, '    ')}{bracket}\n{''.join(after)}"
 
 
 def names(node: ast.stmt) -> set[str]:
@@ -77,7 +77,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         elif language == "yaml":
             configs.append(yaml.safe_load(code))
         else:
-            assert code == "make docs\nmake check\n"
+            assert code == "make format\nmake docs\nmake check\n"
     [recipe] = re.findall(r"^docs: .*\n\t.* -m (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-m", recipe], cwd=root, env=environment, check=True)
