@@ -136,13 +136,8 @@ class Plan:
     @property
     def splits(self) -> list[str]:
         """Further splits of the classifier's articles; for a table, only those by a column in `corpus.columns`."""
-        corpus = self.study.corpus
         columns = {"event": "event_id", "outlet": "outlet"}
-        return [
-            split
-            for split in self.study.classifier.splits
-            if corpus.source != "table" or corpus.columns.get(columns[split])
-        ]
+        return [split for split in self.study.classifier.splits if self.study.corpus.has(columns[split])]
 
     @property
     def probe_set(self) -> str:

@@ -81,14 +81,15 @@ def measured(plan: Plan) -> dict:
     }
 
 
-def read_lines() -> list:
-    """Read a file of the new source."""
+def read_lines(study: dict) -> list:
+    """Read a file of the new source, and list the splits of a study of it."""
     Path("articles.txt").write_text("L\tFirst text.\nno label\nR\tSecond\u2028text.\n", encoding="utf-8")
     label_map = {"L": "left", "R": "right"}
     corpus = Corpus(source="lines", path="articles.txt", label_map=label_map, labels=["left", "right"])
     articles, findings = read_source(corpus, 0, Path("downloads"))
     rows = [(row["article_id"], row["label"], row["body"]) for row in articles.to_pylist()]
-    return [rows, [finding.finding for finding in findings if not finding.kept]]
+    splits = Plan(read_study(study | {"corpus": {"source": "lines", "path": "articles.txt"}})).splits
+    return [rows, [finding.finding for finding in findings if not finding.kept], splits]
 
 
 def neurons() -> dict:
@@ -109,9 +110,10 @@ def neurons() -> dict:
 
 
 if __name__ == "__main__":
-    plan = Plan(read_study(json.loads(sys.argv[1])))
+    study = json.loads(sys.argv[1])
+    plan = Plan(read_study(study))
     print(
         json.dumps(
-            {"sets": training_sets(plan), "measured": measured(plan), "lines": read_lines(), "neurons": neurons()}
+            {"sets": training_sets(plan), "measured": measured(plan), "lines": read_lines(study), "neurons": neurons()}
         )
     )

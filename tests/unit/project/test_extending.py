@@ -144,10 +144,12 @@ def test_the_measure_is_a_column_with_an_interval_and_a_panel(extended: SimpleNa
 
 
 def test_the_reader_reads_a_file_and_counts_what_it_loses(extended: SimpleNamespace) -> None:
-    rows, lost = extended.lines
+    rows, lost, splits = extended.lines
 
     assert rows == [["1", "left", "First text."], ["3", "right", "Second\u2028text."]]
     assert len(lost) == 1 and lost[0].startswith("line without a tab")
+    # The articles have no event and no outlet by which they could be split.
+    assert splits == []
 
 
 def test_the_architectures_neurons_are_extracted(extended: SimpleNamespace) -> None:

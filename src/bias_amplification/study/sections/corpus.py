@@ -20,6 +20,8 @@ _SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "vertic
 
 #: Keys that say which file is the corpus and how it is read.
 _FILE_KEYS = ("path", "columns", "separator", "quoting", "encoding", "url", "checksum")
+#: Fields that articles may have besides label and body.
+_FIELDS = ("event_id", "outlet", "date", "title")
 
 
 class Source(NamedTuple):
@@ -28,6 +30,8 @@ class Source(NamedTuple):
     description: str
     reads: tuple[str, ...] = ("path", "encoding")
     """Those of `_FILE_KEYS` that it reads. The others are refused: another corpus would be used all the same."""
+    fields: tuple[str, ...] = ()
+    """Those of `_FIELDS` that its articles have. For a table, `columns` names them."""
 
     @property
     def published(self) -> bool:
@@ -38,9 +42,9 @@ class Source(NamedTuple):
 #: All sources by name. Each but the press has a module of its name in `corpus.readers`. A published source has one
 #: form, so that another file is refused when it is read. docs/extending.md shows how to add a source.
 SOURCES = {
-    "press": Source("the embedded press", ()),
-    "webis": Source("Webis-Bias-Flipper-18", _FILE_KEYS),
-    "article_bias_prediction": Source("the corpus of Baly et al. (2020)", _FILE_KEYS),
+    "press": Source("the embedded press", (), _FIELDS),
+    "webis": Source("Webis-Bias-Flipper-18", _FILE_KEYS, _FIELDS),
+    "article_bias_prediction": Source("the corpus of Baly et al. (2020)", _FILE_KEYS, _FIELDS),
     "table": Source(
         "any CSV, TSV, JSON or Parquet file, or a folder of such files",
         ("path", "columns", "separator", "quoting", "encoding"),
@@ -167,6 +171,15 @@ class Corpus(Section):
     cleaning: Cleaning = Cleaning()
     identity: Identity = Identity()
     press: Press = Press()
+
+    def has(self, field: str) -> bool | None:
+        """Return whether the articles have a field such as "title" or "outlet".
+
+        None: the file decides, because `columns` is empty.
+        """
+        if self.source != "table":
+            return field in SOURCES[self.source].fields
+        return bool(self.columns.get(field)) if self.columns else None
 
     @model_validator(mode="after")
     def _check_source(self) -> "Corpus":
