@@ -61,7 +61,7 @@ format: environment  ## format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: environment  ## remake the config's schema and config/README.md from src/bias_amplification/study/sections/
+docs: environment  ## remake the config's schema, config/README.md and the lists of strategies from src/bias_amplification/study/
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
 
 benchmark: environment  ## run the comparisons of docs/speed.md; needs TOKENIZER=folder, and ARTICLES=table.parquet is optional

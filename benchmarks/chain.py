@@ -36,7 +36,7 @@ from bias_amplification.measures.corruption import CLASSES
 from bias_amplification.measures.leaning import classify_articles
 from bias_amplification.measures.quality import VALUES, score_quality
 from bias_amplification.models.folders import ModelFolders
-from bias_amplification.study import strategies
+from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import (
     Classifier,
     Decoding,
@@ -102,8 +102,8 @@ class Chain:
             own = out / strategies.generation_origin(generation)
             articles = own / "articles.parquet"
             training_set = own / "training_set.parquet"
-            strategies.compose_training_set(self.seed_set, training_set, "synthetic", generation, Strategies(), SEED)
-            origins = strategies.origins("synthetic", generation, Strategies())
+            training_sets.compose_training_set(self.seed_set, training_set, "synthetic", generation, Strategies(), SEED)
+            origins = training_sets.origins("synthetic", generation, Strategies())
             timed(
                 "fine-tuning", finetune_generation, training_set, {name: sources[name] for name in origins},
                 ModelFolders(model, self.tokenizer), own, finetuning, SEED + generation, compute,

@@ -10,7 +10,8 @@ from studies import TINY, Study, make_study
 
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Strategies
-from bias_amplification.study.strategies import Material, training_texts
+from bias_amplification.study.strategies import Material
+from bias_amplification.study.training_sets import training_texts
 from helpers import checksums
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 from bias_amplification.execution.jobs import run_job
 
 run_job(
-    "study.strategies:compose_training_set",
+    "study.training_sets:compose_training_set",
     snakemake,
     seed_set=snakemake.input.seed_set,
     out=snakemake.output[0],

@@ -1,5 +1,6 @@
 """Read the source of labelled articles that the config names."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,12 +9,9 @@ from bias_amplification import RESOURCES
 from bias_amplification.corpus.download import checksum_of, download
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.press import write_press
-from bias_amplification.corpus.readers import article_bias_prediction, table, webis
+from bias_amplification.corpus.readers import table
 from bias_amplification.corpus.readers.rows import STEP
 from bias_amplification.study.sections import Corpus
-
-#: Readers of published archives.
-_ARCHIVES = {"webis": webis, "article_bias_prediction": article_bias_prediction}
 
 
 def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, list[Finding]]:
@@ -43,7 +41,7 @@ def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, l
         return articles, [Finding(STEP, "articles written by the embedded press", True, articles.num_rows)]
     if corpus.source == "table":
         return table.read(Path(corpus.path), corpus)
-    reader = _ARCHIVES[corpus.source]
+    reader = import_module(f"bias_amplification.corpus.readers.{corpus.source}")
     if corpus.path is not None:
         return reader.read(Path(corpus.path), corpus)
     address = corpus.url or reader.URL

@@ -13,7 +13,7 @@ from bias_amplification.artifacts.schemas.contrasts import CONTRASTS
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.contrasts import UNITS
 from bias_amplification.measures.compare import OUTCOMES
-from bias_amplification.study.strategies import CONTROLS
+from bias_amplification.study.strategies import control_names
 
 _TITLES = {"share": "Share of the label", "mean_probability": "Mean probability", "quality": "Text quality index"}
 #: Largest change that is possible, in the unit of the axis.
@@ -70,7 +70,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
     reach = min(largest, 1.12 * max(reach, np.abs(seen).max() if len(seen) else 0.0))
     axes.set_xlim(-reach, reach)
     for row, each, (low, high) in zip(known.to_dict("records"), numbers, ends, strict=True):
-        place, control = places[row["round"]], row["strategy"] in CONTROLS
+        place, control = places[row["round"]], row["strategy"] in control_names()
         colour = _CONTROL_COLOUR if control else style.PALETTE[0]
         if np.isfinite([low, high]).all():
             axes.plot(np.clip([low, high], -reach, reach), [place, place], color=colour, linewidth=1.6, zorder=2)
@@ -90,7 +90,7 @@ def _draw_bands(axes: Axes, changes: pd.DataFrame, controls: pd.DataFrame, place
     """Draw the interval of a control behind each round that is compared with it, and behind the control itself."""
     changes = changes[changes["estimate"].notna() & (changes["replicates"] > 1)].set_index("round")
     known = controls[controls["other_round"].isin(changes.index) & controls["round"].isin(changes.index)]
-    known = known.sort_values("other_strategy", key=lambda names: names.map(CONTROLS.index), kind="stable")
+    known = known.sort_values("other_strategy", key=lambda names: names.map(control_names().index), kind="stable")
     behind = known.drop_duplicates("round").set_index("round")["other_round"].to_dict()
     for name, control in (behind | {control: control for control in behind.values()}).items():
         row = changes.loc[control]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
+from bias_amplification.measures.article_measures import MEASURES
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.published.record import BASE
 from bias_amplification.study.sections import Corpus
@@ -26,7 +27,7 @@ DIVERSITY = {
     "entropy_3": "3-gram entropy (bits)",
     "compression_ratio": "Compression ratio",
     "embedding_spread": "Spread of embeddings",
-    "words": "Words per article",
+    **{name: measure.title for name, measure in MEASURES.items()},
 }
 DEGENERATION = {
     "empty": "Empty (%)",

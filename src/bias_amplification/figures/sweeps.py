@@ -11,15 +11,8 @@ from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures import style
 from bias_amplification.figures.trajectories import number_axis
 from bias_amplification.measures.replicates import over_replicates
-from bias_amplification.study.sections import Corpus
+from bias_amplification.study.sections import Corpus, Strategies
 from bias_amplification.study.unit import with_unit
-
-#: Axis labels of the numbers, by key of the config's `strategies`.
-AXES = {
-    "preserved_share": "Real articles, as a share of the seed set",
-    "budget": "Training texts, as a multiple of the seed set",
-    "kept_share": "Share of the synthetic articles that is kept",
-}
 
 
 @style.styled
@@ -63,7 +56,7 @@ def sweep(
             own = rounds[rounds["generation"] == last]
             axes.plot(own["round"].map(values), own[column], ".", color=style.PALETTE[0], alpha=0.4, markersize=4)
         number_axis(axes, column, unit)
-        axes.set_xlabel(with_unit(AXES[key], unit))
+        axes.set_xlabel(with_unit(Strategies.model_fields[key].title or key.replace("_", " "), unit))
         axes.set_title(style.letter(place, len(columns)).strip())
     style.legend_below(figure, *panels)
     return figure

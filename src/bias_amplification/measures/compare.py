@@ -14,7 +14,7 @@ from bias_amplification.artifacts.schemas import QUALITY, predictions
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.measures.contrasts import ALPHA, Contrast, paired_contrast, replicates_needed
 from bias_amplification.measures.variance import variance_split
-from bias_amplification.study.strategies import CONTROLS
+from bias_amplification.study.strategies import control_names
 
 #: Largest change of each outcome.
 OUTCOMES = {"share": 1.0, "mean_probability": 1.0, "quality": 3.0}
@@ -123,7 +123,7 @@ def _pairs(rounds: Sequence[_Round]) -> Iterator[tuple[str, _Round, _Round]]:
     for one, other in combinations(rounds, 2):
         if not _comparable(one.chain, other.chain):
             continue
-        controls = [r.chain.strategy in CONTROLS for r in (one, other)]
+        controls = [r.chain.strategy in control_names() for r in (one, other)]
         # With another recipe, more than the strategy differs.
         if sum(controls) != 1 or one.chain.recipe != other.chain.recipe:
             yield "pair", one, other

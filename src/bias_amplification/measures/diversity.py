@@ -14,10 +14,10 @@ from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
-from bias_amplification.corpus.words import bare_words, count_words
+from bias_amplification.corpus.words import bare_words
+from bias_amplification.measures.article_measures import MEASURES
 from bias_amplification.measures.encoder_prediction import over_batches, tokenize
 from bias_amplification.measures.encoders import TextClassifier, load_encoder
-from bias_amplification.measures.intervals import mean_interval
 from bias_amplification.measures.leaning import classified_texts
 from bias_amplification.measures.ngrams import (
     BLEU_ORDER,
@@ -105,7 +105,7 @@ def measure_diversity(
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     embeddings = embed_texts(load_encoder(*encoder, max_tokens), read, max_tokens, compute, checkpoint)
     found["embedding_spread"] = embedding_spread(embeddings), len(with_words)
-    found["words"] = mean_interval(np.array([count_words(text, settings.language) for text in texts])), len(texts)
+    found |= {name: measure.mean(texts, settings.language) for name, measure in MEASURES.items()}
     rows = [
         {"measure": name, "articles": found[name][1]}
         | {end: None if math.isnan(x) else x for end, x in zip(("value", "low", "high"), found[name][0], strict=True)}

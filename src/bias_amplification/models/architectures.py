@@ -1,8 +1,8 @@
 """Where models keep their feed-forward networks and their output head: a table with one entry for each architecture.
 
 To support another architecture, add an entry to `ARCHITECTURES`, with the `model_type` of the model's `config.json` as
-its key. Architectures that split the feed-forward network into experts, or normalise its output before adding it to the
-residual stream, need more than an entry.
+its key (docs/extending.md has an example). Architectures that split the feed-forward network into experts, or normalise
+its output before adding it to the residual stream, need more than an entry.
 """
 
 from collections.abc import Iterator

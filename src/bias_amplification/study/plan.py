@@ -10,8 +10,9 @@ from bias_amplification import RESOURCES
 from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER
 from bias_amplification.models import folders
 from bias_amplification.seeds import derive_seed
-from bias_amplification.study import strategies
+from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import Candidate, Finetuning, GivenModel, ModelSource, Round, SeedSet, Strategies
+from bias_amplification.study.sections.corpus import SOURCES
 from bias_amplification.study.settings import Study
 from bias_amplification.study.versions import Chain, Draw, Version
 
@@ -79,8 +80,9 @@ class Plan:
 
     @property
     def _real_rounds(self) -> list[Round]:
-        """Rounds of strategy `real` that are trained on further real articles."""
-        return [r for r in self.study.rounds if r.strategy == "real" and not r.models and self.study.generations > 1]
+        """Rounds that are trained on further real articles, as those of strategy `real` are."""
+        reading = [r for r in self.study.rounds if strategies.REAL in strategies.STRATEGIES[r.strategy].origins]
+        return [r for r in reading if not r.models and self.study.generations > 1]
 
     @cached_property
     def real_draws(self) -> list[Draw]:
@@ -151,12 +153,12 @@ class Plan:
     def corpus_files(self) -> list[str]:
         """Files that the corpus is made from, as inputs of its rule.
 
-        The files of a folder are among them if it holds the parts of a table. The folder of a published source may have
+        The files of a folder are among them, such as the parts of a table. The folder of a published source may have
         tens of thousands of files; they are not.
         """
         corpus = self.study.corpus
         files = [corpus.path, corpus.identity.review_file, corpus.identity.outlets_file]
-        if corpus.source == "table":
+        if corpus.path and not SOURCES[corpus.source].published:
             files += sorted(map(str, Path(corpus.path).rglob("*")))
         shipped = sorted((RESOURCES / "outlets").glob("*.csv"))
         if corpus.source == "press":
@@ -231,7 +233,8 @@ class Plan:
             The key of `strategies`, and its value in each of three rounds or more, by name.
         """
         found = []
-        for key in ("preserved_share", "budget", "kept_share"):
+        numbers = [key for key, field in Strategies.model_fields.items() if field.annotation is float]
+        for key in numbers:
             groups: dict[str, dict[str, float]] = {}
             for name, r in self.rounds.items():
                 if key in strategies.STRATEGIES[r.strategy].options:
@@ -260,7 +263,7 @@ class Plan:
         places = {strategies.SEED_SET: self.seed_set_file(version), strategies.REAL: self.real_file(version)}
         return {
             origin: places.get(origin, f"{folder}/{origin}/articles.parquet")
-            for origin in strategies.origins(r.strategy, version.generation, self.options(r))
+            for origin in training_sets.origins(r.strategy, version.generation, self.options(r))
         }
 
     def evidence(self, version: Version) -> dict[str, str]:
@@ -332,9 +335,9 @@ class Plan:
     def work_left(self, version: Version) -> int:
         """Return how much a chain still has to train from a version on, in epochs over its seed set.
 
-        The version itself is included. Accumulation trains on all earlier texts in every generation.
+        The version itself is included. Accumulation, for example, trains on all earlier texts in every generation.
         """
-        grows = self.rounds[version.round].strategy == "accumulation"
+        grows = strategies.STRATEGIES[self.rounds[version.round].strategy].grows
         sets = sum(1 + grows * generation for generation in range(version.generation, self.study.generations))
         return sets * self.finetuning(version.round).epochs
 

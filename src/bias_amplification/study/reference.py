@@ -1,4 +1,4 @@
-"""Write the config's JSON schema and its tables of keys from the sections (``make docs``).
+"""Write the config's JSON schema and tables of keys, and the lists of strategies, from the code (``make docs``).
 
 Run it as ``python -m bias_amplification.study.reference`` in the checkout's root, with ``src`` on the path.
 """
@@ -19,9 +19,12 @@ from pydantic_core import PydanticUndefined
 from bias_amplification.artifacts import new_file
 from bias_amplification.study.sections import NAME_PATTERN, Section
 from bias_amplification.study.settings import Study
+from bias_amplification.study.strategies import STRATEGIES
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.yaml")
 KEYS_FILE = Path("config/README.md")
+STRATEGIES_FILE = Path("docs/strategies.md")
+REPORT_FILE = Path("workflow/report/workflow.rst")
 
 _SCHEMA_HEADING = """\
 # Made by `make docs` from src/bias_amplification/study/sections/. Editors use it to check and complete config files.
@@ -195,12 +198,55 @@ def _default(field: FieldInfo) -> str:
     return f"`{written}`"
 
 
-def write_reference(root: Path) -> None:
-    """Write both files below a checkout's root."""
-    for file, text in ((SCHEMA_FILE, config_schema()), (KEYS_FILE, config_keys())):
+def strategies_manual(text: str) -> str:
+    """Return the manual of the strategies with a new table of them."""
+    rows = [
+        f"| `{name}` | {strategy.description} | {', '.join(f'`{option}`' for option in strategy.options)} | "
+        f"{'control' if strategy.control else strategy.source} |"
+        for name, strategy in STRATEGIES.items()
+    ]
+    heading = [
+        "| `strategy` | Each generation after generation 0 is trained on | Options | Source |",
+        "|---|---|---|---|",
+    ]
+    return _with_part(text, "<!-- made by make docs -->\n", "<!-- end -->\n", "\n".join([*heading, *rows]))
+
+
+def report(text: str) -> str:
+    """Return the introduction of Snakemake's report with a new list of the strategies."""
+    rows = [
+        f"- *{name}*{' (control)' if strategy.control else ''}: {strategy.description.replace('`', '*')}"
+        for name, strategy in STRATEGIES.items()
+    ]
+    return _with_part(text, ".. made by make docs\n", ".. end\n", "\n".join(rows))
+
+
+def _with_part(text: str, begin: str, end: str, part: str) -> str:
+    """Replace what is between two lines of a text."""
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the text has no lines {begin.strip()!r} and {end.strip()!r}")
+    return f"{before}{begin}\n{part}\n\n{end}{after}"
+
+
+def references(root: Path) -> dict[Path, str]:
+    """Return the contents of all files that are made, some of them around parts written by hand, below a root."""
+    by_hand = {file: (root / file).read_text(encoding="utf-8") for file in (STRATEGIES_FILE, REPORT_FILE)}
+    return {
+        SCHEMA_FILE: config_schema(),
+        KEYS_FILE: config_keys(),
+        STRATEGIES_FILE: strategies_manual(by_hand[STRATEGIES_FILE]),
+        REPORT_FILE: report(by_hand[REPORT_FILE]),
+    }
+
+
+def write_references(root: Path) -> None:
+    """Write the files below a checkout's root."""
+    for file, text in references(root).items():
         with new_file(root / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_reference(Path())
+    write_references(Path())

@@ -69,7 +69,7 @@ def test_measure_without_values_other_than_zero_has_no_panel(measured):
     assert titles(figure) == [
         title for column, title in DIVERSITY.items() if column not in ("distinct_3", "self_bleu", "repeated_4")
     ]
-    assert sum(not axes.axison for axes in figure.axes) == 1
+    assert sum(not axes.axison for axes in figure.axes) == -len(titles(figure)) % 3
 
 
 def test_replicates_are_thin_lines(measured):

@@ -6,7 +6,7 @@ from matplotlib.text import Text
 
 from bias_amplification.figures.article_page import article_page
 from bias_amplification.figures.distributions import label_distribution, quality_distribution
-from bias_amplification.figures.panels import DIVERSITY
+from bias_amplification.figures.panels import DIVERSITY, panels_over_generations
 from bias_amplification.figures.robustness import robustness, robustness_table
 from bias_amplification.figures.sweeps import sweep
 from bias_amplification.figures.tables.contrasts import sentence

@@ -20,7 +20,7 @@ from bias_amplification.artifacts.schemas import (
 from bias_amplification.language_model.finetune import finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
 from bias_amplification.models.folders import ModelFolders
-from bias_amplification.study import strategies
+from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import Finetuning, JobCompute, Strategies
 
 RECIPE = Finetuning(epochs=2, batch_size=4, learning_rate=1e-3, max_tokens=64)
@@ -49,7 +49,7 @@ def compose(base: SimpleNamespace, tmp_path: Path):
     def compose(strategy: str, generation: int) -> Path:
         ids = [f"a{k}" for k in range(6)]
         material = strategies.Material(ids, generation, real=[f"real {k}" for k in range(6)])
-        rows = strategies.training_texts(strategy, material, Strategies(preserved_share=0.34), seed=1)
+        rows = training_sets.training_texts(strategy, material, Strategies(preserved_share=0.34), seed=1)
         titled = "title_id" in rows.column_names
         write_table(rows, tmp_path / "set.parquet", TRAINING_SET_WITH_TITLES if titled else TRAINING_SET)
         return tmp_path / "set.parquet"

@@ -5,18 +5,8 @@ import pyarrow as pa
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    AutoModelForCausalLM,
-    GemmaConfig,
-    GPT2Config,
-    GPTNeoConfig,
-    GPTNeoXConfig,
-    LlamaConfig,
-    MistralConfig,
-    OPTConfig,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
@@ -37,50 +27,21 @@ LLAMA_LIKE = COMMON | {
     "head_dim": 8,
     "max_position_embeddings": POSITIONS,
 }
+#: Architectures whose sizes have other names in their configs.
 CONFIGS = {
-    "gpt2": lambda: GPT2Config(
-        **COMMON, n_embd=WIDTH, n_layer=LAYERS, n_head=2, n_positions=POSITIONS, n_inner=INNER, resid_pdrop=0.5
-    ),
-    "opt": lambda: OPTConfig(
-        **COMMON | {"pad_token_id": 1},
-        hidden_size=WIDTH,
-        word_embed_proj_dim=WIDTH,
-        ffn_dim=INNER,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        max_position_embeddings=POSITIONS,
-        dropout=0.5,
-    ),
-    "gpt_neo": lambda: GPTNeoConfig(
-        **COMMON,
-        hidden_size=WIDTH,
-        num_layers=LAYERS,
-        attention_types=[[["global", "local"], 1]],
-        num_heads=2,
-        intermediate_size=INNER,
-        max_position_embeddings=POSITIONS,
-        window_size=8,
-    ),
-    "gpt_neox": lambda: GPTNeoXConfig(
-        **COMMON,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        intermediate_size=INNER,
-        max_position_embeddings=POSITIONS,
-    ),
-    "llama": lambda: LlamaConfig(**LLAMA_LIKE),
-    "mistral": lambda: MistralConfig(**LLAMA_LIKE, sliding_window=None),
-    "qwen2": lambda: Qwen2Config(**LLAMA_LIKE),
-    "qwen3": lambda: Qwen3Config(**LLAMA_LIKE),
-    "gemma": lambda: GemmaConfig(**LLAMA_LIKE),
+    "gpt2": COMMON
+    | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": POSITIONS, "n_inner": INNER}
+    | {"resid_pdrop": 0.5},
+    "opt": LLAMA_LIKE | {"pad_token_id": 1, "word_embed_proj_dim": WIDTH, "ffn_dim": INNER, "dropout": 0.5},
+    "gpt_neo": LLAMA_LIKE | {"num_layers": LAYERS, "num_heads": 2, "attention_types": [[["global", "local"], 1]]},
 }
 
 
 def tiny_model(model_type: str, seed: int = 0):
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    model = AutoModelForCausalLM.from_config(CONFIGS[model_type]())
+    config = AutoConfig.for_model(model_type, **CONFIGS.get(model_type, LLAMA_LIKE))
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():  # initial biases of 0 and norms of 1 would hide mistakes
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -92,22 +53,16 @@ def random_texts(seed: int = 0) -> list[list[int]]:
     return [generator.integers(2, VOCABULARY, size=length).tolist() for length in (3, 11, 1, 20, 7, 11, 32)]
 
 
-def feed_forward_parts(model_type: str, model, layer: int):
-    """Return block, FFN module and weight [outputs, inputs], independently of the table under test."""
-    if model_type == "gpt2":
-        block = model.transformer.h[layer]
-        return block, block.mlp, block.mlp.c_proj.weight.T
-    if model_type == "gpt_neo":
-        block = model.transformer.h[layer]
-        return block, block.mlp, block.mlp.c_proj.weight
-    if model_type == "opt":
-        block = model.model.decoder.layers[layer]
-        return block, block.fc2, block.fc2.weight
-    if model_type == "gpt_neox":
-        block = model.gpt_neox.layers[layer]
-        return block, block.mlp, block.mlp.dense_4h_to_h.weight
-    block = model.model.layers[layer]
-    return block, block.mlp, block.mlp.down_proj.weight
+def feed_forward_parts(model, layer: int):
+    """Return block, FFN module and weight [outputs, inputs], found by their sizes and not by the table under test."""
+    [blocks] = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == LAYERS]
+    inputs = {
+        name: getattr(part, "in_features", getattr(part, "nx", 0)) for name, part in blocks[layer].named_modules()
+    }
+    [name] = [name for name, number in inputs.items() if number == INNER]
+    projection, parent = blocks[layer].get_submodule(name), name.rpartition(".")[0]
+    weight = projection.weight.T if isinstance(projection, Conv1D) else projection.weight
+    return blocks[layer], blocks[layer].get_submodule(parent) if parent else projection, weight
 
 
 def mean_output_plainly(model, module, texts: list[list[int]]) -> np.ndarray:
@@ -140,7 +95,7 @@ def test_neurons_equal_those_of_a_plain_loop(model_type):
     assert table["neuron"].to_pylist() == [*range(WIDTH), *range(WIDTH)]
     for layer in range(LAYERS):
         rows = table.slice(layer * WIDTH, WIDTH).to_pandas()
-        block, ffn, weight = feed_forward_parts(model_type, model, layer)
+        block, ffn, weight = feed_forward_parts(model, layer)
         assert weight.shape == (WIDTH, INNER)
         for unit in range(WIDTH):
             incoming = weight[unit].tolist()

@@ -1,6 +1,6 @@
 """The config's schema and tables of keys, which are made from the sections."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -8,7 +8,17 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from bias_amplification.study.reference import KEYS_FILE, SCHEMA_FILE, config_keys, config_schema, write_reference
+from bias_amplification.study.reference import (
+    REPORT_FILE,
+    SCHEMA_FILE,
+    STRATEGIES_FILE,
+    config_keys,
+    config_schema,
+    references,
+    report,
+    strategies_manual,
+    write_references,
+)
 from helpers import ROOT
 
 CONFIGS = [*sorted((ROOT / "config").glob("*.yaml")), *sorted((ROOT / "tests" / "workflow").glob("*.yaml"))]
@@ -25,16 +35,37 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_both_files_are_up_to_date() -> None:
-    assert (ROOT / SCHEMA_FILE).read_text(encoding="utf-8") == config_schema(), "run make docs"
-    assert (ROOT / KEYS_FILE).read_text(encoding="utf-8") == config_keys(), "run make docs"
+def test_all_files_are_up_to_date() -> None:
+    for file, text in references(ROOT).items():
+        assert (ROOT / file).read_text(encoding="utf-8") == text, f"{file}: run make docs"
 
 
-def test_both_files_are_written(tmp_path: Path) -> None:
-    write_reference(tmp_path)
+def test_all_files_are_written(tmp_path: Path) -> None:
+    before = {STRATEGIES_FILE: "A\n<!-- made by make docs -->\nold\n<!-- end -->\nB\n"}
+    before[REPORT_FILE] = "A\n\n.. made by make docs\n.. end\n\nB\n"
+    for file, text in before.items():
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
 
-    assert (tmp_path / SCHEMA_FILE).read_text(encoding="utf-8") == config_schema()
-    assert (tmp_path / KEYS_FILE).read_text(encoding="utf-8") == config_keys()
+    write_references(tmp_path)
+
+    texts = {file: (tmp_path / file).read_text(encoding="utf-8") for file in references(tmp_path)}
+    assert texts[SCHEMA_FILE] == config_schema()
+    table, rows = texts[STRATEGIES_FILE].splitlines(), texts[REPORT_FILE].splitlines()
+    assert (table[0], table[-1], rows[0], rows[-1]) == ("A", "B", "A", "B")
+    assert "old" not in table
+    assert (
+        "| `quality_pruning` | What the previous generation wrote, without the articles of the lowest quality. | "
+        in (texts[STRATEGIES_FILE])
+    )
+    assert "- *fixed* (control): The seed set again." in rows
+    assert references(tmp_path) == texts
+
+
+@pytest.mark.parametrize("make", [strategies_manual, report])
+def test_a_text_without_a_place_for_the_strategies_is_refused(make: Callable[[str], str]) -> None:
+    with pytest.raises(ValueError, match="made by make docs"):
+        make("A text\n.. end\n<!-- end -->\n")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=named)

@@ -6,8 +6,10 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 import pytest
+from annotated_types import Le
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.fields import FieldInfo
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import (
@@ -18,19 +20,16 @@ from bias_amplification.artifacts.schemas import (
     TRAINING_SET_WITH_TITLES,
     predictions,
 )
-from bias_amplification.study.sections import Strategies, StrategyName
+from bias_amplification.study.sections import Round, Strategies, allowed_values
 from bias_amplification.study.strategies import (
-    CONTROLS,
     REAL,
     SEED_SET,
     STRATEGIES,
-    Evidence,
     Material,
-    compose_training_set,
+    control_names,
     generation_origin,
-    origins,
-    training_texts,
 )
+from bias_amplification.study.training_sets import Evidence, compose_training_set, origins, training_texts
 
 ids_lists = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=60, unique=True)
 generations = st.integers(1, 12)
@@ -38,15 +37,17 @@ seeds = st.integers(0, 2**31 - 1)
 shares = st.floats(0.001, 1)
 LABELS = ("red", "green", "blue")
 strategies = st.sampled_from(sorted(STRATEGIES))
-values = {
-    "preserved_share": shares,
-    "preservation": st.sampled_from(["add", "replace"]),
-    "accumulation": st.sampled_from(["with_seed_set", "synthetic_only"]),
-    "budget": st.floats(0.01, 3),
-    "kept_share": shares,
-    "detector_articles": st.integers(20, 1000),
-    "real_articles": st.sampled_from(["refuse", "begin_again"]),
-}
+
+
+def option_values(field: FieldInfo) -> st.SearchStrategy:
+    """Return values of an option by its type: one of its words, a number up to 1 or more, or a whole number."""
+    if words := get_args(field.annotation):
+        return st.sampled_from(words)
+    most = 1 if Le(1) in field.metadata else 3
+    return st.floats(0.001, most) if field.annotation is float else st.integers(20, 1000)
+
+
+values = {name: option_values(field) for name, field in Strategies.model_fields.items()}
 all_options = st.builds(Strategies, **values)
 
 
@@ -56,6 +57,7 @@ def material(ids: list, generation: int, seed: int = 0, **parts) -> Material:
     made = {
         "labels": [LABELS[k % 3] for k in range(count)],
         "predicted": rng.choice(LABELS, count).tolist(),
+        "texts": [f"text {k}" for k in range(count)],
         "quality": np.where(rng.random(count) < 0.1, np.nan, rng.integers(0, 4, count)),
         "human": {SEED_SET: rng.random(count), generation_origin(generation - 1): rng.random(count)},
         "real": [f"real {k}" for k in range(12 * count)],
@@ -74,8 +76,7 @@ def pairs(table) -> list[tuple[str, str]]:
 
 
 def test_config_and_functions_have_the_same_strategies() -> None:
-    assert list(get_args(StrategyName)) == list(STRATEGIES)
-    assert set(values) == set(Strategies.model_fields)
+    assert allowed_values(Round, "strategy") == tuple(STRATEGIES)
 
 
 @given(strategy=strategies, ids=ids_lists, options=all_options, seed=seeds)
@@ -343,7 +344,7 @@ def test_shuffled_texts_stand_under_other_titles(ids: list, generation: int, see
 
 
 def test_controls_are_strategies() -> None:
-    assert set(CONTROLS) < set(STRATEGIES)
+    assert control_names() == ["real", "fixed", "shuffled"]
 
 
 EVIDENCE_LABELS = ["left", "right"]

@@ -11,6 +11,9 @@ from bias_amplification.artifacts.schemas.fields import (
     table,
 )
 
+#: Measures that are means of a number of each article; `measures.article_measures` has a function for each.
+ARTICLE_MEASURES = ("words",)
+
 #: Measures of diversity, in the order of tables and figures (see docs/diversity.md).
 DIVERSITY_MEASURES = (
     "distinct_1",
@@ -22,7 +25,7 @@ DIVERSITY_MEASURES = (
     "self_bleu",
     "compression_ratio",
     "embedding_spread",
-    "words",
+    *ARTICLE_MEASURES,
 )
 
 #: Diversity of one version's articles: one row for each of `DIVERSITY_MEASURES`, in their order.

@@ -1,6 +1,6 @@
 """The corpus and the seed sets that are drawn from it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -19,11 +19,37 @@ from bias_amplification.study.sections.section import (
 #: Words for separators, which show a tab better than the character itself.
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "vertical bar": "|", "pipe": "|"}
 
-#: Keys that say which file is the corpus and how it is read, by the source that would use another corpus all the same.
-#: A published corpus has one form, so that another file is refused when it is read.
-_UNREAD = {
-    "press": ("path", "columns", "separator", "quoting", "encoding", "url", "checksum"),
-    "table": ("url", "checksum"),
+#: Keys that say which file is the corpus and how it is read.
+_FILE_KEYS = ("path", "columns", "separator", "quoting", "encoding", "url", "checksum")
+#: Fields that articles may have besides label and body.
+_FIELDS = ("event_id", "outlet", "date", "title")
+
+
+class Source(NamedTuple):
+    """A source of articles."""
+
+    description: str
+    reads: tuple[str, ...] = ("path", "encoding")
+    """Those of `_FILE_KEYS` that it reads. The others are refused: another corpus would be used all the same."""
+    fields: tuple[str, ...] = ()
+    """Those of `_FIELDS` that its articles have. For a table, `columns` names them."""
+
+    @property
+    def published(self) -> bool:
+        """Whether it is downloaded from an address if there is no local copy."""
+        return "url" in self.reads
+
+
+#: All sources by name. Each but the press has a module of its name in `corpus.readers`. A published source has one
+#: form, so that another file is refused when it is read. docs/extending.md shows how to add a source.
+SOURCES = {
+    "press": Source("the embedded press", (), _FIELDS),
+    "webis": Source("Webis-Bias-Flipper-18", _FILE_KEYS, _FIELDS),
+    "article_bias_prediction": Source("the corpus of Baly et al. (2020)", _FILE_KEYS, _FIELDS),
+    "table": Source(
+        "any CSV, TSV, JSON or Parquet file, or a folder of such files",
+        ("path", "columns", "separator", "quoting", "encoding"),
+    ),
 }
 
 
@@ -94,14 +120,13 @@ class Press(Section):
 class Corpus(Section):
     """Where the real articles come from, and which labels they have."""
 
-    source: Literal["press", "webis", "article_bias_prediction", "table"] = Field(
-        "press",
-        description="`press`: the embedded press. `webis`: Webis-Bias-Flipper-18. `article_bias_prediction`: the "
-        "corpus of Baly et al. (2020). `table`: any CSV, TSV, JSON or Parquet file, or a folder of such files.",
+    source: Literal[tuple(SOURCES)] = Field(
+        "press", description=" ".join(f"`{name}`: {source.description}." for name, source in SOURCES.items())
     )
     path: LocalPath | None = Field(
         None,
-        description="Local file or folder of the source. null downloads the source from `url`. `table` needs a path.",
+        description="Local file or folder of the source. null downloads a published source from `url`. `table` "
+        "and other sources without an address need a path.",
     )
     separator: Annotated[str, Field(min_length=1), AfterValidator(_separator)] | None = Field(
         None,
@@ -158,20 +183,21 @@ class Corpus(Section):
     def has(self, field: str) -> bool | None:
         """Return whether the articles have a field such as "title" or "outlet".
 
-        None: the file decides, because `columns` is empty. A published corpus and the press have all fields.
+        None: the file decides, because `columns` is empty.
         """
         if self.source != "table":
-            return True
+            return field in SOURCES[self.source].fields
         return bool(self.columns.get(field)) if self.columns else None
 
     @model_validator(mode="after")
     def _check_source(self) -> "Corpus":
         """Check that the source reads every key that names a corpus."""
-        for key in _UNREAD.get(self.source, ()):
+        for key in (key for key in _FILE_KEYS if key not in SOURCES[self.source].reads):
             value = getattr(self, key)
             # An overlay cannot remove another study's columns. It can set them to null.
             if value is not None and (key != "columns" or any(self.columns.values())):
-                meant = "webis or article_bias_prediction" if key in _UNREAD["table"] else "table"
+                published = " or ".join(name for name, source in SOURCES.items() if source.published)
+                meant = "table" if key in SOURCES["table"].reads else published
                 raise ValueError(
                     f"corpus.{key} is set, but corpus.source is {self.source}, which does not read it: set "
                     f"corpus.source to {meant}, or remove corpus.{key}"
@@ -194,12 +220,12 @@ class Corpus(Section):
                 f"corpus.label_map maps to {unknown[0]!r}, which is not in corpus.labels: add it there, or map to one "
                 f"of {', '.join(self.labels)}"
             )
-        if self.source in ("webis", "article_bias_prediction") and not self.label_map:
+        if SOURCES[self.source].published and not self.label_map:
             raise ValueError(
                 f"corpus.label_map is empty: map the labels of source {self.source} to the labels of the study"
             )
-        if self.source == "table" and self.path is None:
-            raise ValueError("corpus.path is missing for corpus.source table: name a CSV, JSONL or Parquet file")
+        if self.path is None and self.source != "press" and not SOURCES[self.source].published:
+            raise ValueError(f"corpus.path is missing for corpus.source {self.source}: name its file or folder")
         return self
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bias_amplification.models.architectures import ARCHITECTURES
 from bias_amplification.study.sections.measures import BiasMeasure
 from bias_amplification.study.sections.section import Name, Section, one_of
 
@@ -74,7 +75,7 @@ class Neurons(Section):
     architecture: str = Field(
         "auto",
         description="Entry of the table of architectures that says where the model has its FFN; `auto`: the entry of "
-        "the model's type.",
+        f"the model's type. Entries: {', '.join(f'`{name}`' for name in ARCHITECTURES)}.",
     )
     rounds: list[Name] | None = Field(
         None, min_length=1, description="Names of the rounds that are analysed; null: all rounds."

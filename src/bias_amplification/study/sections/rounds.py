@@ -6,22 +6,21 @@ from pydantic import Field
 
 from bias_amplification.study.sections.models import GivenModel
 from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+from bias_amplification.study.strategies import STRATEGIES, control_names, with_option
 
-#: The names of the strategies. `study.strategies.STRATEGIES` has a function for each.
-StrategyName = Literal[
-    "synthetic",
-    "overfitting",
-    "preservation",
-    "accumulation",
-    "subsampled_accumulation",
-    "label_weighted_preservation",
-    "label_weighted_synthetic",
-    "quality_pruning",
-    "human_likeness",
-    "real",
-    "fixed",
-    "shuffled",
-]
+#: The names of the strategies.
+StrategyName = Literal[tuple(STRATEGIES)]
+
+
+def _strategies_described() -> str:
+    described = {name: f"`{name}`: {strategy.description}" for name, strategy in STRATEGIES.items()}
+    of_controls = [described.pop(name) for name in control_names()]
+    return f"{' '.join(described.values())} Controls: {' '.join(of_controls)}"
+
+
+def _of(option: str) -> str:
+    """Return the beginning of an option's description: the strategies that have it."""
+    return ", ".join(f"`{name}`" for name in with_option(option)) + ": "
 
 
 class Finetuning(Section):
@@ -115,33 +114,37 @@ class Generation(Section):
 class Strategies(Section):
     """Details of the strategies. A round may have values of its own in `options`."""
 
+    # A key with a fraction has a title: the axis label of the figure of rounds that differ only in this key.
+
     preserved_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="`preservation`, `label_weighted_preservation`: number of real articles in a training set, as a "
-        "share of the seed set's size.",
+        title="Real articles, as a share of the seed set",
+        description=_of("preserved_share")
+        + "number of real articles in a training set, as a share of the seed set's size.",
     )
     preservation: Literal["add", "replace"] = Field(
         "add",
-        description="`preservation`, `label_weighted_preservation`: whether real articles are added to the synthetic "
-        "ones or replace their synthetic versions.",
+        description=_of("preservation") + "whether real articles are added to the synthetic ones or replace their "
+        "synthetic versions.",
     )
     accumulation: Literal["with_seed_set", "synthetic_only"] = Field(
         "with_seed_set",
-        description="`accumulation`, `subsampled_accumulation`: whether the seed set is among the texts of every "
-        "generation.",
+        description=_of("accumulation") + "whether the seed set is among the texts of every generation.",
     )
     budget: float = Field(
         1.0,
         gt=0,
-        description="`subsampled_accumulation`: size of a training set, as a multiple of the seed set's size.",
+        title="Training texts, as a multiple of the seed set",
+        description=_of("budget") + "size of a training set, as a multiple of the seed set's size.",
     )
     kept_share: float = Field(
         0.75,
         gt=0,
         le=1,
-        description="`quality_pruning`: share of the synthetic articles that stay, those of the highest quality.",
+        title="Share of the synthetic articles that is kept",
+        description=_of("kept_share") + "share of the synthetic articles that stay, those of the highest quality.",
     )
     detector_articles: int = Field(
         300,
@@ -151,7 +154,8 @@ class Strategies(Section):
     )
     real_articles: Literal["refuse", "begin_again"] = Field(
         "refuse",
-        description="`real`: what happens if the corpus has too few articles for all generations of all replicates "
+        description=_of("real_articles")
+        + "what happens if the corpus has too few articles for all generations of all replicates "
         "(with `redrawn` articles, of at least `replicates.reserve`). `refuse`: the run stops. `begin_again`: articles "
         "are used again, from the first on.",
     )
@@ -199,16 +203,7 @@ class Round(Section):
     name: Name = Field(pattern=NAME_PATTERN, description="The round's name, used in file names and figures.")
     seed_set: Name = Field(description="Name of the seed set that the round starts from.")
     strategy: StrategyName = Field(
-        description="What a generation is trained on. `synthetic` and `overfitting`: what the previous generation "
-        "wrote; `overfitting` differs only by the epochs and weight decay that the round sets. `preservation`: the "
-        "same and some real articles. `accumulation`: the seed set and what all earlier generations wrote. "
-        "`subsampled_accumulation`: a random part of these. `label_weighted_preservation`: as `preservation`, with "
-        "real articles of the labels that the previous generation wrote too rarely. `label_weighted_synthetic`: what "
-        "the previous generation wrote, drawn so that its labels have the shares of the seed set. `quality_pruning`: "
-        "what the previous generation wrote, without the articles of the lowest quality. `human_likeness`: articles "
-        "of the seed set and of the previous generation, drawn by how much a detector takes them for written by "
-        "people. Three controls: `real`: real articles that were not used before. `fixed`: the seed set again. "
-        "`shuffled`: what the previous generation wrote, each text under the title of another article."
+        description=f"What a generation after generation 0 is trained on. {_strategies_described()}"
     )
     tracked_label: Name = Field(description="The label whose share is the round's measure of bias.")
     decoding: Decoding = Decoding()
