@@ -13,6 +13,9 @@ EXAMPLES = 5
 #: The finding of rows that the user's `label_map` leaves out.
 UNWANTED = "label value left out by corpus.label_map"
 
+#: The finding of rows that the user's `where` leaves out.
+UNCHOSEN = "row left out by corpus.where"
+
 #: The end of the finding of texts whose characters were decoded wrongly and are put right.
 MENDED = "mojibake mended"
 

@@ -26,7 +26,7 @@ def preview_corpus(study: Study) -> None:
         If the table cannot be read, or has too few articles of a label for a seed set.
     """
     corpus = study.corpus
-    if corpus.source == "press":
+    if corpus.source == "press" and not corpus.where:
         available = dict.fromkeys(LABELS, corpus.press.events)
     elif corpus.source == "table":
         available = _labels_of_table(corpus)

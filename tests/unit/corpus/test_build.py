@@ -211,6 +211,20 @@ def test_rows_read_and_rows_left_out_add_up(tmp_path):
         build(tmp_path, tmp_path / "a.csv", columns=columns, label_map=labels, cleaning={"min_words": 3})
 
 
+def test_rows_that_where_leaves_out_hide_no_losses(tmp_path):
+    text = "".join(f"Body number {number} of a table.,{'LR'[number % 2]},x\n" for number in range(10))
+    text += "Other words with a number,L,y\n" * 90
+    (tmp_path / "a.csv").write_text(f"text,side,part\n{text}short,L,x\n", encoding="utf-8")
+    source = {"path": tmp_path / "a.csv", "columns": {"body": "text", "label": "side"}, "where": {"part": "x"}}
+
+    articles, cleaning = build(tmp_path, **source)
+
+    assert articles.num_rows == 10
+    assert findings(cleaning)["row left out by corpus.where"] == 90
+    with pytest.raises(StudyError, match=r"^1 of the corpus's 11 rows are left out"):
+        build(tmp_path, **source, cleaning={"min_words": 3})
+
+
 def test_many_mended_texts_stop_the_run(tmp_path):
     bodies = [f"The caf\u00e9 number {number} has opened." for number in range(10)]
     rows = [

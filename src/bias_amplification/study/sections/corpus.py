@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bias_amplification.artifacts.schemas import metrics
+from bias_amplification.artifacts.schemas import ARTICLES, metrics
 from bias_amplification.study.sections.section import (
     LANGUAGE_PATTERN,
     NAME_PATTERN,
@@ -12,6 +12,7 @@ from bias_amplification.study.sections.section import (
     Name,
     Section,
     names_alike,
+    one_of,
     unmet,
 )
 
@@ -49,6 +50,10 @@ def _language(code: str) -> str:
         raise unmet(f"an ISO 639 code of a language, such as {example}")
     short = langcodes.standardize_tag(code, macro=True).partition("-")[0]
     return short if len(short) == 2 else code
+
+
+#: A value as the config writes it: the label 1 may be written 1 or '1'.
+Value = str | int | bool
 
 
 class Cleaning(Section):
@@ -140,6 +145,16 @@ class Corpus(Section):
         description="The study's label for each label value of the source. Articles whose value maps to null are left "
         "out. Empty: the source's values are the study's labels.",
     )
+    where: dict[
+        str,
+        Annotated[Value | Annotated[list[Value], Field(min_length=1)] | None, one_of("a value or a list of values")],
+    ] = Field(
+        default_factory=dict,
+        description="The rows that are read: those with the given value, or one of the given values, in each of these "
+        "columns. `{split: train}` reads the training rows alone. For `table`: any columns of the file. For the other "
+        "sources: article_id, event_id, outlet, date, title, body and label (the study's). An empty text chooses rows "
+        "without a value; null removes the condition of another config file.",
+    )
     labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
         ["left", "center", "right"], min_length=2, description="The study's labels."
     )
@@ -176,6 +191,12 @@ class Corpus(Section):
             raise ValueError(
                 f"corpus.label_map maps to {unknown[0]!r}, which is not in corpus.labels: add it there, or map to one "
                 f"of {', '.join(self.labels)}"
+            )
+        unknown = [] if self.source == "table" else sorted(set(self.where) - set(ARTICLES.names))
+        if unknown:
+            raise ValueError(
+                f"corpus.where has the key {unknown[0]!r}, which is no field of an article of source {self.source}: "
+                f"use one of {', '.join(ARTICLES.names)}"
             )
         if self.source in ("webis", "article_bias_prediction") and not self.label_map:
             raise ValueError(
