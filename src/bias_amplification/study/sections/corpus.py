@@ -155,6 +155,13 @@ class Corpus(Section):
         "sources: article_id, event_id, outlet, date, title, body and label (the study's). An empty text chooses rows "
         "without a value; null removes the condition of another config file.",
     )
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description="Number of articles, drawn at random after cleaning; null: all. Labels keep their shares, but each "
+        "has at least as many articles as the rounds take, and as many again for the classifier. A larger sample of "
+        "the same seed contains a smaller one, unless a label is at its minimum.",
+    )
     labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
         ["left", "center", "right"], min_length=2, description="The study's labels."
     )
