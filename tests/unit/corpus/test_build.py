@@ -332,7 +332,7 @@ def test_many_lost_characters_stop_the_run(tmp_path):
     assert findings(cleaning)["body: characters lost in the source (U+FFFD) left in"] == 9
 
 
-def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source):
+def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source, capsys):
     build(tmp_path, source)
     articles = tmp_path / "articles.parquet"
     out = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
@@ -354,6 +354,10 @@ def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, so
     assert used.isdisjoint(learned) and len(learned) == 60 - 24
     read = read_table(pretraining, ARTICLES)["article_id"].to_pylist()
     assert used.isdisjoint(read) and len(read) == 20
+    assert learned.issuperset(read)
+    assert capsys.readouterr().out.endswith(
+        "each of the 20 articles is one of the classifier's too (10 left, 10 right)\n"
+    )
 
 
 def test_published_draw_may_share_articles_with_the_classifier(tmp_path, source):

@@ -414,6 +414,24 @@ def test_valid_values_are_accepted(config: dict, key: str, value: Any) -> None:
     assert read_study(changed(config, key, value)).name == "small"
 
 
+def test_a_label_mix_replaces_the_default(shipped) -> None:
+    own = {
+        "corpus": {"labels": ["sexist", "left", "other"]},
+        "seed_sets": [{"name": "all", "labels": ["sexist", "other"], "size": 12}],
+        "rounds": [{"name": "one", "seed_set": "all", "strategy": "synthetic", "tracked_label": "sexist"}],
+    }
+    mix = {"sexist": 0.3, "other": 0.7}
+
+    study = read_study(shipped(**own, base_model={"pretraining": {"label_mix": mix}}))
+
+    assert study.base_model.pretraining.label_mix == mix
+    assert read_study(shipped()).base_model.pretraining.label_mix == {"left": 0.05, "center": 0.48, "right": 0.47}
+    assert fault(shipped(**own)) == (
+        "base_model.pretraining.label_mix is missing, and its default is for left, center, right: add it, such as "
+        "{sexist: 0.33, left: 0.33, other: 0.33}."
+    )
+
+
 def test_context_of_other_models_is_not_checked(config: dict) -> None:
     config = changed(config, "base_model", {"source": "folder", "path": "models/long"})
 

@@ -23,7 +23,7 @@ FIRST = (
         BIAS_AND_QUALITY,
         "Figure 2: labels of the base model's articles",
         "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
-        "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.",
+        "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.{pretraining}",
         function="figures.distributions:write_label_distribution",
         inputs=_METRICS,
         study_arguments=("labels", "seed_set", "figures"),

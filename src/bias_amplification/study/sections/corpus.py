@@ -160,7 +160,7 @@ class Corpus(Section):
         ge=1,
         description="Number of articles, drawn at random after cleaning; null: all. Labels keep their shares, but each "
         "has at least as many articles as the rounds take, and as many again for the classifier. A larger sample of "
-        "the same seed contains a smaller one, unless a label is at its minimum.",
+        "the same seed has nearly all articles of a smaller one.",
     )
     labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
         ["left", "center", "right"], min_length=2, description="The study's labels."
