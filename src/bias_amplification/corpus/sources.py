@@ -8,13 +8,13 @@ from bias_amplification import RESOURCES
 from bias_amplification.corpus.download import checksum_of, download
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.press import write_press
-from bias_amplification.corpus.readers import article_bias_prediction, table, webis
+from bias_amplification.corpus.readers import article_bias_prediction, bold, table, webis
 from bias_amplification.corpus.readers.choice import choose_articles
 from bias_amplification.corpus.readers.rows import STEP
 from bias_amplification.study.sections import Corpus
 
 #: Readers of published archives.
-_ARCHIVES = {"webis": webis, "article_bias_prediction": article_bias_prediction}
+_ARCHIVES = {"webis": webis, "article_bias_prediction": article_bias_prediction, "bold": bold}
 
 
 def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, list[Finding]]:

@@ -285,14 +285,14 @@ def test_settings_cannot_be_changed(config: dict) -> None:
                 ("separator", ";", "table"),
                 ("quoting", "none", "table"),
                 ("encoding", "cp1252", "table"),
-                ("url", "https://example.org", "webis or article_bias_prediction"),
-                ("checksum", "md5:0", "webis or article_bias_prediction"),
+                ("url", "https://example.org", "webis, article_bias_prediction or bold"),
+                ("checksum", "md5:0", "webis, article_bias_prediction or bold"),
             ]
         ),
         (
             "corpus",
             {"source": "table", "labels": ["red", "green", "blue"], "path": "a.csv", "url": "https://example.org"},
-            "corpus.url is set, but corpus.source is table, which does not read it: set corpus.source to webis or",
+            "corpus.url is set, but corpus.source is table, which does not read it: set corpus.source to webis, ",
         ),
         (
             "corpus.separator",

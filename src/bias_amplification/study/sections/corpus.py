@@ -98,10 +98,11 @@ class Press(Section):
 class Corpus(Section):
     """Where the real articles come from, and which labels they have."""
 
-    source: Literal["press", "webis", "article_bias_prediction", "table"] = Field(
+    source: Literal["press", "webis", "article_bias_prediction", "bold", "table"] = Field(
         "press",
         description="`press`: the embedded press. `webis`: Webis-Bias-Flipper-18. `article_bias_prediction`: the "
-        "corpus of Baly et al. (2020). `table`: any CSV, TSV, JSON or Parquet file, or a folder of such files.",
+        "corpus of Baly et al. (2020). `bold`: the sentences of BOLD (Dhamala et al. 2021), whose groups are the label "
+        "values. `table`: any CSV, TSV, JSON or Parquet file, or a folder of such files.",
     )
     path: LocalPath | None = Field(
         None,
@@ -143,7 +144,7 @@ class Corpus(Section):
     label_map: dict[str, str | None] = Field(
         default_factory=dict,
         description="The study's label for each label value of the source. Articles whose value maps to null are left "
-        "out. Empty: the source's values are the study's labels.",
+        "out, and of `bold` also those whose value is not named. Empty: the source's values are the study's labels.",
     )
     where: dict[
         str,
@@ -176,7 +177,7 @@ class Corpus(Section):
             value = getattr(self, key)
             # An overlay cannot remove another study's columns. It can set them to null.
             if value is not None and (key != "columns" or any(self.columns.values())):
-                meant = "webis or article_bias_prediction" if key in _UNREAD["table"] else "table"
+                meant = "webis, article_bias_prediction or bold" if key in _UNREAD["table"] else "table"
                 raise ValueError(
                     f"corpus.{key} is set, but corpus.source is {self.source}, which does not read it: set "
                     f"corpus.source to {meant}, or remove corpus.{key}"
@@ -205,7 +206,7 @@ class Corpus(Section):
                 f"corpus.where has the key {unknown[0]!r}, which is no field of an article of source {self.source}: "
                 f"use one of {', '.join(ARTICLES.names)}"
             )
-        if self.source in ("webis", "article_bias_prediction") and not self.label_map:
+        if self.source in ("webis", "article_bias_prediction", "bold") and not self.label_map:
             raise ValueError(
                 f"corpus.label_map is empty: map the labels of source {self.source} to the labels of the study"
             )
