@@ -109,7 +109,7 @@ def losses_in_words(findings: Iterable[Finding], articles: int) -> str:
     if not lost:
         return f"{articles:,} articles, none left out"
     said = f"{articles:,} articles; {lost.total():,} of {rows:,} rows left out"
-    parts = [f"{count:,} {reason}" for reason, count in lost.most_common()]
+    parts = [f"{n:,} {reason.replace('copies', 'copy') if n == 1 else reason}" for reason, n in lost.most_common()]
     for shown in range(len(parts), 0, -1):
         others = lost.total() - sum(count for _, count in lost.most_common(shown))
         line = f"{said}: {', '.join(parts[:shown])}{f', {others:,} others' if others else ''}"

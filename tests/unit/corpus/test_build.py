@@ -241,7 +241,10 @@ def test_losses_are_said_with_the_largest_reason_first(tmp_path, source, capsys)
             {"no label": 4, "empty body": 3, "body of fewer than 20 words": 8101, "row with bytes": 2, "broken": 3},
             "11,477 articles; 8,113 of 19,590 rows left out: 8,101 with fewer than 20 words, 12 others",
         ),
-        ({"row left out by corpus.where": 7, "empty body": 1}, "11,477 articles; 1 of 11,478 rows left out: 1 empty"),
+        (
+            {"row left out by corpus.where": 7, "same body as an earlier article": 1},
+            "11,477 articles; 1 of 11,478 rows left out: 1 copy",
+        ),
     ],
 )
 def test_the_line_about_losses_fits_the_terminal(losses, line):

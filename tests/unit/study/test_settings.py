@@ -61,7 +61,7 @@ def test_defaults_are_filled_in(config: dict) -> None:
 def test_shipped_configs_are_valid(shipped, name: str) -> None:
     study = read_study(shipped(name))
 
-    assert len(study.rounds) >= (4 if name == "replicates" else 6)
+    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8}.get(name, 4)
 
 
 def test_settings_cannot_be_changed(config: dict) -> None:
