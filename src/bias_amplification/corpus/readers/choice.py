@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 
@@ -29,14 +28,13 @@ class Choice:
     Parameters
     ----------
     where
-        The wanted value, or a list of wanted values, by column. Columns with null have no condition.
+        The wanted value, or a list of wanted values, by column.
     """
 
-    def __init__(self, where: Mapping[str, Value | list[Value] | None]) -> None:
+    def __init__(self, where: Mapping[str, Value | list[Value]]) -> None:
         self._wanted = {
             column: {as_text(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
             for column, wanted in where.items()
-            if wanted is not None
         }
         self._missing = {column: set(wanted) for column, wanted in self._wanted.items()}
         # A dictionary, because a set has no order.
@@ -79,7 +77,9 @@ class Choice:
             )
 
 
-def choose_articles(articles: pa.Table, where: Mapping[str, Any], source: str) -> tuple[pa.Table, list[Finding]]:
+def choose_articles(
+    articles: pa.Table, where: Mapping[str, Value | list[Value]], source: str
+) -> tuple[pa.Table, list[Finding]]:
     """Choose articles by the values of their fields.
 
     Parameters
@@ -101,11 +101,10 @@ def choose_articles(articles: pa.Table, where: Mapping[str, Any], source: str) -
     StudyError
         If no article has a wanted value.
     """
-    fields = [name for name, wanted in where.items() if wanted is not None]
-    if not fields:
+    if not where:
         return articles, []
     choice = Choice(where)
-    rows = articles.select(fields).to_pylist()
+    rows = articles.select(list(where)).to_pylist()
     mask = [choice.chooses({name: as_text(value) for name, value in row.items()}) for row in rows]
     choice.check(source)
     ids = articles["article_id"].to_pylist()

@@ -38,7 +38,7 @@ def wanted_columns(corpus: Corpus, present: Sequence[str]) -> list[tuple[str, st
     """
     columns = corpus.columns or {name: name for name in ARTICLES.names if name in present or name in NEEDED}
     fields = [(column, name) for name, column in columns.items() if column is not None]
-    return fields + [(column, _WHERE) for column, value in corpus.where.items() if value is not None]
+    return fields + [(column, _WHERE) for column in corpus.where]
 
 
 def choose_columns(corpus: Corpus, present: Sequence[str], place: str) -> Columns:

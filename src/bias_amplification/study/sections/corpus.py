@@ -1,6 +1,6 @@
 """The corpus and the seed sets that are drawn from it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -54,6 +54,11 @@ def _language(code: str) -> str:
 
 #: A value as the config writes it: the label 1 may be written 1 or '1'.
 Value = str | int | bool
+
+
+def _without_nulls(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the conditions that a config file has removed."""
+    return {column: value for column, value in conditions.items() if value is not None}
 
 
 class Cleaning(Section):
@@ -146,9 +151,14 @@ class Corpus(Section):
         description="The study's label for each label value of the source. Articles whose value maps to null are left "
         "out, and of `bold` also those whose value is not named. Empty: the source's values are the study's labels.",
     )
-    where: dict[
-        str,
-        Annotated[Value | Annotated[list[Value], Field(min_length=1)] | None, one_of("a value or a list of values")],
+    where: Annotated[
+        dict[
+            str,
+            Annotated[
+                Value | Annotated[list[Value], Field(min_length=1)] | None, one_of("a value or a list of values")
+            ],
+        ],
+        AfterValidator(_without_nulls),
     ] = Field(
         default_factory=dict,
         description="The rows that are read: those with the given value, or one of the given values, in each of these "
