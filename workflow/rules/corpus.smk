@@ -38,9 +38,9 @@ rule build_corpus:
         **needs("prepare"),
     params:
         corpus=study.corpus.model_dump(),
+        seed=derive_seed(study.seed, "corpus"),
         # Without a sample, a change of the seed sets leaves the corpus as it is.
         wanted=articles_wanted(plan) if study.corpus.sample else {},
-        seed=derive_seed(study.seed, "corpus"),
     message:
         "Corpus: reading and cleaning the articles"
     script:

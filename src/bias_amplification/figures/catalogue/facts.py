@@ -5,7 +5,7 @@ from typing import Any
 from bias_amplification.figures.catalogue.entry import Facts
 from bias_amplification.figures.catalogue.replicates import replicate_words
 from bias_amplification.published.comparable import level_departures
-from bias_amplification.study import Chain, Plan, Study, Version
+from bias_amplification.study import Chain, Plan, Version
 
 #: Tables of a generation that show one article.
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
@@ -35,20 +35,13 @@ def _words(plan: Plan) -> dict[str, Any]:
         "label_measure": measure[study.figures.bias],
         "level": f" Levels are not compared where {'; '.join(departures)}." if departures else "",
         "moves": " and ".join(_MOVES[move] for move in study.neurons.permutations.schemes[0]),
-        "pretraining": _pretraining(study) if study.base_model.source == "pretrain" else "",
+        "pretraining": _pretraining(plan),
         "readable": study.quality.readable,
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",
         "seed_set": plan.seed_sets_used()[0],
         "versions": len(plan.neuron_versions()),
         **replicate_words(plan),
     }
-
-
-def _pretraining(study: Study) -> str:
-    """Say what the base model has read, which the classifier's training may have used too."""
-    mix = {label: share for label, share in study.base_model.pretraining.label_mix.items() if share}
-    shares = [f"{share / sum(mix.values()):.0%} {label}" for label, share in mix.items()]
-    return f" The run has pretrained the model on a part of the classifier's texts ({', '.join(shares)})."
 
 
 def _files(plan: Plan) -> dict[str, str | list[str]]:
@@ -79,3 +72,12 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "language": study.corpus.language,
         "example": study.example.model_dump(exclude={"round"}) | {"round": replicate_words(plan)["example"]},
     }
+
+
+def _pretraining(plan: Plan) -> str:
+    """Say what the base model has read if the run pretrains it: a part of what the classifier reads, too."""
+    if plan.study.base_model.source != "pretrain":
+        return ""
+    mix = {label: share for label, share in plan.study.base_model.pretraining.label_mix.items() if share}
+    shares = [f"{share / sum(mix.values()):.0%} {label}" for label, share in mix.items()]
+    return f" The run has pretrained the model on a part of the classifier's texts ({', '.join(shares)})."
