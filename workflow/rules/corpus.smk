@@ -3,6 +3,7 @@
 # Outputs: the table of articles, the report of its cleaning, the proposals for identity removal, the seed sets (a draw
 # of each, or one for every replicate), further real articles for the strategy that needs them, the classifier's articles
 # and the pretraining articles.
+from bias_amplification.corpus.sizes import articles_wanted
 from bias_amplification.seeds import derive_seed
 
 SEED_SETS = f"{RESULTS}/corpus/seed_sets"
@@ -38,6 +39,8 @@ rule build_corpus:
     params:
         corpus=study.corpus.model_dump(exclude={"unit"}),
         seed=derive_seed(study.seed, "corpus"),
+        # Without a sample, a change of the seed sets leaves the corpus as it is.
+        wanted=articles_wanted(plan) if study.corpus.sample else {},
     message:
         "Corpus: reading and cleaning the articles"
     script:

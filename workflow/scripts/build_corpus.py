@@ -11,6 +11,7 @@ run_job(
         "review": snakemake.output.review,
     },
     corpus=snakemake.params.corpus,
+    wanted=snakemake.params.wanted,
     seed=snakemake.params.seed,
     downloads="resources/downloads",
 )

@@ -1,7 +1,7 @@
 """Build the corpus: read the source, clean its articles, and remove the identity of outlets and authors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +10,22 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLEANING
 from bias_amplification.corpus.cleaning import clean, drop_unusable
-from bias_amplification.corpus.findings import LOST, MENDED, UNWANTED, Finding, findings_table
+from bias_amplification.corpus.findings import (
+    BY_CONFIG,
+    LOST,
+    MENDED,
+    UNCHOSEN,
+    UNDRAWN,
+    Finding,
+    findings_table,
+    losses_in_words,
+)
 from bias_amplification.corpus.identity import remove_identity
 from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.sampling import sample_articles
+from bias_amplification.corpus.sizes import sample_counts
 from bias_amplification.corpus.sources import read_source
+from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Corpus
 
 
@@ -28,8 +40,10 @@ class CorpusFiles(NamedTuple):
     """The proposals for identity removal, a CSV for a person to review."""
 
 
-def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -> None:
+def build_corpus(out: CorpusFiles, corpus: Corpus, wanted: Mapping[str, int], seed: int, downloads: Path) -> None:
     """Read the source, clean its articles, remove the identity of outlets and authors, and write the three files.
+
+    A sample (`corpus.sample`) is drawn between cleaning and identity removal. The log lists what is left out.
 
     Parameters
     ----------
@@ -37,16 +51,18 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
         The files to make.
     corpus
         The config's section.
+    wanted
+        Number of articles of each label that the rounds take (`articles_wanted`). A sample has them.
     seed
-        Seed of the embedded press.
+        Seed of the embedded press and of a sample.
     downloads
         Folder for downloaded archives.
 
     Raises
     ------
     StudyError
-        If the source cannot be read, more than `most_lost` of its rows are left out or mended, or a label has no usable
-        article.
+        If the source cannot be read, more than `most_lost` of its rows are left out or mended, a label has no usable
+        article, or the sample is too small.
     """
     articles, findings = read_source(corpus, seed, downloads)
     words = {"min_words": corpus.cleaning.min_words, "language": corpus.language}
@@ -54,6 +70,11 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
     findings += cleaned
     _check_losses(findings, articles.num_rows, corpus)
     _check_labels(articles, corpus.labels, "cleaning")
+    if corpus.sample is not None:
+        before = articles.num_rows
+        sizes = sample_counts(dict(_counts(articles, corpus.labels)), corpus.sample, wanted)
+        articles = sample_articles(articles, sizes, derive_seed(seed, "sample"))
+        findings.append(Finding("sample", UNDRAWN, False, before - articles.num_rows))
     articles, removed = remove_identity(articles, corpus.identity, out.review)
     articles, shortened = drop_unusable(articles, **words, step="after identity removal")
     findings += [*removed, *shortened]
@@ -65,16 +86,23 @@ def build_corpus(out: CorpusFiles, corpus: Corpus, seed: int, downloads: Path) -
     ]
     write_table(findings_table([*findings, *counts]), out.cleaning, CLEANING)
     write_table(articles, out.articles, ARTICLES)
+    for item in sorted((item for item in findings if not item.kept), key=lambda item: -item.articles):
+        such = f", such as {short('; '.join(item.examples))}" if item.examples else ""
+        print(f"left out ({item.step}): {item.finding}: {item.articles:,}{such}")
+    # The terminal shows the last line of the log.
+    print(losses_in_words(findings, articles.num_rows))
 
 
 def _check_losses(findings: Sequence[Finding], left: int, corpus: Corpus) -> None:
     """Stop if more than the allowed share of the source's rows were left out or mended, or have lost characters.
 
-    A file that is read in a wrong way shows itself by many such rows.
+    A file that is read in a wrong way shows itself by many such rows. Rows that `where` leaves out are no rows of the
+    corpus: with them, a small part of a large table could be lost unnoticed.
     """
-    losses = sorted((item for item in findings if not item.kept), key=lambda item: -item.articles)
+    left_out = (item for item in findings if not item.kept and item.finding != UNCHOSEN)
+    losses = sorted(left_out, key=lambda item: -item.articles)
     rows = left + sum(item.articles for item in losses)
-    losses = [item for item in losses if item.finding != UNWANTED]
+    losses = [item for item in losses if item.finding not in BY_CONFIG]
     lost = sum(item.articles for item in losses)
     most_lost = corpus.cleaning.most_lost
     # Words are counted between spaces in English only, and other scripts may have none.

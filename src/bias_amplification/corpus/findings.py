@@ -1,5 +1,6 @@
 """Findings: changes and losses of articles on the way into the corpus. They are the rows of the cleaning table."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,26 @@ EXAMPLES = 5
 
 #: The finding of rows that the user's `label_map` leaves out.
 UNWANTED = "label value left out by corpus.label_map"
+
+#: The finding of rows that the user's `where` leaves out.
+UNCHOSEN = "row left out by corpus.where"
+
+#: The finding of articles that `sample` leaves out.
+UNDRAWN = "article not drawn by corpus.sample"
+
+#: What the config leaves out. It is no loss.
+BY_CONFIG = (UNWANTED, UNCHOSEN, UNDRAWN)
+
+#: Losses as the terminal says them, after their number. All others are of rows that a reader cannot read.
+_IN_SHORT = {
+    "no label": "without a label",
+    "empty body": "empty",
+    "same body as an earlier article": "copies",
+    "same body as an earlier article of another label": "copies of another label",
+}
+
+#: Most characters of a job's result that the terminal shows.
+_MOST = 99
 
 #: The end of the finding of texts whose characters were decoded wrongly and are put right.
 MENDED = "mojibake mended"
@@ -27,7 +48,7 @@ class Finding:
     Attributes
     ----------
     step
-        The step that found it: "reading", "cleaning", "identity", "after identity removal" or "result".
+        The step that found it: "reading", "cleaning", "sample", "identity", "after identity removal" or "result".
     finding
         A description in words.
     kept
@@ -63,3 +84,35 @@ def findings_table(findings: Iterable[Finding]) -> pa.Table:
         for item in findings
     ]
     return pa.Table.from_pylist(rows, schema=CLEANING)
+
+
+def losses_in_words(findings: Iterable[Finding], articles: int) -> str:
+    """Return in one line how many rows were lost, with the largest reason first.
+
+    Rows that the config leaves out (`BY_CONFIG`) are not lost.
+
+    Parameters
+    ----------
+    findings
+        The findings of reading, cleaning and identity removal.
+    articles
+        Number of articles of the corpus.
+    """
+    left_out = [item for item in findings if not item.kept]
+    lost: Counter[str] = Counter()
+    for item in left_out:
+        if item.finding not in BY_CONFIG:
+            body = item.finding.removeprefix("body of ")
+            short = f"with {body}" if body != item.finding else _IN_SHORT.get(item.finding, "unreadable")
+            lost[short] += item.articles
+    rows = articles + lost.total() + sum(item.articles for item in left_out if item.finding == UNDRAWN)
+    if not lost:
+        return f"{articles:,} articles, none left out"
+    said = f"{articles:,} articles; {lost.total():,} of {rows:,} rows left out"
+    parts = [f"{n:,} {reason.replace('copies', 'copy') if n == 1 else reason}" for reason, n in lost.most_common()]
+    for shown in range(len(parts), 0, -1):
+        others = lost.total() - sum(count for _, count in lost.most_common(shown))
+        line = f"{said}: {', '.join(parts[:shown])}{f', {others:,} others' if others else ''}"
+        if len(line) <= _MOST:
+            return line
+    return said

@@ -1,5 +1,6 @@
 """Draw the articles that the base model is pretrained on."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +22,9 @@ _LABEL_MIX = "base_model.pretraining.label_mix"
 def draw_pretraining_articles(
     articles: Path, seed_sets: Sequence[Path], out: Path, pretraining: Pretraining, seed: int
 ) -> None:
-    """Write the articles that the base model is pretrained on. None of them is in a seed set.
+    """Write the articles that the base model is pretrained on, and count them in the log.
+
+    None of them is in a seed set. All of them are among the classifier's articles (see `pretraining_articles`).
 
     Parameters
     ----------
@@ -43,13 +46,17 @@ def draw_pretraining_articles(
     """
     table = pretraining_articles(read_table(articles, ARTICLES), read_seed_sets(seed_sets), pretraining, seed)
     write_table(table, out, ARTICLES)
+    counts = Counter(table["label"].to_pylist())
+    listed = ", ".join(f"{counts[label]:,} {label}" for label in pretraining.label_mix if counts[label])
+    # The terminal shows the last line of the log.
+    print(f"each of the {table.num_rows:,} articles is one of the classifier's too ({listed})")
 
 
 def pretraining_articles(articles: pa.Table, seed_articles: pa.Table, pretraining: Pretraining, seed: int) -> pa.Table:
     """Draw articles with a given mix of labels.
 
-    Seed articles, and articles with the same body, are left out. Articles of the classifier may be drawn. The
-    classifier then judges texts of a language model that has read the classifier's training articles. This can make
+    Seed articles, and articles with the same body, are left out. All others are the classifier's training, validation
+    and test articles, so the classifier judges texts of a language model that has read a part of these. This can make
     its probabilities more extreme, but it favours no label.
 
     Parameters

@@ -6,8 +6,8 @@ from pathlib import Path
 from bias_amplification.artifacts.atomic import StudyError
 from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.press.slots import LABELS
-from bias_amplification.corpus.sizes import articles_per_label
-from bias_amplification.study import Study
+from bias_amplification.corpus.sizes import articles_per_label, articles_wanted, sample_counts
+from bias_amplification.study import Plan, Study
 from bias_amplification.study.sections import Corpus
 
 #: Tables of at most this size, in bytes, are read in about a second. Larger ones are read by the first job only.
@@ -23,10 +23,10 @@ def preview_corpus(study: Study) -> None:
     Raises
     ------
     StudyError
-        If the table cannot be read, or has too few articles of a label for a seed set.
+        If the table cannot be read, has too few articles of a label for a seed set, or a sample would have.
     """
     corpus = study.corpus
-    if corpus.source == "press":
+    if corpus.source == "press" and not corpus.where:
         available = dict.fromkeys(LABELS, corpus.press.events)
     elif corpus.source == "table":
         available = _labels_of_table(corpus)
@@ -41,6 +41,9 @@ def preview_corpus(study: Study) -> None:
                 f"{short(', '.join(sorted(filter(None, available))))}): correct corpus.label_map, or remove the label "
                 "from corpus.labels."
             )
+    if corpus.sample is not None:
+        available = {label: available[label] for label in corpus.labels}
+        available = sample_counts(available, corpus.sample, articles_wanted(Plan(study)))
     for seed_set in study.seed_sets:
         articles_per_label(seed_set, available)
 

@@ -1,5 +1,7 @@
 """Draw articles at random."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -33,3 +35,16 @@ def sampled_ids(articles: pa.Table, label: str, random_state: int, count: int) -
     ids = pd.Series(_ids_with_label(articles, label))
     drawn = ids.sample(n=min(count, len(ids)), random_state=random_state)
     return [*drawn, *ids.drop(drawn.index)]
+
+
+def sample_articles(articles: pa.Table, counts: Mapping[str, int], seed: int) -> pa.Table:
+    """Draw the given number of articles of each label. They stay in the order of the table.
+
+    The articles of a label are the first of `shuffled_ids`.
+    """
+    drawn = {
+        article_id for label, count in counts.items() for article_id in shuffled_ids(articles, label, seed)[:count]
+    }
+    return articles.filter(
+        pa.array([article_id in drawn for article_id in articles["article_id"].to_pylist()], pa.bool_())
+    )

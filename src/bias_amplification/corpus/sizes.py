@@ -1,8 +1,10 @@
-"""How many articles a seed set takes from the corpus, and how many stay for the classifier."""
+"""How many articles a sample has, a seed set takes from the corpus, and stay for the classifier."""
 
 from collections.abc import Mapping
 
 from bias_amplification.artifacts.atomic import StudyError
+from bias_amplification.study import Plan
+from bias_amplification.study.apportion import apportion
 from bias_amplification.study.sections import SeedSet
 
 #: Fewest articles of each label that the classifier needs: ten are divided into 7, 2 and 1.
@@ -70,3 +72,66 @@ def reserved(available: int, seed_set: SeedSet) -> int:
     if len(seed_set.labels) > 1 or seed_set.shared_with_classifier:
         return 0
     return max(MINIMUM_PER_LABEL, round(RESERVED_SHARE * available))
+
+
+def articles_wanted(plan: Plan) -> dict[str, int]:
+    """Return how many articles of each label the rounds take from the corpus.
+
+    The draws of all replicates count, and the further real articles of strategy `real`. Seed sets overlap as much as
+    they can, so of several seed sets the one that takes the most counts.
+    """
+    wanted = dict.fromkeys(plan.study.corpus.labels, 0)
+    for name, seed_set in plan.seed_sets.items():
+        draws = sum(draw.seed_set == name for draw in plan.reserved_draws)
+        draws += (plan.study.generations - 1) * sum(draw.seed_set == name for draw in plan.real_draws)
+        for label in seed_set.labels:
+            wanted[label] = max(wanted[label], draws * (seed_set.size // len(seed_set.labels)))
+    return wanted
+
+
+def sample_counts(available: Mapping[str, int], sample: int, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Return how many articles of each label a sample of the corpus has.
+
+    Labels keep their shares of the corpus, unless that leaves one with fewer articles than the rounds take and as many
+    again, or the minimum if that is more, for the classifier.
+
+    Parameters
+    ----------
+    available
+        Number of the corpus's articles by label.
+    sample
+        Number of articles wanted in all.
+    wanted
+        Number of articles that the rounds take, by label (`articles_wanted`).
+
+    Returns
+    -------
+    dict of str to int
+        By label. They sum to `sample`, or are all articles if the corpus has no more.
+
+    Raises
+    ------
+    StudyError
+        If the sample is smaller than what rounds and classifier need.
+    """
+    if sample >= sum(available.values()):
+        return dict(available)
+    least = {
+        label: min(count, wanted.get(label, 0) + max(MINIMUM_PER_LABEL, wanted.get(label, 0)))
+        for label, count in available.items()
+    }
+    if sum(least.values()) > sample:
+        needed = ", ".join(f"{count} of {label}" for label, count in least.items())
+        raise StudyError(
+            f"corpus.sample is {sample}, but the seed sets and the classifier need {sum(least.values())} articles "
+            f"({needed}): make it at least that large, or make the seed sets smaller."
+        )
+    raised: dict[str, int] = {}
+    while True:
+        others = [label for label in available if label not in raised]
+        parts = apportion(sample - sum(raised.values()), [available[label] for label in others])
+        counts = dict(zip(others, parts, strict=True))
+        low = {label: least[label] for label, count in counts.items() if count < least[label]}
+        if not low:
+            return raised | counts
+        raised |= low

@@ -10,12 +10,13 @@ from bias_amplification.corpus.download import checksum_of, download
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.press import write_press
 from bias_amplification.corpus.readers import table
+from bias_amplification.corpus.readers.choice import choose_articles
 from bias_amplification.corpus.readers.rows import STEP
 from bias_amplification.study.sections import Corpus
 
 
 def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, list[Finding]]:
-    """Read the source of labelled articles, or write the embedded press.
+    """Read the part of the source that `corpus.where` chooses, or write the embedded press and choose from it.
 
     Parameters
     ----------
@@ -34,13 +35,21 @@ def read_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, l
     Raises
     ------
     StudyError
-        If the source cannot be downloaded or read.
+        If the source cannot be downloaded or read, or has no row that `corpus.where` names.
     """
+    if corpus.source == "table":
+        # The conditions may name columns that do not become a part of the articles.
+        return table.read(Path(corpus.path), corpus)
+    articles, findings = _whole_source(corpus, seed, downloads)
+    chosen, left_out = choose_articles(articles, corpus.where, corpus.source)
+    return chosen, [*findings, *left_out]
+
+
+def _whole_source(corpus: Corpus, seed: int, downloads: Path) -> tuple[pa.Table, list[Finding]]:
+    """Return all articles of a source that is no table."""
     if corpus.source == "press":
         articles = write_press(corpus.press.events, seed, RESOURCES / "press")
         return articles, [Finding(STEP, "articles written by the embedded press", True, articles.num_rows)]
-    if corpus.source == "table":
-        return table.read(Path(corpus.path), corpus)
     reader = import_module(f"bias_amplification.corpus.readers.{corpus.source}")
     if corpus.path is not None:
         return reader.read(Path(corpus.path), corpus)

@@ -103,6 +103,8 @@ def level_departures(study: Study) -> dict[str, str]:
         return dict.fromkeys(kinds, "comparison.level is direction")
     corpus, base = study.corpus.source, study.base_model
     parts = [] if corpus == PAPER_CORPUS else [f"the corpus is {corpus} and not {PAPER_CORPUS}"]
+    if not parts and (study.corpus.sample is not None or study.corpus.where):
+        parts = [f"the corpus is a part of {PAPER_CORPUS}"]
     found = {kind: parts[0] for kind in ("classifier",) if parts}
     if base.source != "hub" or base.hub_id not in PAPER_BASE:
         name = base.hub_id if base.source == "hub" else {"folder": "from a folder"}.get(base.source, "the run's own")

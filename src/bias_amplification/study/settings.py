@@ -88,6 +88,19 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_label_mix(self) -> "Study":
+        """Check that a study with other labels than those of the default mix has a mix of its own."""
+        pretraining, labels = self.base_model.pretraining, self.corpus.labels
+        is_default = "label_mix" not in pretraining.model_fields_set
+        if self.base_model.source == "pretrain" and is_default and not set(pretraining.label_mix) <= set(labels):
+            shares = ", ".join(f"{label}: {1 / len(labels):.2g}" for label in labels)
+            raise ValueError(
+                "base_model.pretraining.label_mix is missing, and its default is for "
+                f"{', '.join(pretraining.label_mix)}: add it, such as {{{shares}}}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_references(self) -> "Study":
         """Check that every name that a key refers to exists."""
         labels = self.corpus.labels
@@ -117,7 +130,7 @@ class Study(Section):
         yield "example.label", self.example.label
         if self.base_model.source == "pretrain":
             for label, share in self.base_model.pretraining.label_mix.items():
-                # An overlay cannot remove another study's label from this map. It can set its share to null.
+                # An overlay cannot remove another overlay's label from this map. It can set its share to null.
                 if share:
                     yield "base_model.pretraining.label_mix", label
 

@@ -12,6 +12,7 @@ from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
 from bias_amplification.corpus.build import build_corpus
 from bias_amplification.corpus.classifier_articles import split_classifier_articles
+from bias_amplification.corpus.findings import Finding, losses_in_words
 from bias_amplification.corpus.pretraining_articles import draw_pretraining_articles
 from bias_amplification.corpus.seed_sets import draw_seed_sets
 from bias_amplification.execution.tasks import typed_arguments
@@ -39,7 +40,7 @@ def source(tmp_path):
     return tmp_path / "source.parquet"
 
 
-def build(folder, path, **changes):
+def build(folder, path, wanted=None, **changes):
     """Build a corpus in a folder, from plain values as in the workflow, and read its articles and its report."""
     section = {
         "source": "table",
@@ -57,6 +58,7 @@ def build(folder, path, **changes):
     arguments = {
         "out": out,
         "corpus": Corpus(**section | changes).model_dump(),
+        "wanted": wanted or {},
         "seed": 7,
         "downloads": str(folder / "downloads"),
     }
@@ -211,6 +213,95 @@ def test_rows_read_and_rows_left_out_add_up(tmp_path):
         build(tmp_path, tmp_path / "a.csv", columns=columns, label_map=labels, cleaning={"min_words": 3})
 
 
+def test_losses_are_said_with_the_largest_reason_first(tmp_path, source, capsys):
+    rows = pq.read_table(source).to_pylist()
+    rows += [{"text": f"Short {n}.", "side": "L", "paper": "A", "headline": "B"} for n in range(5)]
+    pq.write_table(pa.Table.from_pylist(rows), source)
+
+    build(tmp_path / "run", source, where={"paper": ["A", *{row["paper"] for row in rows[:60]}]}, sample=30)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "30 articles; 5 of 65 rows left out: 5 with fewer than 3 words"
+    assert lines[:-1] == [
+        "left out (sample): article not drawn by corpus.sample: 30",
+        "left out (cleaning): body of fewer than 3 words: 5, such as row-62; row-63; row-64; row-65; row-66",
+        "left out (reading): row left out by corpus.where: 1, such as row 61",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "line"),
+    [
+        ({}, "11,477 articles, none left out"),
+        (
+            {"same body as an earlier article": 422, "body of fewer than 20 words": 8101},
+            "11,477 articles; 8,523 of 20,000 rows left out: 8,101 with fewer than 20 words, 422 copies",
+        ),
+        (
+            {"no label": 4, "empty body": 3, "body of fewer than 20 words": 8101, "row with bytes": 2, "broken": 3},
+            "11,477 articles; 8,113 of 19,590 rows left out: 8,101 with fewer than 20 words, 12 others",
+        ),
+        (
+            {"row left out by corpus.where": 7, "same body as an earlier article": 1},
+            "11,477 articles; 1 of 11,478 rows left out: 1 copy",
+        ),
+    ],
+)
+def test_the_line_about_losses_fits_the_terminal(losses, line):
+    said = losses_in_words([Finding("cleaning", text, False, count) for text, count in losses.items()], 11_477)
+
+    assert said == line and len(said) < 100
+
+
+def test_rows_that_where_leaves_out_hide_no_losses(tmp_path):
+    text = "".join(f"Body number {number} of a table.,{'LR'[number % 2]},x\n" for number in range(10))
+    text += "Other words with a number,L,y\n" * 90
+    (tmp_path / "a.csv").write_text(f"text,side,part\n{text}short,L,x\n", encoding="utf-8")
+    source = {"path": tmp_path / "a.csv", "columns": {"body": "text", "label": "side"}, "where": {"part": "x"}}
+
+    articles, cleaning = build(tmp_path, **source)
+
+    assert articles.num_rows == 10
+    assert findings(cleaning)["row left out by corpus.where"] == 90
+    with pytest.raises(StudyError, match=r"^1 of the corpus's 11 rows are left out"):
+        build(tmp_path, **source, cleaning={"min_words": 3})
+
+
+def test_a_sample_is_drawn_after_cleaning_by_label_and_seed(tmp_path, source):
+    whole, _ = build(tmp_path / "whole", source)
+    small, cleaning = build(tmp_path / "small", source, sample=30)
+    large, _ = build(tmp_path / "large", source, sample=40)
+
+    ids = [table["article_id"].to_pylist() for table in (small, large, whole)]
+    assert [len(own) for own in ids] == [30, 40, 60]
+    assert set(ids[0]) < set(ids[1]) < set(ids[2])
+    assert ids[0] == [article_id for article_id in ids[2] if article_id in set(ids[0])]
+    found = findings(cleaning)
+    assert (found["article not drawn by corpus.sample"], found["same body as an earlier article"]) == (30, 1)
+    assert found["articles of left in the corpus"] == found["articles of right in the corpus"] == 15
+
+
+def test_a_sample_does_not_depend_on_the_order_of_the_file(tmp_path):
+    rows = [{"key": f"a{n}", "text": f"Body number {n} of a table.", "side": "LR"[n % 2]} for n in range(60)]
+    for name, own in (("one", rows), ("two", rows[::-1])):
+        pq.write_table(pa.Table.from_pylist(own), tmp_path / f"{name}.parquet")
+    columns = {"article_id": "key", "body": "text", "label": "side"}
+
+    one, two = (
+        build(tmp_path / name, tmp_path / f"{name}.parquet", columns=columns, sample=22)[0] for name in ("one", "two")
+    )
+
+    assert one["article_id"].to_pylist() == two["article_id"].to_pylist()[::-1]
+
+
+def test_a_sample_that_is_too_small_for_the_rounds_is_refused(tmp_path, source):
+    with pytest.raises(
+        StudyError,
+        match=r"^corpus.sample is 50, but the seed sets and the classifier need 54 articles \(30 of left, 24",
+    ):
+        build(tmp_path, source, wanted={"left": 17, "right": 12}, sample=50)
+
+
 def test_many_mended_texts_stop_the_run(tmp_path):
     bodies = [f"The caf\u00e9 number {number} has opened." for number in range(10)]
     rows = [
@@ -244,7 +335,7 @@ def test_many_lost_characters_stop_the_run(tmp_path):
     assert findings(cleaning)["body: characters lost in the source (U+FFFD) left in"] == 9
 
 
-def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source):
+def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, source, capsys):
     build(tmp_path, source)
     articles = tmp_path / "articles.parquet"
     out = {name: tmp_path / "seed_sets" / f"{name}.parquet" for name in ("even", "right")}
@@ -266,6 +357,10 @@ def test_seed_sets_share_no_article_with_classifier_and_pretraining(tmp_path, so
     assert used.isdisjoint(learned) and len(learned) == 60 - 24
     read = read_table(pretraining, ARTICLES)["article_id"].to_pylist()
     assert used.isdisjoint(read) and len(read) == 20
+    assert learned.issuperset(read)
+    assert capsys.readouterr().out.endswith(
+        "each of the 20 articles is one of the classifier's too (10 left, 10 right)\n"
+    )
 
 
 def test_published_draw_may_share_articles_with_the_classifier(tmp_path, source):

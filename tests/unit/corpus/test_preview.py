@@ -52,6 +52,13 @@ def test_a_table_is_compared_with_the_config(table):
         preview_corpus(study(table | {"columns": {"body": "txt", "label": "side"}}, size=4, labels=["left", "right"]))
 
 
+def test_a_sample_that_is_too_small_is_told_at_once(table):
+    preview_corpus(study(table | {"sample": 32}, size=12, labels=["left", "right"]))
+
+    with pytest.raises(StudyError, match=r"corpus.sample is 31, but .* need 32 articles \(16 of left, 16 of right\)"):
+        preview_corpus(study(table | {"sample": 31}, size=12, labels=["left", "right"]))
+
+
 def test_a_large_table_is_left_to_the_first_job(table, monkeypatch):
     monkeypatch.setattr(preview, "QUICK", 100)
 

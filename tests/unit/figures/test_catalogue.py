@@ -74,6 +74,13 @@ def test_levels_are_compared_in_the_papers_own_study(shipped, names):
     assert ("only their direction" in found["figure_3"].caption) == (names == ("paper",))
 
 
+def test_the_caption_of_the_base_model_says_what_a_run_has_pretrained_it_on(shipped):
+    assert entries(shipped())["figure_2"].caption.endswith(
+        "The run has pretrained the model on a part of the classifier's texts (5% left, 48% center, 47% right)."
+    )
+    assert "pretrained" not in entries(shipped("paper"))["figure_2"].caption
+
+
 def test_captions_have_the_studys_significance_level(shipped):
     found = entries(shipped(neurons={"alpha": 0.1}))
 

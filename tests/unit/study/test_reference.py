@@ -89,7 +89,7 @@ def test_config_files_are_valid_and_typos_are_refused(path: Path, validator: Dra
 
 
 #: Maps whose keys are the user's own names.
-OPEN_MAPS = {"label_map", "label_mix", "columns", "labels"}
+OPEN_MAPS = {"label_map", "label_mix", "columns", "labels", "where"}
 
 
 def misspelled(config: dict) -> Iterator[dict]:

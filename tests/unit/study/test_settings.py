@@ -61,7 +61,7 @@ def test_defaults_are_filled_in(config: dict) -> None:
 def test_shipped_configs_are_valid(shipped, name: str) -> None:
     study = read_study(shipped(name))
 
-    assert len(study.rounds) >= (4 if name == "replicates" else 6)
+    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8}.get(name, 4)
 
 
 def test_settings_cannot_be_changed(config: dict) -> None:
@@ -285,14 +285,14 @@ def test_settings_cannot_be_changed(config: dict) -> None:
                 ("separator", ";", "table"),
                 ("quoting", "none", "table"),
                 ("encoding", "cp1252", "table"),
-                ("url", "https://example.org", "webis or article_bias_prediction"),
-                ("checksum", "md5:0", "webis or article_bias_prediction"),
+                ("url", "https://example.org", "webis, article_bias_prediction or bold"),
+                ("checksum", "md5:0", "webis, article_bias_prediction or bold"),
             ]
         ),
         (
             "corpus",
             {"source": "table", "labels": ["red", "green", "blue"], "path": "a.csv", "url": "https://example.org"},
-            "corpus.url is set, but corpus.source is table, which does not read it: set corpus.source to webis or",
+            "corpus.url is set, but corpus.source is table, which does not read it: set corpus.source to webis, ",
         ),
         (
             "corpus.separator",
@@ -412,6 +412,24 @@ def test_all_faults_are_reported_at_once(config: dict) -> None:
 )
 def test_valid_values_are_accepted(config: dict, key: str, value: Any) -> None:
     assert read_study(changed(config, key, value)).name == "small"
+
+
+def test_a_label_mix_replaces_the_default(shipped) -> None:
+    own = {
+        "corpus": {"labels": ["sexist", "left", "other"]},
+        "seed_sets": [{"name": "all", "labels": ["sexist", "other"], "size": 12}],
+        "rounds": [{"name": "one", "seed_set": "all", "strategy": "synthetic", "tracked_label": "sexist"}],
+    }
+    mix = {"sexist": 0.3, "other": 0.7}
+
+    study = read_study(shipped(**own, base_model={"pretraining": {"label_mix": mix}}))
+
+    assert study.base_model.pretraining.label_mix == mix
+    assert read_study(shipped()).base_model.pretraining.label_mix == {"left": 0.05, "center": 0.48, "right": 0.47}
+    assert fault(shipped(**own)) == (
+        "base_model.pretraining.label_mix is missing, and its default is for left, center, right: add it, such as "
+        "{sexist: 0.33, left: 0.33, other: 0.33}."
+    )
 
 
 def test_context_of_other_models_is_not_checked(config: dict) -> None:

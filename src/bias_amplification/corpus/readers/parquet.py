@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.corpus.readers.columns import Columns, Row
 from bias_amplification.corpus.readers.files import check_content, only_of_folders
 
 #: Words in pyarrow's errors about whole files that use a feature which it does not support.
@@ -19,10 +20,8 @@ _MARK, _ENCRYPTED_MARK = b"PAR1", b"PARE"
 _OUT_OF_RANGE = "out of range"
 
 
-def parquet_rows(
-    file: Path, partition: dict[str, str], choose: Callable[[Sequence[str]], Callable[[Sequence[Any]], dict[str, Any]]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each row's place and its values by the columns of an article.
+def parquet_rows(file: Path, partition: dict[str, str], choose: Callable[[Sequence[str]], Columns]) -> Iterator[Row]:
+    """Yield the rows of a file. Only the wanted columns are read.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def parquet_rows(
     partition
         Columns that have one value for all rows.
     choose
-        Returns, for the file's columns, a function from them to the wanted ones by name.
+        Returns, for the file's columns, the positions of the wanted ones.
 
     Raises
     ------
@@ -41,15 +40,23 @@ def parquet_rows(
     number = 0
     try:
         with pq.ParquetFile(file) as parquet:
-            partition = only_of_folders(partition, parquet.schema_arrow.names)
-            wanted = choose([*parquet.schema_arrow.names, *partition])
-            for batch in parquet.iter_batches(1000):
-                same = [pa.repeat(value, batch.num_rows) for value in partition.values()]
-                columns = wanted([*batch.columns, *same])
-                chosen = {name: _values(column, f"{file} has as {name}", name) for name, column in columns.items()}
-                for values in zip(*chosen.values(), strict=True):
+            own = parquet.schema_arrow.names
+            partition = only_of_folders(partition, own)
+            names = [*own, *partition]
+            columns = choose(names)
+            # A column may be wanted twice. Faults of its values are told of the field of an article.
+            uses = {position: name for part in columns[::-1] for name, position in part.items()}
+            read = [names[position] for position in uses if position < len(own)]
+            for batch in parquet.iter_batches(1000, columns=read):
+                values = {
+                    position: _values(batch.column(names[position]), f"{file} has as {use}", use)
+                    if position < len(own)
+                    else [partition[names[position]]] * batch.num_rows
+                    for position, use in uses.items()
+                }
+                for row in zip(*values.values(), strict=True):
                     number += 1
-                    yield f"row {number}", dict(zip(chosen, values, strict=True))
+                    yield columns.row(f"row {number}", dict(zip(values, row, strict=True)))
     except (pa.ArrowException, OSError) as error:
         raise _fault(file, error) from error
 

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import UNWANTED, Finding
+from bias_amplification.corpus.findings import EXAMPLES, UNWANTED, Finding
 from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.readers.dates import read_date
 from bias_amplification.corpus.readers.decoding import undecoded
@@ -42,16 +42,23 @@ class RowCollector:
         self._rows = 0
         self._places: dict[str, str] = {}
         self._columns: dict[str, list] = {name: [] for name in ARTICLES.names}
-        self._notes: dict[tuple[str, bool], list[str]] = defaultdict(list)
+        # Of millions of rows that are left out, only the number and some examples are kept.
+        self._counts: Counter[tuple[str, bool]] = Counter()
+        self._examples: dict[tuple[str, bool], list[str]] = defaultdict(list)
 
     def note(self, text: str, place: str) -> None:
         """Count a row that stays under the finding `text`."""
-        self._notes[text, True].append(place)
+        self._count(text, True, place)
 
     def lose(self, text: str, place: str) -> None:
         """Count a row that is left out under the finding `text`."""
         self._rows += 1
-        self._notes[text, False].append(place)
+        self._count(text, False, place)
+
+    def _count(self, text: str, kept: bool, place: str) -> None:
+        self._counts[text, kept] += 1
+        if self._counts[text, kept] <= EXAMPLES:
+            self._examples[text, kept].append(place)
 
     def add(self, place: str, article_id: str, label: str, **fields: str | date | None) -> None:
         """Add one article, or count it as lost if it has text that was not decoded or a label that is left out.
@@ -134,5 +141,8 @@ class RowCollector:
     def finish(self) -> tuple[pa.Table, list[Finding]]:
         """Return the article table and the findings. The first finding is the number of rows read."""
         table = pa.table(self._columns, schema=ARTICLES)
-        notes = [Finding.with_examples(STEP, text, kept, places) for (text, kept), places in self._notes.items()]
+        notes = [
+            Finding(STEP, text, kept, count, tuple(self._examples[text, kept]))
+            for (text, kept), count in self._counts.items()
+        ]
         return table, [Finding(STEP, f"rows read from {self._source}", True, self._rows), *notes]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +14,10 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
 from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.corpus.findings import Finding
+from bias_amplification.corpus.findings import UNCHOSEN, Finding
 from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.readers.choice import Choice, as_text
+from bias_amplification.corpus.readers.columns import Row, choose_columns, wanted_columns
 from bias_amplification.corpus.readers.decoding import COMPRESSED_ENDINGS, decode, read_bytes, unpacked_bytes
 from bias_amplification.corpus.readers.files import check_file, files_below, only_of_folders
 from bias_amplification.corpus.readers.parquet import parquet_bytes, parquet_rows
@@ -23,15 +25,11 @@ from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.corpus.readers.separated import read_rows
 from bias_amplification.study.sections import Corpus
 
-NEEDED = ("body", "label")
 _SEPARATED = (".csv", ".tsv", ".tab", ".txt")
 _ENDINGS = (*_SEPARATED, ".jsonl", ".ndjson", ".json", ".parquet")
 #: What stands for an empty value in the name of a partition's folder.
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _NAME_A_FILE = "name a .csv, .tsv, .jsonl, .json or .parquet file, or a folder of such files"
-
-#: The place of a row in its file, and its values by the article's columns that the file has.
-Row = tuple[str, dict[str, Any]]
 
 
 def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
@@ -43,14 +41,15 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
         A file that ends in .csv, .tsv, .tab, .txt, .jsonl, .ndjson, .json (a list of objects) or .parquet, perhaps
         compressed (.gz, .bz2, .xz); or a folder of such files of one kind, which are read in the order of their names.
     corpus
-        Uses `columns`, `label_map`, `labels`, `separator`, `quoting`, `encoding` and `cleaning.most_lost`. `columns`
-        gives the file's column for article_id, event_id, outlet, date, title, body and label; only body and label are
-        required. If it is empty, the file's columns must have these names.
+        Uses `columns`, `where`, `label_map`, `labels`, `separator`, `quoting`, `encoding` and `cleaning.most_lost`.
+        `columns` gives the file's column for article_id, event_id, outlet, date, title, body and label; only body and
+        label are required. If it is empty, the file's columns must have these names.
 
     Returns
     -------
     articles, findings
-        In the order of the file. Articles without an id get their row number (from 1) as id. Texts are as the file has
+        In the order of the file. Articles without an id get their row number (from 1, in the whole file) as id. Rows
+        that `where` leaves out are counted, but not looked at further. Texts are as the file has
         them. Lists of texts are paragraphs, joined with line ends.
 
     Raises
@@ -67,11 +66,19 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
         )
     files = table_files(path)
     collector = RowCollector(corpus, str(path))
+    choice = Choice(corpus.where)
     number = 0
     for file in files:
         inside = f"{file.relative_to(path)}, " if file != path else ""
-        for place, fields in _rows(file, path, corpus):
+        for place, fields, conditions in _rows(file, path, corpus):
             number += 1
+            values = {
+                name: as_text(value) if isinstance(value, bool) else _text(value, f"{file}, {place}", name)
+                for name, value in conditions.items()
+            }
+            if not choice.chooses(values):
+                collector.lose(UNCHOSEN, inside + place)
+                continue
             texts = {
                 name: value if name == "date" and isinstance(value, date) else _text(value, f"{file}, {place}", name)
                 for name, value in fields.items()
@@ -80,6 +87,7 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
             collector.add(inside + place, article_id, texts.pop("label"), **texts)
     if not number:
         raise StudyError(f"{path} (corpus.path) has no article: name a file with at least one row.")
+    choice.check(str(path))
     return collector.finish()
 
 
@@ -134,21 +142,22 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
     Folders such as `side=left` within the path give a column and its value for all rows below them, as pandas and Spark
     write a partitioned table.
     """
-    ending, columns = _ending(file), corpus.columns
+    ending = _ending(file)
     parts = [part.partition("=") for part in file.relative_to(path).parts[:-1] if "=" in part]
     partition = {name: "" if value == _NO_VALUE else unquote(value) for name, _, value in parts}
     if ending == ".parquet":
-        yield from parquet_rows(file, partition, lambda names: _choose(columns, names, str(file)))
+        yield from parquet_rows(file, partition, lambda names: choose_columns(corpus, names, str(file)))
         return
     text = decode(read_bytes(file), str(file), corpus.encoding, corpus.cleaning.most_lost)
     if not text.strip():
         raise StudyError(f"{file} has only white space: copy or write it again, or remove it.")
     if ending not in _SEPARATED:
-        yield from _json_rows(file, text, partition, columns, whole=ending == ".json")
+        yield from _json_rows(file, text, partition, corpus, whole=ending == ".json")
         return
 
     def fits(names: Sequence[str]) -> bool:
-        return {*_wanted(columns, [*names, *partition]).values()} <= {*names, *partition}
+        present = [*names, *partition]
+        return {column for column, _ in wanted_columns(corpus, present)} <= {*present}
 
     rows = read_rows(text, str(file), fits, corpus.separator, corpus.quoting)
     choose = None
@@ -157,55 +166,9 @@ def _rows(file: Path, path: Path, corpus: Corpus) -> Iterator[Row]:
             own = [name.strip() for name in row]
             partition = only_of_folders(partition, own)
             same = [*partition.values()]
-            choose = _choose(columns, [*own, *partition], f"{file}, line {line},")
+            choose = choose_columns(corpus, [*own, *partition], f"{file}, line {line},")
             continue
-        yield f"line {line}", choose(row + same)
-
-
-def _wanted(columns: dict[str, str | None], present: Sequence[str]) -> dict[str, str]:
-    """Return the file's column for each column of an article that the config or, without it, the file names."""
-    wanted = columns or {name: name for name in ARTICLES.names if name in present or name in NEEDED}
-    return {name: column for name, column in wanted.items() if column is not None}
-
-
-def _choose(
-    columns: dict[str, str | None], present: Sequence[str], place: str
-) -> Callable[[Sequence[Any]], dict[str, Any]]:
-    """Return a function from a row's values to its values by the columns of an article."""
-    wanted = _wanted(columns, present)
-    for name in NEEDED:
-        if name not in wanted:
-            raise StudyError(
-                f"corpus.columns has no column for {name}, which is required: choose one of the file's columns "
-                f"{short(', '.join(present))}."
-            )
-    # Without the config's columns, a column of nearly the name of an article's column is probably meant.
-    alike = {_plain(name): name for name in present if _plain(name)}
-    for name, column in (wanted if columns else dict(zip(ARTICLES.names, ARTICLES.names, strict=True))).items():
-        other = alike.get(_plain(column))
-        if column not in present and other is not None:
-            remedy = "correct corpus.columns" if columns else "name the columns in corpus.columns, all that are wanted"
-            raise StudyError(
-                f"{place} has no column {short(repr(column))} for {name}, but a column {short(repr(other))}: {remedy}."
-            )
-    for name, column in wanted.items():
-        if column not in present:
-            raise StudyError(
-                f"{place} has no column {short(repr(column))} for {name} (it has {short(', '.join(present))}): correct "
-                "corpus.columns."
-            )
-        if present.count(column) > 1:
-            raise StudyError(
-                f"{place} has {present.count(column)} columns with the name {short(repr(column))}, which is wanted for "
-                f"{name}: rename all but one in the file."
-            )
-    positions = {name: present.index(column) for name, column in wanted.items()}
-    return lambda values: {name: values[position] for name, position in positions.items()}
-
-
-def _plain(name: str) -> str:
-    """Return a column's name without case, spaces, marks and invisible characters."""
-    return "".join(filter(str.isalnum, name)).casefold()
+        yield choose.row(f"line {line}", row + same)
 
 
 def _text(value: Any, place: str, name: str) -> str:
@@ -240,17 +203,15 @@ def _kind(value: Any) -> str:
     return "a list of other values" if isinstance(value, list) else f"a {type(value).__name__}"
 
 
-def _json_rows(
-    file: Path, text: str, partition: dict[str, str], columns: dict[str, str | None], *, whole: bool
-) -> Iterator[Row]:
+def _json_rows(file: Path, text: str, partition: dict[str, str], corpus: Corpus, *, whole: bool) -> Iterator[Row]:
     former: list[str] = []
     choose = None
     for place, pairs in _json_objects(file, text, whole=whole):
         pairs = [*pairs, *only_of_folders(partition, (name for name, _ in pairs)).items()]
         names = [name for name, _ in pairs]
         if choose is None or names != former:
-            choose, former = _choose(columns, names, f"{file}, {place},"), names
-        yield place, choose([value for _, value in pairs])
+            choose, former = choose_columns(corpus, names, f"{file}, {place},"), names
+        yield choose.row(place, [value for _, value in pairs])
 
 
 def _json_objects(file: Path, text: str, *, whole: bool) -> Iterator[tuple[str, list[tuple[str, Any]]]]:

@@ -23,7 +23,7 @@ FIRST = (
         BIAS_AND_QUALITY,
         "labels of the base model's articles",
         "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
-        "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.",
+        "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.{pretraining}",
         function="figures.distributions:write_label_distribution",
         inputs=_METRICS,
         number="Figure 2",

@@ -48,6 +48,7 @@ def _words(plan: Plan) -> dict[str, Any]:
         "example_round": plan.example_round,
         "level": f" Levels are not compared where {'; '.join(departures)}." if departures else "",
         "moves": " and ".join(_MOVES[move] for move in study.neurons.permutations.schemes[0]),
+        "pretraining": _pretraining(plan),
         "readable": study.quality.readable,
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",
         "section": " (section 4.4)" if comparable(study) else "",
@@ -99,3 +100,12 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "language": study.corpus.language,
         "example": study.example.model_dump(exclude={"round"}) | {"round": shown_round(plan)},
     }
+
+
+def _pretraining(plan: Plan) -> str:
+    """Say what the base model has read if the run pretrains it: a part of what the classifier reads, too."""
+    if plan.study.base_model.source != "pretrain":
+        return ""
+    mix = {label: share for label, share in plan.study.base_model.pretraining.label_mix.items() if share}
+    shares = [f"{share / sum(mix.values()):.0%} {label}" for label, share in mix.items()]
+    return f" The run has pretrained the model on a part of the classifier's texts ({', '.join(shares)})."

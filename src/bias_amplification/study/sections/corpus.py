@@ -1,10 +1,10 @@
 """The corpus and the seed sets that are drawn from it."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bias_amplification.artifacts.schemas import metrics
+from bias_amplification.artifacts.schemas import ARTICLES, metrics
 from bias_amplification.study.sections.section import (
     LANGUAGE_PATTERN,
     NAME_PATTERN,
@@ -13,6 +13,7 @@ from bias_amplification.study.sections.section import (
     Name,
     Section,
     names_alike,
+    one_of,
     unmet,
 )
 
@@ -46,6 +47,9 @@ SOURCES = {
     "press": Source("the embedded press", (), _FIELDS),
     "webis": Source("Webis-Bias-Flipper-18", _FILE_KEYS, _FIELDS),
     "article_bias_prediction": Source("the corpus of Baly et al. (2020)", _FILE_KEYS, _FIELDS),
+    "bold": Source(
+        "the sentences of BOLD (Dhamala et al. 2021), whose groups are the label values", _FILE_KEYS, ("event_id",)
+    ),
     "table": Source(
         "any CSV, TSV, JSON or Parquet file, or a folder of such files",
         ("path", "columns", "separator", "quoting", "encoding"),
@@ -76,6 +80,15 @@ def _language(code: str) -> str:
         raise unmet(f"an ISO 639 code of a language, such as {example}")
     short = langcodes.standardize_tag(code, macro=True).partition("-")[0]
     return short if len(short) == 2 else code
+
+
+#: A value as the config writes it: the label 1 may be written 1 or '1'.
+Value = str | int | bool
+
+
+def _without_nulls(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the conditions that a config file has removed."""
+    return {column: value for column, value in conditions.items() if value is not None}
 
 
 class Cleaning(Section):
@@ -171,7 +184,29 @@ class Corpus(Section):
     label_map: dict[str, str | None] = Field(
         default_factory=dict,
         description="The study's label for each label value of the source. Articles whose value maps to null are left "
-        "out. Empty: the source's values are the study's labels.",
+        "out, and of `bold` also those whose value is not named. Empty: the source's values are the study's labels.",
+    )
+    where: Annotated[
+        dict[
+            str,
+            Annotated[
+                Value | Annotated[list[Value], Field(min_length=1)] | None, one_of("a value or a list of values")
+            ],
+        ],
+        AfterValidator(_without_nulls),
+    ] = Field(
+        default_factory=dict,
+        description="The rows that are read: those with the given value, or one of the given values, in each of these "
+        "columns. `{split: train}` reads the training rows alone. For `table`: any columns of the file. For the other "
+        "sources: article_id, event_id, outlet, date, title, body and label (the study's). An empty text chooses rows "
+        "without a value; null removes the condition of another config file.",
+    )
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description="Number of articles, drawn at random after cleaning; null: all. Labels keep their shares, but each "
+        "has at least as many articles as the rounds take, and as many again for the classifier. A larger sample of "
+        "the same seed has nearly all articles of a smaller one.",
     )
     labels: list[Annotated[Name, Field(pattern=NAME_PATTERN)]] = Field(
         ["left", "center", "right"], min_length=2, description="The study's labels."
@@ -219,6 +254,12 @@ class Corpus(Section):
             raise ValueError(
                 f"corpus.label_map maps to {unknown[0]!r}, which is not in corpus.labels: add it there, or map to one "
                 f"of {', '.join(self.labels)}"
+            )
+        unknown = [] if self.source == "table" else sorted(set(self.where) - set(ARTICLES.names))
+        if unknown:
+            raise ValueError(
+                f"corpus.where has the key {unknown[0]!r}, which is no field of an article of source {self.source}: "
+                f"use one of {', '.join(ARTICLES.names)}"
             )
         if SOURCES[self.source].published and not self.label_map:
             raise ValueError(

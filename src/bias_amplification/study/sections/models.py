@@ -61,8 +61,8 @@ class Pretraining(Section):
     )
     label_mix: dict[Name, Annotated[float, Field(ge=0)] | None] = Field(
         default_factory=lambda: {"left": 0.05, "center": 0.48, "right": 0.47},
-        description="Share of each label among the pretraining articles. Shares are scaled to sum to 1; null and 0 "
-        "leave a label out.",
+        description="Share of each label among the pretraining articles. Shares are scaled to sum to 1. Labels that "
+        "are not named have none. Studies with other labels than the default's need this key.",
     )
     articles: int | None = Field(
         None, gt=0, description="Number of pretraining articles; null: as many as the label mix allows."
