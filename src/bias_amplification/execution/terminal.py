@@ -126,12 +126,17 @@ def _duration(seconds: float) -> str:
 
 
 def _result(log: str | None) -> str:
-    """Return the result that a job's log reports: the line before its last, which has the time."""
+    """Return what a job's log reports: where it went on, and its result.
+
+    The result is the line before the last, which has the time.
+    """
     try:
         lines = Path(log).read_text(encoding="utf-8").splitlines() if log else []
     except OSError:
         return ""
-    return f", {lines[-2]}" if len(lines) > 1 and len(lines[-2]) < 100 else ""
+    resumed = [line for line in lines[:-1] if line.startswith("going on after ")]
+    shown = dict.fromkeys([*resumed, *lines[-2:-1]])
+    return "".join(f", {line.replace('going on', 'went on', 1)}" for line in shown if len(line) < 100)
 
 
 def show_progress(versions: Mapping[str, int], is_dry_run: Callable[[], bool]) -> None:

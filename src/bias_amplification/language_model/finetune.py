@@ -92,7 +92,8 @@ def finetune_generation(
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     about = {"seed": seed, "initial_model": str(initial.model), "examples": len(examples), "training": facts}
-    write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_FILES))
+    about |= {"checksums": checksums(out, MODEL_FILES)}
+    write_metadata(out / "metadata.json", earlier_cpu_seconds=checkpoint.earlier_cpu_seconds, **about)
     checkpoint.remove()
 
 

@@ -74,6 +74,28 @@ def test_the_time_left_has_two_units_at_most(monkeypatch, seconds, shown):
     assert ended(progress, 1, 1).endswith(f"about {shown} left")
 
 
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ("done in 3 s\n", ""),
+        ("step 1\ntrained 80 steps\ndone in 3 s\n", ", trained 80 steps"),
+        (
+            "going on after step 48 of 80\nstep 56\ntrained 80 steps\ndone in 3 s\n",
+            ", went on after step 48 of 80, trained 80 steps",
+        ),
+        ("going on after batch 4 of 9\ndone in 3 s\n", ", went on after batch 4 of 9"),
+    ],
+)
+def test_a_job_that_went_on_says_where(monkeypatch, tmp_path, log, shown):
+    monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: 1000.0)
+    (tmp_path / "job.log").write_text(log, encoding="utf-8")
+    progress = StudyProgress({"a": 1}, lambda: False)
+    facts = {"rule_name": "finetune", "rule_msg": "fine-tuning", "log": [str(tmp_path / "job.log")], "wildcards": {}}
+    progress.filter(record("JOB_INFO", jobid=1, **facts))
+
+    assert ended(progress, 1, 1).endswith(f"fine-tuning: 0 s{shown}")
+
+
 def test_other_records_pass():
     assert StudyProgress({"a": 3}, lambda: False).filter(record("ERROR"))
 
