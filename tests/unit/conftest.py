@@ -6,6 +6,7 @@ Libraries that load slowly are imported in the fixtures that use them.
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -44,11 +45,12 @@ STORIES = [
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Restore signal handlers after each test. Jobs that save their state replace them."""
+    """Restore handlers of signals and errors after each test. Runs and jobs replace them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    sys.excepthook = sys.__excepthook__
 
 
 @pytest.fixture

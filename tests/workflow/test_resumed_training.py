@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -67,9 +68,10 @@ def test_an_ended_training_continues_from_its_saved_state(clone, undisturbed_lon
         clone.unlock()
     overlay.write_text(LONG + "compute: {checkpoint_seconds: 300}\n", encoding="utf-8")
 
-    clone.finish(targets=[MODEL])
+    said = clone.finish(targets=[MODEL])
 
     assert "going on after step " in log.read_text()
+    assert re.search(r"center_preservation, generation 00: fine-tuning: .*, went on after step \d+ of \d+, ", said)
     assert weights(clone) == weights(undisturbed_long)
     assert not state.exists()
 
