@@ -139,8 +139,10 @@ def begin(plan: Plan, workflow: Any) -> None:
     remove_leftovers(plan.study.results)
     gpus = workflow.global_resources.get("gpu")
     trainings = trainings_at_once(plan, workflow.cores if workflow.local_exec else None, gpus and gpus.value)
+    # Jobs of the graph that have nothing to do are among these, so that their finished files are known.
+    outputs = {str(file): workflow.dag.needrun(job) for job in workflow.dag.jobs for file in job.output}
     try:
-        print(check_space(plan, trainings), file=sys.stderr)
+        print(check_space(plan, outputs, trainings), file=sys.stderr)
     except StudyError as fault:
         raise _workflow_error(fault) from None
 
