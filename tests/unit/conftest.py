@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import ARTICLES
@@ -23,7 +23,7 @@ from helpers import ROOT, merge
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A property test must not fail because its machine is slow.
-settings.register_profile("without_deadline", deadline=None)
+settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without_deadline")
 
 #: Short texts with enough repetition for a small model to learn.

@@ -144,13 +144,14 @@ def test_requests_to_end_wait_until_the_state_is_saved(tmp_path, capsys, number)
 def test_second_ctrl_c_ends_at_once(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     os.kill(os.getpid(), signal.SIGINT)
     # The terminal and the parent process pass on the same Ctrl-C.
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
     assert checkpoint.due()
-    later = time.monotonic() + 2
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
 
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
