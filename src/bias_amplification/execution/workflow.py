@@ -172,6 +172,15 @@ def finish(plan: Plan) -> None:
                 path.unlink()
 
 
+def uses_cache(workflow: Any) -> bool:
+    """Return whether the run shares files with other runs in Snakemake's cache: `--cache`, and a folder for it.
+
+    Without `--cache`, Snakemake would warn about each rule that is marked for it. Without a folder, the jobs of these
+    rules would fail.
+    """
+    return workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ
+
+
 def any_of(names: Iterable[str]) -> str:
     """Return a wildcard's pattern that matches these names and nothing else.
 
