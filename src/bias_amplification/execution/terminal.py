@@ -1,12 +1,15 @@
 """The terminal output of a run: a line when a job starts, a line when it has ended, and failures in full."""
 
 import logging
+import os
 import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bias_amplification.execution.jobs import state_file
 
 #: Rules that only list files. Snakemake counts them as jobs.
 _LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "replicates", "neurons", "figures"})
@@ -75,7 +78,10 @@ class StudyProgress(logging.Filter):
             (record.wildcards or {}).get("chain"),
             int((record.wildcards or {}).get("generation", 0)),
         )
-        return self._show(record, f"{time.strftime('%H:%M:%S')}  ...        {self.jobs[record.jobid].message}")
+        job = self.jobs[record.jobid]
+        # The job itself finds out whether the state belongs to its settings. Its end says where it went on.
+        state = ", with a saved state" if job.log and os.path.exists(state_file(job.log)) else ""
+        return self._show(record, f"{time.strftime('%H:%M:%S')}  ...        {job.message}{state}")
 
     def _end(self, record: logging.LogRecord) -> bool:
         ended, self.ended = [self.jobs.pop(i) for i in self.ended if i in self.jobs], []

@@ -88,12 +88,21 @@ def test_the_time_left_has_two_units_at_most(monkeypatch, seconds, shown):
 )
 def test_a_job_that_went_on_says_where(monkeypatch, tmp_path, log, shown):
     monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: 1000.0)
-    (tmp_path / "job.log").write_text(log, encoding="utf-8")
+    for folder in ("logs", "state"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "logs" / "job.log").write_text(log, encoding="utf-8")
     progress = StudyProgress({"a": 1}, lambda: False)
-    facts = {"rule_name": "finetune", "rule_msg": "fine-tuning", "log": [str(tmp_path / "job.log")], "wildcards": {}}
-    progress.filter(record("JOB_INFO", jobid=1, **facts))
+    facts = {"rule_name": "finetune", "rule_msg": "tuning", "log": [str(tmp_path / "logs/job.log")], "wildcards": {}}
+    begun = [record("JOB_INFO", jobid=1, **facts) for _ in range(2)]
 
-    assert ended(progress, 1, 1).endswith(f"fine-tuning: 0 s{shown}")
+    progress.filter(begun[0])
+    (tmp_path / "state" / "job.safetensors").touch()
+    progress.filter(begun[1])
+
+    assert [words.msg.endswith(end) for words, end in zip(begun, ("tuning", "tuning, with a saved state"))] == [
+        True
+    ] * 2
+    assert ended(progress, 1, 1).endswith(f"tuning: 0 s{shown}")
 
 
 def test_other_records_pass():
