@@ -48,7 +48,7 @@ def mount(*arguments: str | Path) -> None:
         pytest.skip("only root can mount a file system")
 
 
-def wait_until(condition: Callable[[], Any], process: subprocess.Popen | None = None, seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen | None = None, seconds: float = 300) -> Any:
     """Wait until a condition is true, while a process runs, and return the condition's value."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -6,13 +6,14 @@ Libraries that load slowly are imported in the fixtures that use them.
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 import yaml
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import ARTICLES
@@ -22,7 +23,7 @@ from helpers import ROOT, merge
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A property test must not fail because its machine is slow.
-settings.register_profile("without_deadline", deadline=None)
+settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without_deadline")
 
 #: Short texts with enough repetition for a small model to learn.
@@ -44,11 +45,12 @@ STORIES = [
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Restore signal handlers after each test. Jobs that save their state replace them."""
+    """Restore handlers of signals and errors after each test. Runs and jobs replace them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    sys.excepthook = sys.__excepthook__
 
 
 @pytest.fixture

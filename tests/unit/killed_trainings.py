@@ -10,11 +10,15 @@ class Killed(BaseException):
 
 
 class KilledAfter(Checkpoint):
-    """Saves the state after every step, and kills the training after some saves."""
+    """Saves the state after every step, and kills the training after some saves.
 
-    def __init__(self, path: Path, saves: int) -> None:
+    It adds `earlier_seconds` to the time of the training.
+    """
+
+    def __init__(self, path: Path, saves: int, earlier_seconds: float = 0.0) -> None:
         super().__init__(path, seconds=0)
         self.left = saves
+        self.earlier_seconds = earlier_seconds
 
     def save(self, tensors, facts) -> None:
         super().save(tensors, facts)

@@ -55,6 +55,27 @@ def test_a_run_from_another_folder_has_the_same_config(finished, tmp_path, snake
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
+def test_another_study_takes_its_corpus_from_snakemakes_cache(fresh, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(cache))
+    other = fresh.folder / "other"
+
+    fresh.finish("--cache", targets=["results/corpus/articles.parquet"], preload=False)
+    changes = ("--config", "results=other", "generations=2")
+    fresh.finish("--cache", *changes, targets=["other/corpus/articles.parquet"], preload=False)
+
+    made = fresh.results / "corpus" / "articles.parquet"
+    assert made.resolve().parent == cache
+    assert (other / "corpus" / "articles.parquet").resolve() == made.resolve()
+    # A job that takes its files from the cache has an empty log.
+    logs = [(folder / "logs" / "corpus" / "build.log").read_text(encoding="utf-8") for folder in (fresh.results, other)]
+    assert ["done in" in log for log in logs] == [True, False]
+    # Every rule that is marked for the cache satisfies Snakemake's conditions, and no other run hears of it.
+    monkeypatch.delenv("SNAKEMAKE_OUTPUT_CACHE")
+    assert "caching" not in fresh.query("--dry-run")
+
+
 def test_a_module_with_a_prefix_and_renamed_rules_makes_the_same_bytes(finished, tmp_path):
     # A folder as people name them: with a space, a number sign and another script.
     study = Study(tmp_path / "study #2 پژوهش")

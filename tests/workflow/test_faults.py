@@ -55,7 +55,11 @@ def test_an_interrupted_study_continues(undisturbed, without_rounds, sent, to_gr
         study.wait_for_job(f"{MIDDLE}/finetune", process)
         # A terminal signals all processes of the group, a scheduler only the first one.
         (os.killpg if to_group else os.kill)(process.pid, sent)
-        assert process.wait(40) != 0
+        assert process.wait(300) != 0
+    said = study.background_output.read_text(encoding="utf-8").strip()
+    assert said.endswith("Stopped. The same command goes on from here.")
+    assert "Stopping: running jobs have 10 seconds" in said
+    assert not [words for words in ("Traceback", "Error in rule", "RuleException") if words in said]
     # A file written at the moment of the signal may be made again, because Snakemake did not see its job end.
     unfinished = study.unfinished()
     made = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -60,16 +61,17 @@ def test_an_ended_training_continues_from_its_saved_state(clone, undisturbed_lon
     with clone.start(targets=[MODEL]) as process:
         wait_until(lambda: log.exists() and "step " in log.read_text(), process, 120)
         (os.killpg if to_group else os.kill)(process.pid, sent)
-        assert process.wait(40) != 0
+        assert process.wait(300) != 0
     state = clone.results / "state" / f"{JOB}.safetensors"
     wait_until(state.exists)
     if sent == signal.SIGKILL:
         clone.unlock()
     overlay.write_text(LONG + "compute: {checkpoint_seconds: 300}\n", encoding="utf-8")
 
-    clone.finish(targets=[MODEL])
+    said = clone.finish(targets=[MODEL])
 
     assert "going on after step " in log.read_text()
+    assert re.search(r"center_preservation, generation 00: fine-tuning: .*, went on after step \d+ of \d+, ", said)
     assert weights(clone) == weights(undisturbed_long)
     assert not state.exists()
 
@@ -81,7 +83,7 @@ def test_a_training_by_two_processes_continues_from_its_saved_state(clone, undis
     with clone.start("--snakefile", "two.smk", targets=[MODEL]) as process:
         wait_until(lambda: log.exists() and "step " in log.read_text(), process, 120)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(40) != 0
+        assert process.wait(300) != 0
     assert "Asked to end: state is saved" in log.read_text()
 
     clone.finish("--snakefile", "two.smk", targets=[MODEL])

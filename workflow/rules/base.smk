@@ -23,14 +23,10 @@ if study.base_model.source == "pretrain":
             articles=f"{RESULTS}/corpus/pretraining.parquet",
             tokenizer=given_files(plan.tokenizer_files),
         output:
-            f"{RESULTS}/base/training_log.parquet",
-            f"{RESULTS}/base/metadata.json",
-            f"{RESULTS}/base/tokenizer_config.json",
-            model=f"{RESULTS}/base/model.safetensors",
-            config=f"{RESULTS}/base/config.json",
-            tokenizer=f"{RESULTS}/base/tokenizer.json",
+            multiext(f"{RESULTS}/base/", *MODEL_AND_TOKENIZER_FILES, "metadata.json", "training_log.parquet"),
         log:
             f"{RESULTS}/logs/base/pretrain.log",
+        cache: CACHED
         priority: 100
         conda:
             "../../envs/study.yaml"
@@ -53,13 +49,10 @@ else:
         input:
             given_files(plan.source_files(study.base_model)),
         output:
-            f"{RESULTS}/base/metadata.json",
-            f"{RESULTS}/base/tokenizer_config.json",
-            model=f"{RESULTS}/base/model.safetensors",
-            config=f"{RESULTS}/base/config.json",
-            tokenizer=f"{RESULTS}/base/tokenizer.json",
+            multiext(f"{RESULTS}/base/", *MODEL_AND_TOKENIZER_FILES, "metadata.json"),
         log:
             f"{RESULTS}/logs/base/obtain.log",
+        cache: CACHED
         conda:
             "../../envs/study.yaml"
         resources:

@@ -16,12 +16,12 @@ rule train_classifier:
         articles=f"{RESULTS}/corpus/classifier.parquet",
         source=lambda wildcards: given_files(plan.source_files(plan.candidates[wildcards.candidate])),
     output:
-        [f"{RESULTS}/classifier/{{candidate}}/{file}" for file in ENCODER_FILES],
-        timing=f"{RESULTS}/classifier/{{candidate}}/timing.json",
+        multiext(f"{RESULTS}/classifier/{{candidate}}/", *ENCODER_FILES, "timing.json"),
     log:
         f"{RESULTS}/logs/classifier/{{candidate}}.log",
     wildcard_constraints:
         candidate=any_of(plan.candidates),
+    cache: CACHED
     priority: 10
     conda:
         "../../envs/study.yaml"
@@ -67,12 +67,12 @@ rule test_split:
         articles=f"{RESULTS}/corpus/classifier.parquet",
         selected=f"{RESULTS}/classifier/selected/selected.json",
     output:
-        [f"{RESULTS}/classifier/splits/{{split}}/{file}" for file in ENCODER_FILES],
-        timing=f"{RESULTS}/classifier/splits/{{split}}/timing.json",
+        multiext(f"{RESULTS}/classifier/splits/{{split}}/", *ENCODER_FILES, "timing.json"),
     log:
         f"{RESULTS}/logs/classifier/split_{{split}}.log",
     wildcard_constraints:
         split=any_of(get_args(Split)),
+    cache: CACHED
     conda:
         "../../envs/study.yaml"
     threads: study.compute.threads
@@ -96,10 +96,10 @@ rule train_quality_detector:
         articles=f"{RESULTS}/corpus/classifier.parquet",
         source=given_files(plan.source_files(study.quality.detector)),
     output:
-        [f"{RESULTS}/quality_detector/{file}" for file in ENCODER_FILES],
-        timing=f"{RESULTS}/quality_detector/timing.json",
+        multiext(f"{RESULTS}/quality_detector/", *ENCODER_FILES, "timing.json"),
     log:
         f"{RESULTS}/logs/quality_detector.log",
+    cache: CACHED
     priority: 10
     conda:
         "../../envs/study.yaml"

@@ -31,6 +31,7 @@ rule build_corpus:
         review=f"{RESULTS}/corpus/review.csv",
     log:
         f"{RESULTS}/logs/corpus/build.log",
+    cache: CACHED
     priority: 100
     conda:
         "../../envs/study.yaml"

@@ -77,8 +77,7 @@ use rule train_classifier as train_machine_text_detector with:
         articles=f"{RESULTS}/human_likeness/labelled.parquet",
         source=given_files(plan.source_files(plan.detector_candidate)),
     output:
-        [f"{DETECTOR}/{file}" for file in ENCODER_FILES],
-        timing=f"{DETECTOR}/timing.json",
+        multiext(f"{DETECTOR}/", *ENCODER_FILES, "timing.json"),
     log:
         f"{RESULTS}/logs/human_likeness/train.log",
     params:

@@ -8,7 +8,7 @@ run_job(
     "language_model.pretrain:pretrain_base_model",
     snakemake,
     articles=snakemake.input.articles,
-    out=str(Path(snakemake.output.model).parent),
+    out=str(Path(snakemake.output[0]).parent),
     pretraining=snakemake.params.pretraining,
     begin_token=snakemake.params.begin_token,
     seed=snakemake.params.seed,

@@ -18,7 +18,7 @@ run_job(
         "split": snakemake.params.split,
         "labels": snakemake.params.labels,
     },
-    out=str(Path(snakemake.output.timing).parent),
+    out=str(Path(snakemake.output[0]).parent),
     candidate=candidate,
     classifier=snakemake.params.classifier,
     seed=snakemake.params.seed,

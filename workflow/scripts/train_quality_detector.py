@@ -8,7 +8,7 @@ run_job(
     "measures.quality:train_quality_detector",
     snakemake,
     articles=snakemake.input.articles,
-    out=str(Path(snakemake.output.timing).parent),
+    out=str(Path(snakemake.output[0]).parent),
     quality=snakemake.params.quality,
     language=snakemake.params.language,
     seed=snakemake.params.seed,

@@ -75,13 +75,19 @@ class Checkpoint:
         The safetensors file. With None, nothing is saved.
     seconds
         Least time between two saves. With infinity, the state is saved only when the process is asked to end.
+
+    Attributes
+    ----------
+    earlier_seconds, earlier_cpu_seconds
+        How long other processes had worked on the job when they saved the state that `open` returned.
     """
 
     def __init__(self, path: Path | str | None = None, seconds: float = math.inf) -> None:
         self.path = None if path is None else Path(path)
         self.seconds = seconds
+        self.earlier_seconds = self.earlier_cpu_seconds = 0.0
         self._key = ""
-        self._saved_at = time.monotonic()
+        self._opened_at = self._saved_at = time.monotonic()
         self._request: int | None = None
         self._requested_at = 0.0
         self._handlers: dict[int, Callable | int | None] = {}
@@ -106,7 +112,7 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open
 
         self._key = fingerprint(torch.__version__, *parts)
-        self._saved_at = time.monotonic()
+        self._opened_at = self._saved_at = time.monotonic()
         self._listen()
         if not self.path.exists():
             return None
@@ -119,6 +125,9 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if about.get("checksum") != _checksum(tensors, about["facts"]):
                 raise ValueError("its checksum is wrong")
+            # A state that an older release saved lacks them.
+            self.earlier_seconds = float(about.get("seconds", 0))
+            self.earlier_cpu_seconds = float(about.get("cpu_seconds", 0))
             return tensors, json.loads(about["facts"])
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             print(f"Saved state cannot be read ({error}): starting over.", flush=True)
@@ -172,6 +181,8 @@ class Checkpoint:
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         written = json.dumps(facts)
         about = {"key": self._key, "facts": written, "checksum": _checksum(kept, written)}
+        about["seconds"] = str(self.earlier_seconds + time.monotonic() - self._opened_at)
+        about["cpu_seconds"] = str(self.earlier_cpu_seconds + time.process_time())
         outcome = "state is saved, the next run continues from here"
         try:
             with new_file(self.path) as temporary:

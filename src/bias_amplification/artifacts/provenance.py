@@ -117,7 +117,7 @@ def peak_memory() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def write_metadata(path: Path | str, **facts: Any) -> None:
+def write_metadata(path: Path | str, *, earlier_cpu_seconds: float = 0.0, **facts: Any) -> None:
     """Write metadata.json: facts about one job, and the facts that are recorded for every job.
 
     It contains times, so it differs between runs whose other results are the same.
@@ -126,6 +126,8 @@ def write_metadata(path: Path | str, **facts: Any) -> None:
     ----------
     path
         The JSON file to make.
+    earlier_cpu_seconds
+        CPU time of the processes that were interrupted before this one finished the job.
     facts
         Facts about the job, as JSON values.
     """
@@ -134,7 +136,7 @@ def write_metadata(path: Path | str, **facts: Any) -> None:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "made_as": place_in_study(path),
         "peak_memory_mb": round(peak_memory()),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "cpu_seconds": round(earlier_cpu_seconds + usage.ru_utime + usage.ru_stime, 2),
         "host": platform.node(),
         "python": platform.python_version(),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},

@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from bias_amplification.artifacts.atomic import StudyError
+from bias_amplification.execution.interrupts import explain_interrupts
 from bias_amplification.study.config_files import ConfigFiles
 
 
 def prepare(arguments: Sequence[str]) -> None:
-    """Check the config files among Snakemake's arguments, and complete what the environment lacks.
+    """Check the config files among Snakemake's arguments, complete what the environment lacks, and explain Ctrl-C.
 
     Parameters
     ----------
@@ -27,6 +28,7 @@ def prepare(arguments: Sequence[str]) -> None:
     SystemExit
         If a config file is not valid YAML; the message names file and line.
     """
+    explain_interrupts()
     check_config_files(arguments)
     _find_folder_for_caches()
     _name_the_user()

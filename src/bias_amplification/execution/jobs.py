@@ -68,6 +68,12 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+def state_file(log: str) -> str:
+    """Return the file of a job's saved state, which is named after its log, so that every job has a file of its own."""
+    root, _, name = log.rpartition("/logs/")
+    return f"{root}/state/{name.removesuffix('.log')}.safetensors"
+
+
 def job_compute(job: Any, *, threads: str = "threads") -> dict[str, Any]:
     """Return where a job computes: the fields of `study.sections.JobCompute`.
 
@@ -78,11 +84,10 @@ def job_compute(job: Any, *, threads: str = "threads") -> dict[str, Any]:
     Parameters
     ----------
     job
-        Snakemake's object. The saved state's file is named after its log, so that every job has a file of its own.
+        Snakemake's object.
     threads
         The key of `compute` that gives the job's threads.
     """
-    root, name = str(job.log[0]).rsplit("/logs/", 1)
     compute, processes = job.config["compute"], 1
     if compute["gpus"] > 1:
         # Imported only here, because it takes longer than the rest of a light job's start.
@@ -94,7 +99,7 @@ def job_compute(job: Any, *, threads: str = "threads") -> dict[str, Any]:
         "processes": processes,
         **compute,
         "threads": compute[threads],
-        "state": f"{root}/state/{name.removesuffix('.log')}.safetensors",
+        "state": state_file(str(job.log[0])),
     }
 
 

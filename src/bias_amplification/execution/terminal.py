@@ -5,6 +5,7 @@ that line. Failures are shown in full.
 """
 
 import logging
+import os
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bias_amplification.artifacts.notices import WARNING
+from bias_amplification.execution.jobs import state_file
 
 #: Rules that only list files. Snakemake counts them as jobs.
 _LISTS = frozenset({"all", "corpus", "base", "chain", "measures", "replicates", "neurons", "figures"})
@@ -82,7 +84,10 @@ class StudyProgress(logging.Filter):
             (record.wildcards or {}).get("chain"),
             int((record.wildcards or {}).get("generation", 0)),
         )
-        return self._show(record, f"{time.strftime('%H:%M:%S')}  ...        {self.jobs[record.jobid].message}")
+        job = self.jobs[record.jobid]
+        # The job itself finds out whether the state belongs to its settings. Its end says where it went on.
+        state = ", with a saved state" if job.log and os.path.exists(state_file(job.log)) else ""
+        return self._show(record, f"{time.strftime('%H:%M:%S')}  ...        {job.message}{state}")
 
     def _end(self, record: logging.LogRecord) -> bool:
         ended, self.ended = [self.jobs.pop(i) for i in self.ended if i in self.jobs], []
@@ -135,9 +140,14 @@ def _duration(seconds: float) -> str:
 
 
 def _result(log: str | None) -> str:
-    """Return the result that a job's log reports: the line before its last, which has the time."""
+    """Return what a job's log reports: where it went on, and its result.
+
+    The result is the line before the last, which has the time.
+    """
     lines = _lines(log)
-    return f", {lines[-2]}" if len(lines) > 1 and len(lines[-2]) < 100 else ""
+    resumed = [line for line in lines[:-1] if line.startswith("going on after ")]
+    shown = dict.fromkeys([*resumed, *lines[-2:-1]])
+    return "".join(f", {line.replace('going on', 'went on', 1)}" for line in shown if len(line) < 100)
 
 
 def _lines(log: str | None) -> list[str]:

@@ -139,8 +139,10 @@ def begin(plan: Plan, workflow: Any) -> None:
     remove_leftovers(plan.study.results)
     gpus = workflow.global_resources.get("gpu")
     trainings = trainings_at_once(plan, workflow.cores if workflow.local_exec else None, gpus and gpus.value)
+    # Jobs of the graph that have nothing to do are among these, so that their finished files are known.
+    outputs = {str(file): workflow.dag.needrun(job) for job in workflow.dag.jobs for file in job.output}
     try:
-        print(check_space(plan, trainings), file=sys.stderr)
+        print(check_space(plan, outputs, trainings), file=sys.stderr)
     except StudyError as fault:
         raise _workflow_error(fault) from None
 
@@ -168,6 +170,15 @@ def finish(plan: Plan) -> None:
                 path.rmdir()
             elif path.stat().st_mtime < oldest:
                 path.unlink()
+
+
+def uses_cache(workflow: Any) -> bool:
+    """Return whether the run shares files with other runs in Snakemake's cache: `--cache`, and a folder for it.
+
+    Without `--cache`, Snakemake would warn about each rule that is marked for it. Without a folder, the jobs of these
+    rules would fail.
+    """
+    return workflow.workflow_settings.cache is not None and "SNAKEMAKE_OUTPUT_CACHE" in os.environ
 
 
 def any_of(names: Iterable[str]) -> str:

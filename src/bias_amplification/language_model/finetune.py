@@ -118,7 +118,8 @@ def finetune_generation(
     about = {"seed": seed, "initial_model": str(initial.model)}
     about |= {"texts": examples.texts, "texts_lost": examples.lost, "examples": len(examples.tokens)}
     about |= {"training": facts | {"steps_planned": examples.steps(finetuning)[1]}}
-    write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_FILES))
+    about |= {"checksums": checksums(out, MODEL_FILES)}
+    write_metadata(out / "metadata.json", earlier_cpu_seconds=checkpoint.earlier_cpu_seconds, **about)
     checkpoint.remove()
 
 

@@ -161,5 +161,6 @@ def pretrain_base_model(
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
     about = {"seed": seed, "articles": len(texts), "training": facts}
-    write_metadata(out / "metadata.json", **about, checksums=checksums(out, MODEL_AND_TOKENIZER_FILES))
+    about |= {"checksums": checksums(out, MODEL_AND_TOKENIZER_FILES)}
+    write_metadata(out / "metadata.json", earlier_cpu_seconds=checkpoint.earlier_cpu_seconds, **about)
     checkpoint.remove()

@@ -136,7 +136,8 @@ def train(
     log : pa.Table
         Schema `TRAINING_LOG`, one row per step.
     facts : dict
-        For metadata.json: steps, tokens, device, processes, precision and this process's seconds.
+        For metadata.json: steps, tokens, device, processes, precision and seconds, those before an interruption
+        included.
 
     Raises
     ------
@@ -148,9 +149,9 @@ def train(
     device = choose_device(compute.device)
     bfloat16 = use_bfloat16(compute.precision, device)
     objective = NextToken(examples, pad, seed, recipe.batch_size)
-    start = time.perf_counter()
+    checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
     steps = learn(model.to(device), objective, recipe, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint, key=key)
-    seconds = time.perf_counter() - start
+    seconds = checkpoint.earlier_seconds + time.perf_counter() - start
     log = _training_log(steps)
     facts = {
         "steps": log.num_rows,

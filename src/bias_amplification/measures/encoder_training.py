@@ -172,7 +172,8 @@ def train_encoder(
     scores : dict
         See `score_encoder`; `best_epoch` counts from 1. The same arguments give the same scores.
     timing : dict
-        `train_runtime_seconds` and `samples_per_second`, including the scoring after each epoch.
+        `train_runtime_seconds` and `samples_per_second`, including the scoring after each epoch and the time before an
+        interruption.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def train_encoder(
     examples = tokenize(classifier, parts["train"].texts, training.max_tokens)
     objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed)
     bfloat16 = use_bfloat16(compute.precision, device)
-    start = time.perf_counter()
+    checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
     learn(
         model.to(device),
         objective,
@@ -204,7 +205,7 @@ def train_encoder(
         observer=best,
         key=key,
     )
-    seconds = time.perf_counter() - start
+    seconds = checkpoint.earlier_seconds + time.perf_counter() - start
     model.load_state_dict(best.weights)
     scores = score_encoder(classifier, parts, training.max_tokens, compute) | {"best_epoch": best.epoch}
     scores["articles"]["train"] = len(examples)

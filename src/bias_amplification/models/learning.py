@@ -222,7 +222,7 @@ def learn(
     rates = _learning_rates(recipe, recipe.epochs * per_epoch)
     training = _Training(model, recipe, observer)
     about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "bfloat16": bfloat16}
-    _resume(training, model, objective, checkpoint, about)
+    _resume(training, model, objective, checkpoint, about, len(rates))
 
     def check(*, weights: bool = False) -> None:
         if (broken := training.first_broken(weights=weights)) is not None:
@@ -279,12 +279,17 @@ def _learning_rates(recipe: Recipe, steps: int) -> list[float]:
 
 
 def _resume(
-    training: _Training, model: torch.nn.Module, objective: Objective, checkpoint: Checkpoint, about: dict[str, Any]
+    training: _Training,
+    model: torch.nn.Module,
+    objective: Objective,
+    checkpoint: Checkpoint,
+    about: dict[str, Any],
+    steps: int,
 ) -> None:
-    """Restore the state that a killed process saved, if it belongs to the same training."""
+    """Restore the state that a killed process saved, if it belongs to the same training of so many steps."""
     device, threads, processes = next(model.parameters()).device, torch.get_num_threads(), Group.here().size
     about = about | {"device": str(device.type), "threads": threads, "processes": processes}
     observed = training.observer.facts() if training.observer else None
     if found := checkpoint.open(model, about, objective.facts(), observed):
         training.restore(*found)
-        print(f"going on after step {len(training.losses)}", flush=True)
+        print(f"going on after step {len(training.losses)} of {steps}", flush=True)

@@ -42,6 +42,25 @@ def test_state_of_the_same_job_is_restored_exactly(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["job.safetensors"]
 
 
+def test_state_has_the_time_of_all_earlier_processes(tmp_path, monkeypatch):
+    now, cpu = [0.0], [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "process_time", lambda: cpu[0])
+
+    def work(seconds: float) -> Checkpoint:
+        now[0] += 1000
+        checkpoint = Checkpoint(tmp_path / "job.safetensors")
+        checkpoint.open("key")
+        now[0] += seconds
+        cpu[0] = 2 * seconds
+        checkpoint.save({"x": torch.ones(1)}, {})
+        return checkpoint
+
+    found = [(job.earlier_seconds, job.earlier_cpu_seconds) for job in map(work, (7, 5, 1))]
+
+    assert found == [(0, 0), (7, 14), (12, 24)]
+
+
 @pytest.mark.parametrize("parts", [[layer(0), {"rate": 0.1}], [layer(1), {"rate": 0.2}]])
 def test_state_of_other_inputs_or_parameters_is_not_used(tmp_path, parts, capsys):
     first = Checkpoint(tmp_path / "job.safetensors")
@@ -125,13 +144,14 @@ def test_requests_to_end_wait_until_the_state_is_saved(tmp_path, capsys, number)
 def test_second_ctrl_c_ends_at_once(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "job.safetensors", seconds=1e9)
     checkpoint.open("key")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     os.kill(os.getpid(), signal.SIGINT)
     # The terminal and the parent process pass on the same Ctrl-C.
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
     assert checkpoint.due()
-    later = time.monotonic() + 2
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
 
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)

@@ -30,6 +30,8 @@ def test_metadata_has_the_facts_and_the_environment(tmp_path: Path, monkeypatch:
     kib = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     assert found["peak_memory_mb"] == pytest.approx(kib * 1024 / 1e6, rel=0.01)
     assert {"finished", "host", "python", "cpu_seconds"} <= found.keys()
+    write_metadata(tmp_path / "metadata.json", earlier_cpu_seconds=1e6)
+    assert json.loads((tmp_path / "metadata.json").read_text())["cpu_seconds"] >= 1e6 + found["cpu_seconds"]
 
 
 def test_commit_says_whether_the_code_was_changed(tmp_path: Path) -> None:

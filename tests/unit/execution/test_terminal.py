@@ -95,6 +95,35 @@ def test_each_warning_of_the_logs_is_shown_once(tmp_path: Path, capsys: pytest.C
     ]
 
 
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ("done in 3 s\n", ""),
+        ("step 1\ntrained 80 steps\ndone in 3 s\n", ", trained 80 steps"),
+        (
+            "going on after step 48 of 80\nstep 56\ntrained 80 steps\ndone in 3 s\n",
+            ", went on after step 48 of 80, trained 80 steps",
+        ),
+        ("going on after batch 4 of 9\ndone in 3 s\n", ", went on after batch 4 of 9"),
+    ],
+)
+def test_a_job_that_went_on_says_where(monkeypatch, tmp_path, log, shown):
+    monkeypatch.setattr("bias_amplification.execution.terminal.time.time", lambda: 1000.0)
+    for folder in ("logs", "state"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "logs" / "job.log").write_text(log, encoding="utf-8")
+    progress = StudyProgress({"a": 1}, lambda: False)
+    facts = {"rule_name": "finetune", "rule_msg": "tuning", "log": [str(tmp_path / "logs/job.log")], "wildcards": {}}
+    begun = [record("JOB_INFO", jobid=1, **facts) for _ in range(2)]
+
+    progress.filter(begun[0])
+    (tmp_path / "state" / "job.safetensors").touch()
+    progress.filter(begun[1])
+
+    assert [words.msg.rsplit("  ", 1)[1] for words in begun] == ["tuning", "tuning, with a saved state"]
+    assert ended(progress, 1, 1).endswith(f"tuning: 0 s{shown}")
+
+
 def test_other_records_pass():
     assert StudyProgress({"a": 3}, lambda: False).filter(record("ERROR"))
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -217,7 +218,7 @@ def test_a_job_is_told_at_once_that_its_own_process_was_killed_while_others_run(
     wait_until(lambda: (tmp_path / "second").exists() and (tmp_path / "second").read_text(), second)
     try:
         os.kill(process, signal.SIGKILL)
-        first.wait(5)
+        first.wait(300)
         assert second.poll() is None
     finally:
         second.kill()
@@ -327,22 +328,25 @@ def test_a_process_that_does_not_start_is_told_in_a_line_and_not_started_again(
     assert refused(tmp_path) == reason
 
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it was started again"))
-    start = time.monotonic()
     assert refused(tmp_path) == reason
-    assert time.monotonic() - start < 1
 
 
 def test_a_process_that_does_not_answer_is_killed_and_told(
     head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    process = tmp_path / "process"
     (tmp_path / "slow_library.py").write_text(
-        f"import os, time; open({str(tmp_path / 'process')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+        f"import os, time; open({str(process)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     )
     monkeypatch.setattr(warm, "PRELOAD", ("slow_library",))
-    monkeypatch.setattr(warm, "_PATIENCE", 2)
+    # The time is over as soon as the process has begun to load.
+    later = SimpleNamespace(
+        monotonic=lambda: 1000.0 * (process.exists() and process.stat().st_size > 0), sleep=time.sleep
+    )
+    monkeypatch.setattr(warm, "time", later)
 
-    assert refused(tmp_path).endswith(": it did not start within 2 s")
-    assert not runs(int((tmp_path / "process").read_text()))
+    assert refused(tmp_path).endswith(": it did not start within 120 s")
+    assert not runs(int(process.read_text()))
 
 
 def test_a_path_too_long_for_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

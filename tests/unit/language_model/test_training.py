@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from killed_trainings import Killed, KilledAfter
 from small_models import small_gpt2, untrained
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model.load import load_model, save_model
 from bias_amplification.language_model.training import IGNORED, NextToken, longer_than_one, train
@@ -227,6 +229,23 @@ def test_dropout_depends_on_the_seed_alone() -> None:
         weights.append(model.transformer.wte.weight.detach().clone())
 
     assert torch.equal(*weights)
+
+
+def test_a_resumed_training_records_all_steps_tokens_and_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "job.safetensors"
+
+    def run(checkpoint: Checkpoint | None = None) -> tuple:
+        return train(small_gpt2(), EXAMPLES, recipe(3, 2), pad=0, seed=1, compute=CPU, checkpoint=checkpoint)
+
+    expected_log, expected = run()
+    with pytest.raises(Killed):
+        run(KilledAfter(path, 4, earlier_seconds=1e6))
+
+    log, facts = run(Checkpoint(path))
+
+    assert log.equals(expected_log)
+    assert facts["seconds"] > 1e6
+    assert facts == {**expected, "steps": 6, "tokens": 3 * 15, "seconds": facts["seconds"]}
 
 
 def test_examples_without_two_tokens_are_refused() -> None:

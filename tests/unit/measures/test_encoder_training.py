@@ -86,11 +86,13 @@ def test_a_killed_training_ends_with_the_same_weights_and_scores(encoder, cpu, t
     undisturbed, killed = (encoder._replace(model=copy.deepcopy(encoder.model)) for _ in range(2))
     expected, _ = train_encoder(undisturbed, PARTS, TRAINING, 1, cpu)
     with pytest.raises(Killed):
-        train_encoder(killed, PARTS, TRAINING, 1, cpu, KilledAfter(path, steps))
+        train_encoder(killed, PARTS, TRAINING, 1, cpu, KilledAfter(path, steps, earlier_seconds=1e6))
 
-    scores, _ = train_encoder(encoder, PARTS, TRAINING, 1, cpu, Checkpoint(path))
+    scores, timing = train_encoder(encoder, PARTS, TRAINING, 1, cpu, Checkpoint(path))
 
     assert scores == expected
+    assert timing["train_runtime_seconds"] > 1e6
+    assert timing["samples_per_second"] == pytest.approx(4 * 60 / timing["train_runtime_seconds"])
     for name, weight in undisturbed.model.state_dict().items():
         assert torch.equal(encoder.model.state_dict()[name], weight), name
 

@@ -118,7 +118,7 @@ def test_the_state_of_another_training_is_not_used(saved, capsys, change, value)
 def test_the_same_training_uses_its_state(saved, capsys):
     learn(dropping_model(), objective(), RECIPE, seed=7, checkpoint=Checkpoint(saved))
 
-    assert "going on after step 6" in capsys.readouterr().out
+    assert "going on after step 6 of 12\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stop", [3, 9])

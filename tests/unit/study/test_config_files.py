@@ -236,14 +236,14 @@ def test_a_pipe_is_left_to_snakemake(write: Callable[..., Path]) -> None:
     assert ConfigFiles(["pipe.yaml"]).place(("a",)) == ""
 
 
-def test_the_checks_of_the_embedded_study_take_less_than_a_second(shipped: Callable[..., dict]) -> None:
+def test_the_checks_of_the_embedded_study_take_less_than_a_second_of_a_core(shipped: Callable[..., dict]) -> None:
     config = json.loads(json.dumps(shipped()))
-    start = time.perf_counter()
+    start = time.process_time()
 
     files = ConfigFiles([ROOT / "config" / "config.yaml"])
     check_paths(read_study(config, files))
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_texts_of_the_command_line_get_their_types():

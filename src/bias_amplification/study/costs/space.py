@@ -1,5 +1,8 @@
 """Space that a study takes on disk."""
 
+import os
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +18,6 @@ _GB = 1_000_000_000
 #: Approximate size of a version's tables and logs: a share of its weights, and a least number of bytes.
 _TABLES_SHARE = 0.02
 _TABLES_LEAST = 500_000
-
-#: Tables that are made with every version's weights. A version that has them, and neurons.parquet if its neurons are
-#: analysed, is finished.
-_MADE_WITH_WEIGHTS = ("articles.parquet", "perplexity.parquet")
 
 #: Size of a training's saved state, in sizes of the model: weights and two moments, and as much again while a new state
 #: is written beside the old one.
@@ -42,7 +41,9 @@ class Space:
     total
         Size of the finished study, bytes.
     left
-        Bytes that are still to be written, states of unfinished trainings included.
+        Bytes that the run will write, states of unfinished trainings included.
+    replaced
+        Bytes of files that the run will replace.
     free
         Free bytes on the disk of the results folder.
     """
@@ -52,6 +53,7 @@ class Space:
     kept: int
     total: int
     left: int
+    replaced: int
     free: int
 
     def __str__(self) -> str:
@@ -63,13 +65,15 @@ class Space:
         )
 
 
-def space(plan: Plan, trainings: int = 1) -> Space:
+def space(plan: Plan, outputs: Mapping[str, bool], trainings: int = 1) -> Space:
     """Compute the space that a study takes on disk, and how much of it is still to be written.
 
     Parameters
     ----------
     plan
         The study's versions.
+    outputs
+        Files that the run's jobs make, and whether each will be made in this run, also if it exists.
     trainings
         Largest number of fine-tuning jobs at the same time. Unfinished rounds limit it further.
     """
@@ -77,23 +81,43 @@ def space(plan: Plan, trainings: int = 1) -> Space:
     model = model_bytes(study)
     each = model or UNKNOWN_MODEL
     tables = max(round(_TABLES_SHARE * each), _TABLES_LEAST)
-    results = Path(study.results)
     versions = list(plan.versions())
     kept = [version for version in versions if plan.keeps_weights(version.generation)]
     encoders = encoders_kept(plan)
-    total = (len(kept) + 1) * each + len(versions) * tables + sum(encoders.values())
-    missing = sum(_lacks_weights(folder) for folder in [results / "base", *(results / v.folder for v in kept)])
-    encoders_missing = sum(size for name, size in encoders.items() if _lacks_weights(results / name))
-    files = {v: {*_MADE_WITH_WEIGHTS} for v in versions}
-    for version in plan.neuron_versions():
-        files[version].add("neurons.parquet")
-    unfinished = [v for v, names in files.items() if not all((results / v.folder / name).exists() for name in names)]
-    at_once = min(trainings, max(len({version.chain for version in unfinished}), missing > 0))
-    running = at_once * (_STATE + (_PASSING if len(kept) < len(versions) else 0)) * each
+    weights = {folder: each for folder in ["base", *(version.folder for version in kept)]} | encoders
+    total = sum(weights.values()) + len(versions) * tables
+    written = {file for file, is_made in outputs.items() if is_made}
+
+    def is_written(folder: str) -> bool:
+        return f"{study.results}/{folder}/model.safetensors" in written
+
+    left = sum(size for folder, size in weights.items() if is_written(folder))
+    left += round(tables * _unfinished(plan, outputs))
+    remade = [version for version in versions if is_written(version.folder)]
+    # Given models, and a generation 0 that other rounds share, are copied.
+    trained = {
+        version.chain
+        for version in remade
+        if version.round not in plan.given and (version.generation or version.chain.name not in plan.sharing)
+    }
+    pretrained = study.base_model.source == "pretrain" and is_written("base")
+    states = min(trainings, max(len(trained), pretrained)) * (_STATE + _PASSING * (len(kept) < len(versions))) * each
     # States that are there already are replaced, or removed when their training is finished.
-    running = max(0, running - sum(map(_current_size, (results / "state").rglob("*.safetensors"))))
-    left = missing * each + encoders_missing + running + len(unfinished) * tables
-    return Space(model, len(versions), len(kept), total, left, free_space(results))
+    states = max(0, states - sum(map(_current_size, (Path(study.results) / "state").rglob("*.safetensors"))))
+    # Given models that do not stay may all be copied before the first of them is removed.
+    passing = each * sum(v.round in plan.given and not plan.keeps_weights(v.generation) for v in remade)
+    replaced = sum(_current_size(Path(file)) for file in written)
+    return Space(model, len(versions), len(kept), total, left + states + passing, replaced, free_space(study.results))
+
+
+def _unfinished(plan: Plan, outputs: Mapping[str, bool]) -> float:
+    """Return how many versions' tables and logs the run will make; of a version that is half done, a half."""
+    made = defaultdict(list)
+    for file, is_made in outputs.items():
+        if not file.endswith(".safetensors"):
+            made[os.path.dirname(file)].append(is_made)
+    found = [made[f"{plan.study.results}/{version.folder}"] for version in plan.versions()]
+    return sum(sum(files) / len(files) for files in found if files)
 
 
 def encoders_kept(plan: Plan) -> dict[str, int]:
@@ -111,13 +135,8 @@ def encoders_kept(plan: Plan) -> dict[str, int]:
     return kept | {"quality_detector": bytes_of(plan.study.quality.detector)}
 
 
-def _lacks_weights(folder: Path) -> bool:
-    """Return whether a model folder has no weights."""
-    return not (folder / "model.safetensors").exists()
-
-
 def _current_size(file: Path) -> int:
-    """Return the size of a file, or 0 if a job that is still running has just removed it."""
+    """Return the size of a file, or 0 if it does not exist, for example because a running job has just removed it."""
     try:
         return file.stat().st_size
     except FileNotFoundError:
@@ -144,12 +163,12 @@ def trainings_at_once(plan: Plan, cores: int | None, gpus: int | None) -> int:
     return max(1, cores // compute.threads)
 
 
-def check_space(plan: Plan, trainings: int = 1) -> Space:
+def check_space(plan: Plan, outputs: Mapping[str, bool], trainings: int = 1) -> Space:
     """Check that the disk has room for the files that a study still has to write.
 
     Parameters
     ----------
-    plan, trainings
+    plan, outputs, trainings
         As for `space`.
 
     Raises
@@ -157,10 +176,11 @@ def check_space(plan: Plan, trainings: int = 1) -> Space:
     StudyError
         If there is too little room. The message names the space needed, the free space and the remedy.
     """
-    found = space(plan, trainings)
-    if found.left > found.free:
+    found = space(plan, outputs, trainings)
+    needed = found.left - found.replaced
+    if needed > found.free:
         raise StudyError(
-            f"The study needs about {_size(found.left)} more in {plan.study.results}, but only {_size(found.free)} are "
+            f"The study needs about {_size(needed)} more in {plan.study.results}, but only {_size(found.free)} are "
             "free: make room, choose another folder in results, or set storage.weights to none or a number "
             "(docs/storage.md)."
         )

@@ -9,56 +9,83 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Plan
 from bias_amplification.study.costs.space import check_space, encoders_kept, space, trainings_at_once
 
+#: Files of a version besides its weights, some of those of a real run.
+TABLES = ("articles.parquet", "perplexity.parquet", "quality.parquet", "neurons.parquet")
+
+
+def outputs(plan: Plan, *, finished: bool = False) -> dict[str, bool]:
+    """Return the files of a run, and whether each is still to be made."""
+    folders = ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]
+    files = [f"{folder}/model.safetensors" for folder in folders]
+    files += [f"{version.folder}/{name}" for version in plan.versions() for name in TABLES]
+    return {f"{plan.study.results}/{file}": not finished for file in files}
+
 
 @pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
 def test_space_depends_on_the_weights_that_stay(make_study, weights, kept):
     plan = Plan(make_study(storage={"weights": weights}))
 
-    found = space(plan)
+    found = space(plan, outputs(plan))
 
     assert (found.versions, found.kept) == (66, kept)
     assert found.total == (kept + 1) * found.model + 66 * 500_000 + sum(encoders_kept(plan).values())
     assert str(found).startswith("Disk: 66 model versions of ")
     assert plan.keeps_weights(10) == (weights in ("all", 5, 10, 1))
+    assert space(plan, outputs(plan, finished=True), trainings=6).left == 0
 
 
-def test_too_little_space_is_refused(make_study, tmp_path, monkeypatch):
+def test_too_little_space_is_refused(make_study, monkeypatch):
     plan = Plan(make_study())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
 
     with pytest.raises(
         StudyError, match=r"needs about .* more in .*results, but only 1 MB are free: make room, .* storage.weights"
     ):
-        check_space(plan)
-    # The page of an earlier run does not show that nothing is missing.
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "index.html").touch()
-    with pytest.raises(StudyError, match="needs about"):
-        check_space(plan)
+        check_space(plan, outputs(plan))
+    assert check_space(plan, outputs(plan, finished=True)).free == 1_000_000
 
 
-def finish(folder):
-    """Make the files of a finished version."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("model.safetensors", "articles.parquet", "perplexity.parquet", "neurons.parquet"):
-        (folder / name).touch()
-
-
-def test_one_missing_version_needs_its_own_space(make_study, tmp_path, monkeypatch):
+def test_one_missing_version_needs_its_own_space(make_study):
     plan = Plan(make_study())
-    places = ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]
-    folders = [tmp_path / "results" / place for place in places]
-    for folder in folders[:-1]:
-        finish(folder)
+    files, last = outputs(plan, finished=True), list(plan.versions())[-1]
+    folder = f"{plan.study.results}/{last.folder}"
 
-    found = space(plan, trainings=6)
+    missing = files | {f"{folder}/{name}": True for name in ("model.safetensors", *TABLES)}
+    half = files | {f"{folder}/{name}": True for name in TABLES[:2]}
 
+    found = space(plan, missing, trainings=6)
     # Its weights, its tables, and two states of its training, because a new state is written beside the old one.
     assert found.left == (1 + 6) * found.model + 500_000
-    finish(folders[-1])
-    assert space(plan, trainings=6).left == 0
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    assert check_space(plan).free == 0
+    # Nothing is trained for tables alone.
+    assert space(plan, half, trainings=6).left == 250_000
+
+
+def test_a_shared_generation_is_copied_and_not_trained(make_study):
+    plan = Plan(make_study())
+    shared = next(version for version in plan.versions() if version.chain.name in plan.sharing)
+    weights = f"{plan.study.results}/{shared.folder}/model.safetensors"
+
+    found = space(plan, outputs(plan, finished=True) | {weights: True}, trainings=6)
+
+    assert found.left == found.model
+
+
+def test_a_file_that_is_remade_takes_the_place_of_the_old_one(make_study, tmp_path, monkeypatch):
+    plan = Plan(make_study())
+    file = tmp_path / "results" / "quality_detector" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(700))
+    files = outputs(plan, finished=True) | {str(file): True}
+    needed = encoders_kept(plan)["quality_detector"] - 700
+
+    found = space(plan, files)
+
+    assert (found.left, found.replaced) == (needed + 700, 700)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed))
+    assert check_space(plan, files).free == needed
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(StudyError, match="needs about"):
+        check_space(plan, files)
 
 
 @pytest.mark.parametrize(("weights", "each"), [("all", 6), ("none", 6 + 2), (5, 6 + 2)])
@@ -66,40 +93,41 @@ def test_every_running_round_needs_space_for_its_state(make_study, tmp_path, wei
     plan = Plan(make_study(storage={"weights": weights}))
     kept = sum(plan.keeps_weights(version.generation) for version in plan.versions())
 
-    found = space(plan, trainings=100)
+    found = space(plan, outputs(plan), trainings=100)
 
     rest = 66 * 500_000 + sum(encoders_kept(plan).values())
     assert found.left == (kept + 1 + 6 * each) * found.model + rest
-    assert space(plan, trainings=1).left == (kept + 1 + each) * found.model + rest
+    assert space(plan, outputs(plan), trainings=1).left == (kept + 1 + each) * found.model + rest
     state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(bytes(1000))
     # A file that is removed while the states are listed.
     state.with_name("gone.safetensors").symlink_to(tmp_path / "nothing")
-    assert space(plan, trainings=100).left == found.left - 1000
+    assert space(plan, outputs(plan), trainings=100).left == found.left - 1000
 
 
-def test_a_version_whose_neurons_are_not_analysed_is_finished_without_them(make_study, tmp_path):
-    plan = Plan(make_study(neurons={"rounds": ["balanced_synthetic"]}))
-    for place in ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]:
-        finish(tmp_path / "results" / place)
-    for version in set(plan.versions()) - set(plan.neuron_versions()):
-        (tmp_path / "results" / version.folder / "neurons.parquet").unlink()
+def test_the_weights_of_a_base_model_alone_need_one_state(make_study):
+    plan = Plan(make_study())
+    files = outputs(plan, finished=True) | {f"{plan.study.results}/base/model.safetensors": True}
 
-    assert space(plan, trainings=6).left == 0
-    analysed = next(iter(plan.neuron_versions()))
-    (tmp_path / "results" / analysed.folder / "neurons.parquet").unlink()
-    assert space(plan, trainings=6).left > 0
+    found = space(plan, files, trainings=6)
+
+    assert found.left == (1 + 6) * found.model
 
 
-def test_removed_weights_are_not_missing(make_study, tmp_path):
-    plan = Plan(make_study(storage={"weights": "none"}))
-    for place in ["base", *encoders_kept(plan), *(version.folder for version in plan.versions())]:
-        finish(tmp_path / "results" / place)
-    for version in plan.versions():
-        (tmp_path / "results" / version.folder / "model.safetensors").unlink()
+@pytest.mark.parametrize("weights", ["all", "none"])
+def test_given_models_are_copied_and_not_trained(make_study, shipped, weights):
+    rounds = shipped()["rounds"]
+    rounds[0]["models"] = [{"source": "hub", "hub_id": f"owner/model-{k}", "revision": "0" * 40} for k in range(11)]
+    plan = Plan(make_study(rounds=rounds, storage={"weights": weights}))
+    given = [version for version in plan.versions() if version.round == rounds[0]["name"]]
+    files = outputs(plan, finished=True) | {
+        f"{plan.study.results}/{version.folder}/model.safetensors": True for version in given
+    }
 
-    assert space(plan, trainings=6).left == 0
+    found = space(plan, files, trainings=6)
+
+    assert found.left == 11 * found.model
 
 
 def test_folders_of_encoders(make_study):
