@@ -73,7 +73,7 @@ def cut_head(encoding: Encoding, title: str, body: str, generation: Generation) 
     encoding
         Tokens of `article_text(title, body)`, without special tokens.
     title, body
-        The text's parts. The title may be empty.
+        The text's parts, without white space around them. The title may be empty.
     generation
         `head_tokens`, or `head_share` if it is null: length of the head in tokens of the body.
 
