@@ -175,7 +175,7 @@ def test_settings_cannot_be_changed(config: dict) -> None:
         ),
         ("rounds.0.name", "../up", "rounds.0.name is '../up', but must consist of"),
         ("rounds.0.name", "x" * 101, ", but must consist of at most 100 letters"),
-        ("rounds.0.strategy", "Synthetic", "'fixed' or 'shuffled' (write synthetic)."),
+        ("rounds.0.strategy", "Synthetic", " (write synthetic)."),
         ("compute.device", "gpu", "compute.device is 'gpu', but must be 'auto', 'cpu' or 'cuda'."),
         ("base_model.revision", "main", "base_model.revision is 'main', but must be a commit (40 hex digits)"),
         ("corpus.language", "English", "corpus.language is 'English', but must be an ISO 639 code of two or three"),
