@@ -166,9 +166,9 @@ def test_report_says_what_an_article_is(shipped, posts):
     press, of_posts, as_a_module = map(report, (shipped(), posts(), {}))
 
     assert press == as_a_module and press.startswith("This study trains a language model")
-    assert "with the article's title and with each block of its body. The next" in press
+    assert "with the article's title and with each block of its body" in press
     assert "synthetic articles. A **round** is" in press
-    assert "with the article's title, if it has one, and with each block of its body. The next" in of_posts
+    assert "with the article's title, if it has one, and with each block of its body" in of_posts
     assert "an article is one text of the corpus, here called post. A **round** is" in of_posts
 
 

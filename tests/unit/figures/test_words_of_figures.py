@@ -70,7 +70,7 @@ def test_headings_have_the_units_word_but_labels_stay(tmp_path):
 @pytest.mark.parametrize(("title", "outlet"), [("", None), ("A headline", None), ("", "Daily")])
 def test_page_speaks_of_title_and_outlet_only_if_there_is_one(title, outlet):
     post = {"article_id": "p7", "title": title, "body": "A text.", "label": "rude", "outlet": outlet}
-    history = pd.DataFrame(columns=["generation"])
+    history = pd.DataFrame(columns=["generation", "head"])
 
     page = article_page(post, history, ["rude", "polite"], "synthetic", "en", "post")
 

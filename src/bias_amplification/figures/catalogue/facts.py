@@ -10,6 +10,8 @@ from bias_amplification.study.unit import with_unit
 
 #: Tables of a generation that show one article.
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
+#: Sources whose articles have the label of their outlet.
+_LABELLED_BY_OUTLET = ("press", "webis", "article_bias_prediction")
 #: Words for the moves of a permutation.
 _MOVES = {
     "shift": "the changes of each round are shifted in a circle",
@@ -65,9 +67,9 @@ def _splits(plan: Plan) -> str:
         text = f", and trains it again on {'a split' if len(plan.splits) == 1 else 'splits'} {kinds}"
     if not corpus.has("outlet"):
         return f"{text}."
-    if corpus.source == "table":
-        return f"{text}. If labels follow outlets, scores on a random split are too good."
-    return f"{text}. Articles have the label of their outlet, so scores on a random split are too good."
+    if corpus.source in _LABELLED_BY_OUTLET:
+        return f"{text}. Articles have the label of their outlet, so scores on a random split are too good."
+    return f"{text}. If labels follow outlets, scores on a random split are too good."
 
 
 def _files(plan: Plan) -> dict[str, str | list[str]]:

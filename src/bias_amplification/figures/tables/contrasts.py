@@ -39,11 +39,8 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
     subject = "change" if row["kind"] == "change" else "difference"
     if verdict == "one replicate":
         which = "with one replicate" + ("" if row["kind"] == "change" else " that has the same articles in both")
-        return (
-            f"{name}: the {subject} of the {outcome} is {number} "
-            + with_unit(f"{which}. The interval holds the error of articles only, so it does not show what ", unit)
-            + "the strategy does."
-        )
+        note = f"{which}. The interval holds the error of articles only, so it does not show what the strategy does."
+        return f"{name}: the {subject} of the {outcome} is {number} {with_unit(note, unit)}"
     replicates = f"{row['replicates']} replicates"
     if verdict != "not told apart":
         sizes = _number(row, direction=-1 if row["estimate"] < 0 else 1)
