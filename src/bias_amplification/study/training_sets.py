@@ -78,8 +78,11 @@ def training_texts(strategy: StrategyName, material: Material, options: Strategi
         fixed; training shuffles it with its own seed.
     """
     chosen, rng = STRATEGIES[strategy], np.random.default_rng(seed)
-    own = {name: getattr(options, name) for name in chosen.options}
-    texts = chosen.choose(material, rng, **own) if material.generation else [Text(SEED_SET, i) for i in material.ids]
+    if material.generation:
+        texts = chosen.choose(material, rng, **{name: getattr(options, name) for name in chosen.options})
+    else:
+        # Generation 0 has no options: rules leave them out, so that a change of one does not train it again.
+        texts = [Text(SEED_SET, i) for i in material.ids]
     columns = {
         "position": pa.array(range(len(texts)), pa.int32()),
         "origin": pa.array([text.origin for text in texts], pa.string()),
