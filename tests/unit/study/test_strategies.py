@@ -79,6 +79,16 @@ def test_config_and_functions_have_the_same_strategies() -> None:
     assert allowed_values(Round, "strategy") == tuple(STRATEGIES)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_generation_0_needs_no_options(strategy: str) -> None:
+    # Rules leave out the options of generation 0, so that they have no value at all.
+    options = Strategies()
+    for name in list(vars(options)):
+        del vars(options)[name]
+
+    assert pairs(training_rows(strategy, ["a", "b"], 0, options, 1)) == [("seed_set", "a"), ("seed_set", "b")]
+
+
 @given(strategy=strategies, ids=ids_lists, options=all_options, seed=seeds)
 def test_generation_0_is_trained_on_the_seed_set(strategy: str, ids: list, options: Strategies, seed: int) -> None:
     table = training_rows(strategy, ids, 0, options, seed)
