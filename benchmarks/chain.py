@@ -94,7 +94,8 @@ class Chain:
         """Run the project's functions, and return texts, labels and qualities of each generation."""
         model, out = self.folder / "gpt2", self.folder / "ours"
         sources, found = {strategies.SEED_SET: self.seed_set}, []
-        finetuning, writing = Finetuning(**self.recipe, max_tokens=MOST), Generation(block_tokens=BLOCK, new_tokens=NEW)
+        finetuning = Finetuning(**self.recipe, max_tokens=MOST)
+        writing = Generation(prompt="blocks", block_tokens=BLOCK, new_tokens=NEW)
         classifier = Classifier(max_tokens=MOST)
         quality = Quality(splitter="period", training=DetectorTraining(max_tokens=MOST))
         compute = JobCompute(batch_tokens=BATCH_TOKENS)

@@ -67,18 +67,10 @@ def continue_prompts(
     list of list of int
         The continuations in the order of `prompts`, without the end-of-text token.
     """
-    ends, begin = end_tokens(model), prompts.begin
+    ends = end_tokens(model)
     end = ends[0]
-    begun = [[*begin, *prompt] if prompt else [] for prompt in prompts.tokens]
-    size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
-    lengths = [len(prompt) for prompt in prompts.tokens]
-    if prompts.limits is None:
-        limits, batches = [generation.new_tokens] * len(begun), batches_of_prompts(lengths, size, generation)
-    else:
-        limits, positions = list(prompts.limits), max_positions(model) - len(begin)
-        # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
-        alike = decoding.method == "beam"
-        batches = batches_of_heads(lengths, limits, size, generation, positions=positions, alike=alike)
+    begun = [[*prompts.begin, *prompt] if prompt else [] for prompt in prompts.tokens]
+    limits = [generation.new_tokens] * len(begun) if prompts.limits is None else list(prompts.limits)
     written, widest = 0, max(limits, default=0)
 
     def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
@@ -100,13 +92,25 @@ def continue_prompts(
     with packed(model):
         rows = fill(
             torch.full((len(begun), widest), end),
-            batches,
+            _grouped(model, prompts, generation, decoding),
             decode,
             checkpoint=checkpoint,
             key=(model, begun, facts, torch.get_num_threads()),
             progress=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
         ).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+def _grouped(model: PreTrainedModel, prompts: Prompts, generation: Generation, decoding: Decoding) -> list[list[int]]:
+    """Group prompts for decoding."""
+    size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
+    lengths = [len(prompt) for prompt in prompts.tokens]
+    if prompts.limits is None:
+        return batches_of_prompts(lengths, size, generation)
+    positions = max_positions(model) - len(prompts.begin)
+    # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
+    alike = decoding.method == "beam"
+    return batches_of_heads(lengths, prompts.limits, size, generation, positions=positions, alike=alike)
 
 
 def _decode_with_transformers(

@@ -59,8 +59,8 @@ def choose_prompts(generation: Generation, tokenizer: Tokenizer, bodies: Sequenc
     part = f"first {generation.head_tokens} tokens" if generation.head_tokens else f"first {generation.head_share:.0%}"
     warn(
         f"at least half of the texts are shorter than two blocks ({least} tokens). So the prompt is the {part} of each "
-        "text, and the model writes the rest. To confirm this choice, set generation.prompt to head. To have the model "
-        "continue each block instead, set it to blocks."
+        "text, and the model writes the rest. To have the model continue each block instead, set generation.prompt to "
+        "blocks."
     )
     return generation.model_copy(update={"prompt": "head"})
 
