@@ -56,7 +56,7 @@ def examine_texts(
     StudyError
         If the seed set has other articles, or if too many texts of a generation 0 are empty or too short.
     """
-    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
+    table = read_table(articles, GENERATED_ARTICLES, ["article_id", "head", "text"])
     rows = read_table(seed_set, ARTICLES, ["article_id", "title", "body"]).to_pylist()
     real = {row["article_id"]: article_text(row["title"], row["body"]) for row in rows}
     ids = table["article_id"].to_pylist()
@@ -74,21 +74,27 @@ def examine_texts(
     kinds = degeneration.kinds(words, repeated, copied)
     counts = ", ".join(f"{int(chosen.sum())} {kind}" for kind, chosen in kinds.items())
     print(f"{len(texts)} texts: {counts}", flush=True)
-    _check_first_generation(articles, generation, kinds, degeneration)
+    if generation == 0:
+        heads = any(table["head"].to_pylist())
+        _check_first_generation(articles, kinds["empty"] | kinds["short"], heads, degeneration)
     write_table(found, out, DEGENERATION)
 
 
-def _check_first_generation(
-    articles: Path | str, generation: int | None, kinds: Mapping[str, np.ndarray], degeneration: Degeneration
-) -> None:
-    """Check that a generation 0 has not too many texts without a label."""
-    empty, short = kinds["empty"], kinds["short"]
-    missing = int((empty | short).sum())
-    if generation != 0 or missing <= degeneration.most_empty * len(empty):
+def _check_first_generation(articles: Path | str, missing: np.ndarray, heads: bool, degeneration: Degeneration) -> None:
+    """Check that not too many texts of a generation 0 are without a label.
+
+    `missing` says which are, [texts]; `heads`, whether the prompts are beginnings of texts.
+    """
+    if missing.sum() <= degeneration.most_empty * len(missing):
         return
+    remedy = (
+        "The model ends its texts too early: train it longer, or use a larger or a pretrained one."
+        if heads
+        else "If the model ends its texts at once because a prompt is a whole text, set generation.prompt to head; if "
+        "it has learned too little, train it longer."
+    )
     raise StudyError(
-        f"{articles}: {missing} of {len(empty)} texts are empty or have fewer than {degeneration.few_words} words, "
-        f"more than the share of degeneration.most_empty ({degeneration.most_empty:g}). If the model ends its texts at "
-        "once because a prompt is a whole text, set generation.prompt to head; if it has learned too little, train it "
-        "longer. To go on all the same, set degeneration.most_empty to 1."
+        f"{articles}: {missing.sum()} of {len(missing)} texts are empty or have fewer than {degeneration.few_words} "
+        f"words, more than the share of degeneration.most_empty ({degeneration.most_empty:g}). {remedy} To go on all "
+        "the same, set degeneration.most_empty to 1."
     )

@@ -23,9 +23,9 @@ TEXTS = {
 }
 
 
-def written(path: Path, texts: dict[str, str]) -> Path:
+def written(path: Path, texts: dict[str, str], head: str = "") -> Path:
     rows = [
-        {"article_id": i, "title": "t", "head": "", "text": text, "prompts": 1, "new_tokens": 9}
+        {"article_id": i, "title": "t", "head": head, "text": text, "prompts": 1, "new_tokens": 9}
         for i, text in texts.items()
     ]
     write_table(pa.Table.from_pylist(rows, GENERATED_ARTICLES), path, GENERATED_ARTICLES)
@@ -88,6 +88,12 @@ def test_a_generation_0_without_texts_stops_the_study(tmp_path, seed_set, genera
     else:
         examine_texts(articles, seed_set, out, settings, "en", generation=generation)
         assert read_table(out, DEGENERATION).num_rows == 7
+
+
+def test_the_stop_of_texts_with_heads_names_another_remedy(tmp_path, seed_set):
+    articles = written(tmp_path / "articles.parquet", TEXTS, head="w0 w1")
+    with pytest.raises(StudyError, match=r"ends its texts too early: train it longer, or use .* set degeneration.most"):
+        examine_texts(articles, seed_set, tmp_path / "out.parquet", Degeneration(), "en", generation=0)
 
 
 def test_texts_of_other_articles_are_refused(tmp_path, seed_set):
