@@ -150,6 +150,7 @@ LOGS = (
     (r"/score_quality\.log$", "text quality"),
     (r"/score_perplexity\.log$", "perplexity"),
     (r"/measure_diversity\.log$", "diversity"),
+    (r"/examine_texts\.log$", "degenerate texts"),
     (r"/extract_neurons\.log$", "extracting neurons"),
     (r"logs/classifier/", "classifiers: training, splits, choice"),
     (r"logs/neurons/", "analysing neurons"),

@@ -165,3 +165,20 @@ def test_comparisons_with_a_published_training_are_calibrated_for_every_number(b
 
     assert head.count("|") == rule.count("|") == 6
     assert [line.split(" | ")[0] for line in lines] == ["| 1", "| 2", "| 3", "| 5", "| 10"]
+
+
+def test_degenerate_texts_of_clear_rules_are_found(benchmark):
+    texts = benchmark("degenerate_texts")
+    bodies = list(dict.fromkeys(row["body"] for row in write_press(230, 1, ROOT / "resources/press").to_pylist()))
+    articles = [words for body in bodies if len(words := texts.bare_words(body, "en")) >= 140][:460]
+
+    lines = [line.strip("| ").split(" | ") for line in texts.table(articles)]
+
+    assert len(articles) == 460 and len(lines) == 2 + len(texts.RULES) + 2
+    shares = {line[0]: dict(zip(("repetitive", "copied"), line[3:], strict=True)) for line in lines[2:-2]}
+    for name in ("one word again and again", "a sentence again and again", "forty words twice"):
+        assert shares[name]["repetitive"] == "100%"
+    for name in ("60 to 100% from the prompt", "six stretches of 15 words"):
+        assert shares[name]["copied"] == "100%"
+    for name in ("another article", "20 to 40% a loop of three words"):
+        assert shares[name]["repetitive"] == "0%"

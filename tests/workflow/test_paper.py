@@ -62,7 +62,7 @@ def versions(files: Iterable[Path]) -> list[tuple[str, int]]:
 
 
 CHAIN_FILES = ["articles", "config", "metadata", "model", "training_log", "training_set"]
-MEASURES = ["diversity", "perplexity", "predictions", "predictions_second", "quality"]
+MEASURES = ["degeneration", "diversity", "perplexity", "predictions", "predictions_second", "quality"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_versions_of_a_shipped_study(fresh, config, rounds, sharing, in_neur
         assert versions(files[rule]) == trained, rule
     measured = {f"rounds/{name}/generation_{g:02d}" for name, g in trained}
     measured |= {"base/generated/balanced", "base/generated/center"}
-    for rule in ("classify", "score_quality", "score_perplexity"):
+    for rule in ("examine_texts", "classify", "score_quality", "score_perplexity"):
         assert {str(file.parent) for file in files[rule]} == measured, rule
     assert versions(files["extract_neurons"]) == [(name, g) for name, g in trained if name in in_neurons]
     shared = files["share_generation"]

@@ -140,7 +140,8 @@ def test_deleted_articles_remake_only_the_later_generations_of_their_round(finis
     remade = finished.remade("chain", "measures", "neurons")
 
     chain = {name for name in remade if name.startswith(("rounds/", "base/", "corpus/", "classifier/", "quality"))}
-    measured = ["articles", "predictions", "predictions_second", "quality", "perplexity", "diversity"]
+    scores = ["quality", "perplexity", "diversity", "degeneration"]
+    measured = ["articles", "predictions", "predictions_second", *scores]
     last = ["training_log.parquet", "model.safetensors", "config.json", "metadata.json", "neurons.parquet"]
     assert chain == (
         {f"{version('center_preservation', 1)}/{name}.parquet" for name in measured}
