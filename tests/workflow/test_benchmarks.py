@@ -169,7 +169,7 @@ def test_comparisons_with_a_published_training_are_calibrated_for_every_number(b
 
 def test_degenerate_texts_of_clear_rules_are_found(benchmark):
     texts = benchmark("degenerate_texts")
-    bodies = list(dict.fromkeys(row["body"] for row in write_press(230, 1, ROOT / "resources/press").to_pylist()))
+    bodies = list(dict.fromkeys(row["body"] for row in write_press(300, 1, ROOT / "resources/press").to_pylist()))
     articles = [words for body in bodies if len(words := texts.bare_words(body, "en")) >= 140][:460]
 
     lines = [line.strip("| ").split(" | ") for line in texts.table(articles)]
