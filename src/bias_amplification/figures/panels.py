@@ -69,7 +69,8 @@ def panels_over_generations(
     means = over_replicates(metrics)
     drawn = means[means["round"].isin(list(rounds))]
     base = means[(means["round"] == BASE) & means["seed_set"].isin(drawn["seed_set"])]
-    columns = [column for column in titles if drawn[column].fillna(0).any()]
+    # That no text is readable is what the figure is for.
+    columns = [column for column in titles if column == "readable" or drawn[column].fillna(0).any()]
     lines = -(-len(columns) // _COLUMNS)
     figure = style.new_figure(height=0.9 + 1.45 * lines)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).flatten()

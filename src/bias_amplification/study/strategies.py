@@ -47,7 +47,7 @@ class Material:
     """The generation that is trained, 1 or more."""
     labels: Sequence[str] = ()
     """[articles] label of each seed article."""
-    predicted: Sequence[str] = ()
+    predicted: Sequence[str | None] = ()
     """[articles] label of what the previous generation wrote for each seed article."""
     texts: Sequence[str] = ()
     """[articles] what the previous generation wrote for each seed article."""
@@ -188,9 +188,10 @@ def label_weighted_preservation(
     proportion to how far its share in the previous generation is below its share in the seed set.
     """
     ids, count = material.ids, round(preserved_share * len(material.ids))
-    seed, written = Counter(material.labels), Counter(material.predicted)
+    seed, written = Counter(material.labels), Counter(label for label in material.predicted if label is not None)
     order = sorted(seed)
-    missing = [max(0, seed[label] - written[label]) for label in order]
+    # Shares, because texts that are too short have no label; whole numbers, because only their ratios count.
+    missing = [max(0, seed[label] * written.total() - written[label] * len(ids)) for label in order]
     chosen: set[str] = set()
     if any(missing):
         for label, asked in zip(order, apportion(count, missing), strict=True):

@@ -33,7 +33,7 @@ def measured(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def titles(figure) -> list[str]:
-    return [axes.get_title(loc="left").split(") ", 1)[1] for axes in figure.axes if axes.axison]
+    return [axes.get_title(loc="left").split(") ", 1)[-1] for axes in figure.axes if axes.axison]
 
 
 def test_each_measure_has_a_panel_beside_the_quality_index(measured):
@@ -126,3 +126,9 @@ def test_degenerate_texts_have_panels_in_per_cent(measured, tmp_path, labels):
     assert figure.axes[1].yaxis.get_major_formatter()(0.3, 0) == "30"
     save_figure(panels_over_generations(measured, ROUNDS, DEGENERATION), [tmp_path / "expected.svg"])
     assert (tmp_path / "found.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
+
+
+def test_that_no_text_is_readable_is_drawn(measured):
+    measured[list(DEGENERATION)] = 0.0
+
+    assert titles(panels_over_generations(measured, ROUNDS, DEGENERATION)) == ["Readable (%)"]

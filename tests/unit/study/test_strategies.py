@@ -241,6 +241,17 @@ def test_label_weighted_preservation_adds_the_labels_that_are_missing() -> None:
     assert [i for origin, i in rows if origin == "generation_01"] == ids
 
 
+def test_label_weighted_preservation_compares_shares_of_the_texts_with_a_label() -> None:
+    ids = [str(k) for k in range(12)]
+    # Of the six labels red has a half, green a third and blue a sixth. In the seed set each has a third.
+    predicted = ["red"] * 3 + ["green"] * 2 + ["blue"] + [None] * 6
+    options = Strategies(preserved_share=1 / 3)
+
+    rows = pairs(training_rows("label_weighted_preservation", ids, 2, options, seed=1, predicted=predicted))
+
+    assert [int(i) % 3 for origin, i in rows if origin == SEED_SET] == [2, 2, 2, 2]
+
+
 def test_label_weighted_preservation_fills_up_if_a_label_has_too_few_articles() -> None:
     ids = [str(k) for k in range(12)]
     options = Strategies(preserved_share=0.75, preservation="replace")
