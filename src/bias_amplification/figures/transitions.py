@@ -54,7 +54,8 @@ def transitions(table: pd.DataFrame, labels: Sequence[str], round_name: str, uni
             axes.set_xlabel("")
         if place % columns == 0:
             axes.set_ylabel(with_unit("Articles (%)", unit))
-        count = own.groupby(["replicate", "generation"])["articles"].sum().mean()
+        # In some generations, texts are too short to have a label.
+        count = own.groupby(["replicate", "generation"])["articles"].sum().max()
         number = with_unit(f"{count:,.0f} articles", unit)
         axes.set_title(f"{style.letter(place, len(real))}real: {label}\n{number}", fontsize="small")
     for axes in panels[len(real) :]:

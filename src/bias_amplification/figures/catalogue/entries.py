@@ -33,8 +33,9 @@ FIRST = (
         "metrics",
         BIAS_AND_QUALITY,
         "Every model version",
-        "{version_rows}: shares of labels in per cent, mean probabilities, text quality indices and perplexities, with "
-        "95% intervals over articles in brackets.",
+        "{version_rows}: shares of labels in per cent, mean probabilities, text quality indices, perplexities, and "
+        "shares of degenerate and of readable texts, with 95% intervals over articles in brackets. Labelled: number of "
+        "articles that are not too short to have a label; shares of labels are of these.",
         kind="table",
         function="figures.tables.metrics:write_metrics_table",
         inputs=_METRICS,

@@ -65,17 +65,19 @@ def _diversity(plan: Plan, seed_set: str, name: str | None = None) -> Entry:
 def _degeneration(plan: Plan, seed_set: str, ending: str) -> Entry:
     """Return the figure of the texts of a seed set's rounds that have fallen apart."""
     rounds, kinds = _rounds(plan, seed_set), plan.study.degeneration
+    caption = (
+        f"Share of all texts that are empty (no word), too short for a label (fewer than {kinds.few_words} words), "
+        f"repetitive (more than {100 * kinds.repeated:g}% of the words in loops or in stretches of eight words that "
+        f"the text has twice) or copied (more than {100 * kinds.copied:g}% of the words in stretches of eight words "
+        "that the prompts or the model's training texts have). A text can be repetitive and copied. Readable: none of "
+        f"these, and a text quality index of at least {plan.study.quality.readable:g}. A kind without any text has no "
+        f"panel. docs/degenerate-texts.md says how well the kinds are told. {bands(plan, rounds)} {_BASE}"
+    )
     return Entry(
         name=f"degeneration{ending}",
         group=BIAS_AND_QUALITY,
         title=f"Texts that have fallen apart, seed set {seed_set}",
-        caption=f"Share of all texts that are empty (no word), too short for a label (fewer than {kinds.few_words} "
-        f"words), repetitive (more than {100 * kinds.repeated:g}% of the words in loops or in stretches of eight words "
-        f"that the text has twice) or copied (more than {100 * kinds.copied:g}% of the words in stretches of eight "
-        "words that the prompts or the model's training texts have). A text can be repetitive and copied. Readable: "
-        f"none of these, and a text quality index of at least {plan.study.quality.readable:g}. A kind without any text "
-        "has no panel. docs/degenerate-texts.md says how well the kinds are told. "
-        f"{bands(plan, rounds)} {_BASE}",
+        caption=with_unit(caption, plan.study.corpus.unit),
         function="figures.panels:write_degeneration",
         inputs={"metrics_file": "metrics.parquet"},
         arguments={"corpus": corpus_shown(plan), "rounds": rounds},
