@@ -89,7 +89,7 @@ def findings_table(findings: Iterable[Finding]) -> pa.Table:
 def losses_in_words(findings: Iterable[Finding], articles: int) -> str:
     """Return in one line how many rows were lost, with the largest reason first.
 
-    Rows that the config leaves out (`BY_CONFIG`) are not lost.
+    Rows that the config leaves out (`BY_CONFIG`) are not lost. The line gives their number if it has room.
 
     Parameters
     ----------
@@ -98,21 +98,27 @@ def losses_in_words(findings: Iterable[Finding], articles: int) -> str:
     articles
         Number of articles of the corpus.
     """
-    left_out = [item for item in findings if not item.kept]
     lost: Counter[str] = Counter()
-    for item in left_out:
-        if item.finding not in BY_CONFIG:
+    by_config: Counter[str] = Counter()
+    for item in findings:
+        if item.finding in BY_CONFIG:
+            by_config[item.finding] += item.articles
+        elif not item.kept:
             body = item.finding.removeprefix("body of ")
             short = f"with {body}" if body != item.finding else _IN_SHORT.get(item.finding, "unreadable")
             lost[short] += item.articles
-    rows = articles + lost.total() + sum(item.articles for item in left_out if item.finding == UNDRAWN)
+    undrawn = by_config.pop(UNDRAWN, 0)
+    said = f"{articles:,} articles" + (f", drawn from {articles + undrawn:,}" if undrawn else "")
+    others = f"; {by_config.total():,} rows not chosen by the config" if by_config.total() else ""
     if not lost:
-        return f"{articles:,} articles, none left out"
-    said = f"{articles:,} articles; {lost.total():,} of {rows:,} rows left out"
+        return f"{said}, no row lost{others}"
+    said += f"; {lost.total():,} of {articles + undrawn + lost.total():,} rows left out"
     parts = [f"{n:,} {reason.replace('copies', 'copy') if n == 1 else reason}" for reason, n in lost.most_common()]
     for shown in range(len(parts), 0, -1):
-        others = lost.total() - sum(count for _, count in lost.most_common(shown))
-        line = f"{said}: {', '.join(parts[:shown])}{f', {others:,} others' if others else ''}"
+        rest = lost.total() - sum(count for _, count in lost.most_common(shown))
+        line = f"{said}: {', '.join(parts[:shown])}{f', {rest:,} others' if rest else ''}"
+        if len(line + others) <= _MOST:
+            return line + others
         if len(line) <= _MOST:
             return line
     return said

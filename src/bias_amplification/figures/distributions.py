@@ -82,7 +82,9 @@ def label_distribution(
     axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
     axes.set_ylabel(with_unit("Articles (%)", unit) if measure == "share" else "Mean probability (%)")
-    number = with_unit(f"{int(row['articles']):,} articles", unit)
+    number = with_unit(f"{int(row['labelled']):,} articles", unit)
+    if row["labelled"] < row["articles"]:
+        number += f" with a label, of {int(row['articles']):,}"
     if row["replicates"] > 1:
         number += f" in each of {row['replicates']} draws"
     axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({number})")

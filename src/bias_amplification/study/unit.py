@@ -8,7 +8,7 @@ import re
 #: The word, with an indefinite article before it. In names such as news-articles.csv it stays.
 _ARTICLE = re.compile(r"(?<![\w./-])(?:([Aa])n )?([Aa])rticle(s?)(?![\w/]|[.-]\w)")
 #: Words that are written with a vowel and spoken with a consonant at their start.
-_SPOKEN_WITH_CONSONANT = re.compile(r"eu|one|u(?:[ns][ei]|t[ei])", re.IGNORECASE)
+_SPOKEN_WITH_CONSONANT = re.compile(r"eu|one|u(?:s[ei]|t[ei]|ni(?!n))", re.IGNORECASE)
 
 
 def plural(noun: str) -> str:

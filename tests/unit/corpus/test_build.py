@@ -221,7 +221,8 @@ def test_losses_are_said_with_the_largest_reason_first(tmp_path, source, capsys)
     build(tmp_path / "run", source, where={"paper": ["A", *{row["paper"] for row in rows[:60]}]}, sample=30)
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "30 articles; 5 of 65 rows left out: 5 with fewer than 3 words"
+    # The row that corpus.where leaves out has no room.
+    assert lines[-1] == "30 articles, drawn from 60; 5 of 65 rows left out: 5 with fewer than 3 words"
     assert lines[:-1] == [
         "left out (sample): article not drawn by corpus.sample: 30",
         "left out (cleaning): body of fewer than 3 words: 5, such as row-62; row-63; row-64; row-65; row-66",
@@ -232,7 +233,12 @@ def test_losses_are_said_with_the_largest_reason_first(tmp_path, source, capsys)
 @pytest.mark.parametrize(
     ("losses", "line"),
     [
-        ({}, "11,477 articles, none left out"),
+        ({}, "11,477 articles, no row lost"),
+        (
+            {"label value left out by corpus.label_map": 9},
+            "11,477 articles, no row lost; 9 rows not chosen by the config",
+        ),
+        ({"article not drawn by corpus.sample": 523}, "11,477 articles, drawn from 12,000, no row lost"),
         (
             {"same body as an earlier article": 422, "body of fewer than 20 words": 8101},
             "11,477 articles; 8,523 of 20,000 rows left out: 8,101 with fewer than 20 words, 422 copies",
@@ -243,7 +249,7 @@ def test_losses_are_said_with_the_largest_reason_first(tmp_path, source, capsys)
         ),
         (
             {"row left out by corpus.where": 7, "same body as an earlier article": 1},
-            "11,477 articles; 1 of 11,478 rows left out: 1 copy",
+            "11,477 articles; 1 of 11,478 rows left out: 1 copy; 7 rows not chosen by the config",
         ),
     ],
 )

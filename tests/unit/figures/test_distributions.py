@@ -93,7 +93,14 @@ def test_measure_of_bias_decides_what_figure_2_shows(tmp_path, metrics_file, lab
 
 def test_names_of_many_labels_do_not_overlap():
     labels = [f"international_affairs_{number:02}" for number in range(12)]
-    row = {"round": "base", "replicate": 1, "generation": None, "seed_set": "balanced", "articles": 300}
+    row = {
+        "round": "base",
+        "replicate": 1,
+        "generation": None,
+        "seed_set": "balanced",
+        "articles": 300,
+        "labelled": 280,
+    }
     for label in labels:
         row |= {f"share_{label}": 1 / 12, f"share_{label}_low": 0.05, f"share_{label}_high": 0.1}
 

@@ -136,9 +136,12 @@ def encoders_kept(plan: Plan) -> dict[str, int]:
 
 
 def _current_size(file: Path) -> int:
-    """Return the size of a file, or 0 if it does not exist, for example because a running job has just removed it."""
+    """Return the size of a file, or 0 if it does not exist, for example because a running job has just removed it.
+
+    A link into Snakemake's cache has next to none: its removal frees nothing.
+    """
     try:
-        return file.stat().st_size
+        return file.lstat().st_size
     except FileNotFoundError:
         return 0
 

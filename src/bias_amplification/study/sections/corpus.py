@@ -173,7 +173,7 @@ class Corpus(Section):
         pattern=NOUN_PATTERN,
         max_length=40,
         description="What one text of the corpus is called, as an English noun in the singular: article, post, review. "
-        "Axes, captions, tables and pages use this word.",
+        "Axes, captions, tables and pages use this word, with its regular plural.",
     )
     columns: dict[str, str | None] = Field(
         default_factory=dict,
