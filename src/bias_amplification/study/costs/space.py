@@ -138,10 +138,10 @@ def encoders_kept(plan: Plan) -> dict[str, int]:
 def _current_size(file: Path) -> int:
     """Return the size of a file, or 0 if it does not exist, for example because a running job has just removed it.
 
-    A link into Snakemake's cache has next to none: its removal frees nothing.
+    A link into Snakemake's cache counts 0: its removal frees nothing.
     """
     try:
-        return file.lstat().st_size
+        return 0 if file.is_symlink() else file.stat().st_size
     except FileNotFoundError:
         return 0
 

@@ -101,8 +101,8 @@ def test_every_running_round_needs_space_for_its_state(make_study, tmp_path, wei
     state = tmp_path / "results" / "state" / "rounds" / "a" / "finetune.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(bytes(1000))
-    # A file that is removed while the states are listed.
-    state.with_name("gone.safetensors").symlink_to(tmp_path / "nothing")
+    # A link, such as one into Snakemake's cache: its removal frees nothing.
+    state.with_name("linked.safetensors").symlink_to(state)
     assert space(plan, outputs(plan), trainings=100).left == found.left - 1000
 
 
