@@ -10,6 +10,10 @@ SEED_SETS = f"{RESULTS}/corpus/seed_sets"
 # Articles that neither the classifier nor a pretrained base model may see.
 TAKEN = [plan.draw_file(draw) for draw in plan.reserved_draws]
 TAKEN_REAL = [f"{RESULTS}/corpus/real/{draw.name}.parquet" for draw in plan.real_draws]
+# The same as a parameter: Snakemake's cache compares the jobs that made the inputs, and not which of their files are read.
+LEFT_OUT = {
+    kind: [draw.name for draw in draws] for kind, draws in (("seed", plan.reserved_draws), ("real", plan.real_draws))
+}
 
 
 rule corpus:
@@ -84,6 +88,12 @@ if REDRAWN:
             f"{RESULTS}/logs/corpus/seed_sets_{{replicate}}.log",
         wildcard_constraints:
             replicate=r"\d\d",
+        params:
+            seed_sets={s.name: s.model_dump() for s in study.seed_sets},
+            seed=derive_seed(study.seed, "seed_sets"),
+            random_state=study.seed,
+            # Snakemake's cache knows a draw by its parameters alone.
+            draw=lambda wildcards: [*REDRAWN, wildcards.replicate],
         message:
             "Corpus: drawing the seed sets of replicate {wildcards.replicate}"
 
@@ -109,6 +119,7 @@ rule draw_real_articles:
         sets=study.generations - 1,
         distinct=lambda wildcards: plan.distinct_real_replicates(wildcards.draw.split("/")[0]),
         seed=derive_seed(study.seed, "real articles"),
+        draw=lambda wildcards: wildcards.draw,
     message:
         "Corpus: drawing further real articles beside seed set {wildcards.draw}"
     script:
@@ -137,6 +148,7 @@ rule split_classifier_articles:
         labels=study.corpus.labels,
         classifier=study.classifier.model_dump(include={"resample", "resample_first"}),
         seed=derive_seed(study.seed, "classifier_articles"),
+        left_out=LEFT_OUT,
     message:
         "Corpus: splitting the classifier's articles"
     script:
@@ -159,6 +171,7 @@ rule draw_pretraining_articles:
     params:
         pretraining=study.base_model.pretraining.model_dump(include={"label_mix", "articles"}),
         seed=derive_seed(study.seed, "pretraining_articles"),
+        left_out=LEFT_OUT,
     message:
         "Corpus: drawing the pretraining articles"
     script:

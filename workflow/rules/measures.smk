@@ -39,7 +39,7 @@ rule measures:
         f"{RESULTS}/event_shares.parquet",
 
 
-# It goes before other jobs: if a generation 0 wrote nothing, the run stops here.
+# It goes before other jobs: if a generation 0 wrote nothing, this job fails, and the run starts no further one.
 rule examine_texts:
     input:
         articles=f"{RESULTS}/{{version}}/articles.parquet",

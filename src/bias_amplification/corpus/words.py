@@ -75,6 +75,8 @@ def only_words(text: str) -> str:
 def bare_words(text: str, language: str) -> list[str]:
     """Return the words of a text as n-grams are made of them: without punctuation, in lower case.
 
+    What an apostrophe or a full stop divides is several words. Underscores alone, as in a form, are none.
+
     Parameters
     ----------
     text
@@ -82,4 +84,5 @@ def bare_words(text: str, language: str) -> list[str]:
     language
         ISO 639 code. In languages without spaces, words are found by a dictionary.
     """
-    return [word.strip() for word in split_words(only_words(text.casefold()), language)]
+    words = (word.strip() for word in split_words(only_words(text.casefold()), language))
+    return [word for word in words if _has_letter(word)]

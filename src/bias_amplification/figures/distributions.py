@@ -67,6 +67,8 @@ def label_distribution(
     distances = np.clip([shares - lows, highs - shares], 0, None)
     axes.errorbar(labels, shares, yerr=distances, fmt="none", ecolor="black", elinewidth=1.2, capsize=4)
     for position, (share, high) in enumerate(zip(shares, highs, strict=True)):
+        if np.isnan(share):  # no text has a label
+            continue
         axes.annotate(
             f"{100 * share:.1f}%", (position, high), xytext=(0, 4), textcoords="offset points", ha="center", va="bottom"
         )
@@ -79,7 +81,7 @@ def label_distribution(
         axes.tick_params(axis="x", rotation=35)
         for text in axes.get_xticklabels():
             text.set(ha="right", rotation_mode="anchor")
-    axes.set_ylim(0, min(1.08, float(highs.max()) * 1.15))
+    axes.set_ylim(0, min(1.08, float(np.nanmax([*highs, 1 / len(labels)])) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
     axes.set_ylabel(with_unit("Articles (%)", unit) if measure == "share" else "Mean probability (%)")
     number = with_unit(f"{int(row['labelled']):,} articles", unit)

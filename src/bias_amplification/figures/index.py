@@ -85,25 +85,35 @@ def texts_in_words(metrics: pd.DataFrame) -> str:
     Parameters
     ----------
     metrics
-        The metrics table. The base model's texts are not counted.
+        The metrics table. A generation 0 that rounds share is counted once, and the base model's texts apart.
     """
-    rows = metrics[metrics["round"] != BASE]
+    base = metrics["round"] == BASE
+    same = metrics[~base & (metrics["generation"] == 0)].duplicated(
+        [name for name in metrics.columns if name not in ("round", "strategy", "tracked_label")]
+    )
+    rows = metrics[~base].drop(index=same.index[same])
     count, labelled = int(rows["articles"].sum()), int(rows["labelled"].sum())
     shares = {kind: (rows[kind] * rows["articles"]).sum() / count for kind in (*DEGENERATE_KINDS, "readable")}
     percent = {kind: f"{100 * share:.3g}%" for kind, share in shares.items()}
-    text = (
-        f"Of {count:,} texts that the rounds' models wrote, {percent['empty']} are empty, {percent['short']} are too "
-        f"short for a label, {percent['repetitive']} are repetitive, {percent['copied']} are copied from prompts or "
-        f"training texts, and {percent['readable']} are readable (none of these, with sufficient text quality)."
-    )
-    if labelled == count:
-        return text
-    worst = rows.loc[(rows["labelled"] / rows["articles"]).idxmin()]
-    replicate = f", replicate {worst['replicate']}" if rows["replicate"].max() > 1 else ""
-    return (
-        f"{text} Shares of labels are of the {labelled:,} texts with a label; in generation {worst['generation']:.0f} "
-        f"of round {worst['round']}{replicate}, only {worst['labelled']} of {worst['articles']} have one."
-    )
+    sentences = [
+        f"Of {count:,} texts that the rounds' models wrote, {percent['empty']} are empty, {percent['short']} have too "
+        f"few words, {percent['repetitive']} are repetitive, {percent['copied']} are copied from prompts or training "
+        f"texts, and {percent['readable']} are readable (none of these, with sufficient text quality)."
+    ]
+    if labelled < count:
+        worst = rows.loc[(rows["labelled"] / rows["articles"]).idxmin()]
+        replicate = f", replicate {worst['replicate']}" if rows["replicate"].max() > 1 else ""
+        sentences.append(
+            f"Shares of labels are of the {labelled:,} texts with a label; in generation {worst['generation']:.0f} of "
+            f"round {worst['round']}{replicate}, only {worst['labelled']} of {worst['articles']} have one."
+        )
+    of_base = metrics[base][["articles", "labelled"]].sum()
+    if of_base["labelled"] < of_base["articles"]:
+        sentences.append(
+            f"Of the {of_base['articles']:,} texts that the base model wrote before fine-tuning, "
+            f"{of_base['labelled']:,} have a label."
+        )
+    return " ".join(sentences)
 
 
 def _entry(heading: Heading, files: Sequence[Path], page: Path) -> str:

@@ -31,7 +31,7 @@ DIVERSITY = {
 }
 DEGENERATION = {
     "empty": "Empty (%)",
-    "short": "Too short for a label (%)",
+    "short": "Too few words (%)",
     "repetitive": "Repetitive (%)",
     "copied": "Copied (%)",
     "degenerate": "Any of these (%)",

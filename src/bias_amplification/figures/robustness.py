@@ -173,7 +173,7 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: st
                     "direction beside the plain share": ""
                     if measure == "share"
                     else _direction(plain, change[0], comparable),
-                    "at the first and the last": with_unit(_limits(measure, of_round.iloc[[0, -1]]), unit),
+                    "at the first and the last": with_unit(_limits(measure, ends, of_round.iloc[[0, -1]]), unit),
                 }
             )
     return pd.DataFrame(rows)
@@ -195,16 +195,16 @@ def _direction(plain: float, change: float, comparable: bool) -> str:
     return "same" if plain * change > 0 else "opposite"
 
 
-def _limits(measure: str, rows: pd.DataFrame) -> str:
-    """Return what limits a way of counting at the first and the last generation."""
+def _limits(measure: str, ends: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Return what limits a way of counting: at the first and the last generation with a value (`ends`) or of all."""
     if measure == "share_adjusted":
-        return " and ".join(f"{100 * value:.0f}%" for value in rows["adjusted_misfit"]) + " of articles unexplained"
+        return " and ".join(f"{100 * value:.0f}%" for value in ends["adjusted_misfit"]) + " of articles unexplained"
     if measure == "share_readable":
         return " and ".join(f"{value:.0f}" for value in rows["articles_readable"]) + " articles readable"
     if measure == LEXICON_SHARE:
         return " and ".join(f"{value:.0f}" for value in rows["articles_lexicon"]) + " articles with such words"
     if measure == "share_second":
-        return " and ".join(f"{100 * value:.0f}%" for value in rows["agreement"]) + " agree"
+        return " and ".join(f"{100 * value:.0f}%" for value in ends["agreement"]) + " agree"
     return ""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
@@ -257,14 +258,14 @@ def generate_articles(
     table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
     write_table(table, out, GENERATED_ARTICLES)
     checkpoint.remove()
-    _report(table["text"].to_pylist())
+    _report(table)
 
 
-def _report(texts: Sequence[str]) -> None:
+def _report(table: pa.Table) -> None:
     """Write into the log, from which the terminal repeats it, how long the texts are and how many are empty."""
+    texts, tokens = table["text"].to_pylist(), pc.mean(table["new_tokens"]).as_py()
     empty = sum(not any(map(str.isalnum, text)) for text in texts)
-    words = sum(len(text.split()) for text in texts) / len(texts)
-    print(f"{len(texts)} texts of {words:.0f} words on average" + (f", {empty} of them empty" if empty else ""))
+    print(f"{len(texts)} texts of {tokens:.0f} tokens on average" + (f", {empty} of them empty" if empty else ""))
 
 
 def _check_blocks(

@@ -88,7 +88,8 @@ def _check_first_generation(articles: Path | str, missing: np.ndarray, heads: bo
     if missing.sum() <= degeneration.most_empty * len(missing):
         return
     remedy = (
-        "The model ends its texts too early: train it longer, or use a larger or a pretrained one."
+        "If the model ends its texts too early, train it longer, or use a larger or a pretrained one; if prompts leave "
+        "too few words to be written, lower generation.head_share or generation.head_tokens."
         if heads
         else "If the model ends its texts at once because a prompt is a whole text, set generation.prompt to head; if "
         "it has learned too little, train it longer."

@@ -139,4 +139,5 @@ def test_words_have_no_punctuation_and_no_capitals():
     ]  # fmt: skip
     assert bare_words("Die Straße ist naß.", "de") == ["die", "strasse", "ist", "nass"]
     assert bare_words("我们喜欢读书。我们", "zh") == ["我们", "喜欢", "读书", "我们"]
-    assert bare_words(" ... \n", "en") == []
+    assert bare_words(" ... _ __ \n", "en") == []
+    assert bare_words("In the U.S.A., don't snake_case", "en") == ["in", "the", "u", "s", "a", "don", "t", "snake_case"]

@@ -119,3 +119,18 @@ def test_names_of_many_labels_do_not_overlap():
     corners = [corner for text in texts for corner in text.get_window_extent().corners()]
     assert all(figure.bbox.fully_contains(*corner) for corner in corners)
     assert figure.get_figwidth() <= 7.2
+
+
+@pytest.mark.parametrize(("labelled", "number"), [(120, "120 articles with a label, of 300"), (0, "0 articles with a")])
+def test_the_figure_of_the_base_model_says_how_many_texts_have_a_label(metrics, labels, labelled, number):
+    base = metrics["round"] == "base"
+    metrics.loc[base, "labelled"] = labelled
+    if not labelled:
+        metrics.loc[base, [c for c in metrics.columns if c.startswith("share_")]] = np.nan
+
+    figure = label_distribution(metrics, labels, "balanced", "share")
+
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    assert number in axes.get_xlabel()
+    assert not any("nan" in text.get_text() for text in axes.texts)

@@ -45,7 +45,7 @@ def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):
     metrics["repetitive"] = (metrics["generation"] == 10) * 0.11
 
     assert texts_in_words(metrics) == (
-        "Of 19,800 texts that the rounds' models wrote, 25% are empty, 0% are too short for a label, 1% are "
+        "Of 19,800 texts that the rounds' models wrote, 25% are empty, 0% have too few words, 1% are "
         "repetitive, 0% are copied from prompts or training texts, and 50% are readable (none of these, with "
         "sufficient text quality)."
     )
@@ -55,3 +55,16 @@ def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):
         "Shares of labels are of the 19,512 texts with a label; in generation 4 of round green_synthetic, only 12 of "
         "300 have one."
     )
+
+
+def test_top_of_the_page_counts_a_shared_generation_0_once_and_the_base_model_apart(metrics):
+    first = metrics[(metrics["round"] == "balanced_synthetic") & (metrics["generation"] == 0)].index[0]
+    copy = metrics[(metrics["round"] == "balanced_preservation") & (metrics["generation"] == 0)].index[0]
+    own = ("round", "strategy", "tracked_label")
+    metrics.loc[copy, [c for c in metrics.columns if c not in own]] = metrics.loc[first]
+    metrics.loc[metrics["round"] == "base", "labelled"] = 100
+
+    said = texts_in_words(metrics)
+
+    assert said.startswith("Of 19,500 texts that")
+    assert said.endswith("Of the 600 texts that the base model wrote before fine-tuning, 200 have a label.")

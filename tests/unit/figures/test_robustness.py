@@ -101,6 +101,17 @@ def test_table_has_the_direction_of_each_change(metrics):
     assert about[WAYS["share_second"]] == "80% and 90% agree"
 
 
+def test_generations_without_labels_have_no_limits(metrics):
+    of_last = (metrics["round"] == "balanced_synthetic") & (metrics["generation"] == 10)
+    of_labels = [c for c in metrics.columns if c.startswith(("share_", "agreement", "adjusted_misfit"))]
+    metrics.loc[of_last, of_labels] = np.nan
+
+    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+
+    assert rows.loc[WAYS["share_second"], "generations"] == "0 to 9"
+    assert not rows["at the first and the last"].str.contains("nan").any()
+
+
 def test_way_that_cannot_be_compared_has_no_direction(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     metrics["adjusted_misfit"] = 0.0

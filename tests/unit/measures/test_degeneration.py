@@ -92,7 +92,9 @@ def test_a_generation_0_without_texts_stops_the_study(tmp_path, seed_set, genera
 
 def test_the_stop_of_texts_with_heads_names_another_remedy(tmp_path, seed_set):
     articles = written(tmp_path / "articles.parquet", TEXTS, head="w0 w1")
-    with pytest.raises(StudyError, match=r"ends its texts too early: train it longer, or use .* set degeneration.most"):
+    with pytest.raises(
+        StudyError, match=r"too early, train it longer, .* lower generation.head_share .* set degeneration.most"
+    ):
         examine_texts(articles, seed_set, tmp_path / "out.parquet", Degeneration(), "en", generation=0)
 
 

@@ -80,10 +80,11 @@ _REPLICATES = (
         CHANGES,
         "Does the share rise or fall?",
         "Changes from generation 0 to the last generation, paired by article and replicate, with 95% intervals in "
-        "brackets. Beside a control: the change minus the change of a control with the same fine-tuning and decoding. "
-        "With one replicate, intervals hold the error of articles only. With several, a change is told apart from none "
-        "if its interval excludes 0; in simulated studies without a change this happened in at most 6% of them "
-        "for each outcome, if no training collapsed by chance (docs/replicates.md).",
+        "brackets. An article takes part in the change of a share if it has a label in both generations. Beside a "
+        "control: the change minus the change of a control with the same fine-tuning and decoding. With one replicate, "
+        "intervals hold the error of articles only. With several, a change is told apart from none if its interval "
+        "excludes 0; in simulated studies without a change this happened in at most 6% of them for each outcome, if no "
+        "training collapsed by chance (docs/replicates.md).",
         kind="table",
         function="figures.tables.contrasts:write_changes_table",
         inputs=_CONTRASTS,

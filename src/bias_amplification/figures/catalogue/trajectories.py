@@ -66,7 +66,7 @@ def _degeneration(plan: Plan, seed_set: str, ending: str) -> Entry:
     """Return the figure of the texts of a seed set's rounds that have fallen apart."""
     rounds, kinds = _rounds(plan, seed_set), plan.study.degeneration
     caption = (
-        f"Share of all texts that are empty (no word), too short for a label (fewer than {kinds.few_words} words), "
+        f"Share of all texts that are empty (no word), short (fewer than {kinds.few_words} words), "
         f"repetitive (more than {100 * kinds.repeated:g}% of the words in loops or in stretches of eight words that "
         f"the text has twice) or copied (more than {100 * kinds.copied:g}% of the words in stretches of eight words "
         "that the prompts or the model's training texts have). A text can be repetitive and copied. Readable: none of "
