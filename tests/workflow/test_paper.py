@@ -39,7 +39,8 @@ def test_the_jobs_of_the_papers_study(fresh):
     # 66 versions, of which 3 are a generation 0 that another round trains: 2 balanced ones and a center one.
     assert counted["finetune"] == counted["generate"] == counted["extract_neurons"] == 63
     assert counted["classify"] == counted["score_quality"] == counted["score_perplexity"] == 63 + 2
-    assert counted["share_generation"] == 3 * 12
+    assert counted["examine_texts"] == 63 + 2
+    assert counted["share_generation"] == 3 * 13
     assert counted["train_classifier"] == 4
     assert counted["test_split"] == 2
     assert counted["obtain_base_model"] == 1
