@@ -40,6 +40,7 @@ from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import (
     Classifier,
     Decoding,
+    Degeneration,
     DetectorTraining,
     Finetuning,
     Generation,
@@ -116,7 +117,7 @@ class Chain:
             )  # fmt: skip
             timed(
                 "classifying", classify_articles, articles, {self.folder / "roberta-base": own / "predictions.parquet"},
-                classifier, LABELS, compute,
+                classifier, Degeneration(labels="all"), LABELS, "en", compute,
             )  # fmt: skip
             timed(
                 "quality", score_quality, self.folder / "detector", articles, own / "quality.parquet", quality, "en",

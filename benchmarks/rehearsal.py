@@ -90,6 +90,8 @@ def make_models(out: Path, tokenizer: Path, tiny: bool = False, **changes: float
             "splits": [],
         },
         "quality": {"detector": {"source": "folder", "path": str(out / "detector")}},
+        # Models with random weights may write nothing.
+        "degeneration": {"most_empty": 1},
     }
     (out / "rehearsal.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     return out / "rehearsal.yaml"

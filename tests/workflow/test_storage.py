@@ -45,7 +45,7 @@ def test_tables_are_those_of_a_study_that_keeps_all_weights(finished, without_we
         name for name in weights(finished) if int(name.split("generation_")[1].split("/")[0]) in KEPT
     }
     tables, all_tables = without_weights.checksums(), finished.checksums()
-    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 9
+    assert len([name for name in tables if name.startswith("rounds/")]) == 9 * 10
     assert "metrics.parquet" in tables
     assert tables == {name: all_tables[name] for name in tables}
     assert not list(without_weights.results.rglob(".*"))

@@ -99,6 +99,7 @@ def published_metrics(file: Path | str, labels: Sequence[str]) -> pd.DataFrame:
         "decoding": pd.Series("greedy", index=table.index).where(~base, None),
         "tracked_label": None,
         "articles": table["articles"],
+        "labelled": table["articles"],
     }
     for label in labels:
         for measure, interval in PUBLISHED_INTERVALS.items():

@@ -151,7 +151,8 @@ def test_other_schemas_are_reported(file: Path, other: pa.Schema, named: str) ->
 def test_schemas_work_with_any_labels() -> None:
     assert predictions(["x", "y"]).names == ["article_id", "predicted", "probability_x", "probability_y"]
     assert {"share_x", "share_x_low", "share_x_high", "mean_probability_y"} <= set(metrics(["x", "y"]).names)
-    assert not metrics(["x", "y"]).field("share_x").nullable
+    assert not metrics(["x", "y"]).field("labelled").nullable
+    assert metrics(["x", "y"]).field("share_x").nullable
     assert QUALITY.field("quality").nullable
     assert ARTICLES.names[0] == "article_id"
 

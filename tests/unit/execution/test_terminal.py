@@ -84,7 +84,7 @@ def test_each_warning_of_the_logs_is_shown_once(tmp_path: Path, capsys: pytest.C
         log = tmp_path / f"{number}.log"
         warn(sentence)
         log.write_text(f"reading\n{capsys.readouterr().out}9 tokens written\ndone in 2 s\n", encoding="utf-8")
-        job(progress, number, "write", log)
+        job(progress, number, "write", str(log))
         said.append(ended(progress, number, number).splitlines())
 
     assert [lines[0].endswith(", 9 tokens written") for lines in said] == [True] * 3

@@ -31,7 +31,7 @@ def write_metrics(folder):
         for column in metrics(LABELS).names:
             if column.startswith(("share_", "mean_probability_", "text_quality_index")):
                 row[column] = float(generator.random())
-        rows.append(row | {"articles": 10})
+        rows.append(row | {"articles": 10, "labelled": 10})
     path = folder / "metrics.parquet"
     write_table(pa.Table.from_pylist(rows, schema=metrics(LABELS)), path, metrics(LABELS))
     return path, rows[1:]

@@ -231,8 +231,8 @@ class Corpus(Section):
             value = getattr(self, key)
             # An overlay cannot remove another study's columns. It can set them to null.
             if value is not None and (key != "columns" or any(self.columns.values())):
-                published = " or ".join(name for name, source in SOURCES.items() if source.published)
-                meant = "table" if key in SOURCES["table"].reads else published
+                *others, last = [name for name, source in SOURCES.items() if source.published]
+                meant = "table" if key in SOURCES["table"].reads else f"{', '.join(others)} or {last}"
                 raise ValueError(
                     f"corpus.{key} is set, but corpus.source is {self.source}, which does not read it: set "
                     f"corpus.source to {meant}, or remove corpus.{key}"
