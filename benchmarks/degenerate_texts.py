@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bias_amplification import RESOURCES
-from bias_amplification.corpus.degenerate import copied_shares, repeated_shares
+from bias_amplification.corpus.degenerate import copied_shares, degenerate_kinds, repeated_shares
 from bias_amplification.corpus.press.edition import write_press
 from bias_amplification.corpus.words import bare_words
 from bias_amplification.study.sections import Degeneration
@@ -109,7 +109,8 @@ def found(made: Sequence[tuple[str, list[str], list[str]]], training: Sequence[l
     """Return which texts are found to be repetitive and copied, [texts], by the default settings."""
     texts = [words for _, words, _ in made]
     _, copied = copied_shares(texts, [prompt for _, _, prompt in made], training)
-    return Degeneration().kinds(np.array([len(text) for text in texts]), repeated_shares(texts), copied)
+    words = np.array([len(text) for text in texts])
+    return degenerate_kinds(words, repeated_shares(texts), copied, Degeneration())
 
 
 def table(articles: Sequence[list[str]], seed: int = 1) -> list[str]:

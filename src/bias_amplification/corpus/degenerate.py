@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
+from bias_amplification.study.sections import Degeneration
+
 #: Length of the n-grams by which stretches of text are the same, in words. Shorter ones recur by chance.
 STRETCH = 8
 #: How often in a row fewer words than `STRETCH` must stand to be a loop. Twice is an emphasis, or a slip.
@@ -73,6 +76,35 @@ def copied_shares(
         for copied in (in_prompt, in_prompt | in_training)
     ]
     return shares[0], shares[1]
+
+
+def degenerate_kinds(
+    words: np.ndarray, repeated: np.ndarray, copied: np.ndarray, degeneration: Degeneration
+) -> dict[str, np.ndarray]:
+    """Return which texts are degenerate, by kind.
+
+    Parameters
+    ----------
+    words
+        Number of words of each text, [texts].
+    repeated, copied
+        Shares of its words that are repeated and copied, [texts], from 0 to 1.
+    degeneration
+        `few_words`, and the largest shares `repeated` and `copied` of a text that is not degenerate.
+
+    Returns
+    -------
+    dict
+        For each of `schemas.DEGENERATE_KINDS`, whether each text is so, [texts]. No text is both empty and short; a
+        text may be repetitive and copied.
+    """
+    found = (
+        words == 0,
+        (words > 0) & (words < degeneration.few_words),
+        repeated > degeneration.repeated,
+        copied > degeneration.copied,
+    )
+    return dict(zip(DEGENERATE_KINDS, found, strict=True))
 
 
 def _numbered(texts: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:

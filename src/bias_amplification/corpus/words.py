@@ -75,7 +75,7 @@ def only_words(text: str) -> str:
 def bare_words(text: str, language: str) -> list[str]:
     """Return the words of a text as n-grams are made of them: without punctuation, in lower case.
 
-    What an apostrophe or a full stop divides is several words. Underscores alone, as in a form, are none.
+    An apostrophe or a full stop inside a word divides it into two words. Underscores alone, as in a form, are no word.
 
     Parameters
     ----------

@@ -84,13 +84,16 @@ def label_distribution(
     axes.set_ylim(0, min(1.08, float(np.nanmax([*highs, 1 / len(labels)])) * 1.15))
     axes.yaxis.set_major_formatter(style.per_cent)
     axes.set_ylabel(with_unit("Articles (%)", unit) if measure == "share" else "Mean probability (%)")
+    axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({_number_of_texts(row, unit)})")
+    return figure
+
+
+def _number_of_texts(row: pd.Series, unit: str) -> str:
+    """Return how many articles a row of the means over draws is of, in words."""
     number = with_unit(f"{int(row['labelled']):,} articles", unit)
     if row["labelled"] < row["articles"]:
         number += f" with a label, of {int(row['articles']):,}"
-    if row["replicates"] > 1:
-        number += f" in each of {row['replicates']} draws"
-    axes.set_xlabel(f"{'Most likely label' if measure == 'share' else 'Label'} ({number})")
-    return figure
+    return number + (f" in each of {row['replicates']} draws" if row["replicates"] > 1 else "")
 
 
 @style.styled

@@ -37,6 +37,7 @@ DEGENERATION = {
     "degenerate": "Any of these (%)",
     "readable": "Readable (%)",
 }
+FIGURES = {"diversity": DIVERSITY, "degeneration": DEGENERATION}
 _COLUMNS = 3
 
 
@@ -94,18 +95,9 @@ def panels_over_generations(
     return figure
 
 
-def write_diversity(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str]) -> None:
-    """Read the metrics table and draw the panels of `DIVERSITY` to each of `out` (.png, .svg, .pdf)."""
-    _write(metrics_file, out, corpus, rounds, DIVERSITY)
-
-
-def write_degeneration(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str]) -> None:
-    """Read the metrics table and draw the panels of `DEGENERATION` to each of `out` (.png, .svg, .pdf)."""
-    _write(metrics_file, out, corpus, rounds, DEGENERATION)
-
-
-def _write(
-    metrics_file: Path, out: Sequence[Path], corpus: Corpus, rounds: Sequence[str], titles: Mapping[str, str]
+def write_panels(
+    metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, rounds: Sequence[str], figure: str
 ) -> None:
+    """Read the metrics table and draw the panels of a figure (one of `FIGURES`) to each of `out` (.png, .svg, .pdf)."""
     metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
-    style.save_figure(panels_over_generations(metrics, rounds, titles, corpus.unit), out)
+    style.save_figure(panels_over_generations(metrics, rounds, FIGURES[figure], corpus.unit), out)

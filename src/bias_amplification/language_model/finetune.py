@@ -115,11 +115,17 @@ def finetune_generation(
     out = Path(out)
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model.to("cpu"), out)
-    about = {"seed": seed, "initial_model": str(initial.model)}
-    about |= {"texts": examples.texts, "texts_lost": examples.lost, "examples": len(examples.tokens)}
-    about |= {"training": facts | {"steps_planned": examples.steps(finetuning)[1]}}
-    about |= {"checksums": checksums(out, MODEL_FILES)}
-    write_metadata(out / "metadata.json", earlier_cpu_seconds=checkpoint.earlier_cpu_seconds, **about)
+    write_metadata(
+        out / "metadata.json",
+        earlier_cpu_seconds=checkpoint.earlier_cpu_seconds,
+        seed=seed,
+        initial_model=str(initial.model),
+        texts=examples.texts,
+        texts_lost=examples.lost,
+        examples=len(examples.tokens),
+        training=facts | {"steps_planned": examples.steps(finetuning)[1]},
+        checksums=checksums(out, MODEL_FILES),
+    )
     checkpoint.remove()
 
 

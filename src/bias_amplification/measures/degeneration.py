@@ -10,7 +10,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, DEGENERATION, GENERATED_ARTICLES
 from bias_amplification.corpus.articles import article_text
-from bias_amplification.corpus.degenerate import copied_shares, repeated_shares
+from bias_amplification.corpus.degenerate import copied_shares, degenerate_kinds, repeated_shares
 from bias_amplification.corpus.words import bare_words
 from bias_amplification.language_model.texts import read_training_texts
 from bias_amplification.study.sections import Degeneration
@@ -71,7 +71,7 @@ def examine_texts(
     words, repeated = np.array([len(own) for own in texts]), repeated_shares(texts)
     columns = [words.astype(np.int32), repeated, copied_prompt, copied]
     found = pa.table([table["article_id"], *columns], schema=DEGENERATION)
-    kinds = degeneration.kinds(words, repeated, copied)
+    kinds = degenerate_kinds(words, repeated, copied, degeneration)
     counts = ", ".join(f"{int(chosen.sum())} {kind}" for kind, chosen in kinds.items())
     print(f"{len(texts)} texts: {counts}", flush=True)
     if generation == 0:

@@ -20,6 +20,7 @@ from bias_amplification.artifacts.schemas import (
     metrics,
     predictions,
 )
+from bias_amplification.corpus.degenerate import degenerate_kinds
 from bias_amplification.corpus.press.lexicon import read_lexicon
 from bias_amplification.measures.calibration import temper
 from bias_amplification.measures.diversity import diversity_columns
@@ -176,9 +177,8 @@ def collect_metrics(
     for version in versions:
         name = version.draw
         tables = _read_tables(version, ids[name], Path(seed_sets[name]), labels)
-        kinds = settings.degeneration.kinds(
-            *(_values(tables.degeneration, column) for column in ("words", "repeated", "copied"))
-        )
+        shares = (_values(tables.degeneration, column) for column in ("words", "repeated", "copied"))
+        kinds = degenerate_kinds(*shares, settings.degeneration)
         kinds["degenerate"] = np.logical_or.reduce(list(kinds.values()))
         readable = ~kinds["degenerate"] & (_values(tables.quality, "quality") >= settings.readable)
         numbers = plain_measures(tables, labels) | robust_measures(tables, labels, errors, readable, settings.seed)

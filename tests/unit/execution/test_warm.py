@@ -335,6 +335,7 @@ def test_a_process_that_does_not_answer_is_killed_and_told(
     head: subprocess.Popen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = tmp_path / "process"
+    # The process would load this library for ten minutes. It is killed at once, which the last line checks.
     (tmp_path / "slow_library.py").write_text(
         f"import os, time; open({str(process)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     )

@@ -18,8 +18,9 @@ from bias_amplification.artifacts.schemas.versions import metrics
 #: verdict           "rises", "falls", "told apart", "not told apart", "one replicate" or "no value"
 #: articles          number of articles with a value: the mean of a replicate, rounded
 #: articles_different  number of different articles with a value in all replicates
-#: replicates_needed replicates that find a difference as large as the estimate with 80% power, after the adjustment for
-#:                   the number of differences of its kind and outcome; null if more than 1,000 or with one replicate
+#: replicates_needed number of replicates with which a test finds a difference as large as the estimate in 80% of
+#:                   studies, at the level that Holm's method asks of the smallest p-value of its kind and outcome.
+#:                   Null if it is more than 1,000, or with one replicate
 #: of_replicates     estimate of each replicate, in their order
 CONTRASTS = table(
     required(TEXT, "kind", "outcome", "seed_set", "tracked_label", "round", "strategy"),

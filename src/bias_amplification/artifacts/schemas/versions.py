@@ -44,10 +44,10 @@ GENERATED_ARTICLES = table(
 
 #: How much of each text has fallen apart (see `corpus.degenerate`). The base model's training texts are not looked at.
 #:
-#: words                  number of words
-#: repeated               share of its words that repeat others of the text
-#: copied_prompt, copied  share of its words that are copied from its prompts, and from these or its model's training
-#:                        texts
+#: words          number of words
+#: repeated       share of the words that are repeated within the text
+#: copied_prompt  share of the words that are copied from the text's prompts
+#: copied         share of the words that are copied from the prompts or from the model's training texts
 DEGENERATION = table(
     required(TEXT, "article_id"), required(COUNT, "words"), required(REAL, "repeated", "copied_prompt", "copied")
 )

@@ -1,18 +1,15 @@
 """Read Article-Bias-Prediction (Baly et al. 2020): one JSON file per article, in a folder or in the GitHub archive."""
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import Finding
 from bias_amplification.corpus.readers.decoding import decode
-from bias_amplification.corpus.readers.files import check_file, read_file
+from bias_amplification.corpus.readers.files import published_json
 from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.study.sections import Corpus
 
@@ -47,7 +44,7 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     """
     collector = RowCollector(corpus, str(path))
     files = 0
-    for name, content in _files(path):
+    for name, content in published_json(path, FOLDER, "the Article-Bias-Prediction", UNPACKED_LIMIT):
         files += 1
         article = _article(content, name, corpus)
         if article is None:
@@ -92,27 +89,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice")
     return found
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        folder = next((part for part in (path / FOLDER, path / "jsons", path) if any(part.glob("*.json"))), None)
-        if folder is None:
-            # An unpacked GitHub archive has one more folder, named after the branch.
-            folder = next(iter(sorted(path.glob(f"*/{FOLDER}"))), path)
-        for file in sorted(folder.glob("[!.]*.json")):
-            yield file.name, read_file(file)
-        return
-    if not os.path.lexists(path):
-        raise StudyError(
-            f"{path} (corpus.path) does not exist: name the Article-Bias-Prediction archive or its folder."
-        )
-    check_file(path)
-    if not is_archive(path):
-        raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
-
-    def wanted(name: str) -> bool:
-        # Archives from a Mac have a second file beside each, whose name begins with a full stop.
-        return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json") and not name.rsplit("/", 1)[-1].startswith(".")
-
-    yield from read_members(path, wanted, UNPACKED_LIMIT)

@@ -1,7 +1,6 @@
 """Read BOLD (Dhamala et al. 2021): sentences of Wikipedia by group and page, in a folder or in the GitHub archive."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import one_line
-from bias_amplification.corpus.archives import is_archive, read_members
 from bias_amplification.corpus.findings import UNWANTED, Finding
 from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.readers.decoding import decode
-from bias_amplification.corpus.readers.files import check_file, read_file
+from bias_amplification.corpus.readers.files import published_json
 from bias_amplification.corpus.readers.rows import RowCollector
 from bias_amplification.study.sections import Corpus
 
@@ -46,7 +44,7 @@ def read(path: Path, corpus: Corpus) -> tuple[pa.Table, list[Finding]]:
     """
     collector = RowCollector(corpus, str(path))
     groups: dict[str, None] = {}
-    for name, content in _files(path):
+    for name, content in published_json(path, FOLDER, "BOLD's", UNPACKED_LIMIT):
         for group, page, number, sentence in _sentences(content, name, corpus):
             groups[group] = None
             article_id = f"{group}/{page}/{number}"
@@ -94,24 +92,3 @@ def _other_layout(place: str) -> StudyError:
         f"{place} is not in BOLD's layout, a JSON object of groups, each an object of pages, each a list of sentences: "
         f"name the folder {FOLDER} of BOLD in corpus.path."
     )
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        # An unpacked GitHub archive has one more folder, named after the commit.
-        folders = (path / FOLDER, *sorted(path.glob(f"*/{FOLDER}")), path)
-        folder = next((part for part in folders if any(part.glob("*.json"))), path)
-        for file in sorted(folder.glob("[!.]*.json")):
-            yield file.name, read_file(file)
-        return
-    if not os.path.lexists(path):
-        raise StudyError(f"{path} (corpus.path) does not exist: name BOLD's archive or folder.")
-    check_file(path)
-    if not is_archive(path):
-        raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
-
-    def wanted(name: str) -> bool:
-        # Archives from a Mac have a second file beside each, whose name begins with a full stop.
-        return f"/{FOLDER}/" in f"/{name}" and name.endswith(".json") and not name.rsplit("/", 1)[-1].startswith(".")
-
-    yield from read_members(path, wanted, UNPACKED_LIMIT)

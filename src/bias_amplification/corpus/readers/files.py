@@ -1,11 +1,12 @@
 """The files of a source: those of a folder, and what is refused because it is no file that can be read."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_ISREG
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.corpus.archives import is_archive, read_members
 
 #: First bytes of what a download leaves in the place of a file, what it is, and the remedy.
 _PLACEHOLDERS = {
@@ -80,6 +81,45 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}): change its access rights or its name.") from error
+
+
+def published_json(path: Path, folder: str, whose: str, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each JSON file of a published corpus, in the order of their names.
+
+    Parameters
+    ----------
+    path
+        The corpus's archive, the folder that it unpacks to, or the folder with the JSON files.
+    folder
+        The folder of the JSON files in the archive, such as "data/jsons".
+    whose
+        The corpus in messages, such as "BOLD's".
+    limit
+        Most bytes of all files, unpacked.
+
+    Raises
+    ------
+    StudyError
+        If the path leads to something else, or a file cannot be read.
+    """
+    if path.is_dir():
+        # An unpacked GitHub archive has one more folder, named after the branch or the commit.
+        places = [path / folder, path / Path(folder).name, *sorted(path.glob(f"*/{folder}")), path]
+        found = next((place for place in places if any(place.glob("*.json"))), path)
+        for file in sorted(found.glob("[!.]*.json")):
+            yield file.name, read_file(file)
+        return
+    if not os.path.lexists(path):
+        raise StudyError(f"{path} (corpus.path) does not exist: name {whose} archive or folder.")
+    check_file(path)
+    if not is_archive(path):
+        raise StudyError(f"{path} (corpus.path) is neither a folder nor a zip or tar archive: name one of these.")
+
+    def wanted(name: str) -> bool:
+        # Archives from a Mac have a second file beside each, whose name begins with a full stop.
+        return f"/{folder}/" in f"/{name}" and name.endswith(".json") and not name.rsplit("/", 1)[-1].startswith(".")
+
+    yield from read_members(path, wanted, limit)
 
 
 def only_of_folders(partition: dict[str, str], columns: Iterable[str]) -> dict[str, str]:

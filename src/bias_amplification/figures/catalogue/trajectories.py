@@ -29,9 +29,9 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
     entries = []
     for position, seed_set in enumerate(plan.seed_sets_used()):
         entries.append(_bias_and_quality(plan, position, seed_set))
-        entries.append(_degeneration(plan, seed_set, "" if position == 0 else f"_{seed_set}"))
+        entries.append(_degeneration(plan, seed_set, "degeneration"))
         if position:
-            entries.append(_diversity(plan, seed_set))
+            entries.append(_diversity(plan, seed_set, "diversity"))
         if position == 0:
             entries += _other_labels(plan, seed_set)
     columns = ["perplexity_base", "perplexity_generating"]
@@ -42,45 +42,42 @@ def trajectory_entries(plan: Plan) -> list[Entry]:
     return [*entries, figure_9, _diversity(plan, plan.seed_sets_used()[0], "diversity"), *sweeps]
 
 
-def _diversity(plan: Plan, seed_set: str, name: str | None = None) -> Entry:
+def _diversity(plan: Plan, seed_set: str, name: str) -> Entry:
     """Return the figure of the diversity of a seed set's rounds."""
-    rounds = _rounds(plan, seed_set)
     caption = (
         "What the text quality index, in the first panel, does not see: it judges sentences one by one, and a "
         "sentence that is written again and again is clean each time. Distinct-n: share of different n-grams. Repeated "
         "4-grams: share of an article's 4-grams that occurred before in it. Self-BLEU: how much an article is like the "
-        f"others. docs/diversity.md explains all of them. {bands(plan, rounds)} {_BASE}"
+        "others. docs/diversity.md explains all of them."
     )
-    return Entry(
-        name=name or f"diversity_{seed_set}",
-        group=BIAS_AND_QUALITY,
-        title=f"Diversity and repetition, seed set {seed_set}",
-        caption=with_unit(caption, plan.study.corpus.unit),
-        function="figures.panels:write_diversity",
-        inputs={"metrics_file": "metrics.parquet"},
-        arguments={"corpus": corpus_shown(plan), "rounds": rounds},
-    )
+    return _panels(plan, seed_set, name, f"Diversity and repetition, seed set {seed_set}", caption)
 
 
-def _degeneration(plan: Plan, seed_set: str, ending: str) -> Entry:
+def _degeneration(plan: Plan, seed_set: str, name: str) -> Entry:
     """Return the figure of the texts of a seed set's rounds that have fallen apart."""
-    rounds, kinds = _rounds(plan, seed_set), plan.study.degeneration
+    kinds = plan.study.degeneration
     caption = (
         f"Share of all texts that are empty (no word), short (fewer than {kinds.few_words} words), "
         f"repetitive (more than {100 * kinds.repeated:g}% of the words in loops or in stretches of eight words that "
         f"the text has twice) or copied (more than {100 * kinds.copied:g}% of the words in stretches of eight words "
         "that the prompts or the model's training texts have). A text can be repetitive and copied. Readable: none of "
         f"these, and a text quality index of at least {plan.study.quality.readable:g}. A kind without any text has no "
-        f"panel. docs/degenerate-texts.md says how well the kinds are told. {bands(plan, rounds)} {_BASE}"
+        "panel. docs/degenerate-texts.md says how often the kinds are recognised."
     )
+    return _panels(plan, seed_set, name, f"Texts that have fallen apart, seed set {seed_set}", caption)
+
+
+def _panels(plan: Plan, seed_set: str, name: str, title: str, caption: str) -> Entry:
+    """Return a figure of `figures.panels`, which is named after it and, if it is not the first, after the seed set."""
+    rounds = _rounds(plan, seed_set)
     return Entry(
-        name=f"degeneration{ending}",
+        name=name if seed_set == plan.seed_sets_used()[0] else f"{name}_{seed_set}",
         group=BIAS_AND_QUALITY,
-        title=f"Texts that have fallen apart, seed set {seed_set}",
-        caption=with_unit(caption, plan.study.corpus.unit),
-        function="figures.panels:write_degeneration",
+        title=title,
+        caption=with_unit(f"{caption} {bands(plan, rounds)} {_BASE}", plan.study.corpus.unit),
+        function="figures.panels:write_panels",
         inputs={"metrics_file": "metrics.parquet"},
-        arguments={"corpus": corpus_shown(plan), "rounds": rounds},
+        arguments={"corpus": corpus_shown(plan), "rounds": rounds, "figure": name},
     )
 
 

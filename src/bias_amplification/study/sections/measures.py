@@ -1,6 +1,6 @@
 """What is measured of the articles that a model writes: leaning, text quality and perplexity."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -208,27 +208,6 @@ class Degeneration(Section):
         description="The run stops if a larger share of a generation 0 is empty or too short, because the study would "
         "then say nothing. 1: it goes on in any case.",
     )
-
-    def kinds(self, words: Any, repeated: Any, copied: Any) -> dict[str, Any]:
-        """Return which texts are degenerate, by kind.
-
-        Parameters
-        ----------
-        words, repeated, copied
-            Number of words, and shares of repeated and of copied words, NumPy arrays [texts].
-
-        Returns
-        -------
-        dict
-            For "empty", "short", "repetitive" and "copied", whether each text is so, [texts]. No text is both empty
-            and short; a text may be repetitive and copied.
-        """
-        return {
-            "empty": words == 0,
-            "short": (words > 0) & (words < self.few_words),
-            "repetitive": repeated > self.repeated,
-            "copied": copied > self.copied,
-        }
 
 
 class Perplexity(Section):

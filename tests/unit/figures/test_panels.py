@@ -10,8 +10,7 @@ from bias_amplification.figures.panels import (
     DEGENERATION,
     DIVERSITY,
     panels_over_generations,
-    write_degeneration,
-    write_diversity,
+    write_panels,
 )
 from bias_amplification.figures.style import save_figure
 from bias_amplification.study.sections import Corpus
@@ -102,8 +101,9 @@ def test_file_shows_the_table_that_was_read(measured, tmp_path, labels):
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
-    write_diversity(
-        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=[*labels]), rounds=ROUNDS
+    corpus = Corpus(labels=[*labels])
+    write_panels(
+        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=corpus, rounds=ROUNDS, figure="diversity"
     )
 
     save_figure(panels_over_generations(measured, ROUNDS, DIVERSITY), [tmp_path / "expected.svg"])
@@ -118,8 +118,9 @@ def test_degenerate_texts_have_panels_in_per_cent(measured, tmp_path, labels):
     schema = schemas.metrics(labels)
     write_table(pa.Table.from_pandas(measured, schema, preserve_index=False), tmp_path / "metrics.parquet", schema)
 
-    write_degeneration(
-        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=Corpus(labels=[*labels]), rounds=ROUNDS
+    corpus = Corpus(labels=[*labels])
+    write_panels(
+        tmp_path / "metrics.parquet", [tmp_path / "found.svg"], corpus=corpus, rounds=ROUNDS, figure="degeneration"
     )
 
     assert titles(figure) == ["Empty (%)", "Repetitive (%)", "Copied (%)", "Any of these (%)", "Readable (%)"]
