@@ -168,6 +168,34 @@ def test_a_constant_outcome_has_a_reason(constant):
     assert np.isnan(slopes.p_value).all()
 
 
+@pytest.mark.parametrize("difference", ["within", "levels"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("generations", [8, 1])
+def test_an_infinite_outcome_has_a_reason(difference, value, generations):
+    versions, x, y = scaled_study(1, 2, generations)
+    x[0, 1] = np.nan
+    y[[0, -1]] = value, np.nan
+
+    slopes = regress(x, y, make_rows(*versions, difference), Neurons(difference=difference))
+
+    rest = module.INFINITE_OUTCOME
+    assert slopes.reason.tolist() == [rest, module.NOT_FINITE, rest, rest, rest]
+    assert np.isnan(slopes.p_value).all()
+    assert np.isnan(correlate(x, y)).all()
+
+
+def test_an_infinite_outcome_of_one_neuron_does_not_affect_the_others():
+    versions, x, y = scaled_study(1, 2, 8)
+    rows, own = make_rows(*versions, "within"), np.repeat(y[:, None], 5, axis=1)
+    own[3, 2] = np.inf
+
+    slopes = regress(x, own, rows, Neurons())
+
+    assert slopes.reason.tolist() == ["", "", module.INFINITE_OUTCOME, "", ""]
+    others = [0, 1, 3, 4]
+    np.testing.assert_allclose(slopes.p_value[others], regress(x, y, rows, Neurons()).p_value[others], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("rounds", "generations", "fixed_effects"), [(2, 2, False), (1, 3, False), (1, 1, False), (3, 2, True)]
 )
