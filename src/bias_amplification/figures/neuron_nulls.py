@@ -101,7 +101,7 @@ def counts(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
         [("bias", "bias", "p_bias"), ("quality", "text quality", "p_quality"), ("both", "both", "p_both")],
     )
     for axes in figure.axes[-3:]:
-        axes.set_xlabel("Neurons below the threshold")
+        axes.set_xlabel("Significant neurons")
     style.legend_below(figure, *figure.axes)
     return figure
 
@@ -203,7 +203,7 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float) -> 
     overlap
         As in `artifacts.schemas.NEURON_OVERLAP`.
     alpha
-        Significance level below which a neuron is marked.
+        Significance level; a neuron with p of at most alpha is marked.
 
     Returns
     -------
@@ -227,14 +227,14 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float) -> 
     panels[-1, 0].set_xlabel("Neuron of the layer" + (f", {lines} lines per layer" if lines > 1 else ""))
     panels[-1, 1].set_xlabel("Neurons")
     for kind, colour in zip(KINDS[1:], KIND_COLOURS[1:], strict=True):
-        panels[0, 0].plot([], [], "s", color=colour, label=f"{kind}, p < {alpha:g}")
+        panels[0, 0].plot([], [], "s", color=colour, label=f"{kind}, p ≤ {alpha:g}")
     style.legend_below(figure, panels[0, 0], panels[0, 1])
     return figure
 
 
 def _kinds(rows: pd.DataFrame, layers: Sequence[int], alpha: float) -> np.ndarray:
     """Return the kind of each neuron, shape [layers x lines, columns]; NaN after the last neuron of a layer."""
-    wide = rows.pivot(index=["layer", "neuron"], columns="outcome", values="p_value").astype(float) < alpha
+    wide = rows.pivot(index=["layer", "neuron"], columns="outcome", values="p_value").astype(float) <= alpha
     kind = (wide["bias"] * 1 + wide["quality"] * 2).sort_index()
     width = max(len(kind.loc[layer]) for layer in layers)
     lines = -(-width // COLUMNS)

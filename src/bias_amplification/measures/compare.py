@@ -210,10 +210,10 @@ def _verdict(row: tuple) -> str:
     if row.replicates < 2:
         return "one replicate"
     if row.kind == "change":
-        if not row.p_value < ALPHA:
+        if not row.p_value <= ALPHA:
             return "not told apart"
         return "rises" if row.estimate > 0 else "falls"
-    return "told apart" if row.p_value_adjusted < ALPHA else "not told apart"
+    return "told apart" if row.p_value_adjusted <= ALPHA else "not told apart"
 
 
 def _groups(rounds: Iterable[_Round]) -> Iterator[list[_Round]]:

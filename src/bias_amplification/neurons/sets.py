@@ -27,7 +27,8 @@ def significant(p_values: np.ndarray, alpha: float, correction: str | None = Non
     p_values
         [neurons], uncorrected, NaN without a test.
     alpha
-        Level of each test; after a correction, the false discovery rate or the family-wise error.
+        Level of each test; after a correction, the false discovery rate or the family-wise error. A p-value of exactly
+        alpha is significant, here and wherever a p-value is compared with its level.
     correction
         None, or one of `CORRECTIONS`.
 
@@ -36,7 +37,7 @@ def significant(p_values: np.ndarray, alpha: float, correction: str | None = Non
     np.ndarray of bool
         [neurons]. A neuron without a test is not significant.
     """
-    return p_values < alpha if correction is None else adjust(p_values, correction) <= alpha
+    return (p_values if correction is None else adjust(p_values, correction)) <= alpha
 
 
 def overlap(first: np.ndarray, second: np.ndarray, population: np.ndarray) -> Overlap:
@@ -96,6 +97,7 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control
 
+    p_values = np.asarray(p_values, dtype=np.float64)
     tested = np.isfinite(p_values)
     adjusted = np.full(p_values.shape, np.nan)
     if not tested.any():

@@ -85,7 +85,7 @@ def test_captions_have_the_studys_significance_level(shipped):
     found = entries(shipped(neurons={"alpha": 0.1}))
 
     assert "reaches in 10% of the permutations" in found["neuron_overlap"].caption
-    assert "p < 0.1" in found["layer_map"].caption
+    assert "p ≤ 0.1" in found["layer_map"].caption
     assert found["layer_map"].arguments["neurons"] == {"alpha": 0.1}
 
 

@@ -38,10 +38,10 @@ def test_statistics_equal_those_of_one_regression_at_a_time(lags, difference, fi
 def test_the_threshold_is_where_p_equals_alpha(reference):
     versions, x, y = random_study()
     rows = make_rows(*versions, "within")
-    settings = Neurons(reference=reference, alpha=0.3)
-    found = regress(x, y[0], rows, settings)
+    found = regress(x, y[0], rows, Neurons(reference=reference))
 
-    limit = PermutedStatistics(x, rows, settings, np.full(12, True)).threshold()
+    for alpha in found.p_value:
+        settings = Neurons(reference=reference, alpha=alpha)
+        limit = PermutedStatistics(x, rows, settings, np.full(12, True)).threshold()
 
-    assert ((found.statistic**2 > limit) == (found.p_value < 0.3)).all()
-    assert 0 < (found.p_value < 0.3).sum() < 12
+        assert ((found.statistic**2 >= limit) == (found.p_value <= alpha)).all()

@@ -55,8 +55,10 @@ def test_an_empty_population_has_no_expected_overlap():
     assert np.isnan([found.expected_both, found.p_overlap]).all()
 
 
-def test_significant_is_strictly_below_alpha():
-    assert significant(np.array([0.049, 0.05, np.nan, 0.0]), 0.05).tolist() == [True, False, False, True]
+def test_a_p_value_of_exactly_alpha_is_significant():
+    above = np.nextafter(0.05, 1)
+
+    assert significant(np.array([0.049, 0.05, above, np.nan, 0]), 0.05).tolist() == [True, True, False, False, True]
 
 
 def test_a_correction_admits_its_own_level():
@@ -169,7 +171,7 @@ def test_sets_are_counted_by_every_criterion():
 
     kept = np.isfinite(bias)
     assert (found["neurons"], found["tested_bias"], found["tested_quality"], found["tested"]) == (400, 399, 400, 399)
-    assert found["both"] == ((bias < 0.05) & (quality < 0.05)).sum()
+    assert found["both"] == ((bias <= 0.05) & (quality <= 0.05)).sum()
     for ending, method in (("bh", "fdr_bh"), ("by", "fdr_by"), ("bonferroni", "bonferroni")):
         chosen = np.zeros(400, dtype=bool)
         chosen[kept] = multipletests(bias[kept], 0.05, method)[0]

@@ -54,7 +54,7 @@ NEURON_REGRESSION = table(
 #: column                   column of `NEURONS` that was read
 #: rows, lags, lags_plugin  of the regressions on bias. Text quality may be known for fewer versions; `NEURON_OVERLAP`
 #:                          has both. Lags are null if a rule chooses them for each neuron.
-#: bias, quality, both      numbers of neurons with p below `alpha`
+#: bias, quality, both      numbers of neurons with p of at most `alpha`
 #: tested                   number of neurons that could be in both sets
 #: expected_both            expected number in both, for independent sets of these sizes among the tested neurons
 #: p_overlap                hypergeometric probability of `both` or more for such sets
@@ -87,7 +87,7 @@ _MOVED = ("", "_bias_moved", "_quality_moved")
 #: order of the run itself.
 #:
 #: scheme               the moves that the permutation combines, joined by +
-#: bias, quality, both  numbers of neurons with p below alpha
+#: bias, quality, both  numbers of neurons with p of at most alpha
 #: matched              number of neurons in both of two sets: for each outcome, the neurons with the largest |t|. Each
 #:                      layer gives as many as it has in the run's own sets
 #: rank_agreement       mean over layers of Spearman's correlation between |t| for bias and |t| for quality

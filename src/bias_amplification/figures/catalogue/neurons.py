@@ -27,7 +27,7 @@ NEURON_ENTRIES = (
         "neuron_sets",
         NEURONS,
         "Neurons associated with bias, with text quality, and with both{section}",
-        "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
+        "Number of neurons whose changes are associated with changes of the outcome at p ≤ {alpha:g} (Newey-West), for "
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
         "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
         "probability of at least this overlap, if neurons were independent, which they are not.",
@@ -74,7 +74,7 @@ NEURON_ENTRIES = (
         "counts_against_chance",
         NEURONS,
         "Counts of neurons against permuted outcomes",
-        "Number of neurons with p < {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
+        "Number of neurons with p ≤ {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
         "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
         "permutations with at least this number.{chains}",
         function="figures.neuron_nulls:write_counts",
@@ -96,7 +96,7 @@ NEURON_ENTRIES = (
         "layer_map",
         NEURONS,
         "Where the significant neurons are",
-        "One row per layer; neurons with p < {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
+        "One row per layer; neurons with p ≤ {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
         "range of 95% of the permutations.",
         function="figures.neuron_nulls:write_layer_map",
         inputs={**_REGRESSION, **_OVERLAP},

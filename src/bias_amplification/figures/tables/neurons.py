@@ -34,10 +34,10 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for row in sets.to_dict("records"):
-        ways = {"": f"p < {row['alpha']:g}", "_bh": f"false discovery rate {row['alpha']:g}"}
+        ways = {"": f"p ≤ {row['alpha']:g}", "_bh": f"false discovery rate {row['alpha']:g}"}
         ways["_by"] = f"the same under any dependence, {row['alpha']:g}"
         ways["_bonferroni"] = f"family-wise error {row['alpha']:g}"
-        ways["_plugin"] = f"p < {row['alpha']:g}, {row['lags_plugin']} lags"
+        ways["_plugin"] = f"p ≤ {row['alpha']:g}, {row['lags_plugin']} lags"
         for ending, way in ways.items():
             found = {name: with_share(row[name + ending], row[f"tested_{name}"]) for name in ("bias", "quality")}
             odds = (row[f"odds_ratio{end}"] for end in ("", "_low", "_high"))
