@@ -52,7 +52,7 @@ class Simulation:
     def p_values(self, settings: Neurons) -> np.ndarray:
         """Test every neuron of every study: [studies, neurons]."""
         versions, studies, neurons = self.x.shape
-        rows = make_rows(*self.versions, settings.difference)
+        rows = make_rows(self.versions, settings.difference)
         slopes = regress(self.x.reshape(versions, -1), np.repeat(self.y, neurons, axis=1), rows, settings)
         return slopes.p_value.reshape(studies, -1)
 
@@ -145,7 +145,7 @@ def run_steps(
     StudyError
         If versions or neurons are missing or do not match.
     """
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     parts = []
     for batch in stream_batches(paths, [column]):
         values = batch.values[column]
@@ -229,7 +229,7 @@ def _neuron_row(simulation: Simulation, test: Neurons) -> dict[str, Any]:
 
 def _counts_row(simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int) -> dict[str, Any]:
     """Compute how often the permutation test of the number of neurons rejects."""
-    rows, number = make_rows(*simulation.versions, settings.difference), simulation.x.shape[2]
+    rows, number = make_rows(simulation.versions, settings.difference), simulation.x.shape[2]
     rejected = []
     for study in range(min(COUNTED_STUDIES, simulation.x.shape[1])):
         outcome = simulation.y[:, study]

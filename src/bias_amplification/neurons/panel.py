@@ -110,7 +110,8 @@ def assemble_panel(
             )
         outcomes = {measure: row[f"{measure}_{label}"] for measure in BIAS_MEASURES}
         outcomes |= {"quality_class": row["text_quality_index"], "quality_weighted": row["text_quality_index_weighted"]}
-        rows.append({"round": round_name, "replicate": replicate, "generation": generation, "label": label, **outcomes})
+        key = {"round": round_name, "replicate": replicate, "generation": generation, "seed_set": row["seed_set"]}
+        rows.append(key | {"label": label, **outcomes})
     write_table(pa.Table.from_pylist(rows, schema=NEURON_PANEL), out, NEURON_PANEL)
 
 
@@ -138,7 +139,9 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
     chains = map(replicate_name, table.column("round").to_pylist(), table.column("replicate").to_pylist())
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
     return Outcomes(
-        versions=Versions(tuple(chains), tuple(table.column("generation").to_pylist())),
+        versions=Versions(
+            tuple(chains), *(tuple(table.column(name).to_pylist()) for name in ("generation", "round", "replicate", "seed_set"))
+        ),
         values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
     )
 

@@ -3,8 +3,8 @@
 With one regressor beside the constant, the sandwich estimator has a closed form. With z = x - mean(x) and residuals e,
 the slope is b = sum z y / sum z^2, and its variance is sum over t, s of k(t, s) z_t e_t z_s e_s / (sum z^2)^2, where k
 is the Bartlett kernel 1 - |t - s| / (lags + 1) within a series and 0 across series (Newey and West, 1987). The kernel
-is one [rows, rows] matrix for all neurons, so nothing loops over neurons. Constants of the rounds (fixed effects) are
-subtracted from both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
+is one [rows, rows] matrix for all neurons, so nothing loops over neurons. Constants of rounds and generations (fixed
+effects) are subtracted from both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
 """
 
 from dataclasses import dataclass
@@ -179,25 +179,21 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 
 
 def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarray:
-    """Subtract the mean over rows, or over the rows of each constant.
+    """Subtract the mean over rows, or the projection on the constants of a design.
 
-    The mean is subtracted twice, because for large values the first mean is imprecise.
+    It is subtracted twice, because for large values the first one is imprecise.
 
     Parameters
     ----------
     values
         [rows, ...].
     constants
-        [rows], numbers as from `designs.Rows.constants`; None for one constant.
+        [rows, constants], as from `designs.Rows.constants`; None for one constant.
     """
     if not len(values):
         return values
-    if constants is None or not constants.any():
-        values = values - values.mean(axis=0)
-        return values - values.mean(axis=0)
-    values = values.astype(np.float64)
-    for number in range(constants.max() + 1):
-        values[constants == number] = centre(values[constants == number])
+    for _ in range(2):
+        values = values - (values.mean(axis=0) if constants is None else constants @ (constants.T @ values))
     return values
 
 

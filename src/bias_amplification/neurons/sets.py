@@ -202,10 +202,9 @@ def verdict(
     Returns
     -------
     words : str
-        "more distinct than chance", "more alike than chance" or "no more distinct than chance". Or, without a decision:
-        "too few permutations to tell" if no overlap could be significant; "too few neurons to tell" if independent sets
-        of these sizes often have the smallest possible overlap; "cannot be told apart from chance" if they do not, but
-        the nulls are so wide that their sets often do.
+        "more distinct than chance", "more alike than chance" or "not told apart from chance", which is no finding: the
+        overlap may be anything. Or, where no overlap could be told apart: "too few permutations to tell", or "too few
+        neurons to tell" if independent sets of these sizes often have the smallest possible overlap.
     null : int
         Index of the null with the largest p-value.
     """
@@ -222,9 +221,7 @@ def verdict(
         return "more distinct than chance", place
     if independent[least] > level / 2:
         return "too few neurons to tell", place
-    if (tails(nulls, least)[1] > level / 2).any():
-        return "cannot be told apart from chance", place
-    return "no more distinct than chance", place
+    return "not told apart from chance", place
 
 
 def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str, int | float | None]:

@@ -33,7 +33,7 @@ def test_differences_within_rounds_skip_borders_and_missing_generations():
 def test_the_paper_has_sixty_transitions():
     versions = list_versions(6, 11)
 
-    lengths = [len(make_rows(*versions, difference).after) for difference in ("within", "across", "levels")]
+    lengths = [len(make_rows(versions, difference).after) for difference in ("within", "across", "levels")]
 
     assert lengths == [60, 65, 66]
 

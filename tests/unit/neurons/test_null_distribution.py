@@ -18,7 +18,7 @@ ALL_MOVES = ["shift", "flip", "exchange"]
 def fill(x, outcomes, versions, settings):
     """Fill the null distributions of a single layer."""
     null = Null.empty(1, len(outcomes[0]), x.shape[1])
-    rows = make_rows(*versions, settings.difference)
+    rows = make_rows(versions, settings.difference)
     fill_layer(null, 0, slice(0, x.shape[1]), x, outcomes, rows, settings)
     return null
 
@@ -29,7 +29,7 @@ def layer():
     versions, x, y = random_study(neurons=40)
     y[1] += y[0]
     x[:, 7] = 1.5
-    settings, rows = Neurons(alpha=0.2), make_rows(*versions, "within")
+    settings, rows = Neurons(alpha=0.2), make_rows(versions, "within")
     outcomes = permute_changes(y, versions, ALL_MOVES, 60, seed=2)[0]
     null = Null.empty(layers=2, permutations=61, neurons=50)
 
@@ -109,7 +109,7 @@ def test_unrelated_walks_are_rejected_at_the_level_of_the_test():
 @pytest.mark.parametrize("reference", ["t", "normal"])
 def test_a_neuron_whose_p_is_exactly_alpha_is_counted(reference):
     versions, x, y = random_study()
-    rows, outcomes = make_rows(*versions, "within"), permute_changes(y, versions, ["flip"], 3, seed=2)[0]
+    rows, outcomes = make_rows(versions, "within"), permute_changes(y, versions, ["flip"], 3, seed=2)[0]
     found = [regress(x, one, rows, Neurons(reference=reference)).p_value for one in y]
 
     for alpha in found[0]:
@@ -159,7 +159,7 @@ def test_neurons_without_an_estimate_are_not_tested():
 
     null = fill(x, permute_changes(y, versions, ["flip"], 15, seed=2)[0], versions, settings)
 
-    reasons = [regress(x, one, make_rows(*versions, "within"), settings).reason for one in y]
+    reasons = [regress(x, one, make_rows(versions, "within"), settings).reason for one in y]
     assert "perfect fit" in reasons[0]
     np.testing.assert_array_equal(np.isnan(null.observed), [one != "" for one in reasons])
     np.testing.assert_array_equal(null.exceeded == 0, [one != "" for one in reasons])
@@ -175,7 +175,7 @@ def test_a_nearly_perfect_fit_keeps_its_statistic(lags):
 
     null = fill(x, permute_changes(y, versions, ["flip"], 16, seed=2)[0], versions, settings)
 
-    expected = regress(x, y[0], make_rows(*versions, "within"), settings)
+    expected = regress(x, y[0], make_rows(versions, "within"), settings)
     assert expected.statistic[0] > 1e6
     np.testing.assert_allclose(null.observed[0], expected.statistic**2, rtol=1e-7)
     assert null.counts[0, 0, 0] == (expected.p_value < 0.3).sum()

@@ -89,7 +89,7 @@ def test_outcomes_with_different_gaps_stay_aligned(moves, number):
     versions, _, y = random_study(rounds=5, generations=6)
     y[1] = y[0] + 0.01 * y[1]
     y[1, 8] = np.nan
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
 
     (bias, quality), _ = permute_changes(y, versions, moves, number, seed=4)
 

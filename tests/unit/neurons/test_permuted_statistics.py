@@ -19,7 +19,7 @@ def test_statistics_equal_those_of_one_regression_at_a_time(lags, difference, fi
     outcome[9] = np.nan
     x[:, 4] = 0.25
     settings = Neurons(difference=difference, lags=lags, fixed_effects=fixed_effects)
-    rows = make_rows(*versions, difference)
+    rows = make_rows(versions, difference)
     (permuted,), _ = permute_changes([outcome], versions, ["shift", "flip", "exchange"], 20, seed=3)
 
     kept = rows.keep(np.isfinite(rows.take(outcome)))
@@ -37,7 +37,7 @@ def test_statistics_equal_those_of_one_regression_at_a_time(lags, difference, fi
 @pytest.mark.parametrize("reference", ["t", "normal"])
 def test_the_threshold_is_where_p_equals_alpha(reference):
     versions, x, y = random_study()
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     found = regress(x, y[0], rows, Neurons(reference=reference))
 
     for alpha in found.p_value:

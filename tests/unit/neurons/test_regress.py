@@ -75,7 +75,7 @@ def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
 def test_slopes_equal_those_of_statsmodels(seed, rounds, generations, options):
     versions, x, y = scaled_study(seed, rounds, generations)
 
-    slopes = regress(x, y, make_rows(*versions, options.difference), options)
+    slopes = regress(x, y, make_rows(versions, options.difference), options)
 
     assert (slopes.reason == "").all()
     outcome, groups = difference_plainly(versions, y, options.difference)
@@ -94,7 +94,7 @@ def test_a_large_mean_costs_no_digits():
     versions, x, y = scaled_study(3, 4, 9)
     x = np.round(x * 2**20) / 2**20  # exact when moved by a power of two
     options = Neurons(difference="levels")
-    rows = make_rows(*versions, "levels")
+    rows = make_rows(versions, "levels")
 
     moved, still = regress(x + 2.0**20, y, rows, options), regress(x, y, rows, options)
 
@@ -106,7 +106,7 @@ def test_a_large_mean_costs_no_digits():
 
 def test_other_neurons_do_not_matter():
     versions, x, y = scaled_study(5, 3, 8, neurons=30)
-    rows, options = make_rows(*versions, "within"), Neurons()
+    rows, options = make_rows(versions, "within"), Neurons()
 
     together = regress(x, y, rows, options)
 
@@ -117,7 +117,7 @@ def test_other_neurons_do_not_matter():
 
 def test_many_neurons_are_regressed_in_blocks():
     versions, x, y = random_study(neurons=2 * module.BLOCK + 3)
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     own = np.repeat(y[0][:, None], x.shape[1], axis=1)
     own[:, -1] = y[1]
 
@@ -133,7 +133,7 @@ def test_many_neurons_are_regressed_in_blocks():
 def test_the_plugin_rule_counts_the_known_rows():
     # 40 rows give 3 lags; 20 rows give 2.
     versions, x, y = scaled_study(5, 4, 11)
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     y[:22] = np.nan
 
     found = regress(x, y, rows, Neurons(lags="plugin"))
@@ -150,7 +150,7 @@ def test_neurons_without_an_estimate_have_a_reason():
     x[4, 4] = np.nan
     x[4, 5] = np.inf
 
-    slopes = regress(x, y, make_rows(*versions, "within"), Neurons())
+    slopes = regress(x, y, make_rows(versions, "within"), Neurons())
 
     expected = ["", module.CONSTANT_NEURON, module.CONSTANT_NEURON, module.PERFECT_FIT, *[module.NOT_FINITE] * 2]
     assert slopes.reason.tolist() == expected
@@ -162,7 +162,7 @@ def test_neurons_without_an_estimate_have_a_reason():
 def test_a_constant_outcome_has_a_reason(constant):
     versions, x, _ = scaled_study(1, 2, 8)
 
-    slopes = regress(x, np.full(16, constant), make_rows(*versions, "within"), Neurons())
+    slopes = regress(x, np.full(16, constant), make_rows(versions, "within"), Neurons())
 
     assert set(slopes.reason) == {module.CONSTANT_OUTCOME}
     assert np.isnan(slopes.p_value).all()
@@ -176,7 +176,7 @@ def test_an_infinite_outcome_has_a_reason(difference, value, generations):
     x[0, 1] = np.nan
     y[[0, -1]] = value, np.nan
 
-    slopes = regress(x, y, make_rows(*versions, difference), Neurons(difference=difference))
+    slopes = regress(x, y, make_rows(versions, difference), Neurons(difference=difference))
 
     rest = module.INFINITE_OUTCOME
     assert slopes.reason.tolist() == [rest, module.NOT_FINITE, rest, rest, rest]
@@ -186,7 +186,7 @@ def test_an_infinite_outcome_has_a_reason(difference, value, generations):
 
 def test_an_infinite_outcome_of_one_neuron_does_not_affect_the_others():
     versions, x, y = scaled_study(1, 2, 8)
-    rows, own = make_rows(*versions, "within"), np.repeat(y[:, None], 5, axis=1)
+    rows, own = make_rows(versions, "within"), np.repeat(y[:, None], 5, axis=1)
     own[3, 2] = np.inf
 
     slopes = regress(x, own, rows, Neurons())
@@ -202,7 +202,7 @@ def test_an_infinite_outcome_of_one_neuron_does_not_affect_the_others():
 def test_too_few_rows_are_a_reason(rounds, generations, fixed_effects):
     versions, x, y = scaled_study(1, rounds, generations)
 
-    slopes = regress(x, y, make_rows(*versions, "within"), Neurons(fixed_effects=fixed_effects))
+    slopes = regress(x, y, make_rows(versions, "within"), Neurons(fixed_effects=fixed_effects))
 
     assert set(slopes.reason) == {module.TOO_FEW_ROWS}
     assert np.isnan(slopes.estimate).all()
@@ -212,7 +212,7 @@ def test_a_missing_outcome_removes_its_transitions():
     versions, x, y = scaled_study(2, 2, 9)
     missing = y.copy()
     missing[4] = np.nan  # the transitions 3 to 4 and 4 to 5 of the first round
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
 
     found = regress(x, missing, rows, Neurons(lags=1))
 
@@ -272,7 +272,7 @@ def newey_west_plainly(score, series):
 @pytest.mark.parametrize("difference", ["within", "levels"])
 def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
     versions, x, y = scaled_study(8, 3, 11, neurons=20)
-    rows = make_rows(*versions, difference)
+    rows = make_rows(versions, difference)
 
     found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False))
 
@@ -298,7 +298,7 @@ def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
 def test_each_neuron_may_have_its_own_outcome():
     versions, x, _ = scaled_study(4, 3, 8, neurons=6)
     outcomes = np.random.default_rng(1).normal(size=(24, 6)).cumsum(axis=0)
-    rows, options = make_rows(*versions, "within"), Neurons(fixed_effects=True)
+    rows, options = make_rows(versions, "within"), Neurons(fixed_effects=True)
 
     together = regress(x, outcomes, rows, options)
 

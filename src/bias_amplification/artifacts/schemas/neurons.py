@@ -20,6 +20,7 @@ _NEURON = [*required(GENERATION, "layer"), *required(COUNT, "neuron"), *required
 
 #: The outcomes: one row for each model version, rounds in order, generations ascending.
 #:
+#: seed_set                 the round's seed set
 #: label                    the tracked label
 #: share, mean_probability  measures of this label, as fractions
 #: quality_*                text quality indices, from 0 to 3
@@ -27,7 +28,7 @@ NEURON_PANEL = table(
     required(TEXT, "round"),
     required(COUNT, "replicate"),
     required(GENERATION, "generation"),
-    required(TEXT, "label"),
+    required(TEXT, "seed_set", "label"),
     optional(REAL, "share", "mean_probability", "quality_class", "quality_weighted"),
 )
 
@@ -167,8 +168,8 @@ NEURON_OVERLAP = table(
 #: power            share of the planted neurons that are found
 #: false_discovery  mean share of false findings among all findings
 NEURON_CALIBRATION = table(
-    required(TEXT, "world", "test", "difference", "lags", "reference"),
-    required(FLAG, "small_sample", "fixed_effects"),
+    required(TEXT, "world", "test", "difference", "lags", "reference", "fixed_effects"),
+    required(FLAG, "small_sample"),
     required(REAL, "effect"),
     required(COUNT, "studies"),
     required(REAL, "rejected", "standard_error"),
@@ -180,7 +181,7 @@ NEURON_CALIBRATION = table(
 #: named  source of the combination, such as "paper" or "this study"; null if it has none
 NEURON_SENSITIVITY = table(
     optional(TEXT, "named"),
-    required(TEXT, "measure", "column", "bias_measure", "quality_measure", "difference", "reference"),
+    required(TEXT, "measure", "column", "bias_measure", "quality_measure", "difference", "reference", "fixed_effects"),
     required(FLAG, "small_sample"),
     required(COUNT, "tested", "bias", "quality", "both"),
     optional(REAL, "expected_both"),
