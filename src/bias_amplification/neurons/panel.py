@@ -37,6 +37,10 @@ class Outcomes:
 
     versions: Versions
     """Chain and generation of each version."""
+    rounds: Sequence[str]
+    """[versions], the round, whatever the replicate."""
+    replicates: Sequence[int]
+    """[versions], number of the replicate."""
     values: Mapping[str, np.ndarray]
     """[versions] each: share and mean_probability of the tracked label, quality_class and quality_weighted."""
 
@@ -135,10 +139,13 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
             f"{path} has {table.num_rows} versions and the study {files}: delete it and run snakemake again."
         )
     # Replicates are independent studies of one strategy, so that each is a series of its own.
-    chains = map(replicate_name, table.column("round").to_pylist(), table.column("replicate").to_pylist())
+    rounds, replicates = (table.column(name).to_pylist() for name in ("round", "replicate"))
+    chains = map(replicate_name, rounds, replicates)
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
     return Outcomes(
         versions=Versions(tuple(chains), tuple(table.column("generation").to_pylist())),
+        rounds=rounds,
+        replicates=replicates,
         values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
     )
 

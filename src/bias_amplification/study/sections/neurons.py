@@ -41,7 +41,10 @@ class Permutations(Section):
         "entry. Its default leaves out `shift`, which rejects too often if changes shrink over generations.",
     )
     sensitivity: int = Field(
-        500, ge=19, description="Number of permutations for each row of the table of analysis choices."
+        500,
+        ge=19,
+        description="Number of permutations for each row of the table of analysis choices, and for predictions of "
+        "held-out rounds.",
     )
 
 
@@ -54,6 +57,23 @@ class Calibration(Section):
         [0.3, 0.5],
         description="Correlations between the changes of the outcome and those of the neurons that are given an "
         "effect.",
+    )
+
+
+class Reliability(Section):
+    """Whether the neurons' associations reproduce between halves of the rounds and in a held-out round."""
+
+    centre: Literal["rounds", "both"] = Field(
+        "both",
+        description="What is subtracted from the changes within a half: the mean of each round (`rounds`), or what the "
+        "half's rounds have in common at each generation, too (`both`). What all rounds share would otherwise "
+        "reproduce itself.",
+    )
+    neurons: int = Field(
+        100,
+        ge=1,
+        description="Number of neurons with the largest correlations that predict a held-out round; at most a tenth of "
+        "all neurons.",
     )
 
 
@@ -113,4 +133,5 @@ class Neurons(Section):
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
     permutations: Permutations = Permutations()
+    reliability: Reliability = Reliability()
     calibration: Calibration = Calibration()
