@@ -1,8 +1,8 @@
 # Neurons: which neurons change when bias or quality changes, and whether there are more of them than chance would give.
 # Inputs: the metrics, and one file of neurons for each version.
-# Outputs: the panel of outcomes, the correlations and regressions, the sets of significant neurons, their null
-# distributions under permutation, the error rates of the tests in simulated studies, and the numbers of significant
-# neurons under every combination of analysis choices.
+# Outputs: the panel of outcomes, whether associations reproduce, the correlations and regressions, the sets of
+# significant neurons, their null distributions under permutation, the error rates of the tests in simulated studies,
+# and the numbers of significant neurons under every combination of analysis choices.
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Neurons
 
@@ -17,7 +17,7 @@ rule neurons:
     input:
         expand(
             f"{RESULTS}/neurons/{{table}}.parquet",
-            table=["panel", "correlations", "regression", "sets", "null", "overlap", "permuted"]
+            table=["panel", "reliability", "correlations", "regression", "sets", "null", "overlap", "permuted"]
             + ["calibration", "sensitivity"],
         ),
 
@@ -42,6 +42,34 @@ rule assemble_panel:
         "Neurons: collecting the outcomes of all model versions"
     script:
         "../scripts/assemble_panel.py"
+
+
+rule measure_reliability:
+    input:
+        panel=f"{RESULTS}/neurons/panel.parquet",
+        neurons=NEURON_FILES,
+    output:
+        reliability=f"{RESULTS}/neurons/reliability.parquet",
+    log:
+        f"{RESULTS}/logs/neurons/reliability.log",
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
+    params:
+        settings={
+            **study.neurons.model_dump(include=NEURON_MEASURES | {"alpha", "fixed_effects", "reliability"}),
+            "permutations": {
+                "schemes": study.neurons.permutations.schemes and study.neurons.permutations.schemes[:1],
+                **study.neurons.permutations.model_dump(include={"number", "sensitivity"}),
+            },
+        },
+        quality=study.quality.model_dump(include={"score"}),
+        seed=derive_seed(study.seed, "measure reliability"),
+    message:
+        "Neurons: whether associations reproduce between halves of the rounds and in held-out rounds"
+    script:
+        "../scripts/measure_reliability.py"
 
 
 rule analyse_neurons:
@@ -135,7 +163,7 @@ rule compare_choices:
         settings={
             **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
             "permutations": {
-                "schemes": study.neurons.permutations.schemes[:1],
+                "schemes": study.neurons.permutations.schemes and study.neurons.permutations.schemes[:1],
                 "sensitivity": study.neurons.permutations.sensitivity,
             },
         },

@@ -136,14 +136,11 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
             f"{path} has {table.num_rows} versions and the study {files}: delete it and run snakemake again."
         )
     # Replicates are independent studies of one strategy, so that each is a series of its own.
-    chains = map(replicate_name, table.column("round").to_pylist(), table.column("replicate").to_pylist())
+    columns = {name: tuple(table.column(name).to_pylist()) for name in NEURON_PANEL.names[:4]}
+    chains = tuple(map(replicate_name, columns["round"], columns["replicate"]))
+    versions = Versions(chains, columns["generation"], columns["round"], columns["replicate"], columns["seed_set"])
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
-    return Outcomes(
-        versions=Versions(
-            tuple(chains), *(tuple(table.column(name).to_pylist()) for name in ("generation", "round", "replicate", "seed_set"))
-        ),
-        values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
-    )
+    return Outcomes(versions, {name: table.column(name).to_numpy().astype(np.float64) for name in names})
 
 
 def read_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from bias_amplification.artifacts.schemas.neurons import (
     NEURON_PANEL,
     NEURON_PERMUTED,
     NEURON_REGRESSION,
+    NEURON_RELIABILITY,
     NEURON_SENSITIVITY,
     NEURON_SETS,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "NEURON_PANEL",
     "NEURON_PERMUTED",
     "NEURON_REGRESSION",
+    "NEURON_RELIABILITY",
     "NEURON_SENSITIVITY",
     "NEURON_SETS",
     "PERPLEXITY",

@@ -155,6 +155,45 @@ NEURON_OVERLAP = table(
     required(TEXT, "verdict"),
 )
 
+#: Whether associations of neurons reproduce: one row for each measure and number, the most important first.
+#:
+#: statistic         "reliability": effects in one half of the rounds correlated, over neurons, with those in the other
+#:                   half, mean over splits; "stepped_up": the same for the whole study (Spearman-Brown);
+#:                   "cross_correlation": effects on `source` in one half with effects on `target` in the other;
+#:                   "corrected": the same over the root of the product of both reliabilities (it may exceed 1);
+#:                   "prediction": predicted and actual changes of a held-out round, mean over rounds
+#: source            the outcome whose effects are estimated, or for which neurons are chosen
+#: target            the outcome that is compared or predicted
+#: by, units         halves are of "rounds" or of "replicates", and the number of these
+#: splits            number of splits into halves
+#: centre            `neurons.reliability.centre`
+#: neurons, chosen   number of neurons that change, and number of those that are chosen for a prediction
+#: value_*           95% interval: jackknife over generations; for predictions, from resampled generations
+#: chance*           mean and 95% range under permutation of the outcomes
+#: moved             what is permuted for a cross-correlation: "both" outcomes, "bias" or "quality", whichever gives the
+#:                   largest p-value
+#: p_value           share of the permutations whose value is at least as large, the run's own order included; for a
+#:                   cross-correlation, at least as far from the mean
+#: smallest_p        share of the permutations with the run's own value: no p-value can be smaller
+#: reproduces        whether the associations of `source` and of `target` are told from chance: the p-value of the
+#:                   outcome's reliability or of its prediction by its own neurons is at most `alpha` / 2
+#: reason            why there is no value; else null
+NEURON_RELIABILITY = table(
+    required(TEXT, "measure", "statistic", "source", "target", "by"),
+    required(COUNT, "units", "splits"),
+    required(TEXT, "centre"),
+    required(COUNT, "neurons"),
+    optional(COUNT, "chosen"),
+    interval("value"),
+    interval("chance"),
+    optional(TEXT, "moved"),
+    optional(REAL, "p_value", "smallest_p"),
+    optional(COUNT, "permutations"),
+    required(REAL, "alpha"),
+    required(FLAG, "reproduces"),
+    optional(TEXT, "reason"),
+)
+
 #: How often each test rejects in simulated studies of the run's shape: one row for each world, test, choice of settings
 #: and effect.
 #:

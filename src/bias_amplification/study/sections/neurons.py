@@ -44,7 +44,10 @@ class Permutations(Section):
         "exchanges; `flip` with `exchange` and `exchange` alone follow for comparison.",
     )
     sensitivity: int = Field(
-        512, ge=19, description="Number of permutations for each row of the table of analysis choices."
+        512,
+        ge=19,
+        description="Number of permutations for each row of the table of analysis choices, and for predictions of "
+        "held-out rounds.",
     )
 
 
@@ -57,6 +60,17 @@ class Calibration(Section):
         [0.3, 0.5],
         description="Correlations between the changes of the outcome and those of the neurons that are given an "
         "effect.",
+    )
+
+
+class Reliability(Section):
+    """Whether the neurons' associations reproduce between halves of the rounds and in a held-out round."""
+
+    neurons: int = Field(
+        100,
+        ge=1,
+        description="Number of neurons with the largest correlations that predict a held-out round; at most a tenth of "
+        "all neurons.",
     )
 
 
@@ -121,4 +135,5 @@ class Neurons(Section):
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
     permutations: Permutations = Permutations()
+    reliability: Reliability = Reliability()
     calibration: Calibration = Calibration()
