@@ -18,7 +18,7 @@ rule neurons:
         expand(
             f"{RESULTS}/neurons/{{table}}.parquet",
             table=["panel", "reliability", "correlations", "regression", "sets", "null", "overlap", "permuted"]
-            + ["calibration", "sensitivity"],
+            + ["calibration", "world", "sensitivity"],
         ),
 
 
@@ -129,6 +129,7 @@ rule calibrate_neurons:
         neurons=NEURON_FILES,
     output:
         calibration=f"{RESULTS}/neurons/calibration.parquet",
+        world=f"{RESULTS}/neurons/world.parquet",
     log:
         f"{RESULTS}/logs/neurons/calibrate.log",
     conda:
@@ -137,9 +138,10 @@ rule calibrate_neurons:
         **needs("analyse"),
     params:
         settings={
-            **study.neurons.model_dump(include=NEURON_TEST | {"weight", "calibration"}),
+            **study.neurons.model_dump(include=NEURON_TEST | {"weight", "bias", "calibration"}),
             "permutations": study.neurons.permutations.model_dump(include={"schemes"}),
         },
+        quality=study.quality.model_dump(include={"score"}),
         seed=derive_seed(study.seed, "calibrate neurons"),
     message:
         "Neurons: how often the tests reject in simulated studies"

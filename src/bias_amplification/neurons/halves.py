@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bias_amplification.neurons.designs import Rows, make_rows
-from bias_amplification.neurons.panel import Outcomes
+from bias_amplification.neurons.designs import Rows, Versions, make_rows
 from bias_amplification.neurons.regress import ROUNDING
 
 #: Fewest rounds that are split: with fewer, a half has one round, in which rounds cannot be compared.
@@ -106,13 +105,13 @@ class HalfCorrelations(NamedTuple):
     `null_distribution.MOVED`."""
 
 
-def lay_out(outcomes: Outcomes, seed: int) -> Layout:
+def lay_out(versions: Versions, seed: int) -> Layout:
     """Lay out the changes of a study and list its splits into halves.
 
     Parameters
     ----------
-    outcomes
-        The panel.
+    versions
+        The versions of the study.
     seed
         Seed of the draw of splits, if there are more than `MOST_SPLITS`.
 
@@ -121,9 +120,11 @@ def lay_out(outcomes: Outcomes, seed: int) -> Layout:
     Layout
         Split by replicates if each half can have every round, else by rounds.
     """
-    rows = make_rows(outcomes.versions, "within")
-    rounds = np.unique(np.asarray(outcomes.versions.strategies)[rows.after], return_inverse=True)[1]
-    numbers, replicate = np.unique(np.asarray(outcomes.versions.replicates)[rows.after], return_inverse=True)
+    rows = make_rows(versions, "within")
+    rounds = np.unique(np.asarray(versions.strategies or versions.rounds)[rows.after], return_inverse=True)[1]
+    numbers, replicate = np.unique(
+        np.asarray(versions.replicates or [1] * len(versions.rounds))[rows.after], return_inverse=True
+    )
     splits = [split for split in list_splits(len(numbers), seed) if _in_both(rounds, split[replicate])]
     if splits:
         return Layout(rows.group, rows.time, replicate, "replicates", splits)

@@ -80,6 +80,7 @@ def _matched_overlap(null: Null, places: slice) -> dict[str, Any]:
     found = tested > 0
     return {
         "permutations": matched.shape[1],
+        "smallest_p": float(unchanged.mean(axis=1).max()),
         "tested": int(tested.sum()),
         "expected_both": chance_overlap(int(tested.sum()), *map(int, sizes.sum(axis=1)), 0).expected_both,
         "expected_by_layer": float((sizes[0] * sizes[1])[found] @ (1 / tested[found])) if found.any() else np.nan,

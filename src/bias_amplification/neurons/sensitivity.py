@@ -97,7 +97,9 @@ def compare_choices(
     ]
     pairs = _permute_measures(outcomes, settings, seed)
     nulls = {
-        one: Null.empty(len(layers), len(pairs[one.bias_measure, one.quality_measure, one.fixed_effects][0]), len(layer_of_neuron))
+        one: Null.empty(
+            len(layers), len(pairs[one.bias_measure, one.quality_measure, one.fixed_effects][0]), len(layer_of_neuron)
+        )
         for one in list_combinations(settings, own)
     }
     columns = list(dict.fromkeys(one.column for one in nulls))
@@ -124,8 +126,7 @@ def list_combinations(settings: Neurons, own: Sequence[Combination]) -> list[Com
         for fixed_effects in ("none", *({settings.fixed_effects} if difference == "within" else ()))
     ]
     combinations = [
-        Combination(*choices, *test)
-        for *choices, test in product(columns, BIAS_MEASURES, QUALITY_MEASURES, tests)
+        Combination(*choices, *test) for *choices, test in product(columns, BIAS_MEASURES, QUALITY_MEASURES, tests)
     ]
     return list(dict.fromkeys([*combinations, *own]))
 

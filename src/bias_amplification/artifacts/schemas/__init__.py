@@ -16,6 +16,7 @@ from bias_amplification.artifacts.schemas.neurons import (
     NEURON_RELIABILITY,
     NEURON_SENSITIVITY,
     NEURON_SETS,
+    NEURON_WORLD,
 )
 from bias_amplification.artifacts.schemas.results import BETA, COMPARISON
 from bias_amplification.artifacts.schemas.versions import (
@@ -55,6 +56,7 @@ __all__ = [
     "NEURON_RELIABILITY",
     "NEURON_SENSITIVITY",
     "NEURON_SETS",
+    "NEURON_WORLD",
     "PERPLEXITY",
     "QUALITY",
     "ROBUST_MEASURES",

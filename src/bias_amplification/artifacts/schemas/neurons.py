@@ -116,6 +116,7 @@ NEURON_PERMUTED = table(_NEURON, optional(REAL, "p_value_permutation", "p_value_
 #: layers together (`layer` null).
 #:
 #: complete             true if the permutations are all that exist, false if they are a random sample
+#: smallest_p           share of the permutations that change no statistic, below which no p-value can be
 #: rows_*, lags_*       numbers of rows and of lags of the regressions; null if a rule chooses the lags of each neuron
 #: *_low, *_high        ends of the 95% range under permutation
 #: p_*                  share of the permutations, the run's own order included, whose value is at least as large
@@ -137,6 +138,7 @@ NEURON_OVERLAP = table(
     optional(GENERATION, "layer"),
     required(COUNT, "permutations"),
     required(FLAG, "complete"),
+    required(REAL, "smallest_p"),
     required(COUNT, "rows_bias", "rows_quality"),
     optional(COUNT, "lags_bias", "lags_quality"),
     required(COUNT, "tested"),
@@ -197,22 +199,39 @@ NEURON_RELIABILITY = table(
 #: How often each test rejects in simulated studies of the run's shape: one row for each world, test, choice of settings
 #: and effect.
 #:
-#: world            "random_walks", "decaying_steps" or "run_correlation" (random mixtures of the run's neurons)
-#: test             "neuron" (one regression), "counts" (the permutation test of the number of neurons), or, if effects
-#:                  are planted, the name of a correction
-#: effect           correlation between the changes of a planted neuron and of the outcome; 0 without planted neurons
-#: rejected         share of the neurons without an effect (for "counts", of the studies) that are rejected
+#: world            a name of `neurons.worlds.WORLDS`
+#: test             "neuron" (one regression), the name of a correction, or a test or interval by permutation
+#: scheme           the moves of the permutations, joined by +; null without permutations
+#: effect           correlation between the changes of a planted neuron and of an outcome; 0 without planted neurons
+#: planted          "same neurons" or "other neurons" if effects on both outcomes are planted; else null
+#: rejected         share of the neurons without an effect (for tests by permutation, of the studies) that are rejected;
+#:                  for intervals, share of the studies whose interval excludes the true value, 0
 #: standard_error   Monte Carlo error of `rejected`
 #: rejected_low, rejected_high  95% range over studies
-#: power            share of the planted neurons that are found
+#: valid            whether `rejected` is at most 8%; null if effects are planted
+#: power            share of the planted neurons, or for tests by permutation of the studies, that are found
 #: false_discovery  mean share of false findings among all findings
 NEURON_CALIBRATION = table(
     required(TEXT, "world", "test", "difference", "lags", "reference", "fixed_effects"),
     required(FLAG, "small_sample"),
+    optional(TEXT, "scheme", "planted"),
     required(REAL, "effect"),
     required(COUNT, "studies"),
-    required(REAL, "rejected", "standard_error"),
-    optional(REAL, "rejected_low", "rejected_high", "power", "false_discovery"),
+    optional(REAL, "rejected", "standard_error", "rejected_low", "rejected_high"),
+    optional(FLAG, "valid"),
+    optional(REAL, "power", "false_discovery"),
+)
+
+#: What the run's steps from generation to generation have in common: one row for each outcome, and one for the neurons.
+#:
+#: of       "bias", "quality" or "neurons" (means over neurons)
+#: nearest  the simulated world that is most like this run
+#:
+#: The other columns are explained in `neurons.describe.FACTS`. Null if too little changes.
+NEURON_WORLD = table(
+    required(TEXT, "of"),
+    optional(REAL, "between_rounds", "scale_ratio", "early_ratio", "drift", "persistence"),
+    required(TEXT, "nearest"),
 )
 
 #: The numbers of significant neurons for every combination of analysis choices.

@@ -12,12 +12,6 @@ from bias_amplification.study.unit import with_unit
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
 #: Sources whose articles have the label of their outlet.
 _LABELLED_BY_OUTLET = ("press", "webis", "article_bias_prediction")
-#: Words for the moves of a permutation.
-_MOVES = {
-    "shift": "the changes of each round are shifted in a circle",
-    "flip": "the signs of all changes of a round are flipped",
-    "exchange": "rounds are exchanged",
-}
 
 
 def facts(plan: Plan) -> Facts:
@@ -49,7 +43,6 @@ def _words(plan: Plan) -> dict[str, Any]:
         "example": shown_round(plan),
         "example_round": plan.example_round,
         "level": f" Levels are not compared where {'; '.join(departures)}." if departures else "",
-        "moves": " and ".join(_MOVES[move] for move in study.neurons.permutations.schemes[0]),
         "pretraining": _pretraining(plan),
         "readable": study.quality.readable,
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",

@@ -8,6 +8,7 @@ _SETS = {"sets_file": "neurons/sets.parquet"}
 _REGRESSION = {"regression_file": "neurons/regression.parquet"}
 _OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
 _NULL = {"null_file": "neurons/null.parquet"}
+_VALIDITY = {"calibration_file": "neurons/calibration.parquet", "world_file": "neurons/world.parquet"}
 
 NEURON_ENTRIES = (
     Entry(
@@ -74,11 +75,12 @@ NEURON_ENTRIES = (
         "counts_against_chance",
         NEURONS,
         "Counts of neurons against permuted outcomes",
-        "Number of neurons with p ≤ {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
+        "Number of neurons with p ≤ {alpha:g} when the changes of the outcomes are permuted as the legend says. The "
         "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
-        "permutations with at least this number.{chains}",
+        "permutations with at least this number. 'Not valid here': in simulated studies like this run, the test is "
+        "wrong in more than 8%.{chains}",
         function="figures.neuron_nulls:write_counts",
-        inputs={**_NULL, **_OVERLAP},
+        inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
     Entry(
         "overlap_against_chance",
@@ -90,7 +92,7 @@ NEURON_ENTRIES = (
         "same sign. The outcomes are permuted together, bias alone, and quality alone; each panel shows the one of the "
         "three with the largest p-value. In italics: the verdict on the overlap.",
         function="figures.neuron_nulls:write_overlaps",
-        inputs={**_NULL, **_OVERLAP},
+        inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
     Entry(
         "layer_map",
@@ -107,15 +109,17 @@ NEURON_ENTRIES = (
         NEURONS,
         "Counts of neurons beside their ranges under permutation",
         "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% range "
-        "under permutation in brackets. The permutations are named after their moves. Shift: the changes of each round "
-        "are shifted in a circle; valid if changes are alike over generations, and rejects far too often if they "
-        "shrink. Flip: the signs of all changes of a round are flipped; valid if rises and falls are equally likely. "
-        "Exchange: whole rounds are exchanged, which keeps what all rounds have in common at a generation. "
-        "Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
+        "under permutation in brackets. The permutations are named after their moves; the first ones decide. Flip "
+        "generations: the signs of the changes of all rounds into a generation are flipped together, which keeps what "
+        "rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are exchanged. Flip: the "
+        "signs of all changes of a round; valid if rounds are independent. Exchange: whole rounds; valid if they are "
+        "alike. Shift: the changes of each round are shifted in a circle. Smallest p: there are so few moves that no "
+        "p-value can be smaller. Not valid here: tests that are wrong in more than 8% of simulated studies like this "
+        "run. Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
         "permutations.{chains}",
         kind="table",
         function="figures.tables.neurons:write_overlap_table",
-        inputs=_OVERLAP,
+        inputs={**_OVERLAP, **_VALIDITY},
     ),
     Entry(
         "neuron_sensitivity",
@@ -133,11 +137,10 @@ NEURON_ENTRIES = (
         "neuron_calibration",
         NEURONS,
         "How often each test rejects in simulated studies",
-        "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
-        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Independent random walks often move in the same or in "
-        "opposite directions by chance, so regressions of levels reject far more often. Counts: the permutation test "
-        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation."
-        "{chains}",
+        "Simulated studies with the rounds and generations of this one, in worlds that docs/neurons.md describes. Without "
+        "a planted effect, a valid test rejects {alpha_per_cent:g}%, and a valid interval misses the truth as often; ± is "
+        "the Monte Carlo error, and 'valid' means at most 8%. Planted: a tenth of the neurons follow an outcome with the "
+        "given correlation; the same neurons follow bias and text quality, or others do.{chains}",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},
