@@ -119,6 +119,7 @@ rule write_index:
     input:
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
+        reliability=f"{RESULTS}/neurons/reliability.parquet",
     output:
         f"{RESULTS}/index.html",
     log:

@@ -6,7 +6,7 @@ run_job(
     "figures.index:write_index",
     snakemake,
     files=list(snakemake.input.files),
-    metrics_file=snakemake.input.metrics,
+    tables={"metrics": snakemake.input.metrics, "reliability": snakemake.input.reliability},
     out=snakemake.output[0],
     headings=snakemake.params.headings,
     title=snakemake.params.title,

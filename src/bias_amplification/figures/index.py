@@ -12,9 +12,11 @@ from urllib.parse import quote
 import pandas as pd
 
 from bias_amplification.artifacts import new_file, read_table
-from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
+from bias_amplification.artifacts.schemas import DEGENERATE_KINDS, NEURON_RELIABILITY
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.figures.catalogue.neurons import NEURONS
 from bias_amplification.figures.page import html_page
+from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
 from bias_amplification.published.record import BASE
 
@@ -39,9 +41,18 @@ class Heading(NamedTuple):
     caption: str
 
 
+class PageTables(NamedTuple):
+    """Tables from which the page draws conclusions in words."""
+
+    metrics: Path
+    """The metrics table, from which the page's top says how many texts have fallen apart."""
+    reliability: Path
+    """`neurons/reliability.parquet`, from which the neurons' section says first whether associations reproduce."""
+
+
 def write_index(
     files: Sequence[Path],
-    metrics_file: Path,
+    tables: PageTables,
     out: Path,
     *,
     headings: Sequence[Heading],
@@ -56,8 +67,8 @@ def write_index(
     files
         The files of all figures, tables and pages. A .png is shown, a .csv is shown as a table, and every file is
         linked.
-    metrics_file
-        The metrics table, from which the page's top says how many texts have fallen apart.
+    tables
+        The tables behind the page's sentences.
     out
         The HTML file to make. Its links are relative, so that the folder can be moved as a whole.
     headings
@@ -67,13 +78,17 @@ def write_index(
     labels
         The label set.
     """
-    metrics = read_table(metrics_file, metrics_schema(labels)).to_pandas()
+    metrics = read_table(tables.metrics, metrics_schema(labels)).to_pandas()
+    reliability = read_table(tables.reliability, NEURON_RELIABILITY).to_pandas()
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
     parts += [f"<p>{escape(texts_in_words(metrics))}</p>", f"<nav>{links}</nav>"]
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
+        if name == NEURONS:
+            measures = reliability.groupby("measure", sort=False)
+            parts += [f"<p>{escape(reproducibility_in_words(own))}</p>" for _, own in measures]
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")

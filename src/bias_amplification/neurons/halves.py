@@ -224,31 +224,42 @@ def correlate_halves(
     own: list[list[np.ndarray]] = [[], []]
     cross: list[list[np.ndarray]] = [[], [], []]
     for split in layout.splits:
-        first = split[layout.unit]
-        halves = [[centred(one, chosen, layout, centre) for one in outcomes] for chosen in (first, ~first)]
+        pair = _SplitEffects(products, outcomes, split[layout.unit], layout, centre)
         for index, found in enumerate(own):
-            found.append(_correlate(products, halves[0][index], halves[1][index]))
-        for one, other in (halves, halves[::-1]):
-            bias, quality = one[0], other[1]
-            pairs = ((bias, quality), (bias, _first(quality)), (_first(bias), quality))
-            for found, pair in zip(cross, pairs, strict=True):
-                found.append(_correlate(products, *pair))
+            found.append(pair.correlate(index, index))
+        # In the order of `MOVED`; the outcome that is not permuted keeps its first line.
+        cross[0] += [pair.correlate(0, 1), pair.correlate(1, 0)]
+        cross[1] += [pair.correlate(0, 1, second=FIRST), pair.correlate(1, 0, first=FIRST)]
+        cross[2] += [pair.correlate(0, 1, first=FIRST), pair.correlate(1, 0, second=FIRST)]
     many = len(outcomes[0].values)
     return HalfCorrelations(*(_mean(one, many) for one in own), np.array([_mean(one, many) for one in cross]))
 
 
-def _first(half: Half) -> Half:
-    """Return the first permutation."""
-    return Half(half.places, half.values[:1])
+#: The permutations: all, or the first one.
+ALL, FIRST = slice(None), slice(1)
 
 
-def _correlate(products: np.ndarray, one: Half, other: Half) -> np.ndarray:
-    """Correlate the effects of two halves: [permutations]. One side may be a single permutation."""
-    (u, v), (here, there) = (one.values, other.values), (one.places, other.places)
-    size = ((u @ products[np.ix_(here, here)]) * u).sum(axis=1) * ((v @ products[np.ix_(there, there)]) * v).sum(axis=1)
-    product = ((u @ products[np.ix_(here, there)]) * v).sum(axis=1)
-    found = np.divide(product, np.sqrt(np.maximum(size, 0)), out=np.full_like(size, np.nan), where=size > 0)
-    return np.clip(found, -1, 1)
+class _SplitEffects:
+    """The effects on both outcomes in the two halves of one split, by their products over neurons."""
+
+    def __init__(
+        self, products: np.ndarray, outcomes: Sequence[Changes], first: np.ndarray, layout: Layout, centre: str
+    ) -> None:
+        halves = [[centred(one, chosen, layout, centre) for one in outcomes] for chosen in (first, ~first)]
+        self.second = halves[1]
+        self.squares = [
+            [((one.values @ products[np.ix_(one.places, one.places)]) * one.values).sum(axis=1) for one in half]
+            for half in halves
+        ]
+        self.along = [one.values @ products[one.places] for one in halves[0]]
+
+    def correlate(self, one: int, other: int, *, first: slice = ALL, second: slice = ALL) -> np.ndarray:
+        """Correlate effects on `one` in the first half with those on `other` in the second: [permutations]."""
+        half = self.second[other]
+        product = (self.along[one][first, half.places] * half.values[second]).sum(axis=1)
+        size = self.squares[0][one][first] * self.squares[1][other][second]
+        found = np.divide(product, np.sqrt(np.maximum(size, 0)), out=np.full_like(product, np.nan), where=size > 0)
+        return np.clip(found, -1, 1)
 
 
 def _mean(values: Sequence[np.ndarray], many: int) -> np.ndarray:

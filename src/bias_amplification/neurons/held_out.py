@@ -49,12 +49,12 @@ def predict_held_out(
     """
     many = len(outcomes[0].values)
     total, count = np.zeros((2, 2, many)), np.zeros((2, 2, many))
-    everything = _centre_all(neurons, outcomes, np.ones(len(layout.unit), dtype=bool), layout, centre)
+    whole = _whole_study(neurons, outcomes, layout, centre)
     length = max(1, BLOCK // max(1, neurons.shape[1]))
     for unit in np.unique(layout.unit):
         held = layout.unit == unit
-        others = _centre_all(neurons, outcomes, ~held, layout, centre)
-        tests = [one.only(held) for one in everything]
+        others = _fit(neurons, outcomes, ~held, layout, centre)
+        tests = [one.only(held) for one in whole]
         for start in range(0, many, length):
             block = slice(start, start + length)
             effects = [one.outcome[block] @ one.neurons for one in others]
@@ -70,40 +70,53 @@ def predict_held_out(
 
 
 @dataclass(frozen=True)
-class _Centred:
-    """Changes of the neurons and of an outcome in some rows, centred together."""
+class _Rows:
+    """Changes of the neurons and of an outcome in some rows."""
 
     places: np.ndarray
     """Indices of the rows."""
     neurons: np.ndarray
     """[rows, neurons]."""
     outcome: np.ndarray
-    """[permutations, rows]."""
+    """[permutations, rows], centred."""
     inverse: np.ndarray
-    """[neurons], 1 over the sum of squares; 0 for a neuron that does not change."""
+    """[neurons], 1 over the sum of the squares of the centred changes; 0 for a neuron that does not change."""
 
-    def only(self, held: np.ndarray) -> "_Centred":
-        """Return those of the held-out rows."""
+    def only(self, held: np.ndarray) -> "_Rows":
+        """Return the held-out rows."""
         mine = held[self.places]
         return replace(self, places=self.places[mine], neurons=self.neurons[mine], outcome=self.outcome[:, mine])
 
 
-def _centre_all(
+def _whole_study(neurons: np.ndarray, outcomes: Sequence[Changes], layout: Layout, centre: str) -> list[_Rows]:
+    """Centre all rows together, for each outcome."""
+    fits = _fit(neurons, outcomes, np.ones(len(layout.unit), dtype=bool), layout, centre)
+    found = []
+    for one in fits:
+        basis = constants(layout, one.places, centre)
+        found.append(replace(one, neurons=one.neurons - basis @ (basis.T @ one.neurons)))
+    return found
+
+
+def _fit(
     neurons: np.ndarray, outcomes: Sequence[Changes], chosen: np.ndarray, layout: Layout, centre: str
-) -> list[_Centred]:
-    """Centre the chosen [rows]; outcomes that are known in the same rows share the neurons' arrays."""
-    found: list[_Centred] = []
+) -> list[_Rows]:
+    """Prepare the slopes of the outcomes on every neuron in the chosen [rows].
+
+    The neurons are not centred: their products with a centred outcome are the same.
+    """
+    found: list[_Rows] = []
     for outcome in outcomes:
         places, values = centred(outcome, chosen, layout, centre)
         if found and np.array_equal(found[0].places, places):
             found.append(replace(found[0], outcome=values))
             continue
-        basis, mine = constants(layout, places, centre), neurons[places]
+        mine = neurons[places]
+        explained = constants(layout, places, centre).T @ mine
         size = np.einsum("rn,rn->n", mine, mine)
-        mine = mine - basis @ (basis.T @ mine)
-        squares = np.einsum("rn,rn->n", mine, mine)
+        squares = size - np.einsum("cn,cn->n", explained, explained)
         inverse = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > CHANGING * size)
-        found.append(_Centred(places, mine, values, inverse))
+        found.append(_Rows(places, mine, values, inverse))
     return found
 
 

@@ -4,6 +4,7 @@ from bias_amplification.figures.catalogue.entry import Entry
 
 NEURONS = "Neurons"
 
+_RELIABILITY = {"reliability_file": "neurons/reliability.parquet"}
 _SETS = {"sets_file": "neurons/sets.parquet"}
 _REGRESSION = {"regression_file": "neurons/regression.parquet"}
 _OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
@@ -11,6 +12,34 @@ _NULL = {"null_file": "neurons/null.parquet"}
 _VALIDITY = {"calibration_file": "neurons/calibration.parquet", "world_file": "neurons/world.parquet"}
 
 NEURON_ENTRIES = (
+    Entry(
+        "reproducibility",
+        NEURONS,
+        "Do the neurons' associations reproduce?",
+        "Half and half: the effects of the neurons in one half of the {split_by} are correlated with those in the "
+        "other half; mean over all splits. Predict: neurons chosen on the other {split_by}, with slopes from there, "
+        "predict the changes in a held-out {held_out}; correlation with the actual changes, mean over {split_by}. "
+        "{centred} Bands: 95% of the permutations of the outcomes; they are not around 0 if what the {split_by} share "
+        "reproduces itself. Lines: 95% intervals over generations. Points are full if the outcomes of the row are told "
+        "from chance, by halves or by prediction, each tested at {half_alpha:g}. If an outcome is not told from "
+        "chance, the overlap of the sets of neurons says nothing.",
+        function="figures.reliability:write_reproducibility",
+        inputs=_RELIABILITY,
+    ),
+    Entry(
+        "reproducibility_table",
+        NEURONS,
+        "Do the neurons' associations reproduce? Numbers",
+        "Each correlation with its 95% interval over generations, and its mean and 95% range under permutation of the "
+        "outcomes. Corrected: divided by the root of the product of both reliabilities; it can exceed 1, and means "
+        "little if a reliability is not told from chance. Stepped up: the reliability of effects that are estimated on "
+        "all {split_by} (Spearman-Brown). p: the share of permutations with at least this value; for effects on two "
+        "outcomes, with at least this distance from the mean, and the largest p of three: both outcomes permuted, bias "
+        "alone, and quality alone.",
+        kind="table",
+        function="figures.tables.reliability:write_reproducibility_table",
+        inputs=_RELIABILITY,
+    ),
     Entry(
         "figure_4",
         NEURONS,
