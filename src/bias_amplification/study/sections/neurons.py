@@ -41,7 +41,10 @@ class Permutations(Section):
         "entry. Its default leaves out `shift`, which rejects too often if changes shrink over generations.",
     )
     sensitivity: int = Field(
-        500, ge=19, description="Number of permutations for each row of the table of analysis choices."
+        500,
+        ge=19,
+        description="Number of permutations for each row of the table of analysis choices, and for the estimate of the "
+        "overlap.",
     )
 
 
@@ -112,5 +115,11 @@ class Neurons(Section):
         "k is the number of coefficients: 2, or with `fixed_effects` one more than the number of rounds.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
+    set_sizes: list[Annotated[int, Field(gt=0)]] = Field(
+        [10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000],
+        min_length=1,
+        description="Numbers of neurons in the sets whose overlap is estimated: so many with the largest |t| for bias, "
+        "and as many for text quality. Sizes above half of the tested neurons are left out.",
+    )
     permutations: Permutations = Permutations()
     calibration: Calibration = Calibration()
