@@ -1,8 +1,8 @@
 # Neurons: which neurons change when bias or quality changes, and whether there are more of them than chance would give.
 # Inputs: the metrics, and one file of neurons for each version.
 # Outputs: the panel of outcomes, the correlations and regressions, the sets of significant neurons, their null
-# distributions under permutation, the error rates of the tests in simulated studies, and the numbers of significant
-# neurons under every combination of analysis choices.
+# distributions under permutation, the estimated overlap of the two outcomes' strongest neurons, the error rates of the
+# tests in simulated studies, and the numbers of significant neurons under every combination of analysis choices.
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Neurons
 
@@ -18,7 +18,7 @@ rule neurons:
         expand(
             f"{RESULTS}/neurons/{{table}}.parquet",
             table=["panel", "correlations", "regression", "sets", "null", "overlap", "permuted"]
-            + ["calibration", "sensitivity"],
+            + ["overlap_curve", "calibration", "sensitivity"],
         ),
 
 
@@ -93,6 +93,34 @@ rule permute_outcomes:
         "Neurons: null distributions under permuted outcomes"
     script:
         "../scripts/permute_outcomes.py"
+
+
+rule estimate_overlap:
+    input:
+        panel=f"{RESULTS}/neurons/panel.parquet",
+        neurons=NEURON_FILES,
+    output:
+        curve=f"{RESULTS}/neurons/overlap_curve.parquet",
+    log:
+        f"{RESULTS}/logs/neurons/overlap_curve.log",
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
+    params:
+        settings={
+            **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES | {"set_sizes"}),
+            "permutations": {
+                "schemes": study.neurons.permutations.schemes[:1],
+                "sensitivity": study.neurons.permutations.sensitivity,
+            },
+        },
+        quality=study.quality.model_dump(include={"score"}),
+        seed=derive_seed(study.seed, "estimate overlap"),
+    message:
+        "Neurons: the estimated overlap of bias and text quality"
+    script:
+        "../scripts/estimate_overlap.py"
 
 
 rule calibrate_neurons:

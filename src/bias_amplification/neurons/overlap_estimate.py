@@ -127,7 +127,7 @@ def graded_share(agreement: float, chance: float, ceiling: float) -> float:
 
     if agreement <= 0:
         return _clear_cut(agreement, chance)
-    correlation = np.append(1 - np.geomspace(1, 1e-6, 500), 1.0)
+    correlation = np.concatenate([np.linspace(0, 0.99, 1000), 1 - np.geomspace(0.0099, 1e-6, 300), [1.0]])
     tangent = np.sqrt((1 - correlation) / (1 + correlation))
     threshold = -ndtri(chance / 2)
     inverse = np.divide(1, tangent, out=np.full(len(tangent), np.inf), where=tangent > 0)

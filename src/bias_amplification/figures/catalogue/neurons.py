@@ -8,6 +8,7 @@ _SETS = {"sets_file": "neurons/sets.parquet"}
 _REGRESSION = {"regression_file": "neurons/regression.parquet"}
 _OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
 _NULL = {"null_file": "neurons/null.parquet"}
+_CURVE = {"curve_file": "neurons/overlap_curve.parquet"}
 
 NEURON_ENTRIES = (
     Entry(
@@ -91,6 +92,35 @@ NEURON_ENTRIES = (
         "three with the largest p-value. In italics: the verdict on the overlap.",
         function="figures.neuron_nulls:write_overlaps",
         inputs={**_NULL, **_OVERLAP},
+    ),
+    Entry(
+        "overlap_curve",
+        NEURONS,
+        "How many neurons bias and text quality have in common",
+        "For each outcome, a set has the neurons with the largest absolute t statistics. Left: the share of the set of "
+        "bias that is also in the set of text quality, with all rounds, and its 95% range when the changes of the "
+        "outcomes are permuted ({moves}). Noise draws this share towards that of unrelated sets. Middle: sets from one "
+        "half of the rounds against sets from the other half, means over all splits; dashed: the two sets of the same "
+        "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
+        "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
+        "with its 95% interval. Grey: the neurons of an outcome are not found again in the other half more often than "
+        "by chance, or too seldom to exclude any share; then nothing is known about the overlap.{chains}",
+        function="figures.overlap_curve:write_overlap_curve",
+        inputs=_CURVE,
+    ),
+    Entry(
+        "overlap_estimates",
+        NEURONS,
+        "The estimated overlap in numbers",
+        "One row per measure and number of neurons in a set. Shares in per cent; in brackets the 95% range under "
+        "permutation. Unrelated within layers: if each layer had as many neurons in the sets as it has. Halves of the "
+        "same, of different neurons: what the sets of two halves of the rounds would have in common, with the noise of "
+        "this study, if the neurons of bias and of text quality were the same, or none of them. p: the share of "
+        "permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
+        "interval from 0 to 100 means that nothing is known about the overlap.",
+        kind="table",
+        function="figures.tables.overlap_curve:write_overlap_curve_table",
+        inputs=_CURVE,
     ),
     Entry(
         "layer_map",
