@@ -15,7 +15,7 @@ from bias_amplification.artifacts.schemas import NEURON_OVERLAP_CURVE
 from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.null_distribution import MOVED, permutation_p_value
 from bias_amplification.neurons.overlap_estimate import ceiling_height, estimate_share
-from bias_amplification.neurons.panel import layer_slices, measure_columns, read_keys, read_outcomes, stream_batches
+from bias_amplification.neurons.panel import layer_slices, measure_columns, read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.round_halves import Halves, compare_halves, list_splits
 from bias_amplification.neurons.top_sets import Compared, common_share
@@ -58,10 +58,12 @@ def estimate_overlap(
     versions, moves = outcomes.versions, settings.permutations.schemes[0]
     pair = outcomes.pair(settings.bias, quality.score)
     pair, complete = permute_changes(pair, versions, moves, settings.permutations.sensitivity, seed)
-    layer, _ = read_keys(neurons)
+    columns = measure_columns(settings)
+    batches = list(stream_batches(neurons, list(columns.values())))
+    layer = np.concatenate([batch.layer for batch in batches])
     table: list[dict[str, Any]] = []
-    for measure, column in measure_columns(settings).items():
-        values = np.concatenate([batch.values[column] for batch in stream_batches(neurons, [column])], axis=1)
+    for measure, column in columns.items():
+        values = np.concatenate([batch.values[column] for batch in batches], axis=1)
         described = {"measure": measure, "scheme": "+".join(moves), "complete": complete}
         found = estimate_sizes(values, layer, pair, versions, settings, np.random.default_rng(seed))
         table += [described | row for row in found]

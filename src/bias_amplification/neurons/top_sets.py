@@ -204,6 +204,9 @@ class Compared:
         changes = statistics.changes(outcomes)
         length = max(1, BLOCK // len(changing))
         for start in range(0, len(changes), length):
-            strength = np.full((len(changes[start : start + length]), len(changing)), -1.0)
-            strength[:, changing] = statistics.compute(changes[start : start + length])[1]
-            yield strength
+            _, squared = statistics.compute(changes[start : start + length])
+            if not changing.all():
+                strength = np.full((len(squared), len(changing)), -1.0)
+                strength[:, changing] = squared
+                squared = strength
+            yield squared
