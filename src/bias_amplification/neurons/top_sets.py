@@ -159,27 +159,32 @@ class Compared:
         -------
         list of np.ndarray or None
             Sets of bias and of quality, each [sizes, permutations, bytes]. Neurons that do not change in these rows are
-            among the last. None if the rows are too few for a regression, or if an outcome does not change in them.
+            in none of them. None if the rows are too few for a regression, or if an outcome or too many neurons do not
+            change in them.
         """
         found = []
         for outcome, rounding in zip(self.pair, self.pair_rounding, strict=True):
-            rows = self.rows.keep(keep & np.isfinite(outcome[0]))
-            if (
-                rows.freedom(self.settings.fixed_effects) < 1
-                or np.abs(self._centred(outcome[0], rows)).max() <= rounding
-            ):
+            rows, chosen = self.rows.keep(keep & np.isfinite(outcome[0])), outcome[permutations]
+            if rows.freedom(self.settings.fixed_effects) < 1:
                 return None
-            strength = self._one if len(outcome[permutations]) == 1 else self._many
-            found.append(
-                np.concatenate([top_sets(part, self.sizes) for part in strength(outcome[permutations], rows)], axis=1)
-            )
+            if np.abs(self._centred(outcome[0], rows)).max() <= rounding:
+                return None
+            sets = []
+            for strength in (self._one if len(chosen) == 1 else self._many)(chosen, rows):
+                if (strength[0] >= 0).sum() < self.sizes[-1]:
+                    return None
+                sets.append(top_sets(strength, self.sizes))
+            found.append(np.concatenate(sets, axis=1))
         return found
 
     def _centred(self, values: np.ndarray, rows: Rows) -> np.ndarray:
         return centre(rows.take(values), rows.constants(self.settings.fixed_effects))
 
     def _one(self, outcome: np.ndarray, rows: Rows) -> Iterator[np.ndarray]:
-        """Yield t squared for an outcome [1, rows]: [1, neurons]. The preparation for many outcomes takes longer."""
+        """Yield t squared for one outcome [1, rows]: [1, neurons], -1 for neurons that do not change.
+
+        `PermutedStatistics` takes longer, because it prepares for many outcomes.
+        """
         y = self._centred(outcome[0], rows)
         lags = count_lags(self.settings.lags, len(y))
         strength = []
@@ -189,16 +194,15 @@ class Compared:
             spread = np.abs(x).max(axis=0)
             constant = spread <= self.neuron_rounding[block]
             x /= np.where(constant, 1.0, spread)
-            slope = (y @ x) / np.where(constant, 1.0, np.square(x).sum(axis=0))
-            score = x * (y[:, None] - slope * x)
+            product = y @ x
+            score = x * (y[:, None] - product / np.where(constant, 1.0, np.square(x).sum(axis=0)) * x)
             meat = long_run_sums(score, rows, lags if lags is not None else str(self.settings.lags))
             known = ~constant & (meat > ROUNDING * np.square(score).sum(axis=0))
-            squares = np.square(slope * np.square(x).sum(axis=0))
-            strength.append(np.divide(squares, meat, out=np.where(constant, -1.0, 0.0), where=known))
+            strength.append(np.divide(np.square(product), meat, out=np.where(constant, -1.0, 0.0), where=known))
         yield np.concatenate(strength)[None]
 
     def _many(self, outcomes: np.ndarray, rows: Rows) -> Iterator[np.ndarray]:
-        """Yield t squared for outcomes [permutations, rows]: [some permutations, neurons] each."""
+        """Yield the same for outcomes [permutations, rows]: [some permutations, neurons] each."""
         changing = np.abs(self._centred(self.neurons, rows)).max(axis=0) > self.neuron_rounding
         statistics = PermutedStatistics(self.neurons, rows, self.settings, changing)
         changes = statistics.changes(outcomes)

@@ -100,3 +100,19 @@ def test_rows_without_a_regression_have_no_sets():
     assert compared.sets(compared.rounds == "round 0", slice(None)) is None
     assert compared.sets(compared.rounds == "round 1", slice(None)) is not None
     assert compared.sets(np.arange(len(compared.rounds)) < 2, slice(None)) is None
+
+
+@pytest.mark.parametrize("permutations", [1, 3])
+def test_sets_are_not_filled_with_neurons_that_do_not_change(permutations):
+    study = random_study(rounds=4, generations=9, neurons=20)
+    study.x[:18, :11] = 0.7  # constant in the first two rounds only, so that 9 neurons change there
+    outcomes = study.y[:, None].repeat(permutations, axis=1)
+    first = np.arange(32) < 16
+
+    nine, ten = (
+        Compared.prepare(study.x, outcomes, study.versions, Neurons(set_sizes=[size]))[0].sets(first, slice(None))
+        for size in (9, 10)
+    )
+
+    assert ten is None
+    assert members(nine[0], 20)[0] == [set(range(11, 20))] * permutations
