@@ -38,8 +38,8 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
     Returns
     -------
     list of dict
-        Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. `nearest` is the world in whose simulated
-        studies the facts of outcomes and neurons are nearest to the run's, in standard deviations; the same in all rows.
+        Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. `nearest` is the same in all
+        rows: the world in whose simulated studies the facts are nearest to the run's, in standard deviations.
     """
     own = {name: _facts(values, versions) for name, values in _parts(run.neurons, run.outcomes)}
     distances = {}

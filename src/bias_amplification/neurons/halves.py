@@ -10,8 +10,9 @@ changes in the two halves, 0 in the other half, the effects correlate over neuro
 So all splits and permutations need only the product Z Z' [rows, rows], whatever the number of neurons.
 """
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 from typing import NamedTuple
@@ -42,10 +43,12 @@ class Layout:
     """What the units are: "rounds" or "replicates"."""
     splits: Sequence[np.ndarray]
     """Each [units], whether the unit is in the first half; empty if there are too few units."""
+    bases: dict[tuple[bytes, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    """Bases that `constants` has computed, by rows and constants: splits have them in common for all outcomes."""
 
     def take(self, places: np.ndarray, generation: np.ndarray) -> "Layout":
         """Return some rows, also repeatedly, as rows of other generations."""
-        return replace(self, chain=self.chain[places], generation=generation, unit=self.unit[places])
+        return replace(self, chain=self.chain[places], generation=generation, unit=self.unit[places], bases={})
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,14 @@ class HalfCorrelations(NamedTuple):
     `null_distribution.MOVED`."""
 
 
+@functools.lru_cache(maxsize=1)
 def lay_out(versions: Versions, seed: int) -> Layout:
     """Lay out the changes of a study and list its splits into halves.
 
     Parameters
     ----------
     versions
-        The versions of the study.
+        The versions of the study, in tuples: simulated studies of one shape share their layout.
     seed
         Seed of the draw of splits, if there are more than `MOST_SPLITS`.
 
@@ -173,22 +177,21 @@ def constants(layout: Layout, places: np.ndarray, centre: str) -> np.ndarray:
     places
         Indices of the rows.
     centre
-        Config key `neurons.fixed_effects`. "none": the mean of all rows is subtracted. "rounds": that of each series. "both": series and generations are subtracted, as far as they
-        explain the changes additively (least squares); from a single series, its mean.
+        Config key `neurons.fixed_effects`. "none": the mean of all rows is subtracted. "rounds": that of each series.
+        "both": series and generations are subtracted, as far as they explain the changes additively (least squares);
+        from a single series, its mean.
 
     Returns
     -------
     np.ndarray
         [places, columns] Q; the centred values are v - Q Q' v.
     """
-    if centre == "none":
-        return np.full((len(places), 1), 1 / np.sqrt(max(1, len(places))))
-    factors = [layout.chain[places]]
-    if centre == "both" and len(np.unique(factors[0])) > 1:
-        factors.append(layout.generation[places])
-    columns = np.concatenate([factor[:, None] == np.unique(factor) for factor in factors], axis=1)
-    basis, size, _ = np.linalg.svd(columns.astype(np.float64), full_matrices=False)
-    return basis[:, size > 1e-9 * size.max(initial=0.0)]
+    key = (places.tobytes(), centre)
+    if key not in layout.bases:
+        nothing = np.zeros(len(places), dtype=np.int64)
+        rows = Rows(places, None, nothing, nothing, layout.chain[places], layout.generation[places])
+        layout.bases[key] = rows.constants(centre)
+    return layout.bases[key]
 
 
 def centred(changes: Changes, chosen: np.ndarray, layout: Layout, centre: str) -> Half:
@@ -221,6 +224,7 @@ def correlate_halves(
     HalfCorrelations
         NaN if there is no split in whose halves both outcomes change, or if there are fewer than two neurons.
     """
+    many = len(outcomes[0].values)
     own: list[list[np.ndarray]] = [[], []]
     cross: list[list[np.ndarray]] = [[], [], []]
     for split in layout.splits:
@@ -229,10 +233,13 @@ def correlate_halves(
             found.append(pair.correlate(index, index))
         # In the order of `MOVED`; the outcome that is not permuted keeps its first line.
         cross[0] += [pair.correlate(0, 1), pair.correlate(1, 0)]
+        if many == 1:  # then nothing is permuted
+            continue
         cross[1] += [pair.correlate(0, 1, second=FIRST), pair.correlate(1, 0, first=FIRST)]
         cross[2] += [pair.correlate(0, 1, first=FIRST), pair.correlate(1, 0, second=FIRST)]
-    many = len(outcomes[0].values)
-    return HalfCorrelations(*(_mean(one, many) for one in own), np.array([_mean(one, many) for one in cross]))
+    return HalfCorrelations(
+        *(_mean(one, many) for one in own), np.array([_mean(one or cross[0], many) for one in cross])
+    )
 
 
 #: The permutations: all, or the first one.

@@ -1,14 +1,14 @@
 """Permutations of the outcomes: drawing them, and applying them to changes between generations and rounds.
 
 A permutation moves an outcome's changes from generation to generation. It moves bias and quality by the same moves, and
-leaves the neurons unchanged, so the correlation of neurons with one another and of the outcomes with each other is kept.
-These moves can be combined:
+leaves the neurons unchanged. So it keeps the correlation of neurons with one another, and of the outcomes with each
+other. These moves can be combined:
 
 - "flip_generations": the signs of the changes of all rounds into one generation are flipped together. It keeps whatever
   rounds have in common. Valid if the changes of one generation do not depend on those of others, and if increases and
   decreases from the round's mean change are equally likely.
-- "exchange_replicates": the outcomes of whole replicates are exchanged, in all rounds of a seed set together. Replicates
-  of a round differ by chance alone, so this is valid whatever moves them.
+- "exchange_replicates": the outcomes of whole replicates are exchanged, in all rounds of a seed set together. The
+  replicates of a round differ by chance alone, so this is valid whatever moves them.
 - "shift": the changes of each round are shifted in a circle. Valid if rounds are independent and changes are alike over
   generations.
 - "flip": the signs of all changes of a round are flipped. Valid if rounds are independent, and increases and decreases

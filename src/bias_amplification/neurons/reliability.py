@@ -82,8 +82,8 @@ def measure_reliability(
     out
         The table to write.
     settings
-        The measures, alpha, fixed_effects, `reliability`, and `permutations`: the first of the schemes, `number` permutations for
-        halves, and `sensitivity` permutations for predictions.
+        The measures, alpha, fixed_effects, `reliability`, and `permutations`: the first of the schemes, `number`
+        permutations for halves, and `sensitivity` permutations for predictions.
     quality
         The config's section; `score` is the measure of text quality.
     seed
@@ -137,9 +137,15 @@ def scaled_changes(values: np.ndarray, rows: Rows, fixed_effects: str) -> np.nda
 
 
 def reliability_of(
-    neurons: np.ndarray, pair: Sequence[np.ndarray], versions: Versions, settings: Neurons, chosen: int
+    neurons: np.ndarray,
+    pair: Sequence[np.ndarray],
+    versions: Versions,
+    settings: Neurons,
+    chosen: int,
+    *,
+    intervals: bool = True,
 ) -> dict[str, bool | None]:
-    """Return which tests of reproduction reject in a study, and which intervals exclude 0.
+    """Return which tests of reproduction reject in a study, and which `intervals` exclude 0.
 
     Parameters
     ----------
@@ -165,7 +171,7 @@ def reliability_of(
     changes = scaled_changes(neurons, rows, settings.fixed_effects)
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and changes.shape[1] > 1:
-        found = _halves(changes, study)
+        found = _halves(changes, study, intervals=intervals)
         predicted = predict_held_out(changes, outcomes, layout, settings.fixed_effects, chosen)
         for source, target in np.ndindex(2, 2):
             if np.isfinite(predicted[source, target, 0]):
@@ -237,7 +243,7 @@ def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, stud
     return CONSTANT_OUTCOME if any(one.known.any() and not one.observed().changing() for one in own) else TOO_FEW_ROWS
 
 
-def _halves(neurons: np.ndarray, study: _Study) -> dict[Key, dict[str, Any]]:
+def _halves(neurons: np.ndarray, study: _Study, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
     """Compute everything that is estimated from halves; a number without a value is left out."""
     layout, centre = study.layout, study.settings.fixed_effects
     spread = neurons - neurons.mean(axis=1, keepdims=True)
@@ -247,6 +253,7 @@ def _halves(neurons: np.ndarray, study: _Study) -> dict[Key, dict[str, Any]]:
     left_out = [
         correlate_halves(products, [one.only(layout.generation != generation) for one in observed], layout, centre)
         for generation in np.unique(layout.generation)
+        if intervals
     ]
     found: dict[Key, dict[str, Any]] = {}
     for index, outcome in enumerate(OUTCOMES):
@@ -340,6 +347,8 @@ def _rescale(row: Mapping[str, Any], scale: Callable[[float], float]) -> dict[st
 def _jackknife(value: float, left_out: np.ndarray) -> dict[str, float]:
     """Return the 95% interval of a correlation from its values without one generation each, [generations]."""
     many = len(left_out)
+    if not many:
+        return {"value_low": np.nan, "value_high": np.nan}
     return _interval(value, float(np.sqrt((many - 1) * np.var(left_out))), many)
 
 

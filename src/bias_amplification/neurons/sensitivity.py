@@ -74,8 +74,8 @@ def compare_choices(
     settings
         The study's own choices, whose rows are named so. Lags and alpha are the same in all rows. Rows with a normal
         reference have no small-sample correction, and rows of levels and of differences across the borders of rounds
-        have no fixed effects, as in the published code; if the study's choice differs from that, its rows are added. `permutations.sensitivity` permutations by the first of `permutations.schemes`
-        give the ranges.
+        have no fixed effects, as in the published code; if the study's choice differs from that, its rows are added.
+        `permutations.sensitivity` permutations by the first of `permutations.schemes` give the ranges.
     quality
         The config's section; `score` is the measure of text quality.
     seed

@@ -155,7 +155,7 @@ def _changer(
 
 def _outcome_like(outcome: np.ndarray, layout: _Layout, studies: int, generator: np.random.Generator) -> np.ndarray:
     """Draw steps [versions, studies] with the run's correlation between rounds, scales and profile."""
-    steps, chains = grid_steps(outcome, layout.chain, layout.generation)
+    steps, _ = grid_steps(outcome, layout.chain, layout.generation)
     scale, correlation = scales_and_correlation(steps)
     profile = np.sqrt(np.nanmean(np.square(steps / np.where(scale > 0, scale, 1.0)[:, None]), axis=0))
     profile = np.nan_to_num(profile, nan=1.0)
@@ -192,7 +192,7 @@ def scales_and_correlation(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _walk(steps: np.ndarray, layout: _Layout) -> np.ndarray:
-    """Sum the steps [outcomes, versions, ...] of each round; all rounds start at 0, as rounds share their base model."""
+    """Sum the steps [outcomes, versions, ...] of each round; all start at 0, as rounds share their base model."""
     walks = np.zeros_like(steps)
     for chain in np.unique(layout.chain):
         mine = np.flatnonzero(layout.chain == chain)

@@ -168,7 +168,7 @@ NEURON_OVERLAP = table(
 #: target            the outcome that is compared or predicted
 #: by, units         halves are of "rounds" or of "replicates", and the number of these
 #: splits            number of splits into halves
-#: centre            `neurons.reliability.centre`
+#: centre            `neurons.fixed_effects`
 #: neurons, chosen   number of neurons that change, and number of those that are chosen for a prediction
 #: value_*           95% interval: jackknife over generations; for predictions, from resampled generations
 #: chance*           mean and 95% range under permutation of the outcomes
@@ -196,6 +196,42 @@ NEURON_RELIABILITY = table(
     optional(TEXT, "reason"),
 )
 
+#: The overlap of the two outcomes' neurons as an estimate: one row for each measure and size of the sets.
+#:
+#: scheme, complete     as in `NEURON_OVERLAP`, of the permutations
+#: tested               number of neurons that are tested on both outcomes
+#: size                 number of neurons with the largest |t| that are in a set, the same for bias and for quality
+#: share                share of a set that is in the other set too, with its 95% range under permutation. The range is
+#:                      the widest of three, and `share_null` names what was permuted: "both", "bias" or "quality"
+#: chance               share that sets drawn at random from all tested neurons have in common
+#: chance_by_layer      the same if each layer gives as many neurons as it has in the two sets
+#: splits               number of splits of the rounds into halves; 0 if there are too few rounds
+#: halves               share that the set of bias in one half and the set of quality in the other have in common
+#: ceiling_*            share that the two sets of one outcome have in common, one from each half
+#: halves_low, ceiling_*_low and so on  95% ranges under permutation
+#: p_ceiling_*          share of the permutations, the run's own order included, whose ceiling is at least as high
+#: visible              whether both ceilings are above chance at the level alpha; otherwise no overlap can be seen
+#: halves_common, halves_distinct  what `halves` would be for wholly common and wholly distinct neurons
+#: estimate             share of the truly strongest neurons of one outcome that are the other's too, with its 95%
+#:                      interval; 0 to 1 if nothing is visible
+#: reason               why there is no estimate; else null
+NEURON_OVERLAP_CURVE = table(
+    required(TEXT, "measure", "scheme"),
+    required(FLAG, "complete"),
+    required(COUNT, "permutations", "tested"),
+    optional(COUNT, "size"),
+    interval("share"),
+    optional(TEXT, "share_null"),
+    optional(REAL, "chance", "chance_by_layer"),
+    required(COUNT, "splits"),
+    *(interval(name) for name in ("halves", "ceiling_bias", "ceiling_quality")),
+    optional(REAL, "p_ceiling_bias", "p_ceiling_quality"),
+    required(FLAG, "visible"),
+    optional(REAL, "halves_common", "halves_distinct"),
+    interval("estimate"),
+    optional(TEXT, "reason"),
+)
+
 #: How often each test rejects in simulated studies of the run's shape: one row for each world, test, choice of settings
 #: and effect.
 #:
@@ -208,7 +244,8 @@ NEURON_RELIABILITY = table(
 #:                  for intervals, share of the studies whose interval excludes the true value, 0
 #: standard_error   Monte Carlo error of `rejected`
 #: rejected_low, rejected_high  95% range over studies
-#: valid            whether `rejected` is at most 8%; null if effects are planted
+#: valid            false if `rejected` is above 8% and, beyond the Monte Carlo error, above 5%; null if effects are
+#:                  planted
 #: power            share of the planted neurons, or for tests by permutation of the studies, that are found
 #: false_discovery  mean share of false findings among all findings
 NEURON_CALIBRATION = table(

@@ -37,12 +37,13 @@ def _words(plan: Plan) -> dict[str, Any]:
     }
     several = min(plan.replicates(version.round) for version in plan.neuron_versions()) > 1
     centred = {
+        "none": "",
         "rounds": "The mean of each round is subtracted first.",
         "both": "The mean of each round, and what rounds have in common at each generation, are subtracted first.",
     }
     return {
         **{name: with_unit(text, study.corpus.unit) for name, text in prose.items()},
-        "centred": centred[study.neurons.reliability.centre],
+        "centred": centred[study.neurons.fixed_effects],
         "half_alpha": study.neurons.alpha / 2,
         "held_out": "replicate" if several else "round",
         "split_by": "replicates" if several else "rounds",

@@ -46,8 +46,8 @@ class Permutations(Section):
     sensitivity: int = Field(
         512,
         ge=19,
-        description="Number of permutations for each row of the table of analysis choices, and for predictions of "
-        "held-out rounds.",
+        description="Number of permutations for each row of the table of analysis choices, for predictions of held-out "
+        "rounds, and for the estimate of the overlap.",
     )
 
 
@@ -55,10 +55,10 @@ class Calibration(Section):
     """Simulated studies that show how often each test rejects, and how many true effects it finds."""
 
     studies: int = Field(
-        200,
+        100,
         ge=20,
-        description="Number of simulated studies in each world. A rate of 5% is then known to about 1.5 points; 1,000 "
-        "studies take five times as long, and halve the error.",
+        description="Number of simulated studies in each world. A rate of 5% is then known to about 2 points; 1,000 "
+        "studies take ten times as long and give 0.7 points.",
     )
     neurons: int = Field(50, ge=10, description="Number of neurons in each simulated study.")
     effects: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
@@ -139,6 +139,12 @@ class Neurons(Section):
         "k is the number of coefficients: the slope and all constants.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
+    set_sizes: list[Annotated[int, Field(gt=0)]] = Field(
+        [10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000],
+        min_length=1,
+        description="Numbers of neurons in the sets whose overlap is estimated: so many with the largest |t| for bias, "
+        "and as many for text quality. Sizes above half of the tested neurons are left out.",
+    )
     permutations: Permutations = Permutations()
     reliability: Reliability = Reliability()
     calibration: Calibration = Calibration()
