@@ -179,7 +179,7 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 
 
 def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarray:
-    """Subtract the mean over rows, or the projection on the constants of a design.
+    """Subtract the mean over rows, and the projection on the constants of a design.
 
     It is subtracted twice, because for large values the first one is imprecise.
 
@@ -193,7 +193,9 @@ def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarra
     if not len(values):
         return values
     for _ in range(2):
-        values = values - (values.mean(axis=0) if constants is None else constants @ (constants.T @ values))
+        values = values - values.mean(axis=0)
+        if constants is not None:
+            values = values - constants @ (constants.T @ values)
     return values
 
 

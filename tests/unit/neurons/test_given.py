@@ -7,7 +7,7 @@ import pytest
 from bias_amplification.artifacts import StudyError
 from bias_amplification.neurons.given import compare_p_values
 
-VERDICT = "no more distinct than chance"
+VERDICT = "not told apart from chance"
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def scaled_study(seed: int, rounds: int, generations: int, neurons: int = 5):
 
 
 def difference_plainly(versions, values, difference):
-    """Loop over versions: the rows, and the round of each."""
+    """Loop over versions: the rows, and round and generation of each."""
     rows, groups = [], []
     for index in range(len(values)):
         if difference == "levels":
@@ -35,18 +35,22 @@ def difference_plainly(versions, values, difference):
             rows.append(values[index] - values[index - 1])
         else:
             continue
-        groups.append(versions.rounds[index])
+        groups.append((versions.rounds[index], versions.generations[index]))
     return np.array(rows), groups
 
 
 def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
     constants = np.ones((len(y), 1))
-    if options.fixed_effects:
-        constants = np.array([[group == name for name in dict.fromkeys(groups)] for group in groups], dtype=float)
+    names, generations = (np.array(part) for part in zip(*groups, strict=True))
+    if options.fixed_effects != "none":
+        constants = (names[:, None] == np.unique(names)).astype(float)
+    if options.fixed_effects == "both" and len(np.unique(names)) > 1:
+        others = np.unique(generations)[1:]
+        constants = np.hstack([constants, generations[:, None] == others])
     model = sm.OLS(y, np.column_stack([constants, x]))
     use_t = options.reference == "t"
     if options.difference == "within":
-        codes = np.array([list(dict.fromkeys(groups)).index(group) for group in groups])
+        codes = np.unique(names, return_inverse=True)[1]
         keywords = {
             "groups": codes,
             "maxlags": lags,
@@ -69,7 +73,7 @@ def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
         lags=st.sampled_from([0, 1, 2, 4, "plugin"]),
         reference=st.sampled_from(["normal", "t"]),
         small_sample=st.booleans(),
-        fixed_effects=st.booleans(),
+        fixed_effects=st.sampled_from(["none", "rounds", "both"]),
     ),
 )
 def test_slopes_equal_those_of_statsmodels(seed, rounds, generations, options):
@@ -197,7 +201,8 @@ def test_an_infinite_outcome_of_one_neuron_does_not_affect_the_others():
 
 
 @pytest.mark.parametrize(
-    ("rounds", "generations", "fixed_effects"), [(2, 2, False), (1, 3, False), (1, 1, False), (3, 2, True)]
+    ("rounds", "generations", "fixed_effects"),
+    [(2, 2, "none"), (1, 3, "none"), (1, 1, "none"), (3, 2, "rounds"), (2, 3, "both")],
 )
 def test_too_few_rows_are_a_reason(rounds, generations, fixed_effects):
     versions, x, y = scaled_study(1, rounds, generations)
@@ -274,7 +279,7 @@ def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
     versions, x, y = scaled_study(8, 3, 11, neurons=20)
     rows = make_rows(versions, difference)
 
-    found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False))
+    found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False, fixed_effects="none"))
 
     bandwidth_plainly = {"andrews": andrews_plainly, "newey_west": newey_west_plainly}[rule]
     outcome = rows.take(y) - rows.take(y).mean()
@@ -298,7 +303,7 @@ def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
 def test_each_neuron_may_have_its_own_outcome():
     versions, x, _ = scaled_study(4, 3, 8, neurons=6)
     outcomes = np.random.default_rng(1).normal(size=(24, 6)).cumsum(axis=0)
-    rows, options = make_rows(versions, "within"), Neurons(fixed_effects=True)
+    rows, options = make_rows(versions, "within"), Neurons(fixed_effects="both")
 
     together = regress(x, outcomes, rows, options)
 

@@ -57,9 +57,9 @@ def test_halves_agree_with_plain_loops():
             for part in (half, [name for name in names if name not in half]):
                 for y in study.y:
                     rows = [(name, g) for name in part for g in range(1, 6) if g != left_out]
-                    where = {(n, g): i for i, (n, g) in enumerate(zip(*study.versions, strict=True))}
+                    where = {(n, g): i for i, (n, g) in enumerate(zip(*study.versions[:2], strict=True))}
                     rows = [(n, g) for n, g in rows if np.isfinite(y[where[n, g]]) and np.isfinite(y[where[n, g - 1]])]
-                    order = np.argsort(-strengths(study.x, y, *study.versions, rows))
+                    order = np.argsort(-strengths(study.x, y, *study.versions[:2], rows))
                     sets.append([set(order[:size]) for size in (3, 8)])
             for place, size in enumerate((3, 8)):
                 bias, quality, other_bias, other_quality = (one[place] for one in sets)

@@ -116,7 +116,7 @@ def draw(mean, spread, number=4000):
 
 @pytest.mark.parametrize(
     ("both", "words"),
-    [(30, "no more distinct than chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
+    [(30, "not told apart from chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
 )
 def test_the_verdict_compares_the_overlap_with_chance(both, words):
     assert verdict(both, draw(30, 5)[None], PLENTY)[0] == words
@@ -127,11 +127,11 @@ def test_every_null_must_be_rejected(both, words):
     narrow, wide = draw(30, 5), draw(30, 14)
 
     assert verdict(both, np.array([narrow, narrow]), PLENTY) == (words, 0)
-    assert verdict(both, np.array([narrow, wide]), PLENTY) == ("no more distinct than chance", 1)
+    assert verdict(both, np.array([narrow, wide]), PLENTY) == ("not told apart from chance", 1)
 
 
 def test_a_wide_null_is_distinguished_from_too_few_neurons():
-    assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "cannot be told apart from chance"
+    assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "not told apart from chance"
     few = independent_overlap([100], [10], [10])
     assert verdict(1, draw(1, 1)[None], few)[0] == "too few neurons to tell"
 

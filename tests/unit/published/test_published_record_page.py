@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bias_amplification.measures.intervals import difference_interval
-from bias_amplification.neurons.designs import make_rows
+from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.regress import correlate, regress
 from bias_amplification.neurons.sets import chance_overlap, odds_ratio
 from bias_amplification.published.record import published_metrics
@@ -124,8 +124,9 @@ def test_rejection_rates_of_independent_random_walks(page):
     walks = steps.cumsum(axis=-1).reshape(400, 11, 66)
     found = []
     for difference, reference in (("levels", "normal"), ("across", "normal"), ("within", "normal"), ("within", "t")):
-        settings = Neurons(difference=difference, lags=1, reference=reference, small_sample=reference == "t")
-        rows = make_rows(rounds.tolist(), generations.tolist(), difference)
+        choices = {"reference": reference, "small_sample": reference == "t", "fixed_effects": "none"}
+        settings = Neurons(difference=difference, lags=1, **choices)
+        rows = make_rows(Versions(rounds.tolist(), generations.tolist()), difference)
         p_values = [regress(study[1:].T, study[0], rows, settings).p_value for study in walks]
         found.append(100 * np.mean(np.array(p_values) < 0.05))
 
@@ -143,7 +144,10 @@ def test_agreement_of_signs_of_slopes_and_correlations(page):
     walks = steps.cumsum(axis=-1).reshape(400, 11, 66)
     found = {}
     for difference in ("levels", "across", "within"):
-        rows, settings = make_rows(rounds.tolist(), generations.tolist(), difference), Neurons(difference=difference)
+        rows, settings = (
+            make_rows(Versions(rounds.tolist(), generations.tolist()), difference),
+            Neurons(difference=difference, fixed_effects="none"),
+        )
         pairs = [(regress(w[1:].T, w[0], rows, settings).estimate, correlate(w[1:].T, w[0])) for w in walks]
         found[difference] = 100 * np.mean([np.sign(slope) == np.sign(pearson) for slope, pearson in pairs])
 
