@@ -60,10 +60,12 @@ def predict_held_out(
             effects = [one.outcome[block] @ one.neurons for one in others]
             for source, one in enumerate(others):
                 strongest = _strongest(effects[source], one.inverse, chosen)
+                # No neuron can be chosen for an outcome that does not change.
+                changing = one.outcome[block].any(axis=1)
                 for target, test in enumerate(tests):
                     slopes = np.take_along_axis(effects[target], strongest, axis=1) * others[target].inverse[strongest]
                     r = _correlate(slopes, test.neurons.T[strongest], test.outcome[block])
-                    known = np.isfinite(r)
+                    known = np.isfinite(r) & changing
                     total[source, target, block] += np.where(known, r, 0.0)
                     count[source, target, block] += known
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -235,6 +235,8 @@ def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, stud
     """Say why a number is missing."""
     if not study.layout.splits:
         return TOO_FEW_ROUNDS
+    if len(np.unique(study.layout.generation)) < 2:  # one change in each round: nothing is left after centring
+        return TOO_FEW_ROWS
     if neurons < 2:
         return TOO_FEW_NEURONS
     if key[0] == "corrected" and all(("reliability", outcome, outcome) in found for outcome in OUTCOMES):
