@@ -248,7 +248,7 @@ def _share(rejected: np.ndarray) -> dict[str, Any]:
 def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
     """Plant effects on bias in a tenth of the neurons and compute what each criterion finds."""
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
-    p_values = _p_values(plant(simulation, 0, slice(0, planted), effect), settings)
+    p_values = _p_values(plant(simulation, [0], slice(0, planted), effect), settings)
     for correction in (None, *CORRECTIONS):
         found = np.array([significant(line, settings.alpha, correction) for line in p_values])
         false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
@@ -263,8 +263,10 @@ def _scheme_power_rows(
     """Plant the same or other neurons for the two outcomes and compute how often each test of a study finds it."""
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
     first, second = slice(0, planted), slice(planted, 2 * planted)
-    for kind, chosen in (("same neurons", first), ("other neurons", second)):
-        both = plant(plant(simulation, 0, first, effect), 1, chosen, effect)
+    for kind, both in (
+        ("same neurons", plant(simulation, [0, 1], first, effect)),
+        ("other neurons", plant(plant(simulation, [0], first, effect), [1], second, effect)),
+    ):
         found = each_study(both, lambda study, both=both: study_tests(both, study, moves, settings, seed))
         for test, rejected in found.items():
             about = _describe(simulation.world, test, settings, scheme="+".join(moves), effect=effect, planted=kind)

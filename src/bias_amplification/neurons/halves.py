@@ -108,14 +108,13 @@ class HalfCorrelations(NamedTuple):
     `null_distribution.MOVED`."""
 
 
-@functools.lru_cache(maxsize=1)
 def lay_out(versions: Versions, seed: int) -> Layout:
     """Lay out the changes of a study and list its splits into halves.
 
     Parameters
     ----------
     versions
-        The versions of the study, in tuples: simulated studies of one shape share their layout.
+        The versions of the study. Studies with the same ones share their layout.
     seed
         Seed of the draw of splits, if there are more than `MOST_SPLITS`.
 
@@ -124,6 +123,11 @@ def lay_out(versions: Versions, seed: int) -> Layout:
     Layout
         Split by replicates if each half can have every round, else by rounds.
     """
+    return _lay_out(Versions(*map(tuple, versions)), seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _lay_out(versions: Versions, seed: int) -> Layout:
     rows = make_rows(versions, "within")
     rounds = np.unique(np.asarray(versions.strategies or versions.rounds)[rows.after], return_inverse=True)[1]
     numbers, replicate = np.unique(

@@ -92,16 +92,31 @@ def simulate(world: str, versions: Versions, run: Run, studies: int, neurons: in
     return Simulation(world, versions, _walk(change(x)[None], layout)[0], _walk(np.stack([*map(change, y)]), layout))
 
 
-def plant(simulation: Simulation, outcome: int, chosen: slice, effect: float) -> Simulation:
-    """Let the steps of some neurons correlate with an outcome's, at the correlation `effect`."""
-    x, y = simulation.x.copy(), simulation.y[outcome]
+def plant(simulation: Simulation, outcomes: Sequence[int], chosen: slice, effect: float) -> Simulation:
+    """Let the steps of some neurons correlate with those of outcomes.
+
+    Parameters
+    ----------
+    simulation
+        Studies without an effect.
+    outcomes
+        Which of bias (0) and quality (1) the neurons follow.
+    chosen
+        The neurons.
+    effect
+        The correlation with each outcome; at most 1 / sqrt(2) with both, because these are independent.
+    """
+    effect = min(effect, np.sqrt(1 / len(outcomes)))
+    x = simulation.x.copy()
     names = np.asarray(simulation.versions.rounds)
     for name in dict.fromkeys(simulation.versions.rounds):
         mine = np.flatnonzero(names == name)
-        step, follow = np.diff(x[mine][:, :, chosen], axis=0), np.diff(y[mine], axis=0)
-        size = step.std(axis=(0, 1)) / (follow.std() or 1.0)
-        mixed = np.sqrt(1 - effect**2) * step + effect * follow[:, :, None] * size
-        x[mine[1:], :, chosen] = x[mine[:1], :, chosen] + np.cumsum(mixed, axis=0)
+        step = np.diff(x[mine][:, :, chosen], axis=0)
+        mixed = np.sqrt(max(0.0, 1 - len(outcomes) * effect**2)) * step
+        for outcome in outcomes:
+            follow = np.diff(simulation.y[outcome, mine], axis=0)
+            mixed += effect * follow[:, :, None] * step.std(axis=(0, 1)) / (np.nanstd(follow) or 1.0)
+        x[mine[1:], :, chosen] = x[mine[:1], :, chosen] + np.cumsum(np.nan_to_num(mixed), axis=0)
     return Simulation(simulation.world, simulation.versions, x, simulation.y)
 
 

@@ -44,7 +44,7 @@ def test_halves_agree_with_plain_loops():
     study = random_study(rounds=5, generations=6, neurons=24)
     study.y[1, 8] = np.nan  # quality of generation 2 of the second round is unknown, so that it lacks two steps
     names = list(dict.fromkeys(study.versions.rounds))
-    settings = {"set_sizes": [3, 8]}
+    settings = {"set_sizes": [3, 8], "fixed_effects": "none"}
     compared = prepare(study, **settings)
 
     splits = list_splits(compared, np.random.default_rng(0))

@@ -56,7 +56,15 @@ def test_sizes_are_at_most_half_of_the_tested_neurons(wanted, tested, sizes):
 
 
 @pytest.mark.parametrize(
-    "choices", [{}, {"lags": "newey_west"}, {"fixed_effects": "rounds"}, {"fixed_effects": "none"}, {"difference": "levels"}, {"small_sample": False}]
+    "choices",
+    [
+        {},
+        {"lags": "newey_west"},
+        {"fixed_effects": "rounds"},
+        {"fixed_effects": "none"},
+        {"difference": "levels"},
+        {"small_sample": False},
+    ],
 )
 def test_one_permutation_and_many_give_the_sets_of_the_regressions(choices):
     study = random_study(rounds=5, generations=9, neurons=70)

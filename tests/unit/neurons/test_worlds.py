@@ -90,11 +90,13 @@ def test_replicates_share_steps_with_the_rounds_of_their_seed_set_alone():
 def test_planted_neurons_follow_the_outcome():
     simulation = simulate("random_walks", list_versions(6, 11), NOTHING, 50, 10, seed=1)
 
-    planted = plant(simulation, 1, slice(2, 4), 0.6)
+    planted = plant(simulation, [1], slice(2, 4), 0.6)
 
     x, y = (np.diff(values.reshape(6, 11, *values.shape[1:]), axis=1) for values in (planted.x, planted.y[1]))
     correlations = [np.corrcoef(x[..., neuron].ravel(), y.ravel())[0, 1] for neuron in range(10)]
     np.testing.assert_allclose(correlations[2:4], 0.6, atol=0.05)
+    x = np.diff(plant(simulation, [0, 1], slice(0, 1), 0.9).x.reshape(6, 11, 50, 10), axis=1)
+    assert np.corrcoef(x[..., 0].ravel(), y.ravel())[0, 1] == pytest.approx(np.sqrt(0.5), abs=0.05)
     assert np.abs(np.delete(correlations, [2, 3])).max() < 0.1
 
 

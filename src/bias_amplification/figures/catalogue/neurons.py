@@ -167,15 +167,15 @@ NEURON_ENTRIES = (
         "neuron_overlap",
         NEURONS,
         "Counts of neurons beside their ranges under permutation",
-        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% range "
-        "under permutation in brackets. The permutations are named after their moves; the first ones decide. Flip "
-        "generations: the signs of the changes of all rounds into a generation are flipped together, which keeps what "
-        "rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are exchanged. Flip: "
-        "the signs of all changes of a round; valid if rounds are independent. Exchange: whole rounds; valid if they "
-        "are alike. Shift: the changes of each round are shifted in a circle. Smallest p: there are so few moves that no "
-        "p-value can be smaller. Not valid here: tests that are wrong in more than 8% of simulated studies like this "
-        "run. Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
-        "permutations.{chains}",
+        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% "
+        "range under permutation in brackets. The permutations are named after their moves; the first ones decide. "
+        "Flip generations: the signs of the changes of all rounds into a generation are flipped together, which keeps "
+        "what rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are exchanged. "
+        "Flip: the signs of all changes of a round; valid if rounds are independent. Exchange: whole rounds; valid if "
+        "they are alike. Shift: the changes of each round are shifted in a circle. Smallest p: there are so few moves "
+        "that no p-value can be smaller. Not valid here: tests that are wrong in more than 8% of simulated studies "
+        "like this run. Family-wise: neurons above the value that the largest statistic reaches in "
+        "{alpha_per_cent:g}% of the permutations.{chains}",
         kind="table",
         function="figures.tables.neurons:write_overlap_table",
         inputs={**_OVERLAP, **_VALIDITY},
