@@ -103,13 +103,13 @@ def test_the_interval_between_halves_is_a_jackknife_over_generations(study, fini
 
     left_out = [
         correlate_halves(x @ x.T, [one.only(rows.time != g) for one in pair], layout, "both").bias[0]
-        for g in range(1, 7)
+        for g in range(1, 9)
     ]
 
     row = rows_of(finished, "weight").loc[("reliability", "bias", "bias")]
-    error = np.sqrt(5 / 6 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
-    assert row["value_low"] == pytest.approx(row["value"] - t.ppf(0.975, 5) * error, abs=1e-9)
-    assert row["value_high"] == pytest.approx(min(1, row["value"] + t.ppf(0.975, 5) * error), abs=1e-9)
+    error = np.sqrt(7 / 8 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+    assert row["value_low"] == pytest.approx(row["value"] - t.ppf(0.975, 7) * error, abs=1e-9)
+    assert row["value_high"] == pytest.approx(min(1, row["value"] + t.ppf(0.975, 7) * error), abs=1e-9)
 
 
 def test_the_same_seed_gives_the_same_bytes(study, tmp_path):
@@ -185,7 +185,7 @@ def test_neurons_that_never_change_or_are_not_finite_are_left_out(study, tmp_pat
 def write_replicates(folder, replicates, seed=0):
     """Write a study of two rounds with replicates, in which 10 of 40 weights follow bias."""
     generator = np.random.default_rng(seed)
-    generations = 6
+    generations = 9
     keys = [(f"round {i}", k + 1, g) for i in range(2) for k in range(replicates) for g in range(generations)]
     outcomes = generator.normal(size=(4, 2 * replicates, generations)).cumsum(axis=2).reshape(4, -1)
     values = generator.normal(size=(2 * replicates, generations, 40, 4)).cumsum(axis=1).reshape(-1, 40, 4)
