@@ -129,8 +129,8 @@ NEURON_ENTRIES = (
         NEURONS,
         "How many neurons bias and text quality have in common",
         "For each outcome, a set has the neurons with the largest absolute t statistics. Left: the share of the set of "
-        "bias that is also in the set of text quality, with all rounds, and its 95% range when the changes of the "
-        "outcomes are permuted ({moves}). Noise draws this share towards that of unrelated sets. Middle: sets from one "
+        "bias that is also in the set of text quality, with all rounds, and its 95% range under permutation of the "
+        "outcomes. Noise draws this share towards that of unrelated sets. Middle: sets from one "
         "half of the rounds against sets from the other half, means over all splits; dashed: the two sets of the same "
         "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
         "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
