@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.contrasts import means
-from bias_amplification.measures.contrasts import ALPHA
+from bias_amplification.measures.intervals import student_quantile
 
 #: Columns that are the same in all replicates.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
@@ -71,7 +70,7 @@ def _put_interval(found: dict, name: str, metrics: pd.DataFrame, groups: pd.core
     mean = groups[name].mean().to_numpy(dtype=np.float64, na_value=np.nan)
     deviation = groups[name].std().to_numpy(dtype=np.float64, na_value=np.nan)
     root = np.sqrt(np.maximum(numbers, 1))
-    between = stats.t.isf(ALPHA / 2, np.maximum(numbers - 1, 1)) * deviation / root
+    between = student_quantile(numbers - 1) * deviation / root
     found[name] = mean
     for end, direction, limit in zip(("low", "high"), (-1, 1), _scale(name), strict=True):
         distance = (direction * (metrics[f"{name}_{end}"] - metrics[name])).groupby(groups.ngroup(), sort=False).mean()

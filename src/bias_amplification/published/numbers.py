@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from bias_amplification.measures.contrasts import ALPHA
+from bias_amplification.measures.intervals import student_quantile
 from bias_amplification.published.record import BASE, PUBLISHED_INTERVALS
 from bias_amplification.published.verdicts import KINDS, Estimate
 
@@ -98,7 +97,7 @@ def for_new_training(replicates: Sequence[Estimate], trained: bool = True) -> Es
         return replicates[0] if replicates else Estimate()
     values = np.array([estimate.value for estimate in replicates])
     number, mean = len(values), float(values.mean())
-    quantile = float(stats.t.isf(ALPHA / 2, number - 1))
+    quantile = float(student_quantile(number - 1))
     between = quantile * float(values.std(ddof=1)) * math.sqrt(trained + 1 / number)
     below, above = (
         np.fmax(between, np.mean(np.abs(values - ends)) / math.sqrt(number))

@@ -110,7 +110,7 @@ def test_a_row_has_the_measures_and_their_intervals(tmp_path, collect):
     )
     assert row["text_quality_index"] == 2.0
     assert row["text_quality_index_weighted"] == 1.0
-    assert row["text_quality_index_high"] == pytest.approx(2.0 + 1.96 / np.sqrt(3))
+    assert row["text_quality_index_high"] == pytest.approx(2.0 + 4.3026527 / np.sqrt(3))
     assert row["perplexity_base"] == 7.0
     assert (row["perplexity_generating"], row["perplexity_generating_low"]) == (None, None)
     assert (row["distinct_2"], row["distinct_2_low"], row["distinct_2_high"]) == (0.1, None, 0.2)
