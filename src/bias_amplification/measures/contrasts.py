@@ -98,7 +98,7 @@ class Contrast:
 
     @cached_property
     def p(self) -> np.ndarray:
-        """Two-sided p-value of no difference, below 0.05 if and only if the interval excludes 0. NaN with one replicate."""
+        """Two-sided p-value, below 0.05 if and only if the interval excludes 0; NaN with one replicate."""
         return self.variances.p_value(self.estimate) if self.replicates > 1 else np.full_like(self.estimate, np.nan)
 
 

@@ -29,6 +29,7 @@ from bias_amplification.artifacts.schemas.versions import (
     TRAINING_LOG,
     TRAINING_SET,
     TRAINING_SET_WITH_TITLES,
+    changes,
     metrics,
     predictions,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "TRAINING_LOG",
     "TRAINING_SET",
     "TRAINING_SET_WITH_TITLES",
+    "changes",
     "metrics",
     "predictions",
 ]
