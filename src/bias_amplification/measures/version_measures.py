@@ -52,8 +52,8 @@ class VersionMeasures:
         The adjusted shares of the labels; None if no article has a label.
     """
 
-    shares: Mapping[str, np.ndarray]
-    means: Mapping[str, np.ndarray]
+    shares: dict[str, np.ndarray]
+    means: dict[str, np.ndarray]
     adjusted: Adjusted | None
 
     def intervals(self, labels: Sequence[str]) -> Row:
