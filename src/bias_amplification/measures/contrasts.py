@@ -98,7 +98,7 @@ class Contrast:
 
     @cached_property
     def p(self) -> np.ndarray:
-        """Two-sided p-value, below 0.05 if and only if the interval excludes 0; NaN with one replicate."""
+        """Two-sided p-value, at most 0.05 if 0 is outside of the interval or its end; NaN with one replicate."""
         return self.variances.p_value(self.estimate) if self.replicates > 1 else np.full_like(self.estimate, np.nan)
 
 
