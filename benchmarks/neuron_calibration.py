@@ -41,7 +41,7 @@ def read_run(results: Path, number: int) -> tuple[Outcomes, Run]:
         results / f"rounds/{row.round}/generation_{row.generation:02d}/neurons.parquet" for row in table.itertuples()
     ]
     outcomes = read_outcomes(results / "neurons" / "panel.parquet", len(paths))
-    values = changing_neurons(paths, "weight_mean", outcomes, number, np.random.default_rng(1))
+    values = changing_neurons(paths, "weight_mean", outcomes.versions, number, np.random.default_rng(1))
     return outcomes, Run(values, outcomes.pair("share", "class"))
 
 

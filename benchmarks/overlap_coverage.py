@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bias_amplification.neurons.calibrate import run_steps
-from bias_amplification.neurons.designs import Versions
+from bias_amplification.neurons.calibrate import changing_neurons
+from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.overlap_curve import estimate_sizes
 from bias_amplification.neurons.panel import read_outcomes
 from bias_amplification.study.sections import Neurons
@@ -134,7 +134,8 @@ def estimate(study: Study, shape: Shape, generator: np.random.Generator) -> list
     pair = [_levels(signs[:, None] * steps, axis=2).reshape(len(signs), -1) for steps in (study.bias, study.quality)]
     neurons = _levels(study.neurons, axis=1).reshape(-1, shape.neurons)
     layer = np.zeros(shape.neurons, dtype=np.int64)
-    return estimate_sizes(neurons, layer, pair, versions, Neurons(set_sizes=list(shape.sizes)), generator)
+    settings = Neurons(set_sizes=list(shape.sizes), fixed_effects="none")
+    return estimate_sizes(neurons, layer, pair, versions, settings, generator)
 
 
 def _levels(steps: np.ndarray, axis: int) -> np.ndarray:
@@ -196,7 +197,11 @@ def read_run(results: Path) -> np.ndarray:
     paths = [results / f"rounds/{row['round']}/generation_{row['generation']:02d}/neurons.parquet" for row in table]
     versions = read_outcomes(panel, len(paths)).versions
     generator = np.random.default_rng(0)
-    return np.concatenate([run_steps(paths, column, versions, 10**6, generator) for column in COLUMNS], axis=1)
+    rows, parts = make_rows(versions, "within"), []
+    for column in COLUMNS:
+        steps = rows.take(changing_neurons(paths, column, versions, 10**6, generator))
+        parts.append((steps - steps.mean(axis=0)) / np.linalg.norm(steps - steps.mean(axis=0), axis=0))
+    return np.concatenate(parts, axis=1)
 
 
 if __name__ == "__main__":

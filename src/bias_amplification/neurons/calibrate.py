@@ -14,7 +14,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
 from bias_amplification.neurons.describe import describe_world
-from bias_amplification.neurons.designs import DATA_DRIVEN, make_rows
+from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
 from bias_amplification.neurons.null_distribution import Null, fill_layer
 from bias_amplification.neurons.null_tables import overlap_row
 from bias_amplification.neurons.panel import OUTCOMES, Outcomes, read_outcomes, stream_batches
@@ -68,7 +68,9 @@ def calibrate_neurons(
     """
     outcomes = read_outcomes(panel, len(neurons))
     generator = np.random.default_rng(seed)
-    values = changing_neurons(neurons, f"weight_{settings.weight}", outcomes, settings.calibration.neurons, generator)
+    values = changing_neurons(
+        neurons, f"weight_{settings.weight}", outcomes.versions, settings.calibration.neurons, generator
+    )
     run = Run(values, outcomes.pair(settings.bias, quality.score))
     world = describe_world(outcomes.versions, run)
     write_table(pa.Table.from_pylist(world, schema=NEURON_WORLD), out_world, NEURON_WORLD)
@@ -96,7 +98,7 @@ def list_tests(own: Neurons) -> list[Neurons]:
 
 
 def changing_neurons(
-    paths: Sequence[Path], column: str, outcomes: Outcomes, number: int, generator: np.random.Generator
+    paths: Sequence[Path], column: str, versions: Versions, number: int, generator: np.random.Generator
 ) -> np.ndarray:
     """Read some of the run's neurons, drawn from all layers, without those that never change.
 
@@ -106,8 +108,8 @@ def changing_neurons(
         neurons.parquet of each version.
     column
         The column that is read.
-    outcomes
-        The panel, in the order of `paths`.
+    versions
+        The versions, in the order of `paths`.
     number
         Largest number of neurons.
     generator
@@ -123,7 +125,7 @@ def changing_neurons(
     StudyError
         If versions or neurons are missing or do not match.
     """
-    rows = make_rows(outcomes.versions, "within")
+    rows = make_rows(versions, "within")
     parts = []
     for batch in stream_batches(paths, [column]):
         values = batch.values[column]
