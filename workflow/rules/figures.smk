@@ -117,6 +117,10 @@ rule write_article_page:
 
 rule write_index:
     input:
+        **{
+            name: f"{RESULTS}/neurons/{name}.parquet"
+            for name in ("reliability", "overlap_curve", "calibration", "world")
+        },
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
     output:

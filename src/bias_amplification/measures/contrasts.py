@@ -98,7 +98,10 @@ class Contrast:
 
     @cached_property
     def p(self) -> np.ndarray:
-        """Two-sided p-value, below 0.05 if and only if the interval excludes 0; NaN with one replicate."""
+        """Two-sided p-value of no difference; NaN with one replicate.
+
+        It is at most 0.05 if and only if 0 is outside of the interval, or its end.
+        """
         return self.variances.p_value(self.estimate) if self.replicates > 1 else np.full_like(self.estimate, np.nan)
 
 
@@ -215,7 +218,7 @@ def replicates_needed(contrast: Contrast, alpha: float = ALPHA, power: float = 0
     alpha
         Level of the test. For one of m comparisons, `ALPHA` / m is always enough for Holm's method.
     power
-        Probability that the p-value is below `alpha`.
+        Probability that the p-value is at most `alpha`.
 
     Returns
     -------

@@ -85,8 +85,24 @@ def test_captions_have_the_studys_significance_level(shipped):
     found = entries(shipped(neurons={"alpha": 0.1}))
 
     assert "reaches in 10% of the permutations" in found["neuron_overlap"].caption
-    assert "p < 0.1" in found["layer_map"].caption
+    assert "p ≤ 0.1" in found["layer_map"].caption
     assert found["layer_map"].arguments["neurons"] == {"alpha": 0.1}
+
+
+def test_reproducibility_heads_the_neurons_with_the_studys_halves_and_centring(shipped):
+    one, three = entries(shipped()), entries(shipped("replicates"))
+    by_round = entries(shipped(neurons={"alpha": 0.1, "reliability": {"centre": "rounds"}}))
+
+    neurons = [name for name, entry in one.items() if entry.group == "Neurons"]
+    assert neurons[:2] == ["reproducibility", "reproducibility_table"]
+    assert "one half of the rounds" in one["reproducibility"].caption
+    assert "changes in a held-out round;" in one["reproducibility"].caption
+    assert "have in common at each generation, are subtracted" in one["reproducibility"].caption
+    assert "each tested at 0.025" in one["reproducibility"].caption
+    assert "one half of the replicates" in three["reproducibility"].caption
+    assert "changes in a held-out replicate;" in three["reproducibility"].caption
+    assert "The mean of each round is subtracted first." in by_round["reproducibility"].caption
+    assert "each tested at 0.05" in by_round["reproducibility"].caption
 
 
 def test_captions_name_the_kind_of_interval_and_the_replicate_that_is_shown(shipped):

@@ -1,13 +1,14 @@
 import re
 from html import escape
 
-import pyarrow as pa
+from reliability_tables import make_reliability
 
-from bias_amplification.artifacts import schemas, write_table
-from bias_amplification.figures.index import Heading, texts_in_words, write_index
+from bias_amplification.artifacts import schemas
+from bias_amplification.figures.index import Heading, PageTables, texts_in_words, write_index
+from bias_amplification.figures.tables.reliability import reproducibility_in_words
 
 
-def test_index_shows_figures_and_tables_with_relative_links(metrics, labels, tmp_path):
+def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_file, labels, tmp_path, write):
     (tmp_path / "figures").mkdir()
     (tmp_path / "tables").mkdir()
     (tmp_path / "figures/figure 2.png").write_bytes(b"png")
@@ -16,24 +17,28 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, labels, tmp
     files = [tmp_path / name for name in ("figures/figure 2.png", "figures/figure 2.svg", "tables/table_1.csv")]
     headings = [
         Heading("figure 2", "Bias & quality", "Figure 2", "What is <seen>."),
-        Heading("table_1", "Tables", "Table 1", "Scores."),
+        Heading("table_1", "Neurons", "Table 1", "Scores."),
     ]
-
-    schema, file = schemas.metrics(labels), tmp_path / "metrics.parquet"
-    write_table(pa.Table.from_pandas(metrics, schema, preserve_index=False), file, schema)
+    reliability = make_reliability()
+    tables = PageTables(metrics_file, write(reliability, "reliability.parquet", schemas.NEURON_RELIABILITY))
     words = {"title": "A study", "introduction": "Read on."}
 
-    write_index(files, file, tmp_path / "index.html", headings=headings, labels=labels, **words)
+    write_index(files, tables, tmp_path / "index.html", headings=headings, labels=labels, **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'(?:href|src)="([^#"][^"]*)"', page)
     assert set(links) == {"figures/figure%202.png", "figures/figure%202.svg", "tables/table_1.csv"}
     assert re.findall(r'<h2 id="(group-\d)">([^<]+)</h2>', page) == [
-        ("group-0", "Bias &amp; quality"), ("group-1", "Tables"),
+        ("group-0", "Bias &amp; quality"), ("group-1", "Neurons"),
     ]  # fmt: skip
     assert "What is &lt;seen&gt;." in page and "<script>" not in page
     assert '<td>&lt;script&gt;</td><td class="number">0.9</td>' in page
     assert f"<p>{escape(texts_in_words(metrics))}</p>" in page
+    sentences = [
+        escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
+        for measure in ("weight", "activation")
+    ]
+    assert f'<h2 id="group-1">Neurons</h2>\n<p>{sentences[0]}</p>\n<p>{sentences[1]}</p>\n<figure>' in page
 
 
 def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):

@@ -34,6 +34,7 @@ from bias_amplification.study.sections.neurons import (
     Moves,
     Neurons,
     Permutations,
+    Reliability,
 )
 from bias_amplification.study.sections.reports import Comparison, Example, Figures, Theory
 from bias_amplification.study.sections.rounds import (
@@ -84,6 +85,7 @@ __all__ = [
     "Pretraining",
     "Quality",
     "QualityClass",
+    "Reliability",
     "Replicates",
     "Round",
     "Section",

@@ -20,7 +20,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
     with (tmp_path / "neurons.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert rows[0] == {
-        "measure": "weight", "counted": "p < 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
+        "measure": "weight", "counted": "p ≤ 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
         "quality": "1,033 (11.2%)", "both": "389 (4.2%)", "both expected by chance": "363.5",
         "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.13 [0.98, 1.29]",
         "share of true nulls, bias": "0.6", "share of true nulls, quality": "0.9",
@@ -29,7 +29,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
     assert (rows[1]["bias"], rows[1]["both expected by chance"]) == ("2,252 (24.4%)", "")
     assert (rows[2]["counted"], rows[2]["quality"]) == ("the same under any dependence, 0.05", "1 (0.0%)")
     assert (rows[3]["counted"], rows[3]["bias"]) == ("family-wise error 0.05", "635 (6.9%)")
-    assert (rows[4]["counted"], rows[4]["quality"]) == ("p < 0.05, 3 lags", "1,100 (11.9%)")
+    assert (rows[4]["counted"], rows[4]["quality"]) == ("p ≤ 0.05, 3 lags", "1,100 (11.9%)")
     assert [row["measure"] for row in rows] == ["weight"] * 5 + ["activation"] * 5
 
 

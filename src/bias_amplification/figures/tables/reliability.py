@@ -1,0 +1,127 @@
+"""Whether associations of neurons reproduce, in a table and in words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
+from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
+
+#: Words for the measures and the outcomes.
+WORDS = {"weight": "weights", "activation": "activations", "bias": "bias", "quality": "text quality"}
+
+
+def statistic_in_words(row: pd.Series) -> str:
+    """Return the name of the number in a row of `NEURON_RELIABILITY`."""
+    source, target = (WORDS[row[name]] for name in ("source", "target"))
+    half = f"half of the {row['by']}"
+    return {
+        "reliability": f"effects on {source}: one {half} and the other",
+        "stepped_up": f"the same for {source}, stepped up to all {row['by']}",
+        "cross_correlation": f"effects on {source} in one {half}, on {target} in the other",
+        "corrected": "the same, corrected for reliability",
+        "prediction": f"{target} of a held-out {row['by'].removesuffix('s')}, predicted by neurons of {source}",
+    }[row["statistic"]]
+
+
+def reproducibility_table(reliability: pd.DataFrame) -> pd.DataFrame:
+    """Return whether associations of neurons reproduce: for each measure the result in words, then each number.
+
+    Parameters
+    ----------
+    reliability
+        As in `artifacts.schemas.NEURON_RELIABILITY`.
+    """
+    rows = []
+    for measure, own in reliability.groupby("measure", sort=False):
+        sentence = reproducibility_in_words(own)
+        for _, row in own.iterrows():
+            chosen = "" if pd.isna(row["chosen"]) else f" ({int(row['chosen'])} of {row['neurons']:,})"
+            rows.append(
+                {
+                    "measure": measure,
+                    "correlation of": statistic_in_words(row) + chosen,
+                    "r [95% interval]": with_interval(row["value"], row["value_low"], row["value_high"], 2),
+                    "by chance [95%]": with_interval(row["chance"], row["chance_low"], row["chance_high"], 2),
+                    "p": row["p_value"],
+                    "permutations": "" if pd.isna(row["permutations"]) else f"{int(row['permutations']):,}",
+                    "no value, because": row["reason"] or "",
+                    "result": sentence,
+                }
+            )
+            sentence = ""
+    return pd.DataFrame(rows)
+
+
+def reproducibility_in_words(reliability: pd.DataFrame) -> str:
+    """Say for each measure whether associations with each outcome reproduce, and whether the overlap can be discussed.
+
+    Parameters
+    ----------
+    reliability
+        As in `artifacts.schemas.NEURON_RELIABILITY`.
+    """
+    return " ".join(_measure(own) for _, own in reliability.groupby("measure", sort=False))
+
+
+def _measure(own: pd.DataFrame) -> str:
+    """Return the sentences about one measure."""
+    rows = {(row["statistic"], row["source"], row["target"]): row for _, row in own.iterrows()}
+    first = own.iloc[0]
+    name = f"For {WORDS[first['measure']]}, "
+    if not first["splits"]:
+        return (
+            f"{name}whether associations reproduce cannot be told from {first['units']} {first['by']}: it takes four "
+            "rounds, or two replicates of every round. So the overlap of the sets is not discussed."
+        )
+    bias, quality = (_outcome(rows, outcome) for outcome in ("bias", "quality"))
+    sentences = [name + bias, quality[0].upper() + quality[1:]]
+    cross, corrected = (rows[statistic, "bias", "quality"] for statistic in ("cross_correlation", "corrected"))
+    if not cross["reproduces"]:
+        return " ".join([*sentences, "So the overlap of the sets is not discussed."])
+    told = "are told from" if cross["p_value"] <= cross["alpha"] else "are not told from"
+    last = f"Effects on bias in one half and on text quality in the other {told} unrelated ones ({_number(cross)})"
+    if pd.notna(corrected["value"]):
+        last += f"; corrected for reliability, {_estimate(corrected)}"
+    return " ".join([*sentences, f"{last}."])
+
+
+def _outcome(rows: dict[tuple[str, str, str], pd.Series], outcome: str) -> str:
+    """Return the sentence about one measure and outcome, which begins with a small letter."""
+    halves, predicted = (rows[statistic, outcome, outcome] for statistic in ("reliability", "prediction"))
+    subject = f"associations with {WORDS[outcome]}"
+    if pd.isna(halves["value"]) and pd.isna(predicted["value"]):
+        return f"{subject} have no value ({halves['reason']})."
+    found = (
+        f"between halves of the {halves['by']}, {_number(halves)}; predicting a held-out "
+        f"{halves['by'].removesuffix('s')} from the others, {_number(predicted)}"
+    )
+    if halves["reproduces"]:
+        return f"{subject} reproduce ({found})."
+    if min(halves["smallest_p"], predicted["smallest_p"]) > halves["alpha"] / 2:
+        return f"{subject} have too few permutations to tell whether they reproduce ({found})."
+    text = f"{subject} are not told from chance ({found})."
+    if round(halves["value_high"], 2) > 0:
+        text += f" They are not ruled out: the interval between halves reaches up to {halves['value_high']:z.2f}."
+    return text
+
+
+def _estimate(row: pd.Series) -> str:
+    return f"r = {with_interval(row['value'], row['value_low'], row['value_high'], 2)}"
+
+
+def _number(row: pd.Series) -> str:
+    """Return a correlation with its interval, the range that chance gives, and its p-value."""
+    if pd.isna(row["value"]):
+        return f"no value, {row['reason']}"
+    return (
+        f"{_estimate(row)}, by chance {row['chance_low']:z.2f} to {row['chance_high']:z.2f}, p = {row['p_value']:.2g}"
+    )
+
+
+def write_reproducibility_table(reliability_file: Path, out: Sequence[Path]) -> None:
+    """Read `neurons/reliability.parquet` and write `reproducibility_table` to each of `out` (.csv, .html)."""
+    table = reproducibility_table(read_table(reliability_file, NEURON_RELIABILITY).to_pandas())
+    write_table_for_reading(table, out, "Do the neurons' associations reproduce?")

@@ -1,0 +1,362 @@
+"""Whether associations of neurons with the outcomes reproduce, from files to files.
+
+Effects in one half of the rounds are correlated with effects in the other half (`halves`), and neurons that are chosen
+on the other rounds predict a held-out round (`held_out`). Each number has a p-value and a range under permutation of
+the outcomes, and a 95% interval over generations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bias_amplification.artifacts import write_table
+from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
+from bias_amplification.neurons.designs import Rows, Versions, make_rows
+from bias_amplification.neurons.halves import Changes, Layout, correlate_halves, lay_out
+from bias_amplification.neurons.held_out import CHANGING, predict_held_out
+from bias_amplification.neurons.null_distribution import MOVED
+from bias_amplification.neurons.panel import OUTCOMES, measure_columns, read_outcomes, stream_batches
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
+from bias_amplification.neurons.regress import CONSTANT_OUTCOME, ROUNDING, TOO_FEW_ROWS
+from bias_amplification.study.sections import Neurons, Quality
+
+#: Reasons why a number is missing, beside those of `regress`.
+TOO_FEW_ROUNDS = "too few rounds"
+TOO_FEW_NEURONS = "fewer than two neurons change"
+UNRELIABLE = "a reliability is not above zero"
+
+BIAS, QUALITY = OUTCOMES
+
+#: Statistic, source and target of every number of a measure (see `NEURON_RELIABILITY`), the most important first.
+KEYS = (
+    *(("reliability", outcome, outcome) for outcome in OUTCOMES),
+    *(("prediction", outcome, outcome) for outcome in OUTCOMES),
+    ("cross_correlation", BIAS, QUALITY),
+    ("corrected", BIAS, QUALITY),
+    ("prediction", BIAS, QUALITY),
+    ("prediction", QUALITY, BIAS),
+    *(("stepped_up", outcome, outcome) for outcome in OUTCOMES),
+)
+
+#: Resamples of the generations for the intervals of predictions.
+RESAMPLES = 50
+
+#: Fewest generations whose changes give an interval.
+FEWEST_GENERATIONS = 3
+
+#: Values of permutations that differ by less are equal: sums of the same numbers in another order.
+EQUAL = 1e-9
+
+
+#: Statistic, source and target of a number.
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study without its neurons."""
+
+    rows: Rows
+    layout: Layout
+    outcomes: list[Changes]
+    """Bias and quality under permutation; the first permutation is the outcome itself."""
+    fewer: list[Changes]
+    """The same under the fewer permutations for which neurons are chosen anew."""
+    settings: Neurons
+    seed: int
+
+
+def measure_reliability(
+    panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, quality: Quality, seed: int
+) -> None:
+    """Write whether associations of neurons reproduce (schema `NEURON_RELIABILITY`).
+
+    Parameters
+    ----------
+    panel, neurons
+        As for `analyse.analyse_neurons`.
+    out
+        The table to write.
+    settings
+        The measures, alpha, fixed_effects, `reliability`, and `permutations`: the first of the schemes, `number`
+        permutations for halves, and `sensitivity` permutations for predictions.
+    quality
+        The config's section; `score` is the measure of text quality.
+    seed
+        Seed of the permutations, of the resamples, and of the splits if they are sampled.
+
+    Raises
+    ------
+    StudyError
+        If versions or neurons are missing or do not match.
+    """
+    outcomes = read_outcomes(panel, len(neurons))
+    pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
+    rows = make_rows(outcomes.versions, "within")
+    moves = resolve_schemes(permutations.schemes, outcomes.versions, settings.alpha)[0]
+    permuted = [
+        permute_changes(pair, outcomes.versions, moves, number, seed, settings.fixed_effects)[0]
+        for number in (permutations.number, permutations.sensitivity)
+    ]
+    many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
+    study = _Study(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
+    table: list[dict[str, Any]] = []
+    for measure, column in measure_columns(settings).items():
+        changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
+        table += [{"measure": measure, **row} for row in _measure_rows(changes, study)]
+    write_table(pa.Table.from_pylist(table, schema=NEURON_RELIABILITY), out, NEURON_RELIABILITY)
+
+
+def read_changes(paths: Sequence[Path], column: str, rows: Rows, fixed_effects: str) -> np.ndarray:
+    """Read the changes of one column of the neurons, as `scaled_changes`."""
+    batches = stream_batches(paths, [column])
+    return np.concatenate([scaled_changes(batch.values[column], rows, fixed_effects) for batch in batches], axis=1)
+
+
+def scaled_changes(values: np.ndarray, rows: Rows, fixed_effects: str) -> np.ndarray:
+    """Return the changes of [versions, neurons] values.
+
+    Returns
+    -------
+    np.ndarray
+        [rows, neurons], scaled so that the centred changes of each neuron have length 1. Neurons that never change, or
+        have a value that is not finite, are left out.
+    """
+    basis = rows.constants(fixed_effects)
+    values = values[:, np.isfinite(values).all(axis=0)]
+    changes = rows.take(values)
+    # A change at the size of rounding is none.
+    changes[np.abs(changes) <= ROUNDING * np.abs(values).max(axis=0)] = 0.0
+    size = np.square(changes - basis @ (basis.T @ changes)).sum(axis=0)
+    changing = size > CHANGING * np.square(changes).sum(axis=0)
+    return changes[:, changing] / np.sqrt(size[changing])
+
+
+def reliability_of(
+    neurons: np.ndarray,
+    pair: Sequence[np.ndarray],
+    versions: Versions,
+    settings: Neurons,
+    chosen: int,
+    *,
+    intervals: bool = True,
+) -> dict[str, bool | None]:
+    """Return which tests of reproduction reject in a study, and which `intervals` exclude 0.
+
+    Parameters
+    ----------
+    neurons
+        [versions, neurons].
+    pair
+        Bias and quality, each [permutations, versions], the unpermuted outcome first.
+    versions
+        The versions of the study.
+    settings
+        alpha and fixed_effects.
+    chosen
+        Number of neurons that are chosen for predictions.
+
+    Returns
+    -------
+    dict
+        By the name of the claim; None if nothing can be tested.
+    """
+    rows, layout = make_rows(versions, "within"), lay_out(versions, 0)
+    outcomes = [Changes.of(outcome, rows) for outcome in pair]
+    study = _Study(rows, layout, outcomes, outcomes, settings, 0)
+    changes = scaled_changes(neurons, rows, settings.fixed_effects)
+    found: dict[Key, dict[str, Any]] = {}
+    if layout.splits and changes.shape[1] > 1:
+        found = _halves(changes, study, intervals=intervals)
+        predicted = predict_held_out(changes, outcomes, layout, settings.fixed_effects, chosen)
+        for source, target in np.ndindex(2, 2):
+            if np.isfinite(predicted[source, target, 0]):
+                found["prediction", OUTCOMES[source], OUTCOMES[target]] = compare(predicted[source, target])
+    claims: dict[str, bool | None] = {}
+    for outcome in OUTCOMES:
+        for statistic in ("reliability", "prediction"):
+            row = found.get((statistic, outcome, outcome), {})
+            claims[f"{statistic}, {outcome}"] = row["p_value"] <= settings.alpha if row else None
+        claims[f"reproduces, {outcome}"] = _told_apart(found, outcome, settings.alpha) if found else None
+        claims[f"interval of reliability, {outcome}"] = _excludes_zero(found.get(("reliability", outcome, outcome)))
+    cross = found.get(("cross_correlation", BIAS, QUALITY))
+    claims["cross-correlation"] = cross["p_value"] <= settings.alpha if cross else None
+    claims["interval of cross-correlation"] = _excludes_zero(cross)
+    return claims
+
+
+def _excludes_zero(row: Mapping[str, Any] | None) -> bool | None:
+    if not row or np.isnan(row["value_low"]):
+        return None
+    return not row["value_low"] <= 0 <= row["value_high"]
+
+
+def _measure_rows(neurons: np.ndarray, study: _Study) -> list[dict[str, Any]]:
+    """Make the rows of one measure; `neurons` are [rows, neurons]."""
+    layout, settings = study.layout, study.settings
+    many = neurons.shape[1]
+    chosen = min(settings.reliability.neurons, max(1, many // 10))
+    found: dict[Key, dict[str, Any]] = {}
+    if layout.splits and many > 1:
+        found = _halves(neurons, study) | _predictions(neurons, study, chosen)
+    told = {outcome: _told_apart(found, outcome, settings.alpha) for outcome in OUTCOMES}
+    common = {
+        "by": layout.by,
+        "units": len(np.unique(layout.unit)),
+        "splits": len(layout.splits),
+        "centre": settings.fixed_effects,
+        "neurons": many,
+        "alpha": settings.alpha,
+    }
+    rows = []
+    for key in KEYS:
+        statistic, source, target = key
+        row = common | {"statistic": statistic, "source": source, "target": target}
+        row |= {"chosen": chosen if statistic == "prediction" else None, "reproduces": told[source] and told[target]}
+        if key in found:
+            row |= {name: None if value != value else value for name, value in found[key].items()}
+        else:
+            row["reason"] = _reason(key, found, many, study)
+        rows.append(row)
+    return rows
+
+
+def _told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: float) -> bool:
+    """Return whether an outcome's associations reproduce: by halves or by prediction, each tested at half the level."""
+    tests = [found.get((name, outcome, outcome), {}) for name in ("reliability", "prediction")]
+    return any(test.get("p_value", 1.0) <= alpha / len(tests) for test in tests)
+
+
+def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, study: _Study) -> str:
+    """Say why a number is missing."""
+    if not study.layout.splits:
+        return TOO_FEW_ROUNDS
+    if len(np.unique(study.layout.generation)) < 2:  # one change in each round: nothing is left after centring
+        return TOO_FEW_ROWS
+    if neurons < 2:
+        return TOO_FEW_NEURONS
+    if key[0] == "corrected" and all(("reliability", outcome, outcome) in found for outcome in OUTCOMES):
+        return UNRELIABLE
+    own = [one for outcome, one in zip(OUTCOMES, study.outcomes, strict=True) if outcome in key[1:]]
+    return CONSTANT_OUTCOME if any(one.known.any() and not one.observed().changing() for one in own) else TOO_FEW_ROWS
+
+
+def _halves(neurons: np.ndarray, study: _Study, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
+    """Compute everything that is estimated from halves; a number without a value is left out."""
+    layout, centre = study.layout, study.settings.fixed_effects
+    spread = neurons - neurons.mean(axis=1, keepdims=True)
+    products = spread @ spread.T
+    observed = [one.observed() for one in study.outcomes]
+    correlations = correlate_halves(products, study.outcomes, layout, centre)
+    left_out = [
+        correlate_halves(products, [one.only(layout.generation != generation) for one in observed], layout, centre)
+        for generation in np.unique(layout.generation)
+        if intervals
+    ]
+    found: dict[Key, dict[str, Any]] = {}
+    for index, outcome in enumerate(OUTCOMES):
+        values, without = correlations[index], np.array([one[index][0] for one in left_out])
+        if np.isfinite(values[0]):
+            row = compare(values) | _jackknife(values[0], without)
+            found["reliability", outcome, outcome] = row
+            found["stepped_up", outcome, outcome] = _rescale(row, step_up)
+    if np.isfinite(correlations.cross[0, 0]):
+        # Both outcomes permuted, bias alone, quality alone: all three must be rejected.
+        tests = [compare(line, both_sides=True) for line in correlations.cross]
+        place = int(np.argmax([test["p_value"] for test in tests]))
+        row = {"moved": MOVED[place], **tests[place]}
+        row |= _jackknife(correlations.cross[0, 0], np.array([one.cross[0, 0] for one in left_out]))
+        found["cross_correlation", BIAS, QUALITY] = row
+        reliabilities = [correlations.bias[0], correlations.quality[0]]
+        if min(reliabilities) > 0:
+            most = float(np.sqrt(np.prod(reliabilities)))
+            found["corrected", BIAS, QUALITY] = _rescale(row, lambda value: value / most)
+    return found
+
+
+def _predictions(neurons: np.ndarray, study: _Study, chosen: int) -> dict[Key, dict[str, Any]]:
+    """Predict held-out units, with intervals from resampled generations; a number without a value is left out."""
+    layout, centre = study.layout, study.settings.fixed_effects
+    observed, generator = [one.observed() for one in study.outcomes], np.random.default_rng(study.seed)
+    predicted = predict_held_out(neurons, study.fewer, layout, centre, chosen)
+    generations = np.unique(layout.generation)
+    resampled = []
+    for _ in range(RESAMPLES):
+        drawn = [np.flatnonzero(layout.generation == one) for one in generator.choice(generations, len(generations))]
+        places = np.concatenate(drawn)
+        again = layout.take(places, np.repeat(np.arange(len(drawn)), [len(one) for one in drawn]))
+        outcomes = [one.take(places) for one in observed]
+        resampled.append(predict_held_out(neurons[places], outcomes, again, centre, chosen)[:, :, 0])
+    found: dict[Key, dict[str, Any]] = {}
+    for source, target in np.ndindex(2, 2):
+        values = predicted[source, target]
+        if np.isfinite(values[0]):
+            # A resample of one generation alone has no value.
+            again = np.array([one[source, target] for one in resampled])
+            error = float(np.nanstd(again, ddof=1)) if np.isfinite(again).mean() > 0.5 else np.nan
+            row = compare(values) | _interval(values[0], error, len(generations))
+            found["prediction", OUTCOMES[source], OUTCOMES[target]] = row
+    return found
+
+
+def compare(values: np.ndarray, *, both_sides: bool = False) -> dict[str, Any]:
+    """Compare the first of [permutations] values with all of them.
+
+    Parameters
+    ----------
+    values
+        The first one is the observed one. A permutation without a value (NaN) counts as at least as extreme.
+    both_sides
+        Whether values far below the permutations' mean are extreme, too.
+
+    Returns
+    -------
+    dict
+        Columns of `NEURON_RELIABILITY`: the value, its p-value, and mean and 95% range under permutation.
+    """
+    mean = np.nanmean(values)
+    size = np.abs(values - mean) if both_sides else values
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return {
+        "value": float(values[0]),
+        "p_value": float(np.mean(~(size < size[0] - EQUAL))),
+        "smallest_p": float(np.mean(np.abs(values - values[0]) <= EQUAL)),
+        "permutations": len(values),
+        "chance": float(mean),
+        "chance_low": float(low),
+        "chance_high": float(high),
+    }
+
+
+def step_up(reliability: float) -> float:
+    """Return the reliability of effects in a whole study from that in its halves (Spearman, 1910; Brown, 1910).
+
+    2 r / (1 + r); for a negative r, 2 r / (1 - r), so that it stays above -1.
+    """
+    return 2 * reliability / (1 + abs(reliability))
+
+
+def _rescale(row: Mapping[str, Any], scale: Callable[[float], float]) -> dict[str, Any]:
+    """Apply a monotone function to a number and to the ends of its ranges; the test stays the same."""
+    ends = ("value", "value_low", "value_high", "chance", "chance_low", "chance_high")
+    return {name: scale(value) if name in ends else value for name, value in row.items()}
+
+
+def _jackknife(value: float, left_out: np.ndarray) -> dict[str, float]:
+    """Return the 95% interval of a correlation from its values without one generation each, [generations]."""
+    many = len(left_out)
+    if not many:
+        return {"value_low": np.nan, "value_high": np.nan}
+    return _interval(value, float(np.sqrt((many - 1) * np.var(left_out))), many)
+
+
+def _interval(value: float, error: float, generations: int) -> dict[str, float]:
+    """Return the ends of the t interval of a correlation; NaN if there are too few generations."""
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(generations - 1, 0.975)) * error if generations >= FEWEST_GENERATIONS else np.nan
+    return {"value_low": float(np.clip(value - half, -1, 1)), "value_high": float(np.clip(value + half, -1, 1))}
