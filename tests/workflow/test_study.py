@@ -83,8 +83,8 @@ def test_neuron_counts_are_compared_with_chance(finished):
     overlap = pq.read_table(finished.results / "neurons" / "overlap.parquet").to_pandas()
     sets = pq.read_table(finished.results / "neurons" / "sets.parquet").to_pandas().set_index("measure")
 
-    assert set(overlap["scheme"]) == {"flip+exchange", "exchange", "flip", "shift", "shift+flip+exchange"}
-    all_layers = overlap[overlap["layer"].isna() & (overlap["scheme"] == "shift")].set_index("measure")
+    assert set(overlap["scheme"]) == {"flip_generations", "flip+exchange", "exchange"}
+    all_layers = overlap[overlap["layer"].isna() & (overlap["scheme"] == "exchange")].set_index("measure")
     for measure in ("weight", "activation"):
         assert all_layers.loc[measure, ["bias", "quality", "both"]].tolist() == [
             sets.loc[measure, name] for name in ("bias", "quality", "both")

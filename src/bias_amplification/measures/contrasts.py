@@ -98,10 +98,7 @@ class Contrast:
 
     @cached_property
     def p(self) -> np.ndarray:
-        """Two-sided p-value of no difference; NaN with one replicate.
-
-        It is at most 0.05 if and only if 0 is outside of the interval, or its end.
-        """
+        """Two-sided p-value, at most 0.05 if 0 is outside of the interval or its end; NaN with one replicate."""
         return self.variances.p_value(self.estimate) if self.replicates > 1 else np.full_like(self.estimate, np.nan)
 
 

@@ -34,7 +34,8 @@ FIRST = (
         BIAS_AND_QUALITY,
         "Every model version",
         "{version_rows}: shares of labels in per cent, mean probabilities, text quality indices, perplexities, and "
-        "shares of degenerate and of readable texts, with 95% intervals over articles in brackets. Labelled: number of "
+        "shares of degenerate and of readable texts, with 95% intervals over articles in brackets. Intervals of means "
+        "over fewer than 50 articles are too narrow near the ends of a scale (docs/measures.md). Labelled: number of "
         "articles that are not too short to have a label; shares of labels are of these.",
         kind="table",
         function="figures.tables.metrics:write_metrics_table",

@@ -57,14 +57,16 @@ def test_calibration_table_is_in_per_cent():
     rows = {
         "world": ["random_walks"] * 2, "test": ["neuron", "benjamini_hochberg"], "difference": ["levels"] * 2,
         "lags": ["newey_west", "1"], "reference": ["t"] * 2, "small_sample": [True, False],
-        "fixed_effects": [False] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
+        "fixed_effects": ["none"] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
+        "scheme": [None] * 2, "planted": [None] * 2, "valid": [False, None],
         "standard_error": [0.0031, 0.0002], "rejected_low": [0.1, np.nan], "rejected_high": [0.8, np.nan],
         "power": [np.nan, 0.5432], "false_discovery": [np.nan, 0.049],
     }  # fmt: skip
 
     table = calibration_table(pd.DataFrame(rows))
 
-    assert table["rejected without effect (%)"].tolist() == ["40.1 ± 0.3", "0.1 ± 0.0"]
+    assert table["wrong without effect (%)"].tolist() == ["40.1 ± 0.3", "0.1 ± 0.0"]
+    assert table["valid"].tolist() == ["no", ""]
     assert table["95% of studies (%)"].tolist() == ["10 to 80", ""]
     assert table["power (%)"].tolist()[1] == 54.3
     assert table["test"].tolist() == ["one neuron", "benjamini hochberg"]
