@@ -21,7 +21,7 @@ import pyarrow as pa
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.provenance import peak_memory
 from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURONS
-from bias_amplification.neurons.designs import make_rows
+from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.permute import PermutationFiles, permute_outcomes
 from bias_amplification.neurons.regress import regress
 from bias_amplification.study.sections import Neurons, Permutations, Quality
@@ -38,8 +38,9 @@ def simulate_tables(folder: Path, rounds: int, layers: int, width: int) -> tuple
     outcomes = generator.normal(size=(4, rounds, GENERATIONS)).cumsum(axis=2).reshape(4, -1)
     columns = {"round": [f"r{i}" for i in range(rounds) for _ in range(GENERATIONS)]}
     columns |= {"replicate": [1] * (rounds * GENERATIONS)}
-    columns |= {"generation": [*range(GENERATIONS)] * rounds, "label": ["a"] * (rounds * GENERATIONS)}
-    columns |= dict(zip(NEURON_PANEL.names[4:], outcomes, strict=True))
+    columns |= {"generation": [*range(GENERATIONS)] * rounds}
+    columns |= {name: ["a"] * (rounds * GENERATIONS) for name in ("seed_set", "label")}
+    columns |= dict(zip(NEURON_PANEL.names[5:], outcomes, strict=True))
     write_table(pa.table(columns), folder / "panel.parquet", NEURON_PANEL)
     keys = {"layer": np.repeat(np.arange(layers, dtype=np.int16), width)}
     keys["neuron"] = np.tile(np.arange(width, dtype=np.int32), layers)
@@ -81,7 +82,7 @@ def compare_with_statsmodels(repeats: int) -> dict[str, float]:
     y = generator.normal(size=(ROUNDS, GENERATIONS)).cumsum(axis=1).ravel()
     settings = Neurons()
     names = [f"r{i}" for i in range(ROUNDS) for _ in range(GENERATIONS)]
-    rows = make_rows(names, [*range(GENERATIONS)] * ROUNDS, settings.difference)
+    rows = make_rows(Versions(names, [*range(GENERATIONS)] * ROUNDS), settings.difference)
     groups = np.unique(rows.series, return_inverse=True)[1]
     found: dict[str, np.ndarray] = {}
     ours, theirs = [], []

@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,9 +66,10 @@ def compare_files(bias: Path, quality: Path, alpha: float, out: Path | None) -> 
     bias, quality
         CSV files with the columns layer, neuron, p.
     alpha
-        Significance threshold.
+        Significance level, between 0 and 1.
     out
-        The CSV file to write, one row for all layers and one for each layer; None prints the row for all layers.
+        The CSV file to write, one row for all layers and one for each layer; its folder is made if it does not exist.
+        None prints the row for all layers.
 
     Returns
     -------
@@ -80,26 +80,24 @@ def compare_files(bias: Path, quality: Path, alpha: float, out: Path | None) -> 
     from bias_amplification.neurons.given import compare_p_values
 
     try:
+        if out and out.exists() and any(file.exists() and out.samefile(file) for file in (bias, quality)):
+            raise StudyError(f"{out} (--out) is one of the files to compare: give another path.")
         table = compare_p_values(bias, quality, alpha)
         if out:
             with new_file(out) as temporary:
                 table.to_csv(temporary, index=False)
+        else:
+            print(table.iloc[0].to_string(), flush=True)
     except StudyError as fault:
         print(fault, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader, such as `head`, has what it wanted. Python writes what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as fault:
         print(f"{out} (--out) cannot be written ({fault.strerror}): give another path.", file=sys.stderr)
         return 1
-    if not out:
-        print(table.iloc[0].to_string())
     return 0
-
-
-def _level(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < float(text) < 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     compared = commands.add_parser("p-values", help="compare the neurons that are significant in two files of p-values")
     compared.add_argument("bias", type=Path, help="CSV with the columns layer, neuron, p: the tests of bias")
     compared.add_argument("quality", type=Path, help="CSV with the same columns: the tests of text quality")
-    compared.add_argument("--alpha", type=_level, default=0.05, help="significance threshold (default: 0.05)")
+    compared.add_argument("--alpha", type=float, default=0.05, help="significance level (default: 0.05)")
     compared.add_argument(
         "--out", type=Path, help="CSV to write, with a row for each layer; by default, totals are printed"
     )

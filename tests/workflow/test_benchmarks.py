@@ -167,6 +167,23 @@ def test_comparisons_with_a_published_training_are_calibrated_for_every_number(b
     assert [line.split(" | ")[0] for line in lines] == ["| 1", "| 2", "| 3", "| 5", "| 10"]
 
 
+def test_the_estimated_overlap_is_tried_in_every_world(benchmark):
+    coverage = benchmark("overlap_coverage")
+    shape = coverage.Shape(rounds=4, neurons=60)
+
+    for world in coverage.WORLDS:
+        study = coverage.draw_study(world, shape, None, np.random.default_rng(0))
+        assert study.neurons.shape == (4, 10, 60)
+        if world.kind == "clear-cut" and world.strength:
+            assert coverage.true_share(study, world, 6) == world.common
+        if world.kind == "graded" and world.common == 1:
+            assert coverage.true_share(study, world, 2) == 1
+    lines = coverage.cover(coverage.WORLDS[-1], shape, None, studies=2, seed=1)
+
+    assert [line.split(" | ")[1:3] for line in lines] == [["4 x 11", "2 of 60"], ["4 x 11", "6 of 60"]]
+    assert {line.count("|") for line in lines} == {11}
+
+
 def test_degenerate_texts_of_clear_rules_are_found(benchmark):
     texts = benchmark("degenerate_texts")
     bodies = list(dict.fromkeys(row["body"] for row in write_press(300, 1, ROOT / "resources/press").to_pylist()))

@@ -117,9 +117,12 @@ rule write_article_page:
 
 rule write_index:
     input:
+        **{
+            name: f"{RESULTS}/neurons/{name}.parquet"
+            for name in ("reliability", "overlap_curve", "calibration", "world")
+        },
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
-        reliability=f"{RESULTS}/neurons/reliability.parquet",
     output:
         f"{RESULTS}/index.html",
     log:

@@ -1,8 +1,9 @@
 # Neurons: which neurons change when bias or quality changes, and whether there are more of them than chance would give.
 # Inputs: the metrics, and one file of neurons for each version.
 # Outputs: the panel of outcomes, whether associations reproduce, the correlations and regressions, the sets of
-# significant neurons, their null distributions under permutation, the error rates of the tests in simulated studies,
-# and the numbers of significant neurons under every combination of analysis choices.
+# significant neurons, their null distributions under permutation, the estimated overlap of the two outcomes' strongest
+# neurons, the error rates of the tests in simulated studies, and the numbers of significant neurons under every
+# combination of analysis choices.
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Neurons
 
@@ -11,6 +12,7 @@ NEURON_FILES = [f"{RESULTS}/{version.folder}/neurons.parquet" for version in pla
 # remakes only these tables.
 NEURON_TEST = {*Neurons.TEST_KEYS, "alpha"}
 NEURON_MEASURES = {"weight", "activation", "bias"}
+FIRST_SCHEME = study.neurons.permutations.schemes and study.neurons.permutations.schemes[:1]
 
 
 rule neurons:
@@ -18,7 +20,7 @@ rule neurons:
         expand(
             f"{RESULTS}/neurons/{{table}}.parquet",
             table=["panel", "reliability", "correlations", "regression", "sets", "null", "overlap", "permuted"]
-            + ["calibration", "sensitivity"],
+            + ["overlap_curve", "calibration", "world", "sensitivity"],
         ),
 
 
@@ -58,9 +60,9 @@ rule measure_reliability:
         **needs("analyse"),
     params:
         settings={
-            **study.neurons.model_dump(include=NEURON_MEASURES | {"alpha", "reliability"}),
+            **study.neurons.model_dump(include=NEURON_MEASURES | {"alpha", "fixed_effects", "reliability"}),
             "permutations": {
-                "schemes": study.neurons.permutations.schemes[:1],
+                "schemes": FIRST_SCHEME,
                 **study.neurons.permutations.model_dump(include={"number", "sensitivity"}),
             },
         },
@@ -123,12 +125,41 @@ rule permute_outcomes:
         "../scripts/permute_outcomes.py"
 
 
+rule estimate_overlap:
+    input:
+        panel=f"{RESULTS}/neurons/panel.parquet",
+        neurons=NEURON_FILES,
+    output:
+        curve=f"{RESULTS}/neurons/overlap_curve.parquet",
+    log:
+        f"{RESULTS}/logs/neurons/overlap_curve.log",
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
+    params:
+        settings={
+            **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES | {"set_sizes"}),
+            "permutations": {
+                "schemes": FIRST_SCHEME,
+                "sensitivity": study.neurons.permutations.sensitivity,
+            },
+        },
+        quality=study.quality.model_dump(include={"score"}),
+        seed=derive_seed(study.seed, "estimate overlap"),
+    message:
+        "Neurons: the estimated overlap of bias and text quality"
+    script:
+        "../scripts/estimate_overlap.py"
+
+
 rule calibrate_neurons:
     input:
         panel=f"{RESULTS}/neurons/panel.parquet",
         neurons=NEURON_FILES,
     output:
         calibration=f"{RESULTS}/neurons/calibration.parquet",
+        world=f"{RESULTS}/neurons/world.parquet",
     log:
         f"{RESULTS}/logs/neurons/calibrate.log",
     conda:
@@ -137,9 +168,10 @@ rule calibrate_neurons:
         **needs("analyse"),
     params:
         settings={
-            **study.neurons.model_dump(include=NEURON_TEST | {"weight", "calibration"}),
+            **study.neurons.model_dump(include=NEURON_TEST | {"weight", "bias", "calibration"}),
             "permutations": study.neurons.permutations.model_dump(include={"schemes"}),
         },
+        quality=study.quality.model_dump(include={"score"}),
         seed=derive_seed(study.seed, "calibrate neurons"),
     message:
         "Neurons: how often the tests reject in simulated studies"
@@ -163,7 +195,7 @@ rule compare_choices:
         settings={
             **study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES),
             "permutations": {
-                "schemes": study.neurons.permutations.schemes[:1],
+                "schemes": FIRST_SCHEME,
                 "sensitivity": study.neurons.permutations.sensitivity,
             },
         },

@@ -8,6 +8,8 @@ run_job(
     panel=snakemake.input.panel,
     neurons=list(snakemake.input.neurons),
     out=snakemake.output.calibration,
+    out_world=snakemake.output.world,
     settings=snakemake.params.settings,
+    quality=snakemake.params.quality,
     seed=snakemake.params.seed,
 )

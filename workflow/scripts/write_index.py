@@ -6,7 +6,7 @@ run_job(
     "figures.index:write_index",
     snakemake,
     files=list(snakemake.input.files),
-    tables={"metrics": snakemake.input.metrics, "reliability": snakemake.input.reliability},
+    tables={name: path for name, path in snakemake.input.items() if name != "files"},
     out=snakemake.output[0],
     headings=snakemake.params.headings,
     title=snakemake.params.title,

@@ -12,12 +12,20 @@ from urllib.parse import quote
 import pandas as pd
 
 from bias_amplification.artifacts import new_file, read_table
-from bias_amplification.artifacts.schemas import DEGENERATE_KINDS, NEURON_RELIABILITY
+from bias_amplification.artifacts.schemas import (
+    DEGENERATE_KINDS,
+    NEURON_CALIBRATION,
+    NEURON_OVERLAP_CURVE,
+    NEURON_RELIABILITY,
+    NEURON_WORLD,
+)
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.catalogue.neurons import NEURONS
+from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
+from bias_amplification.neurons.overlap_words import overlap_in_words
 from bias_amplification.published.record import BASE
 
 _STYLE = """
@@ -48,6 +56,12 @@ class PageTables(NamedTuple):
     """The metrics table, from which the page's top says how many texts have fallen apart."""
     reliability: Path
     """`neurons/reliability.parquet`, from which the neurons' section says first whether associations reproduce."""
+    overlap_curve: Path
+    """`neurons/overlap_curve.parquet`: the estimated overlap, of which the section speaks if associations reproduce."""
+    calibration: Path
+    """`neurons/calibration.parquet`, from which the section says which tests are not valid here."""
+    world: Path
+    """`neurons/world.parquet`: which simulated world the run is like."""
 
 
 def write_index(
@@ -79,7 +93,6 @@ def write_index(
         The label set.
     """
     metrics = read_table(tables.metrics, metrics_schema(labels)).to_pandas()
-    reliability = read_table(tables.reliability, NEURON_RELIABILITY).to_pandas()
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
@@ -87,11 +100,23 @@ def write_index(
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
-            measures = reliability.groupby("measure", sort=False)
-            parts += [f"<p>{escape(reproducibility_in_words(own))}</p>" for _, own in measures]
+            parts += [f"<p>{escape(text)}</p>" for text in _neurons_in_words(tables)]
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
+
+
+def _neurons_in_words(tables: PageTables) -> list[str]:
+    """Say whether the neurons' associations reproduce, how many neurons are common if so, and which tests are valid."""
+    reliability = read_table(tables.reliability, NEURON_RELIABILITY).to_pandas()
+    overlap = overlap_in_words(read_table(tables.overlap_curve, NEURON_OVERLAP_CURVE).to_pandas())
+    calibration = read_table(tables.calibration, NEURON_CALIBRATION).to_pandas()
+    texts = []
+    for measure, rows in reliability.groupby("measure", sort=False):
+        texts.append(reproducibility_in_words(rows))
+        both = rows[rows["source"] != rows["target"]]["reproduces"]
+        texts += [overlap[measure]] if measure in overlap and both.any() else []
+    return [*texts, validity_in_words(calibration, read_table(tables.world, NEURON_WORLD).to_pandas())]
 
 
 def texts_in_words(metrics: pd.DataFrame) -> str:

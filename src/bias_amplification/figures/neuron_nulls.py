@@ -1,6 +1,6 @@
 """Tests of the neurons beside the range of chance: quantiles, counts, overlaps, and a map of the layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bias_amplification.artifacts import read_table
-from bias_amplification.artifacts.schemas import NEURON_NULL, NEURON_OVERLAP, NEURON_REGRESSION
+from bias_amplification.artifacts.schemas import (
+    NEURON_CALIBRATION,
+    NEURON_NULL,
+    NEURON_OVERLAP,
+    NEURON_REGRESSION,
+    NEURON_WORLD,
+)
 from bias_amplification.figures import style
+from bias_amplification.figures.neuron_validity import TESTS_OF, not_valid_here
 from bias_amplification.figures.neurons import layer_heatmap, words
 from bias_amplification.neurons.null_tables import null_column
 from bias_amplification.study.sections import Neurons
@@ -25,6 +32,14 @@ COLUMNS = 768
 #: Kinds of neurons in a layer map, by number.
 KINDS = ("neither", "bias", "text quality", "both")
 KIND_COLOURS = ("#eef1f4", style.PALETTE[0], style.PALETTE[4], style.PALETTE[6])
+#: Words for the moves of a scheme.
+MOVES = {
+    "flip_generations": "signs of generations flipped",
+    "exchange_replicates": "replicates exchanged",
+    "flip": "signs of rounds flipped",
+    "exchange": "rounds exchanged",
+    "shift": "changes shifted",
+}
 #: Words for the outcomes that were permuted.
 PERMUTED = {"both": "both permuted", "bias": "bias permuted", "quality": "quality permuted"}
 
@@ -80,7 +95,7 @@ def _quantile_panel(axes: Axes, p_values: np.ndarray) -> None:
 
 
 @style.styled
-def counts(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
+def counts(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> Figure:
     """Draw the counts of neurons beside their distributions under permutation of the outcomes.
 
     Parameters
@@ -89,6 +104,8 @@ def counts(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
         As in `artifacts.schemas.NEURON_NULL`. The first scheme of the table is drawn.
     overlap
         As in `artifacts.schemas.NEURON_OVERLAP`.
+    invalid
+        From `neuron_validity.not_valid_here`; these tests are marked.
 
     Returns
     -------
@@ -99,20 +116,21 @@ def counts(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
         null,
         overlap,
         [("bias", "bias", "p_bias"), ("quality", "text quality", "p_quality"), ("both", "both", "p_both")],
+        invalid,
     )
     for axes in figure.axes[-3:]:
-        axes.set_xlabel("Neurons below the threshold")
+        axes.set_xlabel("Significant neurons")
     style.legend_below(figure, *figure.axes)
     return figure
 
 
 @style.styled
-def overlaps(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
+def overlaps(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> Figure:
     """Draw how far bias and text quality agree over neurons, beside the distributions under permutation.
 
     Parameters
     ----------
-    null, overlap
+    null, overlap, invalid
         As for `counts`.
 
     Returns
@@ -131,6 +149,7 @@ def overlaps(null: pd.DataFrame, overlap: pd.DataFrame) -> Figure:
             ("rank_agreement", "rank correlation of |t|", "p_rank_agreement"),
             ("same_sign", "slopes of the same sign", "p_same_sign"),
         ],
+        invalid,
     )
     for axes, (_, row) in zip(np.reshape(figure.axes, (-1, 3))[:, 0], _whole(overlap).iterrows(), strict=True):
         if pd.notna(row["expected_by_layer"]):
@@ -145,13 +164,20 @@ def _whole(overlap: pd.DataFrame) -> pd.DataFrame:
     return overlap[(overlap["scheme"] == overlap["scheme"].iloc[0]) & overlap["layer"].isna()]
 
 
-def _null_panels(null: pd.DataFrame, overlap: pd.DataFrame, columns: Sequence[tuple[str, str, str]]) -> Figure:
+def _null_panels(
+    null: pd.DataFrame,
+    overlap: pd.DataFrame,
+    columns: Sequence[tuple[str, str, str]],
+    invalid: Mapping[str, Mapping[str, float]],
+) -> Figure:
     """Draw one row of distributions per measure.
 
     Each of `columns` is a column of `null`, the title of its panel, and the column of `overlap` with the p-value.
     """
-    null = null[null["scheme"] == null["scheme"].iloc[0]]
-    rows = _whole(overlap)
+    scheme = null["scheme"].iloc[0]
+    null = null[null["scheme"] == scheme]
+    rows, wrong = _whole(overlap), invalid.get(scheme, {})
+    how = ", ".join(MOVES[move] for move in scheme.split("+"))
     figure = style.new_figure(height=0.6 + 2.1 * len(rows))
     panels = figure.subplots(len(rows), len(columns), squeeze=False)
     for line, (_, row) in zip(panels, rows.iterrows(), strict=True):
@@ -162,20 +188,22 @@ def _null_panels(null: pd.DataFrame, overlap: pd.DataFrame, columns: Sequence[tu
             values = mine[column].to_numpy(dtype=float)
             lead = f"{words(row['measure'])}: " if place == 0 else ""
             axes.set_title(f"{lead}{title}")
-            _null_panel(axes, values, row[p_name], PERMUTED.get(moved, "") if isinstance(moved, str) else "")
+            notes = [PERMUTED[moved]] if isinstance(moved, str) else []
+            notes += ["not valid here"] * any(test in wrong for test in TESTS_OF[name])
+            _null_panel(axes, values, row[p_name], notes, how)
             axes.tick_params(axis="y", labelleft=False, length=0)
             axes.grid(False)
         line[0].set_ylabel("Permutations")
     return figure
 
 
-def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None, permuted: str) -> None:
+def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None, notes: Sequence[str], how: str) -> None:
     """Draw one distribution with its 95% range; the first value is the observed one and gets a line."""
     if not np.isfinite(values).all():
         axes.annotate("not known", (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.QUIET)
         return
     low, high = np.quantile(values, [0.025, 0.975])
-    axes.axvspan(low, high, color=style.CHANCE_RANGE, linewidth=0, label="95% of permutations")
+    axes.axvspan(low, high, color=style.CHANCE_RANGE, linewidth=0, label=f"95% of {len(values):,} permutations: {how}")
     whole = bool((values == np.round(values)).all())
     # Each bar must hold the same number of whole numbers, otherwise the heights would alternate.
     step = max(1, round(np.ptp(values) / 35))
@@ -184,9 +212,9 @@ def _null_panel(axes: Axes, values: np.ndarray, p_value: float | None, permuted:
     axes.axvline(values[0], color=style.PALETTE[1], linewidth=2, label="observed")
     number = f"{values[0]:,.0f}" if whole else f"{values[0]:.3f}"
     text = f"{number}\np = {p_value:.3g}" if p_value is not None and np.isfinite(p_value) else number
-    style.note(axes, f"{text}\n{permuted}" if permuted else text)
+    style.note(axes, "\n".join([text, *notes]))
     # Space for the note above the bars.
-    axes.set_ylim(0, axes.get_ylim()[1] * (1.55 if permuted else 1.35))
+    axes.set_ylim(0, axes.get_ylim()[1] * (1.35 + 0.2 * len(notes)))
     axes.set_ylabel("")
     if whole:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -203,7 +231,7 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float) -> 
     overlap
         As in `artifacts.schemas.NEURON_OVERLAP`.
     alpha
-        Significance level below which a neuron is marked.
+        Significance level; a neuron with p of at most alpha is marked.
 
     Returns
     -------
@@ -227,14 +255,14 @@ def layer_map(regression: pd.DataFrame, overlap: pd.DataFrame, alpha: float) -> 
     panels[-1, 0].set_xlabel("Neuron of the layer" + (f", {lines} lines per layer" if lines > 1 else ""))
     panels[-1, 1].set_xlabel("Neurons")
     for kind, colour in zip(KINDS[1:], KIND_COLOURS[1:], strict=True):
-        panels[0, 0].plot([], [], "s", color=colour, label=f"{kind}, p < {alpha:g}")
+        panels[0, 0].plot([], [], "s", color=colour, label=f"{kind}, p ≤ {alpha:g}")
     style.legend_below(figure, panels[0, 0], panels[0, 1])
     return figure
 
 
 def _kinds(rows: pd.DataFrame, layers: Sequence[int], alpha: float) -> np.ndarray:
     """Return the kind of each neuron, shape [layers x lines, columns]; NaN after the last neuron of a layer."""
-    wide = rows.pivot(index=["layer", "neuron"], columns="outcome", values="p_value").astype(float) < alpha
+    wide = rows.pivot(index=["layer", "neuron"], columns="outcome", values="p_value").astype(float) <= alpha
     kind = (wide["bias"] * 1 + wide["quality"] * 2).sort_index()
     width = max(len(kind.loc[layer]) for layer in layers)
     lines = -(-width // COLUMNS)
@@ -273,16 +301,29 @@ def write_quantiles(regression_file: Path, out: Sequence[Path]) -> None:
     style.save_figure(quantiles(table), out)
 
 
-def write_counts(null_file: Path, overlap_file: Path, out: Sequence[Path]) -> None:
-    """Read `neurons/null.parquet` and `overlap.parquet` and write `counts` to each of `out` (.png, .svg, .pdf)."""
-    tables = read_table(null_file, NEURON_NULL).to_pandas(), read_table(overlap_file, NEURON_OVERLAP).to_pandas()
-    style.save_figure(counts(*tables), out)
+def write_counts(
+    null_file: Path, overlap_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]
+) -> None:
+    """Read the tables of the null distributions and write `counts` to each of `out` (.png, .svg, .pdf)."""
+    style.save_figure(counts(*_read(null_file, overlap_file, calibration_file, world_file)), out)
 
 
-def write_overlaps(null_file: Path, overlap_file: Path, out: Sequence[Path]) -> None:
-    """Read `neurons/null.parquet` and `overlap.parquet` and write `overlaps` to each of `out` (.png, .svg, .pdf)."""
-    tables = read_table(null_file, NEURON_NULL).to_pandas(), read_table(overlap_file, NEURON_OVERLAP).to_pandas()
-    style.save_figure(overlaps(*tables), out)
+def write_overlaps(
+    null_file: Path, overlap_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]
+) -> None:
+    """Read the tables of the null distributions and write `overlaps` to each of `out` (.png, .svg, .pdf)."""
+    style.save_figure(overlaps(*_read(null_file, overlap_file, calibration_file, world_file)), out)
+
+
+def _read(
+    null: Path, overlap: Path, calibration: Path, world: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, float]]]:
+    schemas = (NEURON_NULL, NEURON_OVERLAP, NEURON_CALIBRATION, NEURON_WORLD)
+    tables = [
+        read_table(path, schema).to_pandas()
+        for path, schema in zip((null, overlap, calibration, world), schemas, strict=True)
+    ]
+    return tables[0], tables[1], not_valid_here(*tables[2:])
 
 
 def write_layer_map(regression_file: Path, overlap_file: Path, out: Sequence[Path], *, neurons: Neurons) -> None:

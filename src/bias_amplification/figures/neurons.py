@@ -112,7 +112,7 @@ def p_values(table: pd.DataFrame, alpha: float) -> Figure:
         One row per neuron, measure and outcome: `measure`, `outcome`, `p_value` (0 to 1; null if there was no
         regression).
     alpha
-        Significance level. The neurons below it are coloured.
+        Significance level. The neurons with p of at most alpha are coloured.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def p_values(table: pd.DataFrame, alpha: float) -> Figure:
         axes = panels[divmod(place, len(outcomes))]
         rows = table[(table["measure"] == measure) & (table["outcome"] == outcome)]
         values = rows["p_value"].dropna().astype(float)
-        found = values < alpha
+        found = values <= alpha
         if len(values):
             seaborn.histplot(
                 x=values, hue=found, hue_order=[False, True], palette=colours, multiple="stack", bins=P_VALUE_BINS,
@@ -136,7 +136,7 @@ def p_values(table: pd.DataFrame, alpha: float) -> Figure:
         axes.axhline(len(values) / P_VALUE_BINS, color="black", linestyle="--", linewidth=1.1)
         axes.set_title(f"{style.letter(place, panels.size)}{words(measure)} and {words(outcome)}")
         expected = alpha * len(values)
-        style.note(axes, f"{found.sum():,} of {len(values):,} below {alpha:g}\n({expected:,.0f} by chance)")
+        style.note(axes, f"{found.sum():,} of {len(values):,} with p ≤ {alpha:g}\n({expected:,.0f} by chance)")
         axes.set(xlabel="p-value", ylabel="Neurons", xlim=(-0.02, 1.02))
         axes.label_outer()
     return figure

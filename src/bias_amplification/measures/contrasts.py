@@ -80,8 +80,8 @@ class Contrast:
         Standard error, and the degrees of freedom of the error between replicates: replicates - 1. With one replicate
         both are those of the error between articles.
     p
-        Two-sided p-value of no difference. It is below 0.05 if and only if the interval excludes 0. NaN with one
-        replicate.
+        Two-sided p-value of no difference. It is at most 0.05 if and only if 0 is outside of the interval, or its end.
+        NaN with one replicate.
     replicates
         Number of replicates with a value.
     articles, different
@@ -213,7 +213,7 @@ def replicates_needed(contrast: Contrast, alpha: float = ALPHA, power: float = 0
     alpha
         Level of the test. For one of m comparisons, `ALPHA` / m is always enough for Holm's method.
     power
-        Probability that the p-value is below `alpha`.
+        Probability that the p-value is at most `alpha`.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def analyse_neurons(
         }
         correlations.append(pa.table({**key, "pearson": nullable(found.pearson)}))
         regressions.append(pa.table({**key, **_slope_columns(found.slopes, found.plugin)}))
-    rows = make_rows(*outcomes.versions, settings.difference)
+    rows = make_rows(outcomes.versions, settings.difference)
     known = int(known_rows(outcomes.pair(settings.bias, quality.score)[0], rows).sum())
     sets = [
         _sets_row(measure, [analyses[measure, outcome] for outcome in OUTCOMES], settings, known)
@@ -113,7 +113,7 @@ def analyse_batches(
         The analysis of each measure and outcome.
     """
     plugin = settings.model_copy(update={"lags": "plugin"})
-    rows = make_rows(*outcomes.versions, settings.difference)
+    rows = make_rows(outcomes.versions, settings.difference)
     keys: list[tuple[np.ndarray, np.ndarray]] = []
     parts: dict[tuple[str, str], list[Analysis]] = {}
     for batch in batches:

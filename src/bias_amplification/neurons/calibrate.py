@@ -1,18 +1,10 @@
-"""Simulated studies: how often each test rejects without an effect, and what it finds with one.
+"""How often each test and interval is wrong in simulated studies without an effect, and what it finds with one.
 
-A simulated study has the rounds and generations of the real one. Three worlds have no effect:
-
-- "random_walks": in each round, every neuron and the outcome are independent random walks with normal steps, from a
-  start that the rounds share.
-- "decaying_steps": the same, with steps of standard deviation 1 / g into generation g.
-- "run_correlation": the outcome as in "random_walks". The neurons' steps are random normal mixtures of the run's steps,
-  so neurons are correlated with one another as in the run, and independent over time.
-
-To measure power, a tenth of the neurons are made to follow the outcome's changes with a given correlation.
+The worlds are in `worlds.py`. A rate above `TOLERATED` means that a test is not valid in that world.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,55 +12,52 @@ import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
-from bias_amplification.artifacts.schemas import NEURON_CALIBRATION
-from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
-from bias_amplification.neurons.null_distribution import Null, fill_layer, permutation_p_value
-from bias_amplification.neurons.panel import read_outcomes, stream_batches
-from bias_amplification.neurons.permutations import permute_changes
+from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
+from bias_amplification.neurons.describe import describe_world
+from bias_amplification.neurons.designs import DATA_DRIVEN, make_rows
+from bias_amplification.neurons.null_distribution import Null, fill_layer
+from bias_amplification.neurons.null_tables import overlap_row
+from bias_amplification.neurons.panel import OUTCOMES, Outcomes, read_outcomes, stream_batches
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
 from bias_amplification.neurons.regress import ROUNDING, regress
+from bias_amplification.neurons.reliability import reliability_of
 from bias_amplification.neurons.sets import CORRECTIONS, significant
-from bias_amplification.study.sections import Calibration, Neurons
+from bias_amplification.neurons.worlds import WORLDS, Run, Simulation, plant, simulate
+from bias_amplification.study.sections import Neurons, Quality
 
-WORLDS = ("random_walks", "decaying_steps", "run_correlation")
-
-#: Share of the neurons that follow the outcome when power is measured.
+#: Share of the neurons that follow an outcome when power is measured.
 PLANTED = 0.1
-
-#: Studies and permutations of each test of the number of neurons. More would change the rate by less than its error.
-COUNTED_STUDIES, COUNTED_PERMUTATIONS = 300, 199
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Simulated studies of one world."""
-
-    world: str
-    versions: Versions
-    x: np.ndarray
-    """Neurons [versions, studies, neurons]."""
-    y: np.ndarray
-    """Outcome [versions, studies]."""
-
-    def p_values(self, settings: Neurons) -> np.ndarray:
-        """Test every neuron of every study: [studies, neurons]."""
-        versions, studies, neurons = self.x.shape
-        rows = make_rows(*self.versions, settings.difference)
-        slopes = regress(self.x.reshape(versions, -1), np.repeat(self.y, neurons, axis=1), rows, settings)
-        return slopes.p_value.reshape(studies, -1)
+#: The largest rate of a test at 5% that counts as valid, and of an interval's error.
+TOLERATED = 0.08
+#: Standard errors by which a rate above it must exceed 5%: few studies would call sound tests invalid by chance.
+MARGIN = 1.645
+NOMINAL = 0.05
+#: Permutations of each test if they cannot all be listed.
+PERMUTATIONS = 199
+#: Worlds in which effects are planted too.
+PLANTED_WORLDS = ("random_walks", "own_neurons")
+#: Studies whose intervals are computed, which take as long as all tests.
+INTERVALS = 40
+#: Neurons that are chosen for predictions.
+CHOSEN = 5
 
 
-def calibrate_neurons(panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, seed: int) -> None:
-    """Write how often the tests reject in simulated studies (schema `NEURON_CALIBRATION`).
+def calibrate_neurons(
+    panel: Path, neurons: Sequence[Path], out: Path, out_world: Path, settings: Neurons, quality: Quality, seed: int
+) -> None:
+    """Write how often the tests reject in simulated studies, and what world the run seems to be.
 
     Parameters
     ----------
     panel, neurons
-        As for `analyse.analyse_neurons`. Rounds, generations and the neurons' correlation are taken from them.
-    out
-        The table to write.
+        As for `analyse.analyse_neurons`. Rounds, generations, neurons and outcomes are taken from them.
+    out, out_world
+        The tables to write (schemas `NEURON_CALIBRATION` and `NEURON_WORLD`).
     settings
-        The study's own test and alpha; `weight`, the column whose correlation is used; `permutations.schemes`, each a
-        test of the number of neurons; and `calibration`, the size of the simulation.
+        The study's own test, measures and alpha; `weight`, the column whose neurons are used; `permutations.schemes`;
+        and `calibration`, the size of the simulation.
+    quality
+        The config's section; `score` is the measure of text quality.
     seed
         Seed of the draws.
 
@@ -77,19 +66,13 @@ def calibrate_neurons(panel: Path, neurons: Sequence[Path], out: Path, settings:
     StudyError
         If versions or neurons are missing or do not match.
     """
-    versions = read_outcomes(panel, len(neurons)).versions
+    outcomes = read_outcomes(panel, len(neurons))
     generator = np.random.default_rng(seed)
-    column = f"weight_{settings.weight}"
-    steps = run_steps(neurons, column, versions, settings.calibration.neurons, generator)
-    rows: list[dict[str, Any]] = []
-    for world in WORLDS:
-        if world == "run_correlation" and not steps.shape[1]:
-            continue
-        simulation = simulate(world, versions, settings.calibration, steps, generator)
-        rows += [_neuron_row(simulation, test) for test in list_tests(settings)]
-        rows += [_counts_row(simulation, moves, settings, seed) for moves in settings.permutations.schemes]
-        for effect in settings.calibration.effects:
-            rows += _power_rows(simulation, effect, settings)
+    values = changing_neurons(neurons, f"weight_{settings.weight}", outcomes, settings.calibration.neurons, generator)
+    run = Run(values, outcomes.pair(settings.bias, quality.score))
+    world = describe_world(outcomes.versions, run)
+    write_table(pa.Table.from_pylist(world, schema=NEURON_WORLD), out_world, NEURON_WORLD)
+    rows = [row for name in WORLDS for row in calibrate_world(name, outcomes, run, settings, seed)]
     write_table(pa.Table.from_pylist(rows, schema=NEURON_CALIBRATION), out, NEURON_CALIBRATION)
 
 
@@ -100,36 +83,31 @@ class NeuronTest(NamedTuple):
     lags: int | str
     reference: str
     small_sample: bool
-    fixed_effects: bool = False
+    fixed_effects: str
 
 
 def list_tests(own: Neurons) -> list[Neurons]:
-    """List the settings of the tests to compare, the study's own among them, each once."""
-    tests = [
-        NeuronTest(difference, lags, reference, small_sample)
-        for difference in ("levels", "across", "within")
-        for lags in (1, "plugin", *DATA_DRIVEN)
-        for reference in ("normal", "t")
-        for small_sample in (False, True)
-    ]
-    tests += [NeuronTest(difference, 1, "t", True, fixed_effects=True) for difference in ("across", "within")]
-    tests.append(NeuronTest(**{key: getattr(own, key) for key in Neurons.TEST_KEYS}))
+    """List the settings of the tests to compare, the study's own first, each once."""
+    tests = [NeuronTest(**{key: getattr(own, key) for key in Neurons.TEST_KEYS})]
+    tests += [NeuronTest("within", 1, "t", True, fixed_effects) for fixed_effects in ("both", "rounds", "none")]
+    tests += [NeuronTest("within", lags, "t", True, own.fixed_effects) for lags in ("plugin", *DATA_DRIVEN)]
+    tests += [NeuronTest(difference, 1, "normal", False, "none") for difference in ("within", "across", "levels")]
     return [own.model_copy(update=test._asdict()) for test in dict.fromkeys(tests)]
 
 
-def run_steps(
-    paths: Sequence[Path], column: str, versions: Versions, number: int, generator: np.random.Generator
+def changing_neurons(
+    paths: Sequence[Path], column: str, outcomes: Outcomes, number: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Read the steps within rounds of some of the run's neurons, drawn from all layers.
+    """Read some of the run's neurons, drawn from all layers, without those that never change.
 
     Parameters
     ----------
     paths
         neurons.parquet of each version.
     column
-        The column whose steps are read.
-    versions
-        Round and generation of each of `paths`.
+        The column that is read.
+    outcomes
+        The panel, in the order of `paths`.
     number
         Largest number of neurons.
     generator
@@ -138,133 +116,158 @@ def run_steps(
     Returns
     -------
     np.ndarray
-        [rows, neurons], centred and of length 1, without neurons that never change.
+        [versions, neurons].
 
     Raises
     ------
     StudyError
         If versions or neurons are missing or do not match.
     """
-    rows = make_rows(*versions, "within")
+    rows = make_rows(outcomes.versions, "within")
     parts = []
     for batch in stream_batches(paths, [column]):
         values = batch.values[column]
         steps = rows.take(values)
-        steps = steps - steps.mean(axis=0)
-        changing = np.isfinite(steps).all(axis=0) & (
+        changing = np.isfinite(values).all(axis=0) & (
             np.abs(steps).max(axis=0, initial=0.0) > ROUNDING * np.abs(values).max(axis=0)
         )
-        parts.append(steps[:, changing] / np.linalg.norm(steps[:, changing], axis=0))
-    steps = np.concatenate(parts, axis=1)
-    chosen = generator.permutation(steps.shape[1])[:number]
-    return steps[:, np.sort(chosen)]
+        parts.append(values[:, changing])
+    values = np.concatenate(parts, axis=1)
+    chosen = generator.permutation(values.shape[1])[:number]
+    return values[:, np.sort(chosen)]
 
 
-def simulate(
-    world: str, versions: Versions, size: Calibration, steps: np.ndarray, generator: np.random.Generator
-) -> Simulation:
-    """Simulate studies without an effect.
-
-    Parameters
-    ----------
-    world
-        One of `WORLDS`.
-    versions
-        Round and generation of each version.
-    size
-        `studies`, and `neurons` of each study; a study of "run_correlation" has as many neurons as `steps`.
-    steps
-        The result of `run_steps`.
-    generator
-        Source of the draws.
-    """
-    many = len(versions.rounds)
-    if world == "run_correlation":
-        mixing = generator.normal(size=(many * size.studies, len(steps)))
-        x = (mixing @ steps).reshape(many, size.studies, -1)
-    else:
-        x = generator.normal(size=(many, size.studies, size.neurons))
-    y = generator.normal(size=(many, size.studies))
-    if world == "decaying_steps":
-        scale = 1 / np.maximum(np.asarray(versions.generations, dtype=np.float64), 1)
-        x, y = x * scale[:, None, None], y * scale[:, None]
-    return Simulation(world, versions, _walk(x, versions.rounds), _walk(y, versions.rounds))
+def calibrate_world(world: str, outcomes: Outcomes, run: Run, settings: Neurons, seed: int) -> Iterator[dict[str, Any]]:
+    """Simulate studies of one world and yield its rows of `NEURON_CALIBRATION`; none without neurons."""
+    size, versions = settings.calibration, outcomes.versions
+    if world == "own_neurons" and not run.neurons.shape[1]:
+        return
+    simulation = simulate(world, versions, run, size.studies, size.neurons, [seed, list(WORLDS).index(world)])
+    for test in list_tests(settings):
+        p_values = _p_values(simulation, test)
+        yield _describe(world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha))
+    schemes = resolve_schemes(settings.permutations.schemes, versions, settings.alpha)
+    for moves in schemes:
+        yield from _scheme_rows(simulation, moves, settings, seed, whole=moves == schemes[0])
+    if world in PLANTED_WORLDS:
+        for effect in size.effects:
+            yield from _power_rows(simulation, effect, settings)
+        yield from _scheme_power_rows(simulation, schemes[0], max(size.effects, default=0.5), settings, seed)
 
 
-def _walk(steps: np.ndarray, rounds: Sequence[str]) -> np.ndarray:
-    """Sum the steps of each round; all rounds start at 0, as rounds share their base model."""
-    names = np.asarray(rounds)
-    walks = np.empty_like(steps)
-    for name in dict.fromkeys(rounds):
-        mine = np.flatnonzero(names == name)
-        walks[mine[0]] = 0
-        walks[mine[1:]] = np.cumsum(steps[mine[1:]], axis=0)
-    return walks
-
-
-def _describe(world: str, test: str, settings: Neurons, effect: float = 0.0) -> dict[str, Any]:
+def _describe(world: str, test: str, settings: Neurons, **others: object) -> dict[str, Any]:
     """Return the columns of a row that say what was simulated and tested."""
     keys = {name: getattr(settings, name) for name in Neurons.TEST_KEYS}
-    return {"world": world, "test": test, **keys, "lags": str(settings.lags), "effect": effect}
+    return {"world": world, "test": test, **keys, "lags": str(settings.lags), "effect": 0.0} | others
+
+
+def _p_values(simulation: Simulation, settings: Neurons) -> np.ndarray:
+    """Test every neuron of every study on bias: [studies, neurons]."""
+    versions, studies, neurons = simulation.x.shape
+    rows = make_rows(simulation.versions, settings.difference)
+    outcome = np.repeat(simulation.y[0], neurons, axis=1)
+    return regress(simulation.x.reshape(versions, -1), outcome, rows, settings).p_value.reshape(studies, -1)
 
 
 def _rates(p_values: np.ndarray, found: np.ndarray) -> dict[str, Any]:
     """Compute how often neurons without an effect are found; both arrays are [studies, neurons]."""
     share = np.nanmean(np.where(np.isfinite(p_values), found, np.nan), axis=1)
+    share = share[np.isfinite(share)]
+    if not len(share):
+        return {"studies": 0}
     low, high = np.quantile(share, [0.025, 0.975])
+    rejected = float(share.mean())
+    error = float(share.std(ddof=1) / np.sqrt(len(share))) if len(share) > 1 else 0.0
     return {
         "studies": len(share),
-        "rejected": float(share.mean()),
-        "standard_error": float(share.std(ddof=1) / np.sqrt(len(share))) if len(share) > 1 else 0.0,
+        "rejected": rejected,
+        "standard_error": error,
         "rejected_low": float(low),
         "rejected_high": float(high),
+        "valid": _valid(rejected, error),
     }
 
 
-def _neuron_row(simulation: Simulation, test: Neurons) -> dict[str, Any]:
-    """Compute how often a test of one neuron rejects."""
-    p_values = simulation.p_values(test)
-    return _describe(simulation.world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha))
+def _valid(rejected: float, error: float) -> bool:
+    return rejected <= TOLERATED or rejected - MARGIN * error <= NOMINAL
 
 
-def _counts_row(simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int) -> dict[str, Any]:
-    """Compute how often the permutation test of the number of neurons rejects."""
-    rows, number = make_rows(*simulation.versions, settings.difference), simulation.x.shape[2]
-    rejected = []
-    for study in range(min(COUNTED_STUDIES, simulation.x.shape[1])):
-        outcome = simulation.y[:, study]
-        (permuted,), _ = permute_changes([outcome], simulation.versions, moves, COUNTED_PERMUTATIONS, seed + study)
-        null = Null.empty(1, len(permuted), number)
-        # A second outcome that is constant is not tested.
-        pair = [permuted, np.zeros_like(permuted)]
-        fill_layer(null, 0, slice(0, number), simulation.x[:, study], pair, rows, settings)
-        rejected.append(permutation_p_value(null.counts[0, 0]) <= settings.alpha)
+def each_study(simulation: Simulation, work: Callable[[int], dict[str, bool | None]]) -> dict[str, np.ndarray]:
+    """Apply a function to every study, in threads with one thread for each product: for each test [studies]."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1), ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(work, range(simulation.x.shape[1])))
+    return {name: np.array([one[name] for one in found if one[name] is not None]) for name in found[0]}
+
+
+def study_tests(
+    simulation: Simulation, study: int, moves: Sequence[str], settings: Neurons, seed: int, *, whole: bool = True
+) -> dict[str, bool | None]:
+    """Return which of the tests that a study prints reject in one simulated study; None without a decision.
+
+    Only the first scheme of a study, if it is the `whole` one, tests whether associations reproduce.
+    """
+    versions, alpha = simulation.versions, settings.alpha
+    x, number = simulation.x[:, study], simulation.x.shape[2]
+    pair, _ = permute_changes(
+        simulation.y[:, :, study], versions, moves, PERMUTATIONS, seed + study, settings.fixed_effects
+    )
+    null = Null.empty(1, len(pair[0]), number)
+    fill_layer(null, 0, slice(0, number), x, pair, make_rows(versions, settings.difference), settings)
+    row = overlap_row(null, None, [0], alpha)
+
+    def below(name: str) -> bool | None:
+        return None if row[name] is None else row[name] <= alpha
+
+    found: dict[str, bool | None] = {f"count of {name}": below(f"p_{name}") for name in (*OUTCOMES, "both")}
+    found |= {f"family-wise, {name}": (row.get(f"{name}_familywise") or 0) > 0 for name in OUTCOMES}
+    found |= {f"overlap {words}": row["verdict"] == f"more {words} than chance" for words in ("alike", "distinct")}
+    found |= {"ranks agree": below("p_rank_agreement"), "signs agree": below("p_same_sign")}
+    return found | (reliability_of(x, pair, versions, settings, CHOSEN, intervals=study < INTERVALS) if whole else {})
+
+
+def _scheme_rows(
+    simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int, *, whole: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield how often the tests by permutation reject, and the intervals miss the truth, which is 0."""
+    found = each_study(simulation, lambda study: study_tests(simulation, study, moves, settings, seed, whole=whole))
+    for test, rejected in found.items():
+        about = _describe(simulation.world, test, settings, scheme="+".join(moves))
+        yield about | _share(rejected)
+
+
+def _share(rejected: np.ndarray) -> dict[str, Any]:
+    if not len(rejected):
+        return {"studies": 0}
     share, studies = float(np.mean(rejected)), len(rejected)
     error = float(np.sqrt(share * (1 - share) / studies))
-    about = _describe(simulation.world, f"counts, {'+'.join(moves)}", settings)
-    return about | {"studies": studies, "rejected": share, "standard_error": error}
+    return {"studies": studies, "rejected": share, "standard_error": error, "valid": _valid(share, error)}
 
 
 def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
-    """Plant effects in a tenth of the neurons and compute what each criterion finds."""
+    """Plant effects on bias in a tenth of the neurons and compute what each criterion finds."""
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
-    p_values = _plant(simulation, effect, planted).p_values(settings)
+    p_values = _p_values(plant(simulation, [0], slice(0, planted), effect), settings)
     for correction in (None, *CORRECTIONS):
         found = np.array([significant(line, settings.alpha, correction) for line in p_values])
         false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-        row = _describe(simulation.world, correction or "neuron", settings, effect)
-        row |= _rates(p_values[:, planted:], found[:, planted:])
+        row = _describe(simulation.world, correction or "neuron", settings, effect=effect)
+        row |= _rates(p_values[:, planted:], found[:, planted:]) | {"valid": None}
         yield row | {"power": float(found[:, :planted].mean()), "false_discovery": float(false.mean())}
 
 
-def _plant(simulation: Simulation, effect: float, planted: int) -> Simulation:
-    """Let the changes of the first neurons correlate with the outcome's, at the correlation `effect`."""
-    x, y = simulation.x.copy(), simulation.y
-    names = np.asarray(simulation.versions.rounds)
-    for name in dict.fromkeys(simulation.versions.rounds):
-        mine = np.flatnonzero(names == name)
-        step, follow = np.diff(x[mine, :, :planted], axis=0), np.diff(y[mine], axis=0)
-        size = step.std(axis=(0, 1)) / follow.std()
-        mixed = np.sqrt(1 - effect**2) * step + effect * follow[:, :, None] * size
-        x[mine[1:], :, :planted] = x[mine[:1], :, :planted] + np.cumsum(mixed, axis=0)
-    return Simulation(simulation.world, simulation.versions, x, y)
+def _scheme_power_rows(
+    simulation: Simulation, moves: Sequence[str], effect: float, settings: Neurons, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Plant the same or other neurons for the two outcomes and compute how often each test of a study finds it."""
+    planted = max(1, int(PLANTED * simulation.x.shape[2]))
+    first, second = slice(0, planted), slice(planted, 2 * planted)
+    for kind, both in (
+        ("same neurons", plant(simulation, [0, 1], first, effect)),
+        ("other neurons", plant(plant(simulation, [0], first, effect), [1], second, effect)),
+    ):
+        found = each_study(both, lambda study, both=both: study_tests(both, study, moves, settings, seed))
+        for test, rejected in found.items():
+            about = _describe(simulation.world, test, settings, scheme="+".join(moves), effect=effect, planted=kind)
+            yield about | {"studies": len(rejected), "power": float(np.mean(rejected)) if len(rejected) else None}

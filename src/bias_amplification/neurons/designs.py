@@ -1,7 +1,7 @@
 """Designs of the neurons' regressions: the rows, and how the errors of neighbouring rows are weighted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -18,11 +18,16 @@ class Versions(NamedTuple):
     Attributes
     ----------
     rounds, generations
-        [versions].
+        [versions]. Each replicate of a round is a round of its own here.
+    strategies, replicates, seed_sets
+        [versions]: the round without its replicate, the number of the replicate, and the seed set. Empty if unknown.
     """
 
     rounds: Sequence[str]
     generations: Sequence[int]
+    strategies: Sequence[str] = ()
+    replicates: Sequence[int] = ()
+    seed_sets: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,10 @@ class Rows:
     """[rows], number of the series. Products of lagged errors stay within a series."""
     time: np.ndarray
     """[rows], time within the series."""
-    group: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    group: np.ndarray
     """[rows], number of the round, for fixed effects."""
+    generation: np.ndarray
+    """[rows], for fixed effects."""
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """Return the rows of [versions, ...] values: differences, or the values themselves."""
@@ -47,23 +54,33 @@ class Rows:
     def keep(self, chosen: np.ndarray) -> "Rows":
         """Return the chosen rows with their times, so that no lag skips a row that was left out."""
         before = None if self.before is None else self.before[chosen]
-        return Rows(self.after[chosen], before, self.series[chosen], self.time[chosen], self.group[chosen])
+        rest = (values[chosen] for values in (self.series, self.time, self.group, self.generation))
+        return Rows(self.after[chosen], before, *rest)
 
-    def constants(self, fixed_effects: bool) -> np.ndarray:
-        """Return the number of each row's constant: one constant for all rows, or one for each round.
+    def constants(self, fixed_effects: str) -> np.ndarray:
+        """Return an orthonormal basis of the constants.
+
+        Parameters
+        ----------
+        fixed_effects
+            Config key `neurons.fixed_effects`.
 
         Returns
         -------
         np.ndarray
-            [rows], numbered from 0 without gaps.
+            [rows, constants]. A variable without its projection on the basis is what the constants leave of it.
         """
-        if not fixed_effects:
-            return np.zeros(len(self.after), dtype=np.int64)
-        return np.unique(self.group, return_inverse=True)[1].astype(np.int64)
+        dummies = [np.ones((len(self.after), 1))]
+        if fixed_effects != "none":
+            dummies.append((self.group[:, None] == np.unique(self.group)).astype(np.float64))
+        if fixed_effects == "both" and len(np.unique(self.group)) > 1:
+            dummies.append((self.generation[:, None] == np.unique(self.generation)).astype(np.float64))
+        basis, sizes, _ = np.linalg.svd(np.hstack(dummies), full_matrices=False)
+        return basis[:, sizes > sizes.max(initial=0.0) * 1e-9]
 
-    def freedom(self, fixed_effects: bool) -> int:
+    def freedom(self, fixed_effects: str) -> int:
         """Return the residual degrees of freedom: rows minus the constants and the slope."""
-        return len(self.after) - 1 - (int(self.constants(fixed_effects).max(initial=0)) + 1)
+        return len(self.after) - self.constants(fixed_effects).shape[1] - 1
 
     def pairs(self, lag: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the pairs of rows that lie `lag` apart in one series.
@@ -84,13 +101,13 @@ class Rows:
         return max((int(np.ptp(self.time[self.series == one])) for one in np.unique(self.series)), default=0)
 
 
-def make_rows(rounds: Sequence[str], generations: Sequence[int], difference: str) -> Rows:
+def make_rows(versions: Versions, difference: str) -> Rows:
     """Lay out the rows of a regression over versions.
 
     Parameters
     ----------
-    rounds, generations
-        [versions], a round's versions together and in ascending order.
+    versions
+        The versions.
     difference
         Config key `neurons.difference`. "within": differences between consecutive generations of a round, each round a
         series of its own. "across": differences of the rounds laid end to end, one series. "levels": no differences,
@@ -101,22 +118,21 @@ def make_rows(rounds: Sequence[str], generations: Sequence[int], difference: str
     ValueError
         If the versions are not in order, or `difference` is unknown.
     """
-    seen = list(dict.fromkeys(rounds))
-    number = np.array([seen.index(name) for name in rounds], dtype=np.int64)
-    generation = np.asarray(generations, dtype=np.int64)
+    seen = list(dict.fromkeys(versions.rounds))
+    number = np.array([seen.index(name) for name in versions.rounds], dtype=np.int64)
+    generation = np.asarray(versions.generations, dtype=np.int64)
     same_round = np.diff(number) == 0
     if (np.diff(number) < 0).any() or (np.diff(generation)[same_round] <= 0).any():
         raise ValueError("versions must be sorted: round by round, generations ascending")
     index = np.arange(len(number))
     if difference == "levels":
-        return Rows(after=index, before=None, series=np.zeros_like(index), time=index, group=number)
+        return Rows(index, None, np.zeros_like(index), index, number, generation)
     after = index[1:]
     if difference == "across":
-        return Rows(after=after, before=after - 1, series=np.zeros_like(after), time=after, group=number[after])
+        return Rows(after, after - 1, np.zeros_like(after), after, number[after], generation[after])
     if difference == "within":
         after = after[same_round & (np.diff(generation) == 1)]
-        group = number[after]
-        return Rows(after=after, before=after - 1, series=group, time=generation[after], group=group)
+        return Rows(after, after - 1, number[after], generation[after], number[after], generation[after])
     raise ValueError(f"difference must be within, across or levels, not {difference!r}")
 
 

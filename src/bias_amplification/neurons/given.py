@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.neurons.sets import count_sets, independent_overlap, verdict
-
-COLUMNS = ("layer", "neuron", "p")
+from bias_amplification.neurons.p_value_files import read_p_values
+from bias_amplification.neurons.sets import count_sets, independent_overlap, significant, verdict
 
 #: Draws that represent the exact distribution of the overlap.
 _DRAWS = 20_000
@@ -25,7 +24,7 @@ def compare_p_values(bias: Path | str, quality: Path | str, alpha: float = 0.05)
     bias, quality
         CSVs for `read_p_values`, of the same neurons.
     alpha
-        Level of the tests, and the false discovery rate.
+        Level of the tests, and the false discovery rate, between 0 and 1. A p-value of exactly alpha is significant.
 
     Returns
     -------
@@ -39,8 +38,10 @@ def compare_p_values(bias: Path | str, quality: Path | str, alpha: float = 0.05)
     Raises
     ------
     StudyError
-        If a file is wrong, or the files have different neurons.
+        If alpha is not between 0 and 1, a file is wrong, or the files have different neurons.
     """
+    if not 0 < alpha < 1:
+        raise StudyError(f"alpha is {alpha:g}, which is no level of a test: give a number between 0 and 1.")
     first, second = read_p_values(bias), read_p_values(quality)
     if set(first.index) != set(second.index):
         layer, neuron = min(set(first.index) ^ set(second.index), key=str)
@@ -53,53 +54,10 @@ def compare_p_values(bias: Path | str, quality: Path | str, alpha: float = 0.05)
     return pd.DataFrame([{"layer": name} | _count(table, alpha) for name, table in groups])
 
 
-def read_p_values(path: Path | str) -> pd.DataFrame:
-    """Read a CSV with the columns layer, neuron and p; other columns are ignored.
-
-    Returns
-    -------
-    pd.DataFrame
-        Index layer and neuron, column p, NaN if empty; in the file's order.
-
-    Raises
-    ------
-    StudyError
-        If the file is missing or lacks a column, or if a row lacks its layer or neuron, repeats a neuron, or has a p
-        that is not a number from 0 to 1.
-    """
-    try:
-        table = pd.read_csv(path, dtype={"p": str}, low_memory=False)
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} cannot be read as a CSV ({error}): give a CSV with {', '.join(COLUMNS)}.") from error
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise StudyError(
-            f"{path} has no column {missing[0]} (it has {', '.join(map(str, table.columns))}): rename or add it."
-        )
-    p_values = pd.to_numeric(table["p"], errors="coerce")
-    wrong = (p_values.isna() & table["p"].notna()) | ~p_values.fillna(0).between(0, 1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise StudyError(
-            f"{path}: row {row + 2} has the p-value {table['p'].iloc[row]}: give a number from 0 to 1, or leave it "
-            "empty."
-        )
-    for name in COLUMNS[:2]:
-        if table[name].isna().any():
-            row = int(np.flatnonzero(table[name].isna())[0])
-            raise StudyError(f"{path}: row {row + 2} has no {name}: add it or remove the row.")
-    repeated = table.duplicated(["layer", "neuron"])
-    if repeated.any():
-        row = int(np.flatnonzero(repeated)[0])
-        named = f"neuron {table['neuron'].iloc[row]} of layer {table['layer'].iloc[row]}"
-        raise StudyError(f"{path}: row {row + 2} repeats {named}: remove one of the two rows.")
-    return table.assign(p=p_values).set_index(["layer", "neuron"])[["p"]]
-
-
 def _count(table: pd.DataFrame, alpha: float) -> dict[str, object]:
     counts = count_sets(table["p_bias"].to_numpy(), table["p_quality"].to_numpy(), alpha)
     tested = table.dropna()
-    below = (tested < alpha).assign(tested=1).groupby(level="layer", sort=False).sum()
+    below = tested.apply(significant, alpha=alpha).assign(tested=1).groupby(level="layer", sort=False).sum()
     chances = independent_overlap(*(below[name].to_numpy() for name in ("tested", "p_bias", "p_quality")))
     # `verdict` takes draws: quantiles of the distribution at evenly spaced probabilities.
     draws = np.searchsorted(np.cumsum(chances)[:-1], (np.arange(_DRAWS) + 0.5) / _DRAWS)

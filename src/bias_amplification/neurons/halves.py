@@ -10,16 +10,16 @@ changes in the two halves, 0 in the other half, the effects correlate over neuro
 So all splits and permutations need only the product Z Z' [rows, rows], whatever the number of neurons.
 """
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 
-from bias_amplification.neurons.designs import Rows, make_rows
-from bias_amplification.neurons.panel import Outcomes
+from bias_amplification.neurons.designs import Rows, Versions, make_rows
 from bias_amplification.neurons.regress import ROUNDING
 
 #: Fewest rounds that are split: with fewer, a half has one round, in which rounds cannot be compared.
@@ -43,10 +43,12 @@ class Layout:
     """What the units are: "rounds" or "replicates"."""
     splits: Sequence[np.ndarray]
     """Each [units], whether the unit is in the first half; empty if there are too few units."""
+    bases: dict[tuple[bytes, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    """Bases that `constants` has computed, by rows and constants: splits have them in common for all outcomes."""
 
     def take(self, places: np.ndarray, generation: np.ndarray) -> "Layout":
         """Return some rows, also repeatedly, as rows of other generations."""
-        return replace(self, chain=self.chain[places], generation=generation, unit=self.unit[places])
+        return replace(self, chain=self.chain[places], generation=generation, unit=self.unit[places], bases={})
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,13 @@ class HalfCorrelations(NamedTuple):
     `null_distribution.MOVED`."""
 
 
-def lay_out(outcomes: Outcomes, seed: int) -> Layout:
+def lay_out(versions: Versions, seed: int) -> Layout:
     """Lay out the changes of a study and list its splits into halves.
 
     Parameters
     ----------
-    outcomes
-        The panel.
+    versions
+        The versions of the study. Studies with the same ones share their layout.
     seed
         Seed of the draw of splits, if there are more than `MOST_SPLITS`.
 
@@ -121,9 +123,16 @@ def lay_out(outcomes: Outcomes, seed: int) -> Layout:
     Layout
         Split by replicates if each half can have every round, else by rounds.
     """
-    rows = make_rows(*outcomes.versions, "within")
-    rounds = np.unique(np.asarray(outcomes.rounds)[rows.after], return_inverse=True)[1]
-    numbers, replicate = np.unique(np.asarray(outcomes.replicates)[rows.after], return_inverse=True)
+    return _lay_out(Versions(*map(tuple, versions)), seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _lay_out(versions: Versions, seed: int) -> Layout:
+    rows = make_rows(versions, "within")
+    rounds = np.unique(np.asarray(versions.strategies or versions.rounds)[rows.after], return_inverse=True)[1]
+    numbers, replicate = np.unique(
+        np.asarray(versions.replicates or [1] * len(versions.rounds))[rows.after], return_inverse=True
+    )
     splits = [split for split in list_splits(len(numbers), seed) if _in_both(rounds, split[replicate])]
     if splits:
         return Layout(rows.group, rows.time, replicate, "replicates", splits)
@@ -172,20 +181,21 @@ def constants(layout: Layout, places: np.ndarray, centre: str) -> np.ndarray:
     places
         Indices of the rows.
     centre
-        "rounds": the mean of each series is subtracted. "both": series and generations are subtracted, as far as they
-        explain the changes additively (least squares); from a single series, its mean.
+        Config key `neurons.fixed_effects`. "none": the mean of all rows is subtracted. "rounds": that of each series.
+        "both": series and generations are subtracted, as far as they explain the changes additively (least squares);
+        from a single series, its mean.
 
     Returns
     -------
     np.ndarray
         [places, columns] Q; the centred values are v - Q Q' v.
     """
-    factors = [layout.chain[places]]
-    if centre == "both" and len(np.unique(factors[0])) > 1:
-        factors.append(layout.generation[places])
-    columns = np.concatenate([factor[:, None] == np.unique(factor) for factor in factors], axis=1)
-    basis, size, _ = np.linalg.svd(columns.astype(np.float64), full_matrices=False)
-    return basis[:, size > 1e-9 * size.max(initial=0.0)]
+    key = (places.tobytes(), centre)
+    if key not in layout.bases:
+        nothing = np.zeros(len(places), dtype=np.int64)
+        rows = Rows(places, None, nothing, nothing, layout.chain[places], layout.generation[places])
+        layout.bases[key] = rows.constants(centre)
+    return layout.bases[key]
 
 
 def centred(changes: Changes, chosen: np.ndarray, layout: Layout, centre: str) -> Half:
@@ -218,6 +228,7 @@ def correlate_halves(
     HalfCorrelations
         NaN if there is no split in whose halves both outcomes change, or if there are fewer than two neurons.
     """
+    many = len(outcomes[0].values)
     own: list[list[np.ndarray]] = [[], []]
     cross: list[list[np.ndarray]] = [[], [], []]
     for split in layout.splits:
@@ -226,10 +237,13 @@ def correlate_halves(
             found.append(pair.correlate(index, index))
         # In the order of `MOVED`; the outcome that is not permuted keeps its first line.
         cross[0] += [pair.correlate(0, 1), pair.correlate(1, 0)]
+        if many == 1:  # then nothing is permuted
+            continue
         cross[1] += [pair.correlate(0, 1, second=FIRST), pair.correlate(1, 0, first=FIRST)]
         cross[2] += [pair.correlate(0, 1, first=FIRST), pair.correlate(1, 0, second=FIRST)]
-    many = len(outcomes[0].values)
-    return HalfCorrelations(*(_mean(one, many) for one in own), np.array([_mean(one, many) for one in cross]))
+    return HalfCorrelations(
+        *(_mean(one, many) for one in own), np.array([_mean(one or cross[0], many) for one in cross])
+    )
 
 
 #: The permutations: all, or the first one.

@@ -32,7 +32,7 @@ class Null:
     """The results of each permutation; the first permutation is the outcomes as they are."""
 
     counts: np.ndarray
-    """[3, layers, permutations], number of neurons with p below alpha: bias, quality, both."""
+    """[3, layers, permutations], number of neurons with p of at most alpha: bias, quality, both."""
     matched: np.ndarray
     """[3, layers, permutations], for each null of `MOVED`: overlap of each layer's strongest neurons, as many as the
     unpermuted sets have there."""
@@ -44,7 +44,7 @@ class Null:
     tested_alone: np.ndarray
     """[2, layers], number of neurons tested on bias, on quality."""
     sizes: np.ndarray
-    """[2, layers], number of neurons tested on both and below alpha on the unpermuted outcomes: bias, quality."""
+    """[2, layers], number of neurons tested on both and significant on the unpermuted outcomes: bias, quality."""
     tested: np.ndarray
     """[layers], number of neurons tested on both outcomes: those with an estimate in both unpermuted regressions."""
     maximum: np.ndarray
@@ -99,7 +99,7 @@ class _OutcomeTests:
         self.at_least = np.zeros(0)
         """[tested neurons], the same with a margin for rounding, which differs between one permutation and many."""
         self.size = 0
-        """Number of the shared neurons that are below alpha on the unpermuted outcome."""
+        """Number of the shared neurons that are significant on the unpermuted outcome."""
 
     def observe(self, shared: np.ndarray) -> _Compared:
         """Test on the unpermuted outcome; `shared` [neurons] are tested on both outcomes."""
@@ -107,7 +107,7 @@ class _OutcomeTests:
         slope, squared = (values[0] for values in self.statistics.compute(self.changes[:1]))
         self.observed, self.at_least = squared, squared * (1 - 1e-9)
         slope, squared = slope[self.shared], squared[self.shared]
-        self.size = int((squared > self.limit).sum())
+        self.size = int((squared >= self.limit).sum())
         rank = _ranks(squared[None])[0]
         return _Compared(rank, rank >= len(rank) - self.size, slope > 0)
 
@@ -174,15 +174,15 @@ def _fill_block(
     exceeded, chosen, moved = {}, [], []
     for index, one in live.items():
         slope, squared = one.statistics.compute(one.changes[block])
-        below = squared > one.limit
-        null.counts[index, place, block] = below.sum(axis=1)
+        significant = squared >= one.limit
+        null.counts[index, place, block] = significant.sum(axis=1)
         np.maximum(null.maximum[index, block], squared.max(axis=1), out=null.maximum[index, block])
         exceeded[index] = (squared >= one.at_least).sum(axis=0)
         if not found:
             continue
         if not one.shared.all():
-            slope, squared, below = slope[:, one.shared], squared[:, one.shared], below[:, one.shared]
-        chosen.append(below)
+            slope, squared, significant = (values[:, one.shared] for values in (slope, squared, significant))
+        chosen.append(significant)
         rank = _ranks(squared)
         moved.append(_Compared(rank, rank >= rank.shape[1] - one.size, slope > 0))
     if found:

@@ -80,6 +80,7 @@ def _matched_overlap(null: Null, places: slice) -> dict[str, Any]:
     found = tested > 0
     return {
         "permutations": matched.shape[1],
+        "smallest_p": float(unchanged.mean(axis=1).max()),
         "tested": int(tested.sum()),
         "expected_both": chance_overlap(int(tested.sum()), *map(int, sizes.sum(axis=1)), 0).expected_both,
         "expected_by_layer": float((sizes[0] * sizes[1])[found] @ (1 / tested[found])) if found.any() else np.nan,
@@ -91,7 +92,7 @@ def _matched_overlap(null: Null, places: slice) -> dict[str, Any]:
 
 
 def _counts(null: Null, places: slice) -> dict[str, float]:
-    """Compare the numbers of neurons below alpha with those under permutation."""
+    """Compare the numbers of significant neurons with those under permutation."""
     row: dict[str, float] = {}
     tested = (*null.tested_alone[:, places].sum(axis=1), null.tested[places].sum())
     counts = null.counts[:, places].sum(axis=1)
@@ -123,13 +124,15 @@ def _mean_agreement(null: Null, places: slice) -> np.ndarray:
 def _familywise_counts(null: Null, alpha: float) -> dict[str, float]:
     """Count the neurons whose family-wise p-value is at most alpha.
 
-    The threshold is the 1 - alpha quantile of the largest statistic over permutations.
+    The threshold is the 1 - alpha quantile of the largest statistic over permutations: the neurons are above it.
     """
     row: dict[str, float] = {}
     for index, outcome in enumerate(OUTCOMES):
         if null.tested_alone[index].any():
-            threshold = float(np.quantile(null.maximum[index], 1 - alpha, method="higher"))
-            row[f"threshold_{outcome}"] = float(np.sqrt(threshold))
+            maxima = np.sort(null.maximum[index])
+            # Not `np.quantile`, whose 1 - alpha is rounded, so that its p-value may be at most alpha.
+            p_values = np.arange(len(maxima), 0, -1) / len(maxima)
+            row[f"threshold_{outcome}"] = float(np.sqrt(maxima[p_values > alpha][-1]))
             row[f"{outcome}_familywise"] = int((_familywise(null, index) <= alpha).sum())
     return row
 

@@ -37,10 +37,6 @@ class Outcomes:
 
     versions: Versions
     """Chain and generation of each version."""
-    rounds: Sequence[str]
-    """[versions], the round, whatever the replicate."""
-    replicates: Sequence[int]
-    """[versions], number of the replicate."""
     values: Mapping[str, np.ndarray]
     """[versions] each: share and mean_probability of the tracked label, quality_class and quality_weighted."""
 
@@ -114,7 +110,8 @@ def assemble_panel(
             )
         outcomes = {measure: row[f"{measure}_{label}"] for measure in BIAS_MEASURES}
         outcomes |= {"quality_class": row["text_quality_index"], "quality_weighted": row["text_quality_index_weighted"]}
-        rows.append({"round": round_name, "replicate": replicate, "generation": generation, "label": label, **outcomes})
+        key = {"round": round_name, "replicate": replicate, "generation": generation, "seed_set": row["seed_set"]}
+        rows.append(key | {"label": label, **outcomes})
     write_table(pa.Table.from_pylist(rows, schema=NEURON_PANEL), out, NEURON_PANEL)
 
 
@@ -139,15 +136,11 @@ def read_outcomes(path: Path, files: int) -> Outcomes:
             f"{path} has {table.num_rows} versions and the study {files}: delete it and run snakemake again."
         )
     # Replicates are independent studies of one strategy, so that each is a series of its own.
-    rounds, replicates = (table.column(name).to_pylist() for name in ("round", "replicate"))
-    chains = map(replicate_name, rounds, replicates)
+    columns = {name: tuple(table.column(name).to_pylist()) for name in NEURON_PANEL.names[:4]}
+    chains = tuple(map(replicate_name, columns["round"], columns["replicate"]))
+    versions = Versions(chains, columns["generation"], columns["round"], columns["replicate"], columns["seed_set"])
     names = (*BIAS_MEASURES, *(f"quality_{measure}" for measure in QUALITY_MEASURES))
-    return Outcomes(
-        versions=Versions(tuple(chains), tuple(table.column("generation").to_pylist())),
-        rounds=rounds,
-        replicates=replicates,
-        values={name: table.column(name).to_numpy().astype(np.float64) for name in names},
-    )
+    return Outcomes(versions, {name: table.column(name).to_numpy().astype(np.float64) for name in names})
 
 
 def read_keys(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from bias_amplification.neurons.panel import (
     read_outcomes,
     stream_batches,
 )
-from bias_amplification.neurons.permutations import permute_changes
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
 from bias_amplification.neurons.regress import known_rows
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -69,12 +69,14 @@ def permute_outcomes(
     permutations = settings.permutations
     outcomes = read_outcomes(panel, len(neurons))
     pair = outcomes.pair(settings.bias, quality.score)
-    rows = make_rows(*outcomes.versions, settings.difference)
+    rows = make_rows(outcomes.versions, settings.difference)
     keys = read_keys(neurons)
     layers = layer_numbers(keys[0])
     schemes = {
-        "+".join(moves): _Scheme(*permute_changes(pair, outcomes.versions, moves, permutations.number, seed))
-        for moves in permutations.schemes
+        "+".join(moves): _Scheme(
+            *permute_changes(pair, outcomes.versions, moves, permutations.number, seed, settings.fixed_effects)
+        )
+        for moves in resolve_schemes(permutations.schemes, outcomes.versions, settings.alpha)
     }
     columns = measure_columns(settings)
     nulls = {

@@ -140,9 +140,10 @@ class PermutedStatistics:
         return np.divide(np.square(slope), meat, out=np.zeros_like(slope), where=known)
 
     def threshold(self) -> float:
-        """Return the t squared above which p is below `settings.alpha`."""
+        """Return the t squared from which p is at most `settings.alpha`."""
         from scipy.special import ndtri, stdtrit
 
         tail = self.settings.alpha / 2
         ends = ndtri(tail) if self.settings.reference == "normal" else stdtrit(max(1, self.freedom), tail)
-        return float(ends) ** 2
+        # With a margin for rounding, so that a p of exactly alpha is significant.
+        return float(ends) ** 2 * (1 - 1e-9)

@@ -3,8 +3,8 @@
 With one regressor beside the constant, the sandwich estimator has a closed form. With z = x - mean(x) and residuals e,
 the slope is b = sum z y / sum z^2, and its variance is sum over t, s of k(t, s) z_t e_t z_s e_s / (sum z^2)^2, where k
 is the Bartlett kernel 1 - |t - s| / (lags + 1) within a series and 0 across series (Newey and West, 1987). The kernel
-is one [rows, rows] matrix for all neurons, so nothing loops over neurons. Constants of the rounds (fixed effects) are
-subtracted from both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
+is one [rows, rows] matrix for all neurons, so nothing loops over neurons. Constants of rounds and generations (fixed
+effects) are subtracted from both sides first, which changes neither slope nor variance (Frisch, Waugh and Lovell).
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ NOT_FINITE = "a value is not finite"
 TOO_FEW_ROWS = "too few rows"
 CONSTANT_NEURON = "constant neuron"
 CONSTANT_OUTCOME = "constant outcome"
+INFINITE_OUTCOME = "infinite outcome"
 PERFECT_FIT = "perfect fit"
 ZERO_STANDARD_ERROR = "zero standard error"
 
@@ -54,7 +55,7 @@ def regress(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neur
         [versions, neurons].
     outcome
         [versions], or [versions, neurons] if each neuron has an outcome of its own. Rows with a missing outcome (NaN)
-        are left out.
+        are left out. With an infinite outcome there is no estimate.
     rows
         The result of `designs.make_rows` for `settings.difference`.
     settings
@@ -74,13 +75,16 @@ def regress(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neur
 
 
 def _regress_block(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, settings: Neurons) -> Slopes:
+    infinite = np.isinf(outcome).any(axis=0)
+    outcome = np.where(infinite, 0.0, outcome)
     rows = rows.keep(known_rows(outcome, rows))
     constants = rows.constants(settings.fixed_effects)
     freedom = rows.freedom(settings.fixed_effects)
     finite = np.isfinite(neurons).all(axis=0)
     neurons = np.where(finite, neurons, 0.0)
     if freedom < 1:
-        return _without_estimates(np.where(finite, TOO_FEW_ROWS, NOT_FINITE))
+        reason = np.where(infinite, INFINITE_OUTCOME, TOO_FEW_ROWS)
+        return _without_estimates(np.where(finite, reason, NOT_FINITE))
     x, y = rows.take(neurons), rows.take(outcome)
     y = y[:, None] if y.ndim == 1 else y  # [rows, 1 or neurons]
     # Differences contain the rounding errors of the levels, so the levels decide what counts as zero.
@@ -103,12 +107,12 @@ def _regress_block(neurons: np.ndarray, outcome: np.ndarray, rows: Rows, setting
         error = np.sqrt(meat) / z_squares / spread
     if settings.small_sample:
         error = error * np.sqrt(len(y) / freedom)
-    still = np.broadcast_to(np.abs(y).max(axis=0) <= y_rounding, constant.shape)
-    reason = np.select(
-        [~finite, constant, still, perfect, degenerate],
-        [NOT_FINITE, CONSTANT_NEURON, CONSTANT_OUTCOME, PERFECT_FIT, ZERO_STANDARD_ERROR],
-        default="",
-    )
+    still = np.abs(y).max(axis=0) <= y_rounding
+    reasons = {
+        NOT_FINITE: ~finite, INFINITE_OUTCOME: infinite, CONSTANT_NEURON: constant, CONSTANT_OUTCOME: still,
+        PERFECT_FIT: perfect, ZERO_STANDARD_ERROR: degenerate,
+    }  # fmt: skip
+    reason = np.select([np.broadcast_to(holds, constant.shape) for holds in reasons.values()], [*reasons], default="")
     return _test(estimate, error, reason, reference=settings.reference, freedom=freedom)
 
 
@@ -160,9 +164,9 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     np.ndarray
         [neurons]; NaN if the neuron or the outcome is constant or not finite, or if there are fewer than two versions.
     """
-    keep = np.isfinite(outcome)
+    keep = ~np.isnan(outcome)
     neurons, outcome = neurons[keep], outcome[keep]
-    if len(outcome) < 2:
+    if len(outcome) < 2 or np.isinf(outcome).any():
         return np.full(neurons.shape[1], np.nan)
     neurons = np.where(np.isfinite(neurons).all(axis=0), neurons, 0.0)
     x, y = centre(neurons), centre(outcome)
@@ -175,25 +179,23 @@ def correlate(neurons: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 
 
 def centre(values: np.ndarray, constants: np.ndarray | None = None) -> np.ndarray:
-    """Subtract the mean over rows, or over the rows of each constant.
+    """Subtract the mean over rows, and the projection on the constants of a design.
 
-    The mean is subtracted twice, because for large values the first mean is imprecise.
+    It is subtracted twice, because for large values the first one is imprecise.
 
     Parameters
     ----------
     values
         [rows, ...].
     constants
-        [rows], numbers as from `designs.Rows.constants`; None for one constant.
+        [rows, constants], as from `designs.Rows.constants`; None for one constant.
     """
     if not len(values):
         return values
-    if constants is None or not constants.any():
+    for _ in range(2):
         values = values - values.mean(axis=0)
-        return values - values.mean(axis=0)
-    values = values.astype(np.float64)
-    for number in range(constants.max() + 1):
-        values[constants == number] = centre(values[constants == number])
+        if constants is not None:
+            values = values - constants @ (constants.T @ values)
     return values
 
 

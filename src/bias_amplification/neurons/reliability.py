@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
-from bias_amplification.neurons.designs import Rows, make_rows
-from bias_amplification.neurons.halves import Changes, Layout, constants, correlate_halves, lay_out
+from bias_amplification.neurons.designs import Rows, Versions, make_rows
+from bias_amplification.neurons.halves import Changes, Layout, correlate_halves, lay_out
 from bias_amplification.neurons.held_out import CHANGING, predict_held_out
 from bias_amplification.neurons.null_distribution import MOVED
 from bias_amplification.neurons.panel import OUTCOMES, measure_columns, read_outcomes, stream_batches
-from bias_amplification.neurons.permutations import permute_changes
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
 from bias_amplification.neurons.regress import CONSTANT_OUTCOME, ROUNDING, TOO_FEW_ROWS
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -82,8 +82,8 @@ def measure_reliability(
     out
         The table to write.
     settings
-        The measures, alpha, `reliability`, and `permutations`: the first of the schemes, `number` permutations for
-        halves, and `sensitivity` permutations for predictions.
+        The measures, alpha, fixed_effects, `reliability`, and `permutations`: the first of the schemes, `number`
+        permutations for halves, and `sensitivity` permutations for predictions.
     quality
         The config's section; `score` is the measure of text quality.
     seed
@@ -96,22 +96,29 @@ def measure_reliability(
     """
     outcomes = read_outcomes(panel, len(neurons))
     pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
-    rows = make_rows(*outcomes.versions, "within")
+    rows = make_rows(outcomes.versions, "within")
+    moves = resolve_schemes(permutations.schemes, outcomes.versions, settings.alpha)[0]
     permuted = [
-        permute_changes(pair, outcomes.versions, permutations.schemes[0], number, seed)[0]
+        permute_changes(pair, outcomes.versions, moves, number, seed, settings.fixed_effects)[0]
         for number in (permutations.number, permutations.sensitivity)
     ]
     many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
-    study = _Study(rows, lay_out(outcomes, seed), many, fewer, settings, seed)
+    study = _Study(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
     table: list[dict[str, Any]] = []
     for measure, column in measure_columns(settings).items():
-        changes = read_changes(neurons, column, study.rows, study.layout, settings.reliability.centre)
+        changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
         table += [{"measure": measure, **row} for row in _measure_rows(changes, study)]
     write_table(pa.Table.from_pylist(table, schema=NEURON_RELIABILITY), out, NEURON_RELIABILITY)
 
 
-def read_changes(paths: Sequence[Path], column: str, rows: Rows, layout: Layout, centre: str) -> np.ndarray:
-    """Read the changes of one column of the neurons.
+def read_changes(paths: Sequence[Path], column: str, rows: Rows, fixed_effects: str) -> np.ndarray:
+    """Read the changes of one column of the neurons, as `scaled_changes`."""
+    batches = stream_batches(paths, [column])
+    return np.concatenate([scaled_changes(batch.values[column], rows, fixed_effects) for batch in batches], axis=1)
+
+
+def scaled_changes(values: np.ndarray, rows: Rows, fixed_effects: str) -> np.ndarray:
+    """Return the changes of [versions, neurons] values.
 
     Returns
     -------
@@ -119,18 +126,73 @@ def read_changes(paths: Sequence[Path], column: str, rows: Rows, layout: Layout,
         [rows, neurons], scaled so that the centred changes of each neuron have length 1. Neurons that never change, or
         have a value that is not finite, are left out.
     """
-    basis = constants(layout, np.arange(len(rows.after)), centre)
-    parts = []
-    for batch in stream_batches(paths, [column]):
-        values = batch.values[column]
-        values = values[:, np.isfinite(values).all(axis=0)]
-        changes = rows.take(values)
-        # A change at the size of rounding is none.
-        changes[np.abs(changes) <= ROUNDING * np.abs(values).max(axis=0)] = 0.0
-        size = np.square(changes - basis @ (basis.T @ changes)).sum(axis=0)
-        changing = size > CHANGING * np.square(changes).sum(axis=0)
-        parts.append(changes[:, changing] / np.sqrt(size[changing]))
-    return np.concatenate(parts, axis=1)
+    basis = rows.constants(fixed_effects)
+    values = values[:, np.isfinite(values).all(axis=0)]
+    changes = rows.take(values)
+    # A change at the size of rounding is none.
+    changes[np.abs(changes) <= ROUNDING * np.abs(values).max(axis=0)] = 0.0
+    size = np.square(changes - basis @ (basis.T @ changes)).sum(axis=0)
+    changing = size > CHANGING * np.square(changes).sum(axis=0)
+    return changes[:, changing] / np.sqrt(size[changing])
+
+
+def reliability_of(
+    neurons: np.ndarray,
+    pair: Sequence[np.ndarray],
+    versions: Versions,
+    settings: Neurons,
+    chosen: int,
+    *,
+    intervals: bool = True,
+) -> dict[str, bool | None]:
+    """Return which tests of reproduction reject in a study, and which `intervals` exclude 0.
+
+    Parameters
+    ----------
+    neurons
+        [versions, neurons].
+    pair
+        Bias and quality, each [permutations, versions], the unpermuted outcome first.
+    versions
+        The versions of the study.
+    settings
+        alpha and fixed_effects.
+    chosen
+        Number of neurons that are chosen for predictions.
+
+    Returns
+    -------
+    dict
+        By the name of the claim; None if nothing can be tested.
+    """
+    rows, layout = make_rows(versions, "within"), lay_out(versions, 0)
+    outcomes = [Changes.of(outcome, rows) for outcome in pair]
+    study = _Study(rows, layout, outcomes, outcomes, settings, 0)
+    changes = scaled_changes(neurons, rows, settings.fixed_effects)
+    found: dict[Key, dict[str, Any]] = {}
+    if layout.splits and changes.shape[1] > 1:
+        found = _halves(changes, study, intervals=intervals)
+        predicted = predict_held_out(changes, outcomes, layout, settings.fixed_effects, chosen)
+        for source, target in np.ndindex(2, 2):
+            if np.isfinite(predicted[source, target, 0]):
+                found["prediction", OUTCOMES[source], OUTCOMES[target]] = compare(predicted[source, target])
+    claims: dict[str, bool | None] = {}
+    for outcome in OUTCOMES:
+        for statistic in ("reliability", "prediction"):
+            row = found.get((statistic, outcome, outcome), {})
+            claims[f"{statistic}, {outcome}"] = row["p_value"] <= settings.alpha if row else None
+        claims[f"reproduces, {outcome}"] = _told_apart(found, outcome, settings.alpha) if found else None
+        claims[f"interval of reliability, {outcome}"] = _excludes_zero(found.get(("reliability", outcome, outcome)))
+    cross = found.get(("cross_correlation", BIAS, QUALITY))
+    claims["cross-correlation"] = cross["p_value"] <= settings.alpha if cross else None
+    claims["interval of cross-correlation"] = _excludes_zero(cross)
+    return claims
+
+
+def _excludes_zero(row: Mapping[str, Any] | None) -> bool | None:
+    if not row or np.isnan(row["value_low"]):
+        return None
+    return not row["value_low"] <= 0 <= row["value_high"]
 
 
 def _measure_rows(neurons: np.ndarray, study: _Study) -> list[dict[str, Any]]:
@@ -146,7 +208,7 @@ def _measure_rows(neurons: np.ndarray, study: _Study) -> list[dict[str, Any]]:
         "by": layout.by,
         "units": len(np.unique(layout.unit)),
         "splits": len(layout.splits),
-        "centre": settings.reliability.centre,
+        "centre": settings.fixed_effects,
         "neurons": many,
         "alpha": settings.alpha,
     }
@@ -183,9 +245,9 @@ def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, stud
     return CONSTANT_OUTCOME if any(one.known.any() and not one.observed().changing() for one in own) else TOO_FEW_ROWS
 
 
-def _halves(neurons: np.ndarray, study: _Study) -> dict[Key, dict[str, Any]]:
+def _halves(neurons: np.ndarray, study: _Study, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
     """Compute everything that is estimated from halves; a number without a value is left out."""
-    layout, centre = study.layout, study.settings.reliability.centre
+    layout, centre = study.layout, study.settings.fixed_effects
     spread = neurons - neurons.mean(axis=1, keepdims=True)
     products = spread @ spread.T
     observed = [one.observed() for one in study.outcomes]
@@ -193,6 +255,7 @@ def _halves(neurons: np.ndarray, study: _Study) -> dict[Key, dict[str, Any]]:
     left_out = [
         correlate_halves(products, [one.only(layout.generation != generation) for one in observed], layout, centre)
         for generation in np.unique(layout.generation)
+        if intervals
     ]
     found: dict[Key, dict[str, Any]] = {}
     for index, outcome in enumerate(OUTCOMES):
@@ -217,7 +280,7 @@ def _halves(neurons: np.ndarray, study: _Study) -> dict[Key, dict[str, Any]]:
 
 def _predictions(neurons: np.ndarray, study: _Study, chosen: int) -> dict[Key, dict[str, Any]]:
     """Predict held-out units, with intervals from resampled generations; a number without a value is left out."""
-    layout, centre = study.layout, study.settings.reliability.centre
+    layout, centre = study.layout, study.settings.fixed_effects
     observed, generator = [one.observed() for one in study.outcomes], np.random.default_rng(study.seed)
     predicted = predict_held_out(neurons, study.fewer, layout, centre, chosen)
     generations = np.unique(layout.generation)
@@ -286,6 +349,8 @@ def _rescale(row: Mapping[str, Any], scale: Callable[[float], float]) -> dict[st
 def _jackknife(value: float, left_out: np.ndarray) -> dict[str, float]:
     """Return the 95% interval of a correlation from its values without one generation each, [generations]."""
     many = len(left_out)
+    if not many:
+        return {"value_low": np.nan, "value_high": np.nan}
     return _interval(value, float(np.sqrt((many - 1) * np.var(left_out))), many)
 
 

@@ -26,7 +26,7 @@ from bias_amplification.neurons.panel import (
     read_outcomes,
     stream_batches,
 )
-from bias_amplification.neurons.permutations import permute_changes
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
 from bias_amplification.study.sections import Neurons, Quality, allowed_values
 
 DIFFERENCES = allowed_values(Neurons, "difference")
@@ -52,12 +52,12 @@ class Combination(NamedTuple):
     quality_measure: str
     difference: str
     reference: str
+    fixed_effects: str
     small_sample: bool
 
     def apply(self, settings: Neurons) -> Neurons:
         """Return the settings with this combination's test."""
-        test = {"difference": self.difference, "reference": self.reference, "small_sample": self.small_sample}
-        return settings.model_copy(update=test)
+        return settings.model_copy(update={name: getattr(self, name) for name in self._fields[3:]})
 
 
 def compare_choices(
@@ -72,10 +72,10 @@ def compare_choices(
     out
         The table to write.
     settings
-        The study's own choices, whose rows are named so. Lags, fixed effects and alpha are the same in all rows. Rows
-        with a normal reference have no small-sample correction, as in the published code; if the study's choice differs
-        from that, its rows are added. `permutations.sensitivity` permutations by the first of `permutations.schemes`
-        give the ranges.
+        The study's own choices, whose rows are named so. Lags and alpha are the same in all rows. Rows with a normal
+        reference have no small-sample correction, and rows of levels and of differences across the borders of rounds
+        have no fixed effects, as in the published code; if the study's choice differs from that, its rows are added.
+        `permutations.sensitivity` permutations by the first of `permutations.schemes` give the ranges.
     quality
         The config's section; `score` is the measure of text quality.
     seed
@@ -91,20 +91,22 @@ def compare_choices(
     layers = layer_numbers(layer_of_neuron)
     own = [
         Combination(
-            column, settings.bias, quality.score, settings.difference, settings.reference, settings.small_sample
+            column, settings.bias, quality.score, *(getattr(settings, name) for name in Combination._fields[3:])
         )
         for column in measure_columns(settings).values()
     ]
     pairs = _permute_measures(outcomes, settings, seed)
     nulls = {
-        one: Null.empty(len(layers), len(pairs[one.bias_measure, one.quality_measure][0]), len(layer_of_neuron))
+        one: Null.empty(
+            len(layers), len(pairs[one.bias_measure, one.quality_measure, one.fixed_effects][0]), len(layer_of_neuron)
+        )
         for one in list_combinations(settings, own)
     }
     columns = list(dict.fromkeys(one.column for one in nulls))
     for layer in each_layer(stream_batches(neurons, columns)):
         for one, null in nulls.items():
-            rows = make_rows(*outcomes.versions, one.difference)
-            x, pair = layer.values[one.column], pairs[one.bias_measure, one.quality_measure]
+            rows = make_rows(outcomes.versions, one.difference)
+            x, pair = layer.values[one.column], pairs[one.bias_measure, one.quality_measure, one.fixed_effects]
             fill_layer(null, layer.index, layer.places, x, pair, rows, one.apply(settings))
     table = [
         _row(one, _name(one, settings, own), overlap_row(null, None, layers, settings.alpha))
@@ -117,26 +119,36 @@ def compare_choices(
 def list_combinations(settings: Neurons, own: Sequence[Combination]) -> list[Combination]:
     """List every combination of choices, the study's own among them, each once."""
     columns = [*(f"weight_{name}" for name in WEIGHT_SUMMARIES), *(f"activation_{name}" for name in ACTIVATION_PLACES)]
-    tests = [(reference, settings.small_sample and reference == "t") for reference in REFERENCES]
+    tests = [
+        (difference, reference, fixed_effects, settings.small_sample and reference == "t")
+        for difference in DIFFERENCES
+        for reference in REFERENCES
+        for fixed_effects in ("none", *({settings.fixed_effects} if difference == "within" else ()))
+    ]
     combinations = [
-        Combination(*choices, *test)
-        for *choices, test in product(columns, BIAS_MEASURES, QUALITY_MEASURES, DIFFERENCES, tests)
+        Combination(*choices, *test) for *choices, test in product(columns, BIAS_MEASURES, QUALITY_MEASURES, tests)
     ]
     return list(dict.fromkeys([*combinations, *own]))
 
 
-def _permute_measures(outcomes: Outcomes, settings: Neurons, seed: int) -> Mapping[tuple[str, str], list[np.ndarray]]:
-    """Permute bias and quality, for each pair of their measures: each [permutations, versions]."""
-    moves, number = settings.permutations.schemes[0], settings.permutations.sensitivity
+def _permute_measures(
+    outcomes: Outcomes, settings: Neurons, seed: int
+) -> Mapping[tuple[str, str, str], list[np.ndarray]]:
+    """Permute bias and quality, for each pair of their measures and each choice of fixed effects."""
+    moves = resolve_schemes(settings.permutations.schemes, outcomes.versions, settings.alpha)[0]
+    number = settings.permutations.sensitivity
     return {
-        measures: permute_changes(outcomes.pair(*measures), outcomes.versions, moves, number, seed)[0]
+        (*measures, effects): permute_changes(
+            outcomes.pair(*measures), outcomes.versions, moves, number, seed, effects
+        )[0]
         for measures in product(BIAS_MEASURES, QUALITY_MEASURES)
+        for effects in dict.fromkeys(("none", settings.fixed_effects))
     }
 
 
 def _name(one: Combination, settings: Neurons, own: Sequence[Combination]) -> str | None:
     """Return the source of a combination; None if it has none."""
-    as_published = settings.lags == 1 and not settings.fixed_effects and not one.small_sample
+    as_published = settings.lags == 1 and one.fixed_effects == "none" and not one.small_sample
     source = NAMED.get((one.column, one.quality_measure, one.difference, one.reference)) if as_published else None
     names = [name for name in ("this study" if one in own else None, source) if name]
     return ", ".join(names) or None

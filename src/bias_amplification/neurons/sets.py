@@ -27,7 +27,8 @@ def significant(p_values: np.ndarray, alpha: float, correction: str | None = Non
     p_values
         [neurons], uncorrected, NaN without a test.
     alpha
-        Level of each test; after a correction, the false discovery rate or the family-wise error.
+        Level of each test; after a correction, the false discovery rate or the family-wise error. A p-value of exactly
+        alpha is significant, here and wherever a p-value is compared with its level.
     correction
         None, or one of `CORRECTIONS`.
 
@@ -36,7 +37,7 @@ def significant(p_values: np.ndarray, alpha: float, correction: str | None = Non
     np.ndarray of bool
         [neurons]. A neuron without a test is not significant.
     """
-    return p_values < alpha if correction is None else adjust(p_values, correction) <= alpha
+    return (p_values if correction is None else adjust(p_values, correction)) <= alpha
 
 
 def overlap(first: np.ndarray, second: np.ndarray, population: np.ndarray) -> Overlap:
@@ -96,6 +97,7 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control
 
+    p_values = np.asarray(p_values, dtype=np.float64)
     tested = np.isfinite(p_values)
     adjusted = np.full(p_values.shape, np.nan)
     if not tested.any():
@@ -200,10 +202,9 @@ def verdict(
     Returns
     -------
     words : str
-        "more distinct than chance", "more alike than chance" or "no more distinct than chance". Or, without a decision:
-        "too few permutations to tell" if no overlap could be significant; "too few neurons to tell" if independent sets
-        of these sizes often have the smallest possible overlap; "cannot be told apart from chance" if they do not, but
-        the nulls are so wide that their sets often do.
+        "more distinct than chance", "more alike than chance" or "not told apart from chance", which is no finding: the
+        overlap may be anything. Or, where no overlap could be told apart: "too few permutations to tell", or "too few
+        neurons to tell" if independent sets of these sizes often have the smallest possible overlap.
     null : int
         Index of the null with the largest p-value.
     """
@@ -220,9 +221,7 @@ def verdict(
         return "more distinct than chance", place
     if independent[least] > level / 2:
         return "too few neurons to tell", place
-    if (tails(nulls, least)[1] > level / 2).any():
-        return "cannot be told apart from chance", place
-    return "no more distinct than chance", place
+    return "not told apart from chance", place
 
 
 def count_sets(bias: np.ndarray, quality: np.ndarray, alpha: float) -> dict[str, int | float | None]:

@@ -15,6 +15,9 @@ from bias_amplification.figures.catalogue import KINDS, catalogue
 from bias_amplification.study import Plan, read_study
 from helpers import ROOT
 
+#: Of permutations, in every study.
+EXCHANGE = "Exchange replicates: the replicates of all rounds of a seed set are exchanged."
+
 
 def entries(config):
     return catalogue(Plan(read_study(config)))
@@ -85,13 +88,13 @@ def test_captions_have_the_studys_significance_level(shipped):
     found = entries(shipped(neurons={"alpha": 0.1}))
 
     assert "reaches in 10% of the permutations" in found["neuron_overlap"].caption
-    assert "p < 0.1" in found["layer_map"].caption
+    assert "p ≤ 0.1" in found["layer_map"].caption
     assert found["layer_map"].arguments["neurons"] == {"alpha": 0.1}
 
 
 def test_reproducibility_heads_the_neurons_with_the_studys_halves_and_centring(shipped):
     one, three = entries(shipped()), entries(shipped("replicates"))
-    by_round = entries(shipped(neurons={"alpha": 0.1, "reliability": {"centre": "rounds"}}))
+    by_round = entries(shipped(neurons={"alpha": 0.1, "fixed_effects": "rounds"}))
 
     neurons = [name for name, entry in one.items() if entry.group == "Neurons"]
     assert neurons[:2] == ["reproducibility", "reproducibility_table"]
@@ -114,7 +117,7 @@ def test_captions_name_the_kind_of_interval_and_the_replicate_that_is_shown(ship
     for caption in captions(one, "figure_2", "robustness", "robustness_table", "ground_truth", "transitions"):
         assert "over articles" in caption or "over the articles" in caption
     for caption in (entry.caption for name, entry in one.items() if name not in ("changes", "changes_table")):
-        assert "replicates" not in caption.replace("docs/replicates.md", "")
+        assert "replicates" not in caption.replace("docs/replicates.md", "").replace(EXCHANGE, "")
     assert "between the 3 draws" in three["figure_2"].caption
     for caption in captions(three, "robustness", "robustness_table", "ground_truth", "ground_truth_table"):
         assert "between replicates" in caption

@@ -1,10 +1,11 @@
 import re
 from html import escape
 
-from reliability_tables import make_reliability
+from reliability_tables import make_calibration, make_curve, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
 from bias_amplification.figures.index import Heading, PageTables, texts_in_words, write_index
+from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 
 
@@ -20,7 +21,13 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
         Heading("table_1", "Neurons", "Table 1", "Scores."),
     ]
     reliability = make_reliability()
-    tables = PageTables(metrics_file, write(reliability, "reliability.parquet", schemas.NEURON_RELIABILITY))
+    tables = PageTables(
+        metrics_file,
+        write(reliability, "reliability.parquet", schemas.NEURON_RELIABILITY),
+        write(make_curve(), "curve.parquet", schemas.NEURON_OVERLAP_CURVE),
+        write(make_calibration(), "calibration.parquet", schemas.NEURON_CALIBRATION),
+        write(make_world(), "world.parquet", schemas.NEURON_WORLD),
+    )
     words = {"title": "A study", "introduction": "Read on."}
 
     write_index(files, tables, tmp_path / "index.html", headings=headings, labels=labels, **words)
@@ -38,7 +45,10 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
         escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
         for measure in ("weight", "activation")
     ]
-    assert f'<h2 id="group-1">Neurons</h2>\n<p>{sentences[0]}</p>\n<p>{sentences[1]}</p>\n<figure>' in page
+    sentences.append(escape(validity_in_words(make_calibration(), make_world())))
+    # Nothing reproduces, so that no word is said of the overlap.
+    paragraphs = "\n".join(f"<p>{sentence}</p>" for sentence in sentences)
+    assert f'<h2 id="group-1">Neurons</h2>\n{paragraphs}\n<figure>' in page
 
 
 def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):

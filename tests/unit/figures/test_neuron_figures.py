@@ -53,18 +53,19 @@ def test_p_value_bars_are_counts_and_the_line_is_their_mean(neurons):
     counts = np.sum(list(bars_by_colour(panel).values()), axis=0)
     np.testing.assert_array_equal(counts, np.histogram(rows, np.linspace(0, 1, 21))[0])
     assert set(panel.get_lines()[0].get_ydata()) == {np.mean(counts)}
-    assert panel.texts[0].get_text() == f"{(rows < 0.05).sum()} of 255 below 0.05\n(13 by chance)"
+    assert panel.texts[0].get_text() == f"{(rows <= 0.05).sum()} of 255 with p ≤ 0.05\n(13 by chance)"
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.01])
-def test_neurons_below_the_significance_level_are_coloured(neurons, alpha):
+def test_neurons_up_to_the_significance_level_are_coloured(neurons, alpha):
+    neurons.loc[neurons["neuron"] == 3, "p_value"] = alpha
     panel = p_values(neurons, alpha).axes[0]
 
     rows = neurons[(neurons["measure"] == "weight") & (neurons["outcome"] == "bias")]["p_value"].dropna()
     counts = bars_by_colour(panel)
     assert set(counts) == {to_rgba(style.PALETTE[1]), to_rgba(style.CHANCE)}
     coloured = counts[to_rgba(style.PALETTE[1])]
-    np.testing.assert_array_equal(coloured, np.histogram(rows[rows < alpha], np.linspace(0, 1, 21))[0])
+    np.testing.assert_array_equal(coloured, np.histogram(rows[rows <= alpha], np.linspace(0, 1, 21))[0])
 
 
 def test_panels_without_p_values_have_no_bars(neurons, recwarn):
@@ -72,7 +73,7 @@ def test_panels_without_p_values_have_no_bars(neurons, recwarn):
 
     panel = p_values(neurons, 0.05).axes[0]
 
-    assert not panel.patches and panel.texts[0].get_text() == "0 of 0 below 0.05\n(0 by chance)"
+    assert not panel.patches and panel.texts[0].get_text() == "0 of 0 with p ≤ 0.05\n(0 by chance)"
     assert not recwarn.list
 
 

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import QUALITY, predictions
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
+from bias_amplification.measures import compare
 from bias_amplification.measures.compare import MeasuredChain, compare_rounds, holm
 from bias_amplification.measures.contrasts import paired_contrast, replicates_needed
 from bias_amplification.measures.variance import variance_split
@@ -155,10 +156,26 @@ def test_p_values_of_pairs_are_adjusted_among_their_kind_and_outcome(study):
         oracle = multipletests(group["p_value"], method="holm")[1]
         np.testing.assert_allclose(group["p_value_adjusted"], oracle, rtol=1e-12)
     pairs, changes = (contrasts[contrasts["kind"] == kind] for kind in ("pair", "change"))
-    assert ((pairs["verdict"] == "told apart") == (pairs["p_value_adjusted"] < 0.05)).all()
-    assert (changes["verdict"].isin(["rises", "falls"]) == (changes["p_value"] < 0.05)).all()
+    assert ((pairs["verdict"] == "told apart") == (pairs["p_value_adjusted"] <= 0.05)).all()
+    assert (changes["verdict"].isin(["rises", "falls"]) == (changes["p_value"] <= 0.05)).all()
     assert pairs["verdict"].nunique() == 2
-    assert ((pairs["p_value"] < 0.05) != (pairs["p_value_adjusted"] < 0.05)).any()
+    assert ((pairs["p_value"] <= 0.05) != (pairs["p_value_adjusted"] <= 0.05)).any()
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_a_p_value_of_exactly_alpha_is_significant(study, monkeypatch, steps):
+    for number, name in enumerate(("synthetic", "preservation")):
+        study.add(f"balanced_{name}", 4, move=0.08 * number)
+    contrasts, _ = study.compare()
+
+    outcome = contrasts["outcome"] == "mean_probability"
+    for kind, column in (("change", "p_value"), ("pair", "p_value_adjusted")):
+        place = contrasts.index[(contrasts["kind"] == kind) & outcome][-1]
+        alpha = contrasts[column][place]
+        monkeypatch.setattr(compare, "ALPHA", alpha if not steps else np.nextafter(alpha, 0))
+        verdict = study.compare()[0]["verdict"][place]
+
+        assert (verdict != "not told apart") == (steps == 0)
 
 
 def test_articles_that_draws_have_in_common_are_known_by_their_ids(study):

@@ -38,8 +38,8 @@ class StudyFiles(NamedTuple):
 
 def list_versions(rounds: int, generations: int) -> Versions:
     """Name the versions of a study."""
-    names = [f"round {index}" for index in range(rounds) for _ in range(generations)]
-    return Versions(names, [*range(generations)] * rounds)
+    names = tuple(f"round {index}" for index in range(rounds) for _ in range(generations))
+    return Versions(names, (*range(generations),) * rounds)
 
 
 def random_study(seed: int = 0, rounds: int = 4, generations: int = 7, neurons: int = 12) -> RandomStudy:
@@ -67,7 +67,7 @@ def write_study(
     values[:, chosen, 0] = outcomes[0][:, None] + 0.3 * values[:, chosen, 0]
     values[:, 3] = 0.25
     versions = list_versions(rounds, generations)
-    named = dict(zip(NEURON_PANEL.names[4:], outcomes, strict=True))
+    named = dict(zip(NEURON_PANEL.names[5:], outcomes, strict=True))
     write_panel(folder / "panel.parquet", versions, named)
     paths = [folder / f"{version}.parquet" for version in range(len(values))]
     if not following:  # then the rounds' first generations are the same
@@ -81,7 +81,7 @@ def write_panel(path: Path, versions: Versions, outcomes: Mapping[str, np.ndarra
     """Write a panel; NaN becomes null."""
     count = len(versions.rounds)
     columns = {"round": versions.rounds, "replicate": [1] * count, "generation": versions.generations}
-    columns["label"] = ["red"] * count
+    columns |= {"seed_set": ["even"] * count, "label": ["red"] * count}
     columns |= {name: pa.array(values, from_pandas=True) for name, values in outcomes.items()}
     write_table(pa.table(columns), path, NEURON_PANEL)
 

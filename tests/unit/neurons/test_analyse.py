@@ -38,7 +38,7 @@ def fit_with_statsmodels(x, y, lags):
 
 
 def test_tables_equal_one_regression_at_a_time(study, tmp_path):
-    correlations, regression, sets = analyse(study, tmp_path, Neurons(lags=1))
+    correlations, regression, sets = analyse(study, tmp_path, Neurons(lags=1, fixed_effects="none"))
 
     keys = ["measure", "outcome", "layer", "neuron"]
     correlations, regression = correlations.set_index(keys), regression.set_index(keys)

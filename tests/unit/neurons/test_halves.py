@@ -18,14 +18,14 @@ def list_outcomes(rounds=4, generations=6, replicates=1):
     numbers = [replicates] * rounds if isinstance(replicates, int) else replicates
     names = [(f"r{i}", k + 1) for i in range(rounds) for k in range(numbers[i]) for _ in range(generations)]
     chains = [f"{name}/{k}" for name, k in names]
-    versions = Versions(chains, [*range(generations)] * sum(numbers))
-    return Outcomes(versions, [name for name, _ in names], [k for _, k in names], {})
+    generations = [*range(generations)] * sum(numbers)
+    return Outcomes(Versions(chains, generations, *zip(*names, strict=True), ["s"] * len(chains)), {})
 
 
 def draw(outcomes, neurons=9, seed=0):
     """Draw neurons [versions, neurons], and bias and quality under permutations, each [permutations, versions]."""
     generator = np.random.default_rng(seed)
-    many = len(outcomes.rounds)
+    many = len(outcomes.versions.strategies)
     return generator.normal(size=(many, neurons)), generator.normal(size=(2, MANY, many)).cumsum(axis=2)
 
 
@@ -60,7 +60,7 @@ def products(x, rows, layout, centre):
 @pytest.mark.parametrize(("shape", "missing"), [((4, 6, 1), False), ((5, 6, 1), True), ((3, 6, 3), True)])
 def test_correlations_between_halves_are_those_of_plain_loops(centre, shape, missing):
     outcomes = list_outcomes(*shape)
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes)
     if missing:
         pair[0][:, [3, 13]] = np.nan
@@ -68,7 +68,7 @@ def test_correlations_between_halves_are_those_of_plain_loops(centre, shape, mis
 
     found = correlate_halves(products(x, rows, layout, centre), [Changes.of(one, rows) for one in pair], layout, centre)
 
-    units = outcomes.replicates if shape[2] > 1 else outcomes.rounds
+    units = outcomes.versions.replicates if shape[2] > 1 else outcomes.versions.strategies
     unit = np.array(units)[rows.after]
     names = sorted(set(unit))
     expected = {name: [[] for _ in range(MANY)] for name in ("bias", "quality", "both", "bias alone", "quality alone")}
@@ -97,7 +97,7 @@ def test_correlations_between_halves_are_those_of_plain_loops(centre, shape, mis
 
 def test_what_all_rounds_share_does_not_reproduce_itself():
     outcomes = list_outcomes(6, 6)
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes, neurons=40)
     shared = np.random.default_rng(1).normal(size=(6, 41)) * 5
     steps = np.tile(shared.cumsum(axis=0), (6, 1))
@@ -148,14 +148,14 @@ def test_splits_of_many_rounds_are_sampled_without_repetition():
     ],
 )
 def test_halves_are_of_replicates_if_every_round_is_in_both(rounds, replicates, by, splits):
-    layout = lay_out(list_outcomes(rounds, 4, replicates), seed=0)
+    layout = lay_out(list_outcomes(rounds, 4, replicates).versions, seed=0)
 
     assert (layout.by, len(layout.splits)) == (by, splits)
 
 
 def test_an_outcome_that_never_changes_has_no_correlation():
     outcomes = list_outcomes()
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes)
     pair[1] = 1e6 / 3
 

@@ -42,7 +42,7 @@ def predict_by_hand(x, source, target, rows, unit, centre, chosen):
 @pytest.mark.parametrize(("shape", "missing"), [((4, 6, 1), False), ((5, 6, 1), True), ((3, 5, 2), False)])
 def test_predictions_are_those_of_plain_loops(centre, shape, missing):
     outcomes = list_outcomes(*shape)
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes)
     if missing:
         pair[0][:, 3] = np.nan
@@ -54,7 +54,7 @@ def test_predictions_are_those_of_plain_loops(centre, shape, missing):
 
     found = predict_held_out(rows.take(x), [Changes.of(one, rows) for one in pair], layout, centre, 3)
 
-    unit = np.array(outcomes.replicates if shape[2] > 1 else outcomes.rounds)[rows.after]
+    unit = np.array(outcomes.versions.replicates if shape[2] > 1 else outcomes.versions.strategies)[rows.after]
     for source, target, p in np.ndindex(2, 2, MANY):
         expected = predict_by_hand(x, pair[source][p], pair[target][p], rows, unit, centre, 3)
         assert found[source, target, p] == pytest.approx(expected, abs=1e-10)
@@ -62,7 +62,7 @@ def test_predictions_are_those_of_plain_loops(centre, shape, missing):
 
 def test_blocks_of_permutations_give_the_same(monkeypatch):
     outcomes = list_outcomes()
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes)
     changes = [Changes.of(one, rows) for one in pair]
     whole = predict_held_out(rows.take(x), changes, layout, "both", 4)
@@ -74,7 +74,7 @@ def test_blocks_of_permutations_give_the_same(monkeypatch):
 
 def test_an_outcome_that_never_changes_is_not_predicted():
     outcomes = list_outcomes()
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=0)
     x, pair = draw(outcomes)
     pair[0] = 2.5
 

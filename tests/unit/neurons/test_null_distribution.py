@@ -18,7 +18,7 @@ ALL_MOVES = ["shift", "flip", "exchange"]
 def fill(x, outcomes, versions, settings):
     """Fill the null distributions of a single layer."""
     null = Null.empty(1, len(outcomes[0]), x.shape[1])
-    rows = make_rows(*versions, settings.difference)
+    rows = make_rows(versions, settings.difference)
     fill_layer(null, 0, slice(0, x.shape[1]), x, outcomes, rows, settings)
     return null
 
@@ -29,7 +29,7 @@ def layer():
     versions, x, y = random_study(neurons=40)
     y[1] += y[0]
     x[:, 7] = 1.5
-    settings, rows = Neurons(alpha=0.2), make_rows(*versions, "within")
+    settings, rows = Neurons(alpha=0.2), make_rows(versions, "within")
     outcomes = permute_changes(y, versions, ALL_MOVES, 60, seed=2)[0]
     null = Null.empty(layers=2, permutations=61, neurons=50)
 
@@ -106,11 +106,38 @@ def test_unrelated_walks_are_rejected_at_the_level_of_the_test():
     assert 14 <= rejected <= 46
 
 
-def test_a_constant_outcome_does_not_affect_the_other():
+@pytest.mark.parametrize("reference", ["t", "normal"])
+def test_a_neuron_whose_p_is_exactly_alpha_is_counted(reference):
+    versions, x, y = random_study()
+    rows, outcomes = make_rows(versions, "within"), permute_changes(y, versions, ["flip"], 3, seed=2)[0]
+    found = [regress(x, one, rows, Neurons(reference=reference)).p_value for one in y]
+
+    for alpha in found[0]:
+        null = fill(x, outcomes, versions, Neurons(reference=reference, alpha=alpha))
+
+        sets = [p_values <= alpha for p_values in found]
+        assert null.counts[:, 0, 0].tolist() == [sets[0].sum(), sets[1].sum(), (sets[0] & sets[1]).sum()]
+        assert null.sizes[:, 0].tolist() == [sets[0].sum(), sets[1].sum()]
+
+
+def test_the_family_wise_neurons_are_those_above_the_threshold():
+    versions, x, y = random_study(neurons=40)
+    null = fill(x, permute_changes(y, versions, ALL_MOVES, 99, seed=2)[0], versions, Neurons())
+    at_least = (null.maximum[0] >= null.observed[0][:, None] * (1 - 1e-9)).mean(axis=1)
+
+    for alpha in (0.005, 0.05, 0.237, 0.5, 0.9, *np.unique(at_least)[:-1]):
+        row = overlap_row(null, None, [0], alpha)
+
+        assert row["bias_familywise"] == (at_least <= alpha).sum()
+        assert row["bias_familywise"] == (np.sqrt(null.observed[0]) > row["threshold_bias"] * (1 + 1e-9)).sum()
+
+
+@pytest.mark.parametrize("untested", [np.full(28, 0.1 + 0.2), np.r_[np.inf, np.arange(27.0)]])
+def test_an_outcome_that_cannot_be_tested_does_not_affect_the_other(untested):
     versions, x, y = random_study()
     settings = Neurons(alpha=0.3)
     (moving,), _ = permute_changes(y[:1], versions, ["shift"], 30, seed=2)
-    (still,), _ = permute_changes([np.full(28, 0.1 + 0.2)], versions, ["shift"], 30, seed=2)
+    (still,), _ = permute_changes([untested], versions, ["shift"], 30, seed=2)
 
     null, both = fill(x, [moving, still], versions, settings), fill(x, [moving, moving], versions, settings)
 
@@ -132,7 +159,7 @@ def test_neurons_without_an_estimate_are_not_tested():
 
     null = fill(x, permute_changes(y, versions, ["flip"], 15, seed=2)[0], versions, settings)
 
-    reasons = [regress(x, one, make_rows(*versions, "within"), settings).reason for one in y]
+    reasons = [regress(x, one, make_rows(versions, "within"), settings).reason for one in y]
     assert "perfect fit" in reasons[0]
     np.testing.assert_array_equal(np.isnan(null.observed), [one != "" for one in reasons])
     np.testing.assert_array_equal(null.exceeded == 0, [one != "" for one in reasons])
@@ -148,7 +175,7 @@ def test_a_nearly_perfect_fit_keeps_its_statistic(lags):
 
     null = fill(x, permute_changes(y, versions, ["flip"], 16, seed=2)[0], versions, settings)
 
-    expected = regress(x, y[0], make_rows(*versions, "within"), settings)
+    expected = regress(x, y[0], make_rows(versions, "within"), settings)
     assert expected.statistic[0] > 1e6
     np.testing.assert_allclose(null.observed[0], expected.statistic**2, rtol=1e-7)
     assert null.counts[0, 0, 0] == (expected.p_value < 0.3).sum()

@@ -47,7 +47,7 @@ def test_the_panel_has_the_metrics_of_the_tracked_label(tmp_path, tracked):
     found = read_outcomes(panel, len(VERSIONS))
     # Replicates are series of their own.
     chains = [(name if replicate == 1 else f"{name}/replicate_02", k) for name, replicate, k in VERSIONS]
-    assert [*zip(*found.versions, strict=True)] == chains[::-1]
+    assert [*zip(*found.versions[:2], strict=True)] == chains[::-1]
     labels = [tracked or row["tracked_label"] for row in rows]
     for measure in ("share", "mean_probability"):
         expected = [row[f"{measure}_{label}"] for row, label in zip(rows, labels, strict=True)]

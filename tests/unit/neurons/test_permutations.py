@@ -5,7 +5,7 @@ import pytest
 from random_studies import list_versions, random_study
 
 from bias_amplification.neurons.designs import Versions, make_rows
-from bias_amplification.neurons.permutations import draw_permutations, permute_changes
+from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
 
 ALL_MOVES = ["shift", "flip", "exchange"]
 
@@ -60,36 +60,95 @@ def test_an_exchange_keeps_whole_rounds(walk):
         assert sorted(map(tuple, line.reshape(3, 6).round(9))) == rounds
 
 
-def test_few_permutations_are_all_listed_once():
-    flips = draw_permutations([5, 5, 5], ["flip"], 100, 0, "aaa")
-    exchanges = draw_permutations([5, 4, 5], ["exchange"], 100, 0, "aba")
+def test_a_flip_of_generations_changes_the_signs_of_all_rounds_together(walk):
+    versions, outcome = walk
 
-    assert flips.complete and len(np.unique(flips.sign, axis=0)) == len(flips.sign) == 8
-    assert exchanges.source.tolist() == [[0, 1, 2], [2, 1, 0]]
-    assert not draw_permutations([5] * 6, ["shift"], 100, 0, "aaaaaa").complete
+    permuted, complete = permute_changes([outcome], versions, ["flip_generations"], 100, seed=1)
 
-
-def test_only_rounds_of_the_same_kind_are_exchanged():
-    drawn = draw_permutations([3, 4, 3, 4, 3], ["shift", "exchange"], 200, 5, "ababa")
-
-    assert (np.sort(drawn.source[:, [0, 2, 4]], axis=1) == [0, 2, 4]).all()
-    assert (np.sort(drawn.source[:, [1, 3]], axis=1) == [1, 3]).all()
-    assert len(np.unique(drawn.source, axis=0)) == 12
-    assert (drawn.shift < [3, 4, 3, 4, 3]).all() and (drawn.shift.max(axis=0) == [2, 3, 2, 3, 2]).all()
+    signs = np.array([np.sign(changes(line) * changes(outcome)) for line in permuted[0]])
+    assert complete and (signs == signs[:, :1]).all()
+    assert len(np.unique(signs[:, 0], axis=0)) == len(signs) == 2**4  # all signs changed at once is no permutation
 
 
-def test_an_unknown_move_is_an_error():
-    with pytest.raises(ValueError, match="moves must be of shift, flip, exchange, not 'swap'"):
-        draw_permutations([5, 5], ["flip", "swap"], 100, 0, "aa")
+def test_a_rounds_mean_change_is_not_flipped_if_rounds_have_constants(walk):
+    versions, outcome = walk
+    drifting = outcome + 100.0 * np.asarray(versions.generations)
+
+    for effects in ("rounds", "both"):
+        plain, drifted = (
+            permute_changes([one], versions, ["flip_generations"], 100, 1, effects)[0][0] for one in (outcome, drifting)
+        )
+        np.testing.assert_allclose(plain[1:], drifted[1:], atol=1e-9)
 
 
-@pytest.mark.parametrize("moves", [["flip", "exchange"], ["exchange"], ["flip"], ["shift"], ALL_MOVES])
+def replicated(replicates):
+    """Versions of three rounds with 4 generations, two of one seed set, and so many replicates."""
+    rows = [
+        (f"{name}{replicate}", generation, name, replicate, seed_set)
+        for name, seed_set in (("a", "even"), ("b", "even"), ("c", "red"))
+        for replicate in range(1, replicates[name] + 1)
+        for generation in range(4)
+    ]
+    return Versions(*map(tuple, zip(*rows, strict=True)))
+
+
+def test_replicates_are_exchanged_in_all_rounds_of_a_seed_set_together():
+    versions = replicated({"a": 3, "b": 3, "c": 3})
+    outcome = np.arange(36.0)
+
+    permuted, complete = permute_changes([outcome], versions, ["exchange_replicates"], 100, seed=1)
+
+    taken = permuted[0].reshape(-1, 3, 3, 4)[..., 0] // 4 % 3  # [permutations, rounds, replicates]
+    assert complete and len(np.unique(taken.reshape(-1, 9), axis=0)) == 6 * 6
+    assert (taken[:, 0] == taken[:, 1]).all() and (np.sort(taken, axis=2) == [0, 1, 2]).all()
+    rounds = permuted[0].reshape(-1, 3, 3, 4)[..., 0] // 12
+    assert (rounds == [[0], [1], [2]]).all()
+
+
+def test_replicates_that_lack_a_round_are_exchanged_among_themselves():
+    versions = replicated({"a": 3, "b": 1, "c": 1})
+
+    permuted, _ = permute_changes([np.arange(20.0)], versions, ["exchange_replicates"], 100, seed=1)
+
+    # The first replicate of round a belongs to that of round b.
+    assert permuted[0][:, ::4].tolist() == [[0, 4, 8, 12, 16], [0, 8, 4, 12, 16]]
+
+
+def test_the_default_null_is_between_replicates_where_there_are_enough():
+    one, three, five = (replicated(dict.fromkeys("abc", number)) for number in (1, 3, 5))
+    compared = [["flip", "exchange"], ["exchange"]]
+
+    assert resolve_schemes(None, one, 0.05) == [["flip_generations"], *compared]
+    assert resolve_schemes(None, three, 0.05)[:2] == [["flip_generations"], ["exchange_replicates"]]  # 36 exchanges
+    assert resolve_schemes(None, three, 0.1)[0] == resolve_schemes(None, five, 0.05)[0] == ["exchange_replicates"]
+    assert resolve_schemes([["exchange_replicates"], ["flip"]], one, 0.05) == [["flip"]]
+
+
+def test_an_unknown_move_is_an_error(walk):
+    with pytest.raises(ValueError, match=r"moves must be of flip_generations, .*, not 'swap'"):
+        permute_one(walk[1], walk[0], ["flip", "swap"], 100)
+
+
+def test_draws_have_every_source_and_shift():
+    versions = Versions(["a"] * 4 + ["b"] * 5 + ["c"] * 4, [0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3])
+    outcome = np.random.default_rng(0).normal(size=13).cumsum()
+
+    permuted, complete = permute_changes([outcome], versions, ["shift", "exchange"], 40, seed=5)
+
+    assert not complete and len(permuted[0]) == 41  # of 2 x 3 x 4 x 3 possible ones
+    assert len(np.unique(permuted[0].round(9), axis=0)) > 25
+    assert set(permuted[0][:, 0]) == {outcome[0], outcome[9]} and set(permuted[0][:, 4]) == {outcome[4]}
+
+
+@pytest.mark.parametrize(
+    "moves", [["flip_generations"], ["flip", "exchange"], ["exchange"], ["flip"], ["shift"], ALL_MOVES]
+)
 @pytest.mark.parametrize("number", [99, 3000])
 def test_outcomes_with_different_gaps_stay_aligned(moves, number):
     versions, _, y = random_study(rounds=5, generations=6)
     y[1] = y[0] + 0.01 * y[1]
     y[1, 8] = np.nan
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
 
     (bias, quality), _ = permute_changes(y, versions, moves, number, seed=4)
 

@@ -26,7 +26,7 @@ def scaled_study(seed: int, rounds: int, generations: int, neurons: int = 5):
 
 
 def difference_plainly(versions, values, difference):
-    """Loop over versions: the rows, and the round of each."""
+    """Loop over versions: the rows, and round and generation of each."""
     rows, groups = [], []
     for index in range(len(values)):
         if difference == "levels":
@@ -35,18 +35,22 @@ def difference_plainly(versions, values, difference):
             rows.append(values[index] - values[index - 1])
         else:
             continue
-        groups.append(versions.rounds[index])
+        groups.append((versions.rounds[index], versions.generations[index]))
     return np.array(rows), groups
 
 
 def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
     constants = np.ones((len(y), 1))
-    if options.fixed_effects:
-        constants = np.array([[group == name for name in dict.fromkeys(groups)] for group in groups], dtype=float)
+    names, generations = (np.array(part) for part in zip(*groups, strict=True))
+    if options.fixed_effects != "none":
+        constants = (names[:, None] == np.unique(names)).astype(float)
+    if options.fixed_effects == "both" and len(np.unique(names)) > 1:
+        others = np.unique(generations)[1:]
+        constants = np.hstack([constants, generations[:, None] == others])
     model = sm.OLS(y, np.column_stack([constants, x]))
     use_t = options.reference == "t"
     if options.difference == "within":
-        codes = np.array([list(dict.fromkeys(groups)).index(group) for group in groups])
+        codes = np.unique(names, return_inverse=True)[1]
         keywords = {
             "groups": codes,
             "maxlags": lags,
@@ -69,13 +73,13 @@ def fit_with_statsmodels(x, y, groups, options: Neurons, lags: int):
         lags=st.sampled_from([0, 1, 2, 4, "plugin"]),
         reference=st.sampled_from(["normal", "t"]),
         small_sample=st.booleans(),
-        fixed_effects=st.booleans(),
+        fixed_effects=st.sampled_from(["none", "rounds", "both"]),
     ),
 )
 def test_slopes_equal_those_of_statsmodels(seed, rounds, generations, options):
     versions, x, y = scaled_study(seed, rounds, generations)
 
-    slopes = regress(x, y, make_rows(*versions, options.difference), options)
+    slopes = regress(x, y, make_rows(versions, options.difference), options)
 
     assert (slopes.reason == "").all()
     outcome, groups = difference_plainly(versions, y, options.difference)
@@ -94,7 +98,7 @@ def test_a_large_mean_costs_no_digits():
     versions, x, y = scaled_study(3, 4, 9)
     x = np.round(x * 2**20) / 2**20  # exact when moved by a power of two
     options = Neurons(difference="levels")
-    rows = make_rows(*versions, "levels")
+    rows = make_rows(versions, "levels")
 
     moved, still = regress(x + 2.0**20, y, rows, options), regress(x, y, rows, options)
 
@@ -106,7 +110,7 @@ def test_a_large_mean_costs_no_digits():
 
 def test_other_neurons_do_not_matter():
     versions, x, y = scaled_study(5, 3, 8, neurons=30)
-    rows, options = make_rows(*versions, "within"), Neurons()
+    rows, options = make_rows(versions, "within"), Neurons()
 
     together = regress(x, y, rows, options)
 
@@ -117,7 +121,7 @@ def test_other_neurons_do_not_matter():
 
 def test_many_neurons_are_regressed_in_blocks():
     versions, x, y = random_study(neurons=2 * module.BLOCK + 3)
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     own = np.repeat(y[0][:, None], x.shape[1], axis=1)
     own[:, -1] = y[1]
 
@@ -133,7 +137,7 @@ def test_many_neurons_are_regressed_in_blocks():
 def test_the_plugin_rule_counts_the_known_rows():
     # 40 rows give 3 lags; 20 rows give 2.
     versions, x, y = scaled_study(5, 4, 11)
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
     y[:22] = np.nan
 
     found = regress(x, y, rows, Neurons(lags="plugin"))
@@ -150,7 +154,7 @@ def test_neurons_without_an_estimate_have_a_reason():
     x[4, 4] = np.nan
     x[4, 5] = np.inf
 
-    slopes = regress(x, y, make_rows(*versions, "within"), Neurons())
+    slopes = regress(x, y, make_rows(versions, "within"), Neurons())
 
     expected = ["", module.CONSTANT_NEURON, module.CONSTANT_NEURON, module.PERFECT_FIT, *[module.NOT_FINITE] * 2]
     assert slopes.reason.tolist() == expected
@@ -162,19 +166,48 @@ def test_neurons_without_an_estimate_have_a_reason():
 def test_a_constant_outcome_has_a_reason(constant):
     versions, x, _ = scaled_study(1, 2, 8)
 
-    slopes = regress(x, np.full(16, constant), make_rows(*versions, "within"), Neurons())
+    slopes = regress(x, np.full(16, constant), make_rows(versions, "within"), Neurons())
 
     assert set(slopes.reason) == {module.CONSTANT_OUTCOME}
     assert np.isnan(slopes.p_value).all()
 
 
+@pytest.mark.parametrize("difference", ["within", "levels"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("generations", [8, 1])
+def test_an_infinite_outcome_has_a_reason(difference, value, generations):
+    versions, x, y = scaled_study(1, 2, generations)
+    x[0, 1] = np.nan
+    y[[0, -1]] = value, np.nan
+
+    slopes = regress(x, y, make_rows(versions, difference), Neurons(difference=difference))
+
+    rest = module.INFINITE_OUTCOME
+    assert slopes.reason.tolist() == [rest, module.NOT_FINITE, rest, rest, rest]
+    assert np.isnan(slopes.p_value).all()
+    assert np.isnan(correlate(x, y)).all()
+
+
+def test_an_infinite_outcome_of_one_neuron_does_not_affect_the_others():
+    versions, x, y = scaled_study(1, 2, 8)
+    rows, own = make_rows(versions, "within"), np.repeat(y[:, None], 5, axis=1)
+    own[3, 2] = np.inf
+
+    slopes = regress(x, own, rows, Neurons())
+
+    assert slopes.reason.tolist() == ["", "", module.INFINITE_OUTCOME, "", ""]
+    others = [0, 1, 3, 4]
+    np.testing.assert_allclose(slopes.p_value[others], regress(x, y, rows, Neurons()).p_value[others], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
-    ("rounds", "generations", "fixed_effects"), [(2, 2, False), (1, 3, False), (1, 1, False), (3, 2, True)]
+    ("rounds", "generations", "fixed_effects"),
+    [(2, 2, "none"), (1, 3, "none"), (1, 1, "none"), (3, 2, "rounds"), (2, 3, "both")],
 )
 def test_too_few_rows_are_a_reason(rounds, generations, fixed_effects):
     versions, x, y = scaled_study(1, rounds, generations)
 
-    slopes = regress(x, y, make_rows(*versions, "within"), Neurons(fixed_effects=fixed_effects))
+    slopes = regress(x, y, make_rows(versions, "within"), Neurons(fixed_effects=fixed_effects))
 
     assert set(slopes.reason) == {module.TOO_FEW_ROWS}
     assert np.isnan(slopes.estimate).all()
@@ -184,7 +217,7 @@ def test_a_missing_outcome_removes_its_transitions():
     versions, x, y = scaled_study(2, 2, 9)
     missing = y.copy()
     missing[4] = np.nan  # the transitions 3 to 4 and 4 to 5 of the first round
-    rows = make_rows(*versions, "within")
+    rows = make_rows(versions, "within")
 
     found = regress(x, missing, rows, Neurons(lags=1))
 
@@ -244,9 +277,9 @@ def newey_west_plainly(score, series):
 @pytest.mark.parametrize("difference", ["within", "levels"])
 def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
     versions, x, y = scaled_study(8, 3, 11, neurons=20)
-    rows = make_rows(*versions, difference)
+    rows = make_rows(versions, difference)
 
-    found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False))
+    found = regress(x, y, rows, Neurons(difference=difference, lags=rule, small_sample=False, fixed_effects="none"))
 
     bandwidth_plainly = {"andrews": andrews_plainly, "newey_west": newey_west_plainly}[rule]
     outcome = rows.take(y) - rows.take(y).mean()
@@ -270,7 +303,7 @@ def test_data_driven_lags_equal_those_of_a_plain_loop(rule, difference):
 def test_each_neuron_may_have_its_own_outcome():
     versions, x, _ = scaled_study(4, 3, 8, neurons=6)
     outcomes = np.random.default_rng(1).normal(size=(24, 6)).cumsum(axis=0)
-    rows, options = make_rows(*versions, "within"), Neurons(fixed_effects=True)
+    rows, options = make_rows(versions, "within"), Neurons(fixed_effects="both")
 
     together = regress(x, outcomes, rows, options)
 

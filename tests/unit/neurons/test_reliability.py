@@ -11,7 +11,7 @@ from bias_amplification.artifacts.schemas import NEURON_PANEL, NEURON_RELIABILIT
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.halves import Changes, correlate_halves, lay_out
 from bias_amplification.neurons.held_out import predict_held_out
-from bias_amplification.neurons.panel import OUTCOMES, Outcomes, read_outcomes
+from bias_amplification.neurons.panel import OUTCOMES, read_outcomes
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.reliability import KEYS, compare, measure_reliability, step_up
 from bias_amplification.study.sections import Neurons, Permutations, Quality, Reliability
@@ -20,7 +20,7 @@ NUMBERS = ["value", "value_low", "value_high", "chance", "chance_low", "chance_h
 
 
 def measure(study, out, number=199, reliability=None, **choices):
-    permutations = Permutations(schemes=[["flip", "exchange"]], number=number, sensitivity=99)
+    permutations = Permutations(schemes=[["flip_generations"]], number=number, sensitivity=99)
     settings = Neurons(permutations=permutations, reliability=reliability or Reliability(), **choices)
     measure_reliability(study.panel, study.neurons, out / "reliability.parquet", settings, Quality(), seed=1)
     return read_table(out / "reliability.parquet", NEURON_RELIABILITY).to_pandas()
@@ -33,7 +33,7 @@ def rows_of(table, measure):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study in which a third of layer 1's weights follow bias."""
-    return write_study(tmp_path_factory.mktemp("study"), rounds=6, following=10)
+    return write_study(tmp_path_factory.mktemp("study"), rounds=6, generations=9, following=10)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_derived_numbers_follow_from_the_reliabilities(finished):
 
 def test_values_are_those_of_the_modules_whatever_the_layers(study, finished, monkeypatch, tmp_path):
     outcomes = read_outcomes(study.panel, len(study.neurons))
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=1)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=1)
     x = rows.take(np.delete(study.values[:, :, 0], 3, axis=1))  # without the constant neuron
     pair = [Changes.of(study.outcomes[name][None], rows) for name in ("share", "quality_class")]
     predicted = predict_held_out(x, pair, layout, "both", 5)
@@ -94,7 +94,7 @@ def test_the_interval_between_halves_is_a_jackknife_over_generations(study, fini
     from scipy.stats import t
 
     outcomes = read_outcomes(study.panel, len(study.neurons))
-    rows, layout = make_rows(*outcomes.versions, "within"), lay_out(outcomes, seed=1)
+    rows, layout = make_rows(outcomes.versions, "within"), lay_out(outcomes.versions, seed=1)
     x = rows.take(np.delete(study.values[:, :, 0], 3, axis=1))
     dummies = np.column_stack([one == name for one in (rows.group, rows.time) for name in set(one)]).astype(float)
     x = x / np.linalg.norm(x - dummies @ np.linalg.lstsq(dummies, x, rcond=None)[0], axis=0)
@@ -103,13 +103,13 @@ def test_the_interval_between_halves_is_a_jackknife_over_generations(study, fini
 
     left_out = [
         correlate_halves(x @ x.T, [one.only(rows.time != g) for one in pair], layout, "both").bias[0]
-        for g in range(1, 7)
+        for g in range(1, 9)
     ]
 
     row = rows_of(finished, "weight").loc[("reliability", "bias", "bias")]
-    error = np.sqrt(5 / 6 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
-    assert row["value_low"] == pytest.approx(row["value"] - t.ppf(0.975, 5) * error, abs=1e-9)
-    assert row["value_high"] == pytest.approx(min(1, row["value"] + t.ppf(0.975, 5) * error), abs=1e-9)
+    error = np.sqrt(7 / 8 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+    assert row["value_low"] == pytest.approx(row["value"] - t.ppf(0.975, 7) * error, abs=1e-9)
+    assert row["value_high"] == pytest.approx(min(1, row["value"] + t.ppf(0.975, 7) * error), abs=1e-9)
 
 
 def test_the_same_seed_gives_the_same_bytes(study, tmp_path):
@@ -185,13 +185,14 @@ def test_neurons_that_never_change_or_are_not_finite_are_left_out(study, tmp_pat
 def write_replicates(folder, replicates, seed=0):
     """Write a study of two rounds with replicates, in which 10 of 40 weights follow bias."""
     generator = np.random.default_rng(seed)
-    generations = 6
+    generations = 9
     keys = [(f"round {i}", k + 1, g) for i in range(2) for k in range(replicates) for g in range(generations)]
     outcomes = generator.normal(size=(4, 2 * replicates, generations)).cumsum(axis=2).reshape(4, -1)
     values = generator.normal(size=(2 * replicates, generations, 40, 4)).cumsum(axis=1).reshape(-1, 40, 4)
     values[:, :10, 0] = outcomes[0][:, None] + 0.3 * values[:, :10, 0]
     columns = dict(zip(("round", "replicate", "generation"), map(list, zip(*keys, strict=True)), strict=True))
-    columns |= {"label": ["red"] * len(keys)} | dict(zip(NEURON_PANEL.names[4:], outcomes, strict=True))
+    columns |= {name: ["even"] * len(keys) for name in ("seed_set", "label")}
+    columns |= dict(zip(NEURON_PANEL.names[5:], outcomes, strict=True))
     write_table(pa.table(columns), folder / "panel.parquet", NEURON_PANEL)
     paths = [folder / f"{version}.parquet" for version in range(len(keys))]
     for path, version in zip(paths, values, strict=True):
@@ -201,7 +202,7 @@ def write_replicates(folder, replicates, seed=0):
 
 def test_replicates_are_split_and_held_out(tmp_path):
     panel, paths = write_replicates(tmp_path, replicates=3, seed=1)
-    permutations = Permutations(schemes=[["flip", "exchange"]], number=199, sensitivity=99)
+    permutations = Permutations(schemes=[["flip_generations"]], number=199, sensitivity=99)
 
     out = tmp_path / "reliability.parquet"
     measure_reliability(panel, paths, out, Neurons(permutations=permutations), Quality(), seed=1)
@@ -229,8 +230,7 @@ def test_comparison_with_permutations():
 def reject(world, studies=60, rounds=6, generations=8, neurons=60):
     """Count the simulated studies in which bias reproduces by halves, and by prediction, at 5%."""
     versions = list_versions(rounds, generations)
-    outcomes = Outcomes(versions, versions.rounds, [1] * len(versions.rounds), {})
-    rows, layout = make_rows(*versions, "within"), lay_out(outcomes, seed=0)
+    rows, layout = make_rows(versions, "within"), lay_out(versions, seed=0)
     found = []
     for study in range(studies):
         generator = np.random.default_rng([5, study])

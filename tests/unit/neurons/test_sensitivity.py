@@ -47,15 +47,16 @@ def count(study, measure, quality="class", **choices):
 def test_there_is_a_row_for_every_combination(study, tmp_path):
     table = compare(study, tmp_path)
 
-    keys = ["column", "bias_measure", "quality_measure", "difference", "reference"]
-    assert len(table) == len(table.drop_duplicates(keys)) == 4 * 2 * 2 * 3 * 2
+    keys = ["column", "bias_measure", "quality_measure", "difference", "reference", "fixed_effects"]
+    assert len(table) == len(table.drop_duplicates(keys)) == 4 * 2 * 2 * (3 + 1) * 2
     named = table[table["named"].notna()]
     assert named.index.tolist() == [*range(len(named))]
     assert set(named["named"]) == {"this study", "paper", "published code"}
     own = named[named["named"] == "this study"].set_index("column")
     assert sorted(own.index) == ["activation_ffn", "weight_mean"]
     assert own.loc["weight_mean", COUNTS].tolist() == count(study, "weight")
-    choices = {"difference": "levels", "reference": "normal", "small_sample": False, "activation": "block"}
+    choices = {"difference": "levels", "reference": "normal", "small_sample": False, "fixed_effects": "none"}
+    choices |= {"activation": "block"}
     code = named[(named["named"] == "published code") & (named["bias_measure"] == "share")].set_index("measure")
     for measure in ("weight", "activation"):
         assert code.loc[measure, COUNTS].tolist() == count(study, measure, "weighted", **choices)
@@ -75,7 +76,7 @@ def test_the_row_of_this_study_has_its_own_correction(study, corrected, measure)
     assert own[COUNTS].to_numpy().tolist() == [count(study, measure, **choices)]
     assert (own["reference"].item(), own["small_sample"].item()) == ("normal", True)
     assert set(paper["small_sample"]) == {False}
-    assert paper.iloc[0][COUNTS].tolist() == count(study, measure, small_sample=False, **choices)
+    assert paper.iloc[0][COUNTS].tolist() == count(study, measure, small_sample=False, fixed_effects="none", **choices)
 
 
 def test_the_correction_changes_the_counts(study):
@@ -97,5 +98,5 @@ def test_a_study_that_is_too_small_has_no_tests(tmp_path, rounds, generations, l
 
     table = compare(study, tmp_path, lags=lags)
 
-    tested = table[table["difference"] == "within"]["tested"]
+    tested = table[(table["difference"] == "within") & (table["fixed_effects"] == "none")]["tested"]
     assert tested.max() == 0 if rounds * (generations - 1) < 3 else tested.min() > 0

@@ -55,8 +55,10 @@ def test_an_empty_population_has_no_expected_overlap():
     assert np.isnan([found.expected_both, found.p_overlap]).all()
 
 
-def test_significant_is_strictly_below_alpha():
-    assert significant(np.array([0.049, 0.05, np.nan, 0.0]), 0.05).tolist() == [True, False, False, True]
+def test_a_p_value_of_exactly_alpha_is_significant():
+    above = np.nextafter(0.05, 1)
+
+    assert significant(np.array([0.049, 0.05, above, np.nan, 0]), 0.05).tolist() == [True, True, False, False, True]
 
 
 def test_a_correction_admits_its_own_level():
@@ -114,7 +116,7 @@ def draw(mean, spread, number=4000):
 
 @pytest.mark.parametrize(
     ("both", "words"),
-    [(30, "no more distinct than chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
+    [(30, "not told apart from chance"), (60, "more alike than chance"), (5, "more distinct than chance")],
 )
 def test_the_verdict_compares_the_overlap_with_chance(both, words):
     assert verdict(both, draw(30, 5)[None], PLENTY)[0] == words
@@ -125,11 +127,11 @@ def test_every_null_must_be_rejected(both, words):
     narrow, wide = draw(30, 5), draw(30, 14)
 
     assert verdict(both, np.array([narrow, narrow]), PLENTY) == (words, 0)
-    assert verdict(both, np.array([narrow, wide]), PLENTY) == ("no more distinct than chance", 1)
+    assert verdict(both, np.array([narrow, wide]), PLENTY) == ("not told apart from chance", 1)
 
 
 def test_a_wide_null_is_distinguished_from_too_few_neurons():
-    assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "cannot be told apart from chance"
+    assert verdict(10, draw(10, 12)[None], PLENTY)[0] == "not told apart from chance"
     few = independent_overlap([100], [10], [10])
     assert verdict(1, draw(1, 1)[None], few)[0] == "too few neurons to tell"
 
@@ -169,7 +171,7 @@ def test_sets_are_counted_by_every_criterion():
 
     kept = np.isfinite(bias)
     assert (found["neurons"], found["tested_bias"], found["tested_quality"], found["tested"]) == (400, 399, 400, 399)
-    assert found["both"] == ((bias < 0.05) & (quality < 0.05)).sum()
+    assert found["both"] == ((bias <= 0.05) & (quality <= 0.05)).sum()
     for ending, method in (("bh", "fdr_bh"), ("by", "fdr_by"), ("bonferroni", "bonferroni")):
         chosen = np.zeros(400, dtype=bool)
         chosen[kept] = multipletests(bias[kept], 0.05, method)[0]

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,14 +59,46 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err.startswith(f"{bias / 'out.csv'} (--out) cannot be written")
 
 
-@pytest.mark.parametrize("level", ["0", "5", "nan", "many"])
+@pytest.mark.parametrize("level", ["0", "2", "-1", "nan", "inf"])
 def test_a_level_lies_between_0_and_1(level: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bias, out = write_p_values(tmp_path / "bias.csv", {1, 2}), tmp_path / "out.csv"
+
+    status = command.main(["p-values", str(bias), str(bias), "--alpha", level, "--out", str(out)])
+
+    assert status == 1 and not out.exists()
+    message = f"alpha is {level}, which is no level of a test: give a number between 0 and 1.\n"
+    assert capsys.readouterr() == ("", message)
+
+
+def test_the_folder_of_the_output_is_made(tmp_path: Path) -> None:
+    bias, out = write_p_values(tmp_path / "bias.csv", {1, 2}), tmp_path / "new" / "folder" / "out.csv"
+
+    assert command.main(["p-values", str(bias), str(bias), "--out", str(out)]) == 0
+
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_the_output_does_not_replace_what_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bias, quality = write_p_values(tmp_path / "bias.csv", {1}), write_p_values(tmp_path / "quality.csv", {2})
+    content = quality.read_bytes()
+
+    status = command.main(["p-values", str(bias), str(quality), "--out", str(quality)])
+
+    assert status == 1 and quality.read_bytes() == content
+    assert capsys.readouterr().err == f"{quality} (--out) is one of the files to compare: give another path.\n"
+
+
+def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
     bias = write_p_values(tmp_path / "bias.csv", {1, 2})
+    end, start = os.pipe()
+    os.close(end)
 
-    with pytest.raises(SystemExit):
-        command.main(["p-values", str(bias), str(bias), "--alpha", level])
+    run = [sys.executable, "-m", "bias_amplification.command", "p-values", str(bias), str(bias)]
+    path = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(run, stdout=start, stderr=subprocess.PIPE, env=path, check=False)
+    os.close(start)
 
-    assert "--alpha" in capsys.readouterr().err
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from bias_amplification.measures.intervals import difference_interval
-from bias_amplification.neurons.designs import make_rows
-from bias_amplification.neurons.regress import regress
+from bias_amplification.neurons.designs import Versions, make_rows
+from bias_amplification.neurons.regress import correlate, regress
 from bias_amplification.neurons.sets import chance_overlap, odds_ratio
 from bias_amplification.published.record import published_metrics
 from bias_amplification.study.sections import Neurons
@@ -124,14 +124,38 @@ def test_rejection_rates_of_independent_random_walks(page):
     walks = steps.cumsum(axis=-1).reshape(400, 11, 66)
     found = []
     for difference, reference in (("levels", "normal"), ("across", "normal"), ("within", "normal"), ("within", "t")):
-        settings = Neurons(difference=difference, lags=1, reference=reference, small_sample=reference == "t")
-        rows = make_rows(rounds.tolist(), generations.tolist(), difference)
+        choices = {"reference": reference, "small_sample": reference == "t", "fixed_effects": "none"}
+        settings = Neurons(difference=difference, lags=1, **choices)
+        rows = make_rows(Versions(rounds.tolist(), generations.tolist()), difference)
         p_values = [regress(study[1:].T, study[0], rows, settings).p_value for study in walks]
         found.append(100 * np.mean(np.array(p_values) < 0.05))
 
     assert "in 40% of the cases" in page and "the rate is 16%" in page
     assert "7.7%, and with a t reference besides 6.9%" in page
     assert found == pytest.approx([40, 16, 7.7, 6.9], abs=2)
+
+
+def test_agreement_of_signs_of_slopes_and_correlations(page):
+    """Random walks as above; the standard error of the two lower shares is about 0.8 points."""
+    generator = np.random.default_rng(1)
+    rounds, generations = np.repeat([f"round {k}" for k in range(6)], 11), np.tile(np.arange(11), 6)
+    steps = generator.normal(size=(400, 11, 6, 11))
+    steps[..., 0] = 0
+    walks = steps.cumsum(axis=-1).reshape(400, 11, 66)
+    found = {}
+    for difference in ("levels", "across", "within"):
+        rows, settings = (
+            make_rows(Versions(rounds.tolist(), generations.tolist()), difference),
+            Neurons(difference=difference, fixed_effects="none"),
+        )
+        pairs = [(regress(w[1:].T, w[0], rows, settings).estimate, correlate(w[1:].T, w[0])) for w in walks]
+        found[difference] = 100 * np.mean([np.sign(slope) == np.sign(pearson) for slope, pearson in pairs])
+
+    assert (
+        "agree for 100% with levels, 78% with differences across" in page and "and 62% with differences within" in page
+    )
+    assert found["levels"] == 100
+    assert (found["across"], found["within"]) == pytest.approx((78, 62), abs=2)
 
 
 def test_overlap_of_prompts_and_training_articles(page):

@@ -20,6 +20,7 @@ _NEURON = [*required(GENERATION, "layer"), *required(COUNT, "neuron"), *required
 
 #: The outcomes: one row for each model version, rounds in order, generations ascending.
 #:
+#: seed_set                 the round's seed set
 #: label                    the tracked label
 #: share, mean_probability  measures of this label, as fractions
 #: quality_*                text quality indices, from 0 to 3
@@ -27,7 +28,7 @@ NEURON_PANEL = table(
     required(TEXT, "round"),
     required(COUNT, "replicate"),
     required(GENERATION, "generation"),
-    required(TEXT, "label"),
+    required(TEXT, "seed_set", "label"),
     optional(REAL, "share", "mean_probability", "quality_class", "quality_weighted"),
 )
 
@@ -54,7 +55,7 @@ NEURON_REGRESSION = table(
 #: column                   column of `NEURONS` that was read
 #: rows, lags, lags_plugin  of the regressions on bias. Text quality may be known for fewer versions; `NEURON_OVERLAP`
 #:                          has both. Lags are null if a rule chooses them for each neuron.
-#: bias, quality, both      numbers of neurons with p below `alpha`
+#: bias, quality, both      numbers of neurons with p of at most `alpha`
 #: tested                   number of neurons that could be in both sets
 #: expected_both            expected number in both, for independent sets of these sizes among the tested neurons
 #: p_overlap                hypergeometric probability of `both` or more for such sets
@@ -87,7 +88,7 @@ _MOVED = ("", "_bias_moved", "_quality_moved")
 #: order of the run itself.
 #:
 #: scheme               the moves that the permutation combines, joined by +
-#: bias, quality, both  numbers of neurons with p below alpha
+#: bias, quality, both  numbers of neurons with p of at most alpha
 #: matched              number of neurons in both of two sets: for each outcome, the neurons with the largest |t|. Each
 #:                      layer gives as many as it has in the run's own sets
 #: rank_agreement       mean over layers of Spearman's correlation between |t| for bias and |t| for quality
@@ -115,6 +116,7 @@ NEURON_PERMUTED = table(_NEURON, optional(REAL, "p_value_permutation", "p_value_
 #: layers together (`layer` null).
 #:
 #: complete             true if the permutations are all that exist, false if they are a random sample
+#: smallest_p           share of the permutations that change no statistic, below which no p-value can be
 #: rows_*, lags_*       numbers of rows and of lags of the regressions; null if a rule chooses the lags of each neuron
 #: *_low, *_high        ends of the 95% range under permutation
 #: p_*                  share of the permutations, the run's own order included, whose value is at least as large
@@ -136,6 +138,7 @@ NEURON_OVERLAP = table(
     optional(GENERATION, "layer"),
     required(COUNT, "permutations"),
     required(FLAG, "complete"),
+    required(REAL, "smallest_p"),
     required(COUNT, "rows_bias", "rows_quality"),
     optional(COUNT, "lags_bias", "lags_quality"),
     required(COUNT, "tested"),
@@ -165,7 +168,7 @@ NEURON_OVERLAP = table(
 #: target            the outcome that is compared or predicted
 #: by, units         halves are of "rounds" or of "replicates", and the number of these
 #: splits            number of splits into halves
-#: centre            `neurons.reliability.centre`
+#: centre            `neurons.fixed_effects`
 #: neurons, chosen   number of neurons that change, and number of those that are chosen for a prediction
 #: value_*           95% interval: jackknife over generations; for predictions, from resampled generations
 #: chance*           mean and 95% range under permutation of the outcomes
@@ -193,25 +196,79 @@ NEURON_RELIABILITY = table(
     optional(TEXT, "reason"),
 )
 
+#: The overlap of the two outcomes' neurons as an estimate: one row for each measure and size of the sets.
+#:
+#: scheme, complete     as in `NEURON_OVERLAP`, of the permutations
+#: tested               number of neurons that are tested on both outcomes
+#: size                 number of neurons with the largest |t| that are in a set, the same for bias and for quality
+#: share                share of a set that is in the other set too, with its 95% range under permutation. The range is
+#:                      the widest of three, and `share_null` names what was permuted: "both", "bias" or "quality"
+#: chance               share that sets drawn at random from all tested neurons have in common
+#: chance_by_layer      the same if each layer gives as many neurons as it has in the two sets
+#: splits               number of splits of the rounds into halves; 0 if there are too few rounds
+#: halves               share that the set of bias in one half and the set of quality in the other have in common
+#: ceiling_*            share that the two sets of one outcome have in common, one from each half
+#: halves_low, ceiling_*_low and so on  95% ranges under permutation
+#: p_ceiling_*          share of the permutations, the run's own order included, whose ceiling is at least as high
+#: visible              whether both ceilings are above chance at the level alpha; otherwise no overlap can be seen
+#: halves_common, halves_distinct  what `halves` would be for wholly common and wholly distinct neurons
+#: estimate             share of the truly strongest neurons of one outcome that are the other's too, with its 95%
+#:                      interval; 0 to 1 if nothing is visible
+#: reason               why there is no estimate; else null
+NEURON_OVERLAP_CURVE = table(
+    required(TEXT, "measure", "scheme"),
+    required(FLAG, "complete"),
+    required(COUNT, "permutations", "tested"),
+    optional(COUNT, "size"),
+    interval("share"),
+    optional(TEXT, "share_null"),
+    optional(REAL, "chance", "chance_by_layer"),
+    required(COUNT, "splits"),
+    *(interval(name) for name in ("halves", "ceiling_bias", "ceiling_quality")),
+    optional(REAL, "p_ceiling_bias", "p_ceiling_quality"),
+    required(FLAG, "visible"),
+    optional(REAL, "halves_common", "halves_distinct"),
+    interval("estimate"),
+    optional(TEXT, "reason"),
+)
+
 #: How often each test rejects in simulated studies of the run's shape: one row for each world, test, choice of settings
 #: and effect.
 #:
-#: world            "random_walks", "decaying_steps" or "run_correlation" (random mixtures of the run's neurons)
-#: test             "neuron" (one regression), "counts" (the permutation test of the number of neurons), or, if effects
-#:                  are planted, the name of a correction
-#: effect           correlation between the changes of a planted neuron and of the outcome; 0 without planted neurons
-#: rejected         share of the neurons without an effect (for "counts", of the studies) that are rejected
+#: world            a name of `neurons.worlds.WORLDS`
+#: test             "neuron" (one regression), the name of a correction, or a test or interval by permutation
+#: scheme           the moves of the permutations, joined by +; null without permutations
+#: effect           correlation between the changes of a planted neuron and of an outcome; 0 without planted neurons
+#: planted          "same neurons" or "other neurons" if effects on both outcomes are planted; else null
+#: rejected         share of the neurons without an effect (for tests by permutation, of the studies) that are rejected;
+#:                  for intervals, share of the studies whose interval excludes the true value, 0
 #: standard_error   Monte Carlo error of `rejected`
 #: rejected_low, rejected_high  95% range over studies
-#: power            share of the planted neurons that are found
+#: valid            false if `rejected` is above 8% and, beyond the Monte Carlo error, above 5%; null if effects are
+#:                  planted
+#: power            share of the planted neurons, or for tests by permutation of the studies, that are found
 #: false_discovery  mean share of false findings among all findings
 NEURON_CALIBRATION = table(
-    required(TEXT, "world", "test", "difference", "lags", "reference"),
-    required(FLAG, "small_sample", "fixed_effects"),
+    required(TEXT, "world", "test", "difference", "lags", "reference", "fixed_effects"),
+    required(FLAG, "small_sample"),
+    optional(TEXT, "scheme", "planted"),
     required(REAL, "effect"),
     required(COUNT, "studies"),
-    required(REAL, "rejected", "standard_error"),
-    optional(REAL, "rejected_low", "rejected_high", "power", "false_discovery"),
+    optional(REAL, "rejected", "standard_error", "rejected_low", "rejected_high"),
+    optional(FLAG, "valid"),
+    optional(REAL, "power", "false_discovery"),
+)
+
+#: What the run's steps from generation to generation have in common: one row for each outcome, and one for the neurons.
+#:
+#: of       "bias", "quality" or "neurons" (means over neurons)
+#: nearest  the simulated world that is most like this run
+#:
+#: The other columns are explained in `neurons.describe.FACTS`. Null if too little changes.
+NEURON_WORLD = table(
+    required(TEXT, "of"),
+    optional(REAL, "between_rounds", "scale_ratio", "early_ratio", "drift", "persistence"),
+    required(TEXT, "nearest"),
 )
 
 #: The numbers of significant neurons for every combination of analysis choices.
@@ -219,7 +276,7 @@ NEURON_CALIBRATION = table(
 #: named  source of the combination, such as "paper" or "this study"; null if it has none
 NEURON_SENSITIVITY = table(
     optional(TEXT, "named"),
-    required(TEXT, "measure", "column", "bias_measure", "quality_measure", "difference", "reference"),
+    required(TEXT, "measure", "column", "bias_measure", "quality_measure", "difference", "reference", "fixed_effects"),
     required(FLAG, "small_sample"),
     required(COUNT, "tested", "bias", "quality", "both"),
     optional(REAL, "expected_both"),

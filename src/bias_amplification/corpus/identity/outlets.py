@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bias_amplification import RESOURCES
 from bias_amplification.artifacts import StudyError
-from bias_amplification.corpus.identity.lists import read_header, read_rows, read_text
+from bias_amplification.corpus.lists import read_header, read_rows, read_text
 from bias_amplification.corpus.messages import short
 
 FOLDER = RESOURCES / "outlets"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, write_csv
-from bias_amplification.corpus.identity.lists import read_header, read_rows, read_text
+from bias_amplification.corpus.lists import read_header, read_rows, read_text
 from bias_amplification.corpus.messages import short
 
 REVIEW = pa.schema(

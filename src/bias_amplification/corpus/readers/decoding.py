@@ -104,6 +104,11 @@ def unpacked_bytes(path: Path, most: int) -> int:
     return total
 
 
+def marked_encoding(content: bytes) -> str | None:
+    """Return the encoding whose byte order mark begins a file; None without a mark."""
+    return next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
+
+
 def decode(content: bytes, name: str, encoding: str | None = None, most_lost: float = 0.0) -> str:
     """Decode a text file as a whole, in one encoding.
 
@@ -130,9 +135,7 @@ def decode(content: bytes, name: str, encoding: str | None = None, most_lost: fl
         If the file is binary, or if too many lines have bytes that the encoding does not have. An encoding is never
         guessed: charset-normalizer's best guess is part of the message.
     """
-    for mark, marked in _MARKS.items():
-        if encoding is None and content.startswith(mark):
-            encoding = marked
+    encoding = encoding or marked_encoding(content)
     if encoding is None and b"\0" in content[:4096]:
         raise StudyError(
             f"{name} is not a text file in UTF-8 (it has zero bytes): if it is UTF-16 without a byte order mark, set "

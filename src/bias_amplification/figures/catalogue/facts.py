@@ -12,12 +12,6 @@ from bias_amplification.study.unit import with_unit
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
 #: Sources whose articles have the label of their outlet.
 _LABELLED_BY_OUTLET = ("press", "webis", "article_bias_prediction")
-#: Words for the moves of a permutation.
-_MOVES = {
-    "shift": "the changes of each round are shifted in a circle",
-    "flip": "the signs of all changes of a round are flipped",
-    "exchange": "rounds are exchanged",
-}
 
 
 def facts(plan: Plan) -> Facts:
@@ -43,12 +37,13 @@ def _words(plan: Plan) -> dict[str, Any]:
     }
     several = min(plan.replicates(version.round) for version in plan.neuron_versions()) > 1
     centred = {
+        "none": "",
         "rounds": "The mean of each round is subtracted first.",
         "both": "The mean of each round, and what rounds have in common at each generation, are subtracted first.",
     }
     return {
         **{name: with_unit(text, study.corpus.unit) for name, text in prose.items()},
-        "centred": centred[study.neurons.reliability.centre],
+        "centred": centred[study.neurons.fixed_effects],
         "half_alpha": study.neurons.alpha / 2,
         "held_out": "replicate" if several else "round",
         "split_by": "replicates" if several else "rounds",
@@ -58,7 +53,6 @@ def _words(plan: Plan) -> dict[str, Any]:
         "example": shown_round(plan),
         "example_round": plan.example_round,
         "level": f" Levels are not compared where {'; '.join(departures)}." if departures else "",
-        "moves": " and ".join(_MOVES[move] for move in study.neurons.permutations.schemes[0]),
         "pretraining": _pretraining(plan),
         "readable": study.quality.readable,
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",

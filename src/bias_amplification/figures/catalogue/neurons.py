@@ -9,6 +9,8 @@ _SETS = {"sets_file": "neurons/sets.parquet"}
 _REGRESSION = {"regression_file": "neurons/regression.parquet"}
 _OVERLAP = {"overlap_file": "neurons/overlap.parquet"}
 _NULL = {"null_file": "neurons/null.parquet"}
+_VALIDITY = {"calibration_file": "neurons/calibration.parquet", "world_file": "neurons/world.parquet"}
+_CURVE = {"curve_file": "neurons/overlap_curve.parquet"}
 
 NEURON_ENTRIES = (
     Entry(
@@ -56,7 +58,7 @@ NEURON_ENTRIES = (
         "neuron_sets",
         NEURONS,
         "Neurons associated with bias, with text quality, and with both{section}",
-        "Number of neurons whose changes are associated with changes of the outcome at p < {alpha:g} (Newey-West), for "
+        "Number of neurons whose changes are associated with changes of the outcome at p ≤ {alpha:g} (Newey-West), for "
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
         "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
         "probability of at least this overlap, if neurons were independent, which they are not.",
@@ -103,11 +105,12 @@ NEURON_ENTRIES = (
         "counts_against_chance",
         NEURONS,
         "Counts of neurons against permuted outcomes",
-        "Number of neurons with p < {alpha:g} when the changes of the outcomes are permuted at random ({moves}). The "
+        "Number of neurons with p ≤ {alpha:g} when the changes of the outcomes are permuted as the legend says. The "
         "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
-        "permutations with at least this number.{chains}",
+        "permutations with at least this number. 'Not valid here': in simulated studies like this run, the test is "
+        "wrong in more than 8%.{chains}",
         function="figures.neuron_nulls:write_counts",
-        inputs={**_NULL, **_OVERLAP},
+        inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
     Entry(
         "overlap_against_chance",
@@ -119,13 +122,42 @@ NEURON_ENTRIES = (
         "same sign. The outcomes are permuted together, bias alone, and quality alone; each panel shows the one of the "
         "three with the largest p-value. In italics: the verdict on the overlap.",
         function="figures.neuron_nulls:write_overlaps",
-        inputs={**_NULL, **_OVERLAP},
+        inputs={**_NULL, **_OVERLAP, **_VALIDITY},
+    ),
+    Entry(
+        "overlap_curve",
+        NEURONS,
+        "How many neurons bias and text quality have in common",
+        "For each outcome, a set has the neurons with the largest absolute t statistics. Left: the share of the set of "
+        "bias that is also in the set of text quality, with all rounds, and its 95% range under permutation of the "
+        "outcomes. Noise draws this share towards that of unrelated sets. Middle: sets from one "
+        "half of the rounds against sets from the other half, means over all splits; dashed: the two sets of the same "
+        "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
+        "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
+        "with its 95% interval. Grey: the neurons of an outcome are not found again in the other half more often than "
+        "by chance, or too seldom to exclude any share; then nothing is known about the overlap.{chains}",
+        function="figures.overlap_curve:write_overlap_curve",
+        inputs=_CURVE,
+    ),
+    Entry(
+        "overlap_estimates",
+        NEURONS,
+        "The estimated overlap in numbers",
+        "One row per measure and number of neurons in a set. Shares in per cent; in brackets the 95% range under "
+        "permutation. Unrelated within layers: if each layer had as many neurons in the sets as it has. Halves of the "
+        "same, of different neurons: what the sets of two halves of the rounds would have in common, with the noise of "
+        "this study, if the neurons of bias and of text quality were the same, or none of them. p: the share of "
+        "permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
+        "interval from 0 to 100 means that nothing is known about the overlap.",
+        kind="table",
+        function="figures.tables.overlap_curve:write_overlap_curve_table",
+        inputs=_CURVE,
     ),
     Entry(
         "layer_map",
         NEURONS,
         "Where the significant neurons are",
-        "One row per layer; neurons with p < {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
+        "One row per layer; neurons with p ≤ {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
         "range of 95% of the permutations.",
         function="figures.neuron_nulls:write_layer_map",
         inputs={**_REGRESSION, **_OVERLAP},
@@ -135,16 +167,18 @@ NEURON_ENTRIES = (
         "neuron_overlap",
         NEURONS,
         "Counts of neurons beside their ranges under permutation",
-        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% range "
-        "under permutation in brackets. The permutations are named after their moves. Shift: the changes of each round "
-        "are shifted in a circle; valid if changes are alike over generations, and rejects far too often if they "
-        "shrink. Flip: the signs of all changes of a round are flipped; valid if rises and falls are equally likely. "
-        "Exchange: whole rounds are exchanged, which keeps what all rounds have in common at a generation. "
-        "Family-wise: neurons above the value that the largest statistic reaches in {alpha_per_cent:g}% of the "
-        "permutations.{chains}",
+        "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% "
+        "range under permutation in brackets. The permutations are named after their moves; the first ones decide. "
+        "Flip generations: the signs of the changes of all rounds into a generation are flipped together, which keeps "
+        "what rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are exchanged. "
+        "Flip: the signs of all changes of a round; valid if rounds are independent. Exchange: whole rounds; valid if "
+        "they are alike. Shift: the changes of each round are shifted in a circle. Smallest p: there are so few moves "
+        "that no p-value can be smaller. Not valid here: tests that are wrong in more than 8% of simulated studies "
+        "like this run. Family-wise: neurons above the value that the largest statistic reaches in "
+        "{alpha_per_cent:g}% of the permutations.{chains}",
         kind="table",
         function="figures.tables.neurons:write_overlap_table",
-        inputs=_OVERLAP,
+        inputs={**_OVERLAP, **_VALIDITY},
     ),
     Entry(
         "neuron_sensitivity",
@@ -162,11 +196,11 @@ NEURON_ENTRIES = (
         "neuron_calibration",
         NEURONS,
         "How often each test rejects in simulated studies",
-        "Simulated studies with the rounds and generations of this one. Without a planted effect, a valid test rejects "
-        "{alpha_per_cent:g}%; ± is the Monte Carlo error. Independent random walks often move in the same or in "
-        "opposite directions by chance, so regressions of levels reject far more often. Counts: the permutation test "
-        "of the number of neurons. Planted: a tenth of the neurons follow the outcome with the given correlation."
-        "{chains}",
+        "Simulated studies with the rounds and generations of this one, in worlds that docs/neurons.md describes. "
+        "Without a planted effect, a valid test rejects {alpha_per_cent:g}%, and a valid interval misses the truth as "
+        "often; ± is the Monte Carlo error. Valid means at most 8%, or not told apart from 5%. Planted: a tenth of the "
+        "neurons follow an outcome with the given correlation; the same neurons follow bias and text quality, or "
+        "others do.{chains}",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},

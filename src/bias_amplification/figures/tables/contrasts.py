@@ -49,7 +49,7 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
         more = "higher" if row["estimate"] > 0 else "lower"
         return f"{name}: the change of the {outcome} is {more} by {sizes} ({replicates})."
     found = f"{name}: the {outcome} is not told apart from no {subject} ({number}, {replicates})"
-    if row["p_value"] < ALPHA:
+    if row["p_value"] <= ALPHA:
         found += ": its own interval excludes 0, but among all comparisons this may be chance"
     if not row["estimate"]:
         return f"{found}."

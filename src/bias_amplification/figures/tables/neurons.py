@@ -1,7 +1,7 @@
 """Tables of the analysis of neurons: counts, permutation tests, calibration and sensitivity."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,9 @@ from bias_amplification.artifacts.schemas import (
     NEURON_OVERLAP,
     NEURON_SENSITIVITY,
     NEURON_SETS,
+    NEURON_WORLD,
 )
+from bias_amplification.figures.neuron_validity import not_valid_here
 from bias_amplification.figures.tables.writing import with_interval, with_share, write_table_for_reading
 
 
@@ -34,10 +36,10 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for row in sets.to_dict("records"):
-        ways = {"": f"p < {row['alpha']:g}", "_bh": f"false discovery rate {row['alpha']:g}"}
+        ways = {"": f"p ≤ {row['alpha']:g}", "_bh": f"false discovery rate {row['alpha']:g}"}
         ways["_by"] = f"the same under any dependence, {row['alpha']:g}"
         ways["_bonferroni"] = f"family-wise error {row['alpha']:g}"
-        ways["_plugin"] = f"p < {row['alpha']:g}, {row['lags_plugin']} lags"
+        ways["_plugin"] = f"p ≤ {row['alpha']:g}, {row['lags_plugin']} lags"
         for ending, way in ways.items():
             found = {name: with_share(row[name + ending], row[f"tested_{name}"]) for name in ("bias", "quality")}
             odds = (row[f"odds_ratio{end}"] for end in ("", "_low", "_high"))
@@ -56,13 +58,15 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def overlap_table(overlap: pd.DataFrame) -> pd.DataFrame:
+def overlap_table(overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> pd.DataFrame:
     """Return the sets of neurons beside their ranges under permutation, one row per measure and scheme, all layers.
 
     Parameters
     ----------
     overlap
         As in `artifacts.schemas.NEURON_OVERLAP`.
+    invalid
+        From `neuron_validity.not_valid_here`.
 
     Returns
     -------
@@ -73,7 +77,8 @@ def overlap_table(overlap: pd.DataFrame) -> pd.DataFrame:
     for row in overlap[overlap["layer"].isna()].to_dict("records"):
         line = {
             "measure": row["measure"],
-            "permutations": f"{row['scheme']}, {row['permutations']:,}" + (" (all)" if row["complete"] else ""),
+            "permutations": f"{row['scheme'].replace('_', ' ')}, {row['permutations']:,}"
+            + (" (all)" if row["complete"] else ""),
         }
         for name, words in (("bias", "bias"), ("quality", "quality"), ("both", "both"), ("matched", "overlap")):
             line[words] = with_interval(*(row[name + end] for end in ("", "_low", "_high")), digits=0)
@@ -86,7 +91,8 @@ def overlap_table(overlap: pd.DataFrame) -> pd.DataFrame:
             line[words] = with_interval(*(row[name + end] for end in ("", "_low", "_high")), digits=digits)
             line[f"p, {words}"] = row[f"p_{name}"]
         line |= {f"{name}, family-wise": row[f"{name}_familywise"] for name in ("bias", "quality")}
-        rows.append(line | {"overlap is": row["verdict"]})
+        wrong = ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in invalid.get(row["scheme"], {}).items())
+        rows.append(line | {"overlap is": row["verdict"], "smallest p": row["smallest_p"], "not valid here": wrong})
     return pd.DataFrame(rows)
 
 
@@ -103,17 +109,21 @@ def calibration_table(calibration: pd.DataFrame) -> pd.DataFrame:
     per_cent = {name: 100 * table[name].astype(float) for name in ("rejected", "standard_error", "power")}
     found = zip(per_cent["rejected"], per_cent["standard_error"], strict=True)
     ranges = zip(table["rejected_low"], table["rejected_high"], strict=True)
+    valid = table["valid"].map({True: "yes", False: "no"})
     shown = {
         "world": table["world"].str.replace("_", " "),
         "test": test,
+        "permutations": table["scheme"].fillna("").str.replace("_", " "),
         "difference": table["difference"],
         "lags": table["lags"].str.replace("_", " "),
         "reference": table["reference"],
         "small-sample correction": table["small_sample"].map({True: "yes", False: "no"}),
-        "fixed effects": table["fixed_effects"].map({True: "yes", False: "no"}),
+        "fixed effects": table["fixed_effects"],
         "planted correlation": table["effect"].where(table["effect"] > 0),
-        "rejected without effect (%)": [f"{share:.1f} ± {error:.1f}" for share, error in found],
+        "planted in": table["planted"].fillna(""),
+        "wrong without effect (%)": ["" if pd.isna(share) else f"{share:.1f} ± {error:.1f}" for share, error in found],
         "95% of studies (%)": ["" if pd.isna(low) else f"{100 * low:.0f} to {100 * high:.0f}" for low, high in ranges],
+        "valid": valid.where(valid.notna(), ""),
         "power (%)": per_cent["power"].round(1),
         "false among found (%)": (100 * table["false_discovery"].astype(float)).round(1),
     }
@@ -144,10 +154,14 @@ def write_neuron_table(sets_file: Path, out: Sequence[Path]) -> None:
     write_table_for_reading(neuron_table(sets), out, "Neurons associated with bias and with text quality")
 
 
-def write_overlap_table(overlap_file: Path, out: Sequence[Path]) -> None:
-    """Read `neurons/overlap.parquet` and write `overlap_table` to each of `out` (.csv, .html)."""
-    table = overlap_table(read_table(overlap_file, NEURON_OVERLAP).to_pandas())
-    write_table_for_reading(table, out, "Counts of neurons beside their ranges under permutation")
+def write_overlap_table(overlap_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
+    """Read `neurons/overlap.parquet` and the calibration and write `overlap_table` to each of `out` (.csv, .html)."""
+    overlap = read_table(overlap_file, NEURON_OVERLAP).to_pandas()
+    calibration = read_table(calibration_file, NEURON_CALIBRATION).to_pandas()
+    invalid = not_valid_here(calibration, read_table(world_file, NEURON_WORLD).to_pandas())
+    write_table_for_reading(
+        overlap_table(overlap, invalid), out, "Counts of neurons beside their ranges under permutation"
+    )
 
 
 def write_calibration_table(calibration_file: Path, out: Sequence[Path]) -> None:

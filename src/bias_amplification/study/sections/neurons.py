@@ -18,7 +18,7 @@ Lags = Annotated[
 ]
 
 #: A move of a permutation (see `neurons/permutations.py`).
-Move = Literal["shift", "flip", "exchange"]
+Move = Literal["flip_generations", "exchange_replicates", "shift", "flip", "exchange"]
 
 #: Moves that one permutation of the outcomes combines.
 Moves = Annotated[list[Move], Field(min_length=1)]
@@ -33,25 +33,33 @@ class Permutations(Section):
     number: int = Field(
         10_000, ge=19, description="Number of permutations of each null distribution; all of them if there are fewer."
     )
-    schemes: list[Moves] = Field(
-        [["flip", "exchange"], ["exchange"], ["flip"], ["shift"], ["shift", "flip", "exchange"]],
+    schemes: list[Moves] | None = Field(
+        None,
         min_length=1,
-        description="The moves that each null distribution combines. `shift` moves a round's changes in a circle, "
-        "`flip` changes the signs of a round's changes, `exchange` swaps whole rounds. The verdict is by the first "
-        "entry. Its default leaves out `shift`, which rejects too often if changes shrink over generations.",
+        description="The moves that each null distribution combines; verdicts are by the first. `flip_generations` "
+        "changes the signs of the changes of all rounds into a generation together. `exchange_replicates` exchanges "
+        "the replicates of all rounds of a seed set. `shift` moves a round's changes in a circle, `flip` changes the "
+        "signs of a round's changes, `exchange` swaps whole rounds; these three take rounds for independent or alike. "
+        "null: `flip_generations` is first, or `exchange_replicates` where replicates allow at least 2 / `alpha` such "
+        "exchanges; `flip` with `exchange` and `exchange` alone follow for comparison.",
     )
     sensitivity: int = Field(
-        500,
+        512,
         ge=19,
-        description="Number of permutations for each row of the table of analysis choices, and for predictions of "
-        "held-out rounds.",
+        description="Number of permutations for each row of the table of analysis choices, for predictions of held-out "
+        "rounds, and for the estimate of the overlap.",
     )
 
 
 class Calibration(Section):
     """Simulated studies that show how often each test rejects, and how many true effects it finds."""
 
-    studies: int = Field(1000, ge=20, description="Number of simulated studies of each kind of process.")
+    studies: int = Field(
+        100,
+        ge=20,
+        description="Number of simulated studies in each world. A rate of 5% is then known to about 2 points; 1,000 "
+        "studies take ten times as long and give 0.7 points.",
+    )
     neurons: int = Field(50, ge=10, description="Number of neurons in each simulated study.")
     effects: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [0.3, 0.5],
@@ -63,12 +71,6 @@ class Calibration(Section):
 class Reliability(Section):
     """Whether the neurons' associations reproduce between halves of the rounds and in a held-out round."""
 
-    centre: Literal["rounds", "both"] = Field(
-        "both",
-        description="What is subtracted from the changes within a half: the mean of each round (`rounds`), or what the "
-        "half's rounds have in common at each generation, too (`both`). What all rounds share would otherwise "
-        "reproduce itself.",
-    )
     neurons: int = Field(
         100,
         ge=1,
@@ -124,14 +126,25 @@ class Neurons(Section):
         description="Newey-West lags: a number; `plugin`, which is floor(4 (n/100)^(2/9)); or a rule that chooses them "
         "for each neuron, `newey_west` (Newey and West, 1994) or `andrews` (Andrews, 1991).",
     )
-    fixed_effects: bool = Field(False, description="Whether each round has a constant of its own.")
+    fixed_effects: Literal["none", "rounds", "both"] = Field(
+        "both",
+        description="What has a constant of its own. `both`: each round, and each generation, so that neither what all "
+        "rounds do at the same time nor the drift of a round counts as an association; a single round has no constants "
+        "of generations. `rounds`: each round. `none`: one constant for all rows, as in the paper.",
+    )
     reference: Literal["t", "normal"] = Field("t", description="Reference distribution of the test statistic.")
     small_sample: bool = Field(
         True,
         description="Whether the covariance is multiplied by n / (n - k), where "
-        "k is the number of coefficients: 2, or with `fixed_effects` one more than the number of rounds.",
+        "k is the number of coefficients: the slope and all constants.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level.")
+    set_sizes: list[Annotated[int, Field(gt=0)]] = Field(
+        [10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000],
+        min_length=1,
+        description="Numbers of neurons in the sets whose overlap is estimated: so many with the largest |t| for bias, "
+        "and as many for text quality. Sizes above half of the tested neurons are left out.",
+    )
     permutations: Permutations = Permutations()
     reliability: Reliability = Reliability()
     calibration: Calibration = Calibration()

@@ -98,7 +98,7 @@ CONTROL = {"kind": "control", "other_round": "balanced_real", "other_strategy": 
             "0.121 [0.040, 0.202] (3 replicates).",
         ),
         (
-            {"verdict": "not told apart", "p_value_adjusted": 0.07, **CONTROL},
+            {"verdict": "not told apart", "p_value": 0.05, "p_value_adjusted": 0.07, **CONTROL},
             "balanced synthetic compared with the control balanced real: the share of right is not told apart from no "
             "difference (12.1 points [4.0, 20.2], 3 replicates): its own interval excludes 0, but among all "
             "comparisons this may be chance; to tell one of this size apart would need about 4 replicates.",

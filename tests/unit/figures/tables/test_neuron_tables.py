@@ -20,7 +20,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
     with (tmp_path / "neurons.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert rows[0] == {
-        "measure": "weight", "counted": "p < 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
+        "measure": "weight", "counted": "p ≤ 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
         "quality": "1,033 (11.2%)", "both": "389 (4.2%)", "both expected by chance": "363.5",
         "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.13 [0.98, 1.29]",
         "share of true nulls, bias": "0.6", "share of true nulls, quality": "0.9",
@@ -29,7 +29,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
     assert (rows[1]["bias"], rows[1]["both expected by chance"]) == ("2,252 (24.4%)", "")
     assert (rows[2]["counted"], rows[2]["quality"]) == ("the same under any dependence, 0.05", "1 (0.0%)")
     assert (rows[3]["counted"], rows[3]["bias"]) == ("family-wise error 0.05", "635 (6.9%)")
-    assert (rows[4]["counted"], rows[4]["quality"]) == ("p < 0.05, 3 lags", "1,100 (11.9%)")
+    assert (rows[4]["counted"], rows[4]["quality"]) == ("p ≤ 0.05, 3 lags", "1,100 (11.9%)")
     assert [row["measure"] for row in rows] == ["weight"] * 5 + ["activation"] * 5
 
 
@@ -57,14 +57,16 @@ def test_calibration_table_is_in_per_cent():
     rows = {
         "world": ["random_walks"] * 2, "test": ["neuron", "benjamini_hochberg"], "difference": ["levels"] * 2,
         "lags": ["newey_west", "1"], "reference": ["t"] * 2, "small_sample": [True, False],
-        "fixed_effects": [False] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
+        "fixed_effects": ["none"] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
+        "scheme": [None] * 2, "planted": [None] * 2, "valid": [False, None],
         "standard_error": [0.0031, 0.0002], "rejected_low": [0.1, np.nan], "rejected_high": [0.8, np.nan],
         "power": [np.nan, 0.5432], "false_discovery": [np.nan, 0.049],
     }  # fmt: skip
 
     table = calibration_table(pd.DataFrame(rows))
 
-    assert table["rejected without effect (%)"].tolist() == ["40.1 ± 0.3", "0.1 ± 0.0"]
+    assert table["wrong without effect (%)"].tolist() == ["40.1 ± 0.3", "0.1 ± 0.0"]
+    assert table["valid"].tolist() == ["no", ""]
     assert table["95% of studies (%)"].tolist() == ["10 to 80", ""]
     assert table["power (%)"].tolist()[1] == 54.3
     assert table["test"].tolist() == ["one neuron", "benjamini hochberg"]

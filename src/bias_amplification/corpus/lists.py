@@ -83,7 +83,10 @@ def read_rows(text: str, place: str, another_row: str, separator: str = ",") -> 
                     f"{place} has several columns with the name {short(repr(twice[0]))}: remove all but one."
                 )
         elif any(row[len(header) :]):
-            raise StudyError(f"{place}, row {number} has too many or too few fields: correct its quotes.")
+            raise StudyError(
+                f"{place}, row {number} has too many or too few fields ({len(row)}, the header has {len(header)}): "
+                "correct the header, or the row's quotes."
+            )
         elif any(row):
             yield number, dict(zip(header, row, strict=False))
 

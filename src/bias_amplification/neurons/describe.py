@@ -1,0 +1,137 @@
+"""In which of the simulated worlds a run seems to be: what its steps have in common over rounds and generations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bias_amplification.neurons.designs import Versions
+from bias_amplification.neurons.panel import OUTCOMES
+from bias_amplification.neurons.worlds import HARD, WORLDS, Run, Simulation, grid_steps, simulate
+
+#: What is computed of the steps of an outcome, or on average of the neurons.
+#:
+#: between_rounds  mean correlation of two rounds' steps, not centred
+#: scale_ratio     largest root mean square step of a round over the smallest one
+#: early_ratio     root mean square step of the first third of the generations over that of the last third
+#: drift           share of the steps' sum of squares that the rounds' mean steps explain
+#: persistence     correlation of a step with the one before it in the round, after means of rounds and generations are
+#:                 subtracted; -0.1 or so without persistence
+FACTS = ("between_rounds", "scale_ratio", "early_ratio", "drift", "persistence")
+
+#: Simulated studies of each world with which a run is compared.
+STUDIES = 40
+
+
+def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str, Any]]:
+    """Describe the steps of a run, and name the simulated world that is most like them.
+
+    Parameters
+    ----------
+    versions
+        The versions of the run.
+    run
+        Its neurons and outcomes.
+    seed
+        Seed of the simulated studies.
+
+    Returns
+    -------
+    list of dict
+        Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. `nearest` is the same in all
+        rows: the world in whose simulated studies the facts are nearest to the run's, in standard deviations.
+    """
+    own = {name: _facts(values, versions) for name, values in _parts(run.neurons, run.outcomes)}
+    distances = {}
+    for number, world in enumerate(name for name in WORLDS if name != "own_neurons"):
+        simulation = simulate(world, versions, run, STUDIES, max(2, run.neurons.shape[1]), [seed, number])
+        studies = [_of_study(simulation, study, versions) for study in range(STUDIES)]
+        distances[world] = _distance(own, studies)
+    nearest = min(distances, key=lambda world: distances[world])
+    return [
+        {"of": name, **{key: None if np.isnan(value) else value for key, value in facts.items()}, "nearest": nearest}
+        for name, facts in own.items()
+    ]
+
+
+def _parts(neurons: np.ndarray, outcomes: Any) -> list[tuple[str, np.ndarray]]:
+    parts = [(name, values[:, None]) for name, values in zip(OUTCOMES, outcomes, strict=True)]
+    return [*parts, ("neurons", neurons)] if neurons.shape[1] else parts
+
+
+def _of_study(simulation: Simulation, study: int, versions: Versions) -> dict[str, dict[str, float]]:
+    parts = _parts(simulation.x[:, study], simulation.y[:, :, study])
+    return {name: _facts(values, versions) for name, values in parts}
+
+
+def _distance(own: Mapping[str, Mapping[str, float]], studies: list[dict[str, dict[str, float]]]) -> float:
+    """Return the mean squared distance of a run from the mean of simulated studies, in standard deviations."""
+    squares = []
+    for name, facts in own.items():
+        for key, value in facts.items():
+            simulated = np.array([study[name][key] for study in studies])
+            # The ratios are positive and skewed.
+            one, many = (np.log(value), np.log(simulated)) if key.endswith("ratio") else (value, simulated)
+            squares.append(np.square(one - np.nanmean(many)) / max(float(np.nanvar(many)), 1e-4))
+    squares = [one for one in squares if np.isfinite(one)]
+    return float(np.mean(np.minimum(squares, 100))) if squares else np.inf
+
+
+def _facts(values: np.ndarray, versions: Versions) -> dict[str, float]:
+    """Compute the facts of [versions, columns] values, means over columns; NaN if unknown."""
+    chain = np.unique(versions.rounds, return_inverse=True)[1]
+    steps, chains = grid_steps(values, chain, np.asarray(versions.generations))
+    with np.errstate(all="ignore"):
+        scale = np.sqrt(np.nanmean(np.square(steps), axis=1))  # [chains, columns]
+        moving = (scale > 0).all(axis=0)
+        if not moving.any() or steps.shape[1] < 3:
+            return dict.fromkeys(FACTS, np.nan)
+        steps, scale = steps[:, :, moving], scale[:, moving]
+        scaled = np.nan_to_num(steps / scale[:, None])
+        count = steps.shape[1]
+        # The mean over pairs of rounds, from the sum over all rounds.
+        total = (np.square(scaled.sum(axis=0)).sum(axis=0) - chains * count) / (count * max(1, chains * (chains - 1)))
+        third = max(1, count // 3)
+        squares = np.nanmean(np.square(steps), axis=0)  # [generations, columns]
+        drift = np.square(np.nanmean(steps, axis=1)).sum(axis=0) / np.square(scale).sum(axis=0)
+        left = steps - np.nanmean(steps, axis=1, keepdims=True)
+        left = np.nan_to_num(left - np.nanmean(left, axis=0, keepdims=True) * (chains > 1))
+        persistence = (left[:, 1:] * left[:, :-1]).sum(axis=(0, 1)) / np.square(left).sum(axis=(0, 1))
+        return {
+            "between_rounds": float(total.mean()) if chains > 1 else np.nan,
+            "scale_ratio": float(np.median(scale.max(axis=0) / scale.min(axis=0))),
+            "early_ratio": float(np.sqrt(np.nanmedian(squares[:third].mean(axis=0) / squares[-third:].mean(axis=0)))),
+            "drift": float(drift.mean()),
+            "persistence": float(np.nanmean(persistence)),
+        }
+
+
+def world_in_words(world: Any) -> str:
+    """Say what a run's steps have in common, and which simulated world is most like them.
+
+    Parameters
+    ----------
+    world
+        A data frame of `NEURON_WORLD`.
+    """
+    rows = world.set_index("of")
+    if "neurons" not in rows.index or rows["between_rounds"].isna().any():
+        return "Too few neurons, rounds or generations change to say which simulated world this run is like."
+    nearest = str(rows["nearest"].iloc[0])
+    words = {"bias": "bias", "quality": "text quality", "neurons": "the neurons"}
+
+    def each(column: str, digits: int) -> str:
+        parts = [
+            f"{rows.loc[name, column]:.{digits}f} for {text}" for name, text in words.items() if name in rows.index
+        ]
+        return ", ".join(parts[:-1]) + " and " + parts[-1]
+
+    sentence = (
+        f"Changes of two rounds into the same generation correlate {each('between_rounds', 2)}; the round that moves "
+        f"most moves {each('scale_ratio', 1)} times as much as the round that moves least; first changes are "
+        f"{each('early_ratio', 1)} times as large as last ones. Of the simulated worlds, this run is most like "
+        f"'{nearest.replace('_', ' ')}' ({WORLDS[nearest]})."
+    )
+    if nearest in HARD:
+        sentence += " In this world the tests by permutation of generations reject too often."
+    return sentence

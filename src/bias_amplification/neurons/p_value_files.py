@@ -1,0 +1,115 @@
+"""Read files of p-values that were computed elsewhere."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.artifacts.atomic import one_line
+from bias_amplification.corpus.lists import read_header, read_rows
+from bias_amplification.corpus.messages import short
+from bias_amplification.corpus.readers.decoding import marked_encoding, read_bytes
+
+COLUMNS = ("layer", "neuron", "p")
+
+#: What a column is for, by its name without capitals, spaces and marks.
+_USES = {
+    f"{name}{ending}": name for name in COLUMNS[:2] for ending in ("", "id", "idx", "index", "no", "number")
+} | dict.fromkeys(("p", "pval", "pvalue", "pvalues"), "p")
+_SEPARATORS = ",;\t|"
+#: What stands for a missing value, in lower case.
+_MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none")
+#: `float` also reads inf, 0_1 and digits of other scripts.
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def read_p_values(path: Path | str) -> pd.DataFrame:
+    """Read a CSV with the columns layer, neuron and p; other columns are ignored.
+
+    Capitals, spaces and marks in the columns' names do not matter, and names such as `layer_id`, `neuron_index`,
+    `p_value` and `pval` are understood. The separator is a comma, semicolon, tab or vertical bar, and p may have a
+    decimal comma. The encoding is UTF-8, or that of the byte order mark. Fields beyond the header must be empty.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index layer and neuron, column p, NaN if empty or NA; in the file's order.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read, lacks a column or has several for one use, or has no rows. If a row has more fields
+        than the header, lacks its layer or neuron, repeats a neuron, or has a p that is not a number from 0 to 1.
+    """
+    text = _read_text(Path(path))
+    headers = [(read_header(text, mark), mark) for mark in _SEPARATORS]
+    header, separator = max(headers, key=lambda each: sum(_use(name) is not None for name in each[0]))
+    columns = _find_columns(header, path)
+    rows = [
+        (number, *(row.get(column) for column in columns))
+        for number, row in read_rows(text, str(path), "[\r\n]", separator)
+    ]
+    table = pd.DataFrame(rows, columns=["row", *COLUMNS], dtype=object).set_index("row")
+    if table.empty:
+        raise StudyError(f"{path} has no row below its header: give a file with p-values.")
+    _refuse(table.isna().any(axis=1), path, "has fewer fields than the header: add the missing ones.")
+    table = table.apply(lambda column: column.str.strip())
+    missing = table.apply(lambda column: column.str.lower().isin(_MISSING))
+    for name in COLUMNS[:2]:
+        _refuse(missing[name], path, f"has no {name}: add it or remove the row.")
+    p_values = pd.Series([_number(value) for value in table["p"]], table.index)
+    wrong = ~(p_values.between(0, 1) | missing["p"])
+    example = short(table["p"][wrong].iloc[0]) if wrong.any() else ""
+    _refuse(wrong, path, f"has the p-value {example}: give a number from 0 to 1, or leave it empty.")
+    table = table.assign(p=p_values, layer=_numbers_or_names(table["layer"]), neuron=_numbers_or_names(table["neuron"]))
+    repeated = table.duplicated(["layer", "neuron"])
+    example = "neuron {neuron} of layer {layer}".format(**table[repeated].astype(str).iloc[0]) if repeated.any() else ""
+    _refuse(repeated, path, f"repeats {example}: remove one of the two rows.")
+    return table.set_index(["layer", "neuron"])
+
+
+def _read_text(path: Path) -> str:
+    content = read_bytes(path)
+    try:
+        text = content.decode(marked_encoding(content) or "utf-8").lstrip("\ufeff")
+        if "\0" in text:
+            raise ValueError("it has zero bytes")
+    except ValueError as error:
+        raise StudyError(f"{path} is not text in UTF-8 ({one_line(error)}): save it as a CSV in UTF-8.") from error
+    return text
+
+
+def _use(column: str) -> str | None:
+    """Return which of `COLUMNS` a column is; None for any other."""
+    return _USES.get("".join(filter(str.isalnum, column)).lower())
+
+
+def _find_columns(header: list[str], path: Path | str) -> list[str]:
+    """Return the file's names of `COLUMNS`."""
+    found = {use: [name for name in header if _use(name) == use] for use in COLUMNS}
+    has = f"it has {short(', '.join(header)) or 'an empty first line'}"
+    if missing := [use for use, names in found.items() if not names]:
+        raise StudyError(f"{path} has no column {' and no column '.join(missing)} ({has}): rename or add it.")
+    for use, names in found.items():
+        if len(names) > 1:
+            raise StudyError(
+                f"{path} has several columns for {use} ({', '.join(names)}): rename or remove all but one."
+            )
+    return [names[0] for names in found.values()]
+
+
+def _refuse(rows: pd.Series, path: Path | str, fault: str) -> None:
+    """Raise an error about the first of the chosen rows, if there is one. The index is their numbers in the file."""
+    if rows.any():
+        raise StudyError(f"{path}, row {rows.idxmax()} {fault}")
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else float("nan")
+
+
+def _numbers_or_names(values: pd.Series) -> pd.Series:
+    """Return a column as numbers if all its values are whole numbers, so that 1, 01 and 1.0 are one layer."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    return numbers.astype("int64") if (numbers % 1 == 0).all() else values

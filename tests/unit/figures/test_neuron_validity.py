@@ -1,0 +1,40 @@
+"""Tests that are not valid in a run's own world are named and marked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from reliability_tables import make_calibration, make_world
+
+from bias_amplification.figures.neuron_nulls import counts
+from bias_amplification.figures.neuron_validity import not_valid_here, validity_in_words
+
+
+def test_only_tests_that_fail_in_a_world_like_the_run_are_named():
+    assert not_valid_here(make_calibration(0.05), make_world()) == {}
+    assert not_valid_here(make_calibration(0.2), make_world()) == {"flip_generations": {"count of bias": 0.2}}
+    elsewhere = make_calibration(0.05)
+    elsewhere.loc[elsewhere["world"] == "random_walks", ["rejected", "valid"]] = [0.3, False]
+    assert not_valid_here(elsewhere, make_world("shared_50")) == {}
+    assert not_valid_here(elsewhere, make_world("random_walks"))["exchange"] == {"count of bias": 0.3}
+
+
+def test_the_sentence_names_the_world_and_the_tests():
+    good, bad = (validity_in_words(make_calibration(rate), make_world("shared_50")) for rate in (0.05, 0.2))
+
+    assert "most like 'shared 50'" in good and "All tests by permutation are valid" in good
+    assert "Not valid here" in bad and "count of bias (20%)" in bad
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_a_panel_of_a_test_that_is_not_valid_says_so(rate):
+    generator = np.random.default_rng(0)
+    null = pd.DataFrame({name: generator.integers(0, 9, 20) for name in ("bias", "quality", "both")})
+    null = null.assign(scheme="flip_generations", measure="weight", permutation=range(20))
+    row = {"scheme": "flip_generations", "measure": "weight", "layer": np.nan}
+    overlap = pd.DataFrame([row | dict.fromkeys(("p_bias", "p_quality", "p_both"), 0.5)])
+
+    figure = counts(null, overlap, not_valid_here(make_calibration(rate), make_world()))
+
+    notes = [" ".join(text.get_text() for text in axes.texts) for axes in figure.axes]
+    assert ["not valid here" in note for note in notes] == [rate > 0.08, False, False]
+    assert "signs of generations flipped" in str([text.get_text() for text in figure.legends[0].get_texts()])
