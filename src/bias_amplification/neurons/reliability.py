@@ -94,6 +94,8 @@ def measure_reliability(
     StudyError
         If versions or neurons are missing or do not match.
     """
+    from threadpoolctl import threadpool_limits
+
     outcomes = read_outcomes(panel, len(neurons))
     pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
     rows = make_rows(outcomes.versions, "within")
@@ -105,9 +107,11 @@ def measure_reliability(
     many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
     study = PermutedStudy(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
     table: list[dict[str, Any]] = []
-    for measure, column in measure_columns(settings).items():
-        changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
-        table += [{"measure": measure, **row} for row in reliability_rows(changes, study)]
+    # The products are small: threads would take longer to start than to multiply.
+    with threadpool_limits(limits=1):
+        for measure, column in measure_columns(settings).items():
+            changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
+            table += [{"measure": measure, **row} for row in reliability_rows(changes, study)]
     write_table(pa.Table.from_pylist(table, schema=NEURON_RELIABILITY), out, NEURON_RELIABILITY)
 
 
