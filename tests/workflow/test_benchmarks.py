@@ -157,6 +157,41 @@ def test_contrasts_are_calibrated_for_every_design(benchmark):
     ]
 
 
+def test_paired_intervals_are_calibrated_in_every_part(benchmark, monkeypatch):
+    calibration = benchmark("paired_calibration")
+    monkeypatch.setattr(calibration, "ARTICLES", (10, 48))
+    monkeypatch.setattr(calibration, "ADJUSTED", {"30 to 50%": (0.3, 0.5)})
+
+    found = {
+        part: getattr(calibration, f"list_{part}")(3, seed=1)
+        for part in ("means", "changes", "rounds", "methods", "parts", "adjusted")
+    }
+
+    rows = {part: len(lines) - 2 for part, lines in found.items()}
+    assert rows == {"means": 3, "changes": 18, "rounds": 12, "methods": 7, "parts": 4, "adjusted": 6}
+    assert all(len({line.count("|") for line in lines}) == 1 for lines in found.values())
+    assert "nan" not in str(found)
+
+
+def test_methods_for_paired_shares_equal_closed_forms(benchmark):
+    calibration = benchmark("paired_calibration")
+    # Of 10 articles 3 change up and 1 down; the label is at 5 and at 7.
+    first = np.array([[0, 0, 0, 1, 1, 1, 1, 1, 0, 0.0]])
+    last = np.array([[1, 1, 1, 0, 1, 1, 1, 1, 0, 0.0]])
+
+    found = {name: interval[0] for name, interval in calibration.paired_methods(first, last).items()}
+
+    z = 1.959963984540054
+    # Bonett and Price (2012): (1 + 3) / 12 and (1 + 1) / 12.
+    half = z * np.sqrt((4 / 12 + 2 / 12 - (2 / 12) ** 2) / 12)
+    assert found["Bonett and Price (2012)"] == pytest.approx([0.2, 2 / 12 - half, 2 / 12 + half])
+    # Tango's ends have a score of exactly z: the restricted estimate of the share that changes down has a closed form.
+    for end in found["Tango (1998)"][1:]:
+        linear, constant = -4 + (20 - 2) * end, -1 * end * (1 - end)
+        down = (np.sqrt(linear**2 - 80 * constant) - linear) / 40
+        assert abs(2 - 10 * end) == pytest.approx(z * np.sqrt(10 * (2 * down + end * (1 - end))), rel=1e-6)
+
+
 def test_comparisons_with_a_published_training_are_calibrated_for_every_number(benchmark, monkeypatch):
     calibration = benchmark("new_training_calibration")
     monkeypatch.setattr(calibration, "ARTICLES", (48,))

@@ -55,7 +55,12 @@ def test_a_file_that_needs_no_weights_is_remade_alone(without_weights):
     (without_weights.results / SECOND / "predictions.parquet").unlink()
 
     both = {f"{SECOND}/{name}.parquet" for name in ("predictions", "predictions_second")}
-    assert without_weights.remade() == both | {"metrics.parquet", "transitions.parquet", "event_shares.parquet"}
+    assert without_weights.remade() == both | {
+        "metrics.parquet",
+        "changes.parquet",
+        "transitions.parquet",
+        "event_shares.parquet",
+    }
 
 
 def test_a_file_that_needs_weights_is_remade_from_the_last_kept_generation(without_weights):

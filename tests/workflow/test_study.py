@@ -83,8 +83,8 @@ def test_neuron_counts_are_compared_with_chance(finished):
     overlap = pq.read_table(finished.results / "neurons" / "overlap.parquet").to_pandas()
     sets = pq.read_table(finished.results / "neurons" / "sets.parquet").to_pandas().set_index("measure")
 
-    assert set(overlap["scheme"]) == {"flip+exchange", "exchange", "flip", "shift", "shift+flip+exchange"}
-    all_layers = overlap[overlap["layer"].isna() & (overlap["scheme"] == "shift")].set_index("measure")
+    assert set(overlap["scheme"]) == {"flip_generations", "flip+exchange", "exchange"}
+    all_layers = overlap[overlap["layer"].isna() & (overlap["scheme"] == "exchange")].set_index("measure")
     for measure in ("weight", "activation"):
         assert all_layers.loc[measure, ["bias", "quality", "both"]].tolist() == [
             sets.loc[measure, name] for name in ("bias", "quality", "both")
@@ -123,8 +123,8 @@ def test_deleted_predictions_remake_only_files_computed_from_them(finished):
     chain = {name for name in planned if not name.startswith(("figures/", "tables/", "neurons/"))}
     both = {f"{version('balanced_synthetic', 1)}/{name}.parquet" for name in ("predictions", "predictions_second")}
     # The comparison of rounds reads the first and the last generation only.
-    tables = {"metrics.parquet", "replicates/means.parquet", "transitions.parquet", "event_shares.parquet"}
-    assert chain == both | tables | {"comparison.parquet", "index.html"}
+    tables = {"metrics", "changes", "replicates/means", "transitions", "event_shares", "comparison"}
+    assert chain == both | {f"{name}.parquet" for name in tables} | {"index.html"}
     # The figures of this round read its predictions; those of the theory and the corpus do not.
     assert "figures/figure_3.png" in planned
     assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & planned

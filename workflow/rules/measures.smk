@@ -3,7 +3,7 @@
 # Inputs: the articles of every generation and of the base model, the models, the selected classifiers, and the quality
 # detector.
 # Outputs: predictions, quality, perplexity, diversity, degeneration and neurons in each version's folder, the metrics of
-# all versions, and how often real articles of each label led to articles of each label.
+# all versions and their changes, and how often real articles of each label led to articles of each label.
 from bias_amplification.artifacts.placement import MEASURED_PATTERN
 from bias_amplification.seeds import derive_seed
 
@@ -35,6 +35,7 @@ rule measures:
             if file != "neurons.parquet" or version in plan.neuron_versions()
         ],
         f"{RESULTS}/metrics.parquet",
+        f"{RESULTS}/changes.parquet",
         f"{RESULTS}/transitions.parquet",
         f"{RESULTS}/event_shares.parquet",
 
@@ -202,6 +203,7 @@ rule collect_metrics:
         scores=f"{RESULTS}/classifier/selected/scores.json",
     output:
         metrics=f"{RESULTS}/metrics.parquet",
+        changes=f"{RESULTS}/changes.parquet",
     log:
         f"{RESULTS}/logs/metrics.log",
     localrule: True
@@ -221,7 +223,7 @@ rule collect_metrics:
             "label_map": study.corpus.label_map,
         },
     message:
-        "Metrics: collecting them from all model versions"
+        "Metrics: collecting them and their changes from all model versions"
     script:
         "../scripts/collect_metrics.py"
 

@@ -1,6 +1,6 @@
 # Published: the paper's numbers beside the run's own.
-# Inputs: the metrics, the scores of the classifier candidates, the numbers of significant neurons for bias, for quality
-# and for both, and resources/published/.
+# Inputs: the metrics and their changes, the scores of the classifier candidates, the numbers of significant neurons for
+# bias, for quality and for both, and resources/published/.
 # Output: comparison.parquet, with each published number beside the run's own, the sampling error of both and a verdict.
 from dataclasses import asdict
 
@@ -10,6 +10,7 @@ from bias_amplification.published.comparable import counterparts, published_file
 rule compare_published:
     input:
         metrics=f"{RESULTS}/metrics.parquet",
+        changes=f"{RESULTS}/changes.parquet",
         scores=expand(f"{RESULTS}/classifier/{{name}}/scores.json", name=plan.candidates),
         overlap=f"{RESULTS}/neurons/overlap.parquet",
         # `local`: if another workflow uses the study as a module, its prefix is not put before these shipped files.

@@ -1,4 +1,4 @@
-"""Collect the metrics of all model versions in one table."""
+"""Collect the metrics of all model versions in one table, and their changes in another."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ run_job(
     snakemake,
     versions=[version | {name: next(tables) for name in measures} for version in snakemake.params.versions],
     out=snakemake.output.metrics,
+    out_changes=snakemake.output.changes,
     seed_sets=dict(zip(snakemake.params.draws, snakemake.input.seed_sets, strict=True)),
     classifier=str(Path(snakemake.input.scores).parent),
     labels=snakemake.params.labels,

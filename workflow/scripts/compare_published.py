@@ -5,7 +5,7 @@ from bias_amplification.execution.jobs import run_job
 run_job(
     "published.compare:write_comparison",
     snakemake,
-    metrics_file=snakemake.input.metrics,
+    measured=[snakemake.input.metrics, snakemake.input.changes],
     scores_files=list(snakemake.input.scores),
     overlap_file=snakemake.input.overlap,
     trajectories=snakemake.input.trajectories,

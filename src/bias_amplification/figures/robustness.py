@@ -1,5 +1,6 @@
 """Whether the tracked label's share changes the same way when it is counted in other ways."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from matplotlib.figure import Figure
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import ROBUST_MEASURES
+from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.figures import style
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
-from bias_amplification.measures.intervals import difference_interval
 from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.study.sections import Corpus
 from bias_amplification.study.unit import with_unit
@@ -117,13 +118,17 @@ def share_panels(
     return figure
 
 
-def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: str = "article") -> pd.DataFrame:
+def robustness_table(
+    metrics: pd.DataFrame, changes: pd.DataFrame, tracked: Mapping[str, str], unit: str = "article"
+) -> pd.DataFrame:
     """Return the change of the tracked label's share over the generations, for each round and way of counting.
 
     Parameters
     ----------
     metrics
         The metrics table.
+    changes
+        The metrics' changes from generation 0, paired by article.
     tracked
         Tracked label of each round.
     unit
@@ -139,13 +144,14 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: st
         plain share itself and beside no change. A direction is that of the estimates. It is no claim that a change is
         more than chance: `measures.compare` decides this.
 
-        The interval of the change treats the two generations as independent samples (see `difference_interval`). With
-        one replicate, or with the same articles in all, it does not hold both kinds of error.
+        The interval of the change is that of `changes`: that of all replicates together holds the errors of articles
+        and of replicates. A change has no interval if generation 0 has no value.
 
         The last column holds what limits a way at the first and the last generation: the share of unexplained
         articles, the number of readable articles, or the agreement with the second classifier.
     """
     metrics = over_replicates(metrics)
+    paired = changes[changes["replicate"].isna()].set_index(["round", "generation"])
     rows = []
     for name, label in tracked.items():
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
@@ -156,8 +162,8 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: st
             if found.empty:
                 continue
             first, last = (_interval(found.iloc[place], column) for place in (0, -1))
-            change = difference_interval(last, first)
             ends = found.iloc[[0, -1]]
+            change = _change(paired, name, column, ends)
             plain, span = change[0] if plain is None else plain, span or (*ends["generation"],)
             explained = measure != "share_adjusted" or not (ends["adjusted_misfit"] > _UNEXPLAINED).any()
             comparable = explained and (*ends["generation"],) == span
@@ -181,6 +187,17 @@ def robustness_table(metrics: pd.DataFrame, tracked: Mapping[str, str], unit: st
 
 def _interval(row: pd.Series, column: str) -> tuple[float, float, float]:
     return tuple(float(row[name]) for name in (column, f"{column}_low", f"{column}_high"))
+
+
+def _change(paired: pd.DataFrame, name: str, column: str, ends: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the change between the two rows `ends`, with its interval if the first is generation 0."""
+    start, end = ends["generation"]
+    # A change of generation 0 is from the base model.
+    if start == 0 < end and (name, end) in paired.index:
+        change = _interval(paired.loc[(name, end)], column)
+        if not math.isnan(change[0]):
+            return change
+    return float(ends[column].iloc[1] - ends[column].iloc[0]), math.nan, math.nan
 
 
 def _in_per_cent(interval: Sequence[float]) -> str:
@@ -215,9 +232,10 @@ def write_robustness(metrics_file: Path, out: Sequence[Path], *, corpus: Corpus,
 
 
 def write_robustness_table(
-    metrics_file: Path, out: Sequence[Path], *, corpus: Corpus, tracked: Mapping[str, str]
+    metrics_file: Path, changes_file: Path, out: Sequence[Path], *, corpus: Corpus, tracked: Mapping[str, str]
 ) -> None:
-    """Read the metrics table and write `robustness_table` to each of `out` (.csv, .html)."""
+    """Read the metrics table and its changes, and write `robustness_table` to each of `out` (.csv, .html)."""
     metrics = read_table(metrics_file, metrics_schema(corpus.labels)).to_pandas()
-    table = robustness_table(metrics, tracked, corpus.unit)
+    changes = read_table(changes_file, changes_schema(corpus.labels)).to_pandas()
+    table = robustness_table(metrics, changes, tracked, corpus.unit)
     write_table_for_reading(table, out, "Robustness of the amplification")

@@ -2,14 +2,13 @@
 
 import bisect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
-from scipy.optimize import elementwise
 
-#: Level of the tests, and of the intervals' error.
-ALPHA = 0.05
+from bias_amplification.measures.intervals import ALPHA, student_quantile
+
 #: A number of replicates beyond this is not searched for.
 MOST_REPLICATES = 1000
 #: Points of the integral over the estimated variance in `_power`.
@@ -40,15 +39,17 @@ class Variances(NamedTuple):
 
     def half_width(self, alpha: float | np.ndarray = ALPHA) -> np.ndarray:
         """Return the half width of the interval whose error is `alpha`; see `paired_contrast`."""
-        of_articles = _quantile(alpha, self.freedom)
+        of_articles = student_quantile(self.freedom, alpha)
         least = of_articles * np.sqrt(self.alone)
         if not self.degrees:
             return least
-        of_replicates = _quantile(alpha, self.degrees)
+        of_replicates = student_quantile(self.degrees, alpha)
         return np.fmax(least, np.sqrt(of_replicates**2 * self.between + of_articles**2 * self.shared))
 
     def p_value(self, estimate: np.ndarray) -> np.ndarray:
         """Return the error of the interval that has 0 at one end."""
+        from scipy.optimize import elementwise
+
         parts = (self.between, self.shared, self.alone, np.abs(estimate))
         found = elementwise.find_root(
             lambda exponent, between, shared, alone, size: (
@@ -60,11 +61,6 @@ class Variances(NamedTuple):
         # Without a root: no interval that can be computed reaches 0, or there is no variance at all.
         smallest = np.where(estimate == 0, 1.0, np.exp(_LEAST_EXPONENT))
         return np.where(found.success, np.exp(found.x), smallest)
-
-
-def _quantile(alpha: float | np.ndarray, degrees: int) -> np.ndarray:
-    """Return the two-sided quantile of Student's t; one degree of freedom if there is none."""
-    return -special.stdtrit(max(degrees, 1), np.asarray(alpha) / 2)
 
 
 @dataclass(frozen=True)
@@ -79,9 +75,6 @@ class Contrast:
     standard_error, degrees
         Standard error, and the degrees of freedom of the error between replicates: replicates - 1. With one replicate
         both are those of the error between articles.
-    p
-        Two-sided p-value of no difference. It is at most 0.05 if and only if 0 is outside of the interval, or its end.
-        NaN with one replicate.
     replicates
         Number of replicates with a value.
     articles, different
@@ -97,12 +90,16 @@ class Contrast:
     high: np.ndarray
     standard_error: np.ndarray
     degrees: int
-    p: np.ndarray
     replicates: int
     articles: int
     different: int
     of_replicates: np.ndarray
     variances: Variances
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """Two-sided p-value, at most 0.05 if 0 is outside of the interval or its end; NaN with one replicate."""
+        return self.variances.p_value(self.estimate) if self.replicates > 1 else np.full_like(self.estimate, np.nan)
 
 
 def paired_contrast(differences: np.ndarray, articles: np.ndarray | None = None, span: float = 0.0) -> Contrast:
@@ -122,10 +119,11 @@ def paired_contrast(differences: np.ndarray, articles: np.ndarray | None = None,
       variance, (MS_articles - MS_rest) / (n R). A negative S becomes 0.
     - The interval is never narrower than that of the articles alone, in a world where trainings do not differ. Without
       this limit, the interval has no width if replicates have equal means, which is common for shares. With `span`, two
-      articles are added to this variance, one whose difference is `span` and one with -`span` (Agresti and Min, 2005).
-      Shares near 0 and 1 need them: all differences may be 0 although the true difference is not.
+      articles are added to this variance, one whose difference is `span` and one with -`span` (Bonett and Price, 2012,
+      who also move the estimate). Shares near 0 and 1 need them: all differences may be 0 although the true difference
+      is not.
 
-    `benchmarks/contrast_calibration.py` simulates how often the intervals include the true difference.
+    `benchmarks/contrast_calibration.py` and `paired_calibration.py` simulate how often intervals include the truth.
 
     Parameters
     ----------
@@ -148,7 +146,7 @@ def paired_contrast(differences: np.ndarray, articles: np.ndarray | None = None,
     if not values.size:
         nothing = np.full(values.shape[:-2], np.nan)
         none = Variances(nothing, 0, nothing, nothing, 0)
-        return Contrast(*[nothing] * 4, 0, nothing, 0, 0, 0, np.empty((*nothing.shape, 0)), none)
+        return Contrast(*[nothing] * 4, 0, 0, 0, 0, np.empty((*nothing.shape, 0)), none)
     replicates, counts = len(known), known.sum(axis=1)
     means = np.where(known, values, 0.0).sum(axis=-1) / counts
     estimate = means.mean(axis=-1)
@@ -160,7 +158,6 @@ def paired_contrast(differences: np.ndarray, articles: np.ndarray | None = None,
         estimate + half_width,
         np.sqrt(np.fmax(parts.between + parts.shared, parts.alone)) if parts.degrees else np.sqrt(parts.alone),
         parts.degrees or parts.freedom,
-        parts.p_value(estimate) if replicates > 1 else np.full_like(estimate, np.nan),
         replicates,
         round(float(counts.mean())),
         len(np.unique(articles[known])),
@@ -197,7 +194,12 @@ def _variances(
     # Of so many independent articles the mean would be as exact as that of these, of which some are there repeatedly.
     independent = 1 / np.square((present / counts[:, None]).mean(axis=0)).sum()
     freedom = round(independent * (1 - 1 / counts.mean()))
-    alone = alone + 2 * np.square(span / independent) if freedom else np.full_like(between, np.nan)
+    if not freedom:
+        alone = np.full_like(between, np.nan)
+    elif span:
+        squares = alone * independent * freedom + 2 * span**2
+        freedom += 2
+        alone = squares / freedom / (independent + 2)
     return Variances(between, replicates - 1, np.maximum(covariance, 0.0), alone, freedom)
 
 
@@ -232,6 +234,8 @@ def _power(contrast: Contrast, replicates: int, alpha: float) -> float:
     The probability for a given estimate of the variance is averaged over the chi-squared distribution of that estimate.
     If replicates have articles of their own, it is the power of a t test.
     """
+    from scipy import special
+
     parts = contrast.variances
     # The articles alone make replicates differ by at least `alone - shared`.
     between = max(float(parts.between), float(parts.alone - parts.shared)) * contrast.replicates / replicates
@@ -241,6 +245,8 @@ def _power(contrast: Contrast, replicates: int, alpha: float) -> float:
     chances = (np.arange(_POINTS) + 0.5) / _POINTS
     freedom = replicates - 1
     estimated = between * 2 * special.gammaincinv(freedom / 2, chances) / freedom
-    half_width = np.sqrt(_quantile(alpha, freedom) ** 2 * estimated + _quantile(alpha, parts.freedom) ** 2 * shared)
+    half_width = np.sqrt(
+        student_quantile(freedom, alpha) ** 2 * estimated + student_quantile(parts.freedom, alpha) ** 2 * shared
+    )
     spread, size = np.sqrt(between + shared), abs(float(contrast.estimate))
     return float(np.mean(special.ndtr((size - half_width) / spread) + special.ndtr((-size - half_width) / spread)))

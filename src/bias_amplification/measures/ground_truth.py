@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bias_amplification.artifacts.schemas.ground_truth import LEXICON_SHARE
 from bias_amplification.corpus.press.lexicon import Lexicon, count_markers, lexicon_labels
-from bias_amplification.measures.intervals import wilson_interval
 
 
 def ground_truth_measures(
     texts: Sequence[str], predicted: Sequence[str | None], lexicon: Lexicon
-) -> dict[str, float | int | None]:
-    """Return the shares of labels by the words of one version's articles, and the classifier's agreement with them.
+) -> dict[str, np.ndarray]:
+    """Return whether each article of a version has each label by its words, and whether the classifier agrees.
 
-    No classifier takes part in the shares. Articles without a marker, and articles for which two labels are equally
-    likely, have no label by their words and are left out of all shares.
+    No classifier takes part in the labels by words.
 
     Parameters
     ----------
@@ -27,16 +27,14 @@ def ground_truth_measures(
     Returns
     -------
     dict
-        `share_lexicon_{label}` of each label, `articles_lexicon` and `agreement_lexicon`
-        (`schemas.ground_truth.LEXICON_COLUMNS`). Shares are fractions with Wilson's 95% interval in `_low` and `_high`.
-        Shares are None if no article has a label by its words.
+        `share_lexicon_{label}` of each label and `agreement_lexicon`, [articles]: 1 or 0. NaN for articles without a
+        marker, and for those for which two labels are equally likely: these have no label by their words.
     """
     found = lexicon_labels(count_markers(texts, lexicon), lexicon)
-    pairs = [(label, other) for label, other in zip(found, predicted, strict=True) if label is not None]
-    hits = {f"{LEXICON_SHARE}_{name}": sum(label == name for label, _ in pairs) for name in lexicon.labels}
-    hits["agreement_lexicon"] = sum(label == other for label, other in pairs)
-    row: dict[str, float | int | None] = {"articles_lexicon": len(pairs)}
-    for name, count in hits.items():
-        interval = wilson_interval(count, len(pairs)) if pairs else (None, None, None)
-        row |= zip((name, f"{name}_low", f"{name}_high"), interval, strict=True)
-    return row
+    pairs = list(zip(found, predicted, strict=True))
+
+    def where_known(hits: Sequence[bool]) -> np.ndarray:
+        return np.where([label is None for label in found], np.nan, hits)
+
+    shares = {f"{LEXICON_SHARE}_{name}": where_known([label == name for label in found]) for name in lexicon.labels}
+    return shares | {"agreement_lexicon": where_known([label == other for label, other in pairs])}

@@ -4,17 +4,34 @@ import math
 
 import numpy as np
 
+#: Level of the tests, and of the intervals' error.
+ALPHA = 0.05
 #: Normal quantile of a two-sided 95% interval.
 QUANTILE = 1.959963984540054
-#: The quantile for means, rounded as in the paper (section 3.5).
-PUBLISHED_QUANTILE = 1.96
+
+
+def student_quantile(degrees: int | np.ndarray, alpha: float | np.ndarray = ALPHA) -> np.ndarray:
+    """Return the two-sided quantile of Student's t, so that |t| exceeds it with probability `alpha`.
+
+    Parameters
+    ----------
+    degrees
+        Degrees of freedom. Fewer than 1 are counted as 1.
+    alpha
+        Probability of both tails.
+    """
+    # `scipy.special` is imported in a quarter of the time of `scipy.stats`, and only by jobs that need it.
+    from scipy.special import stdtrit
+
+    return -stdtrit(np.maximum(degrees, 1), np.asarray(alpha) / 2)
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float, float]:
     """Return a share with Wilson's 95% score interval.
 
     Unlike the normal interval, it stays within [0, 1] and has a positive width for shares of 0 and 1, which collapsed
-    models reach.
+    models reach. Jobs call this function tens of thousands of times, where `scipy.stats` and `statsmodels` take about
+    100 times as long; a test compares it with theirs.
 
     Parameters
     ----------
@@ -46,7 +63,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float, float]:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return a mean with its normal 95% interval, mean plus or minus 1.96 s / sqrt(n) (paper, section 3.5).
+    """Return a mean with Student's 95% interval, mean plus or minus t s / sqrt(n).
+
+    The published means have 1.96 instead of t (paper, section 3.5). Of ten articles, this includes the true mean in 92%
+    of studies.
 
     Parameters
     ----------
@@ -65,23 +85,26 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     mean = float(values.mean())
     if values.size == 1:
         return mean, math.nan, math.nan
-    half_width = PUBLISHED_QUANTILE * float(values.std(ddof=1)) / math.sqrt(values.size)
+    half_width = float(student_quantile(values.size - 1) * values.std(ddof=1)) / math.sqrt(values.size)
     return mean, mean - half_width, mean + half_width
 
 
 def difference_interval(
-    first: tuple[float, float, float], second: tuple[float, float, float]
+    first: tuple[float, float, float], second: tuple[float, float, float], correlation: float = 0.0
 ) -> tuple[float, float, float]:
-    """Return the difference of two independent estimates with its 95% interval, from the estimates' intervals.
+    """Return the difference of two estimates with its 95% interval, from the estimates' intervals.
 
-    The squared distances between estimates and ends are added (Zou and Donner, 2008). For two shares with Wilson's
-    intervals the result is Newcombe's hybrid score interval (1998, method 10). For two means with normal intervals it
-    is the normal interval of their difference.
+    The squared distances between estimates and ends are added, less twice their product times the correlation (Zou and
+    Donner, 2008). For two independent shares with Wilson's intervals the result is Newcombe's hybrid score interval
+    (1998, method 10). For the means of n pairs with Student's intervals, and the correlation of the pairs, it is
+    Student's interval of the mean difference.
 
     Parameters
     ----------
     first, second
         Estimate, low end, high end, in the same unit.
+    correlation
+        Correlation of the two estimates' errors; 0 if they are independent.
 
     Returns
     -------
@@ -89,7 +112,10 @@ def difference_interval(
         `first` minus `second`, low end, high end; NaN where an estimate or end is NaN.
     """
     (one, one_low, one_high), (other, other_low, other_high) = first, second
+
+    def distance(to_one: float, to_other: float) -> float:
+        return math.sqrt(max(to_one**2 - 2 * correlation * to_one * to_other + to_other**2, 0.0))
+
     difference = one - other
-    low = difference - math.hypot(one - one_low, other_high - other)
-    high = difference + math.hypot(one_high - one, other - other_low)
-    return difference, low, high
+    low, high = distance(one - one_low, other_high - other), distance(one_high - one, other - other_low)
+    return difference, difference - low, difference + high

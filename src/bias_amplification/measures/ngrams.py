@@ -9,11 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.sparse import coo_array, csr_array
 from scipy.special import gammaln
 
-from bias_amplification.measures.intervals import mean_interval
+from bias_amplification.measures.intervals import mean_interval, student_quantile
 
 #: Estimate, low end, high end; NaN if unknown.
 Interval = tuple[float, float, float]
@@ -75,7 +74,7 @@ def jackknife_interval(value: float, without: np.ndarray) -> Interval:
     if units < 2:
         return value, math.nan, math.nan
     deviation = math.sqrt((units - 1) * float(np.var(without)))
-    half_width = float(stats.t.isf(0.025, units - 1)) * deviation
+    half_width = float(student_quantile(units - 1)) * deviation
     return value, value - half_width, value + half_width
 
 

@@ -1,6 +1,11 @@
 """Shares of labels corrected for a classifier's known errors (adjusted classify and count; Forman, 2008)."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
+
+from bias_amplification.measures.intervals import difference_interval
 
 #: Draws for an interval. With so many, the ends are known to about a twentieth of the width.
 _DRAWS = 1000
@@ -99,54 +104,116 @@ def misfit(observed: np.ndarray, rates: np.ndarray) -> float:
     return float(np.abs(observed - adjusted_shares(observed, rates) @ rates).sum() / 2)
 
 
-def adjusted_intervals(counts: np.ndarray, confusion: np.ndarray, seed: int) -> list[tuple[float, float, float]]:
-    """Return adjusted shares with 95% intervals for the sampling errors of the articles and the confusion matrix.
+class Resamples:
+    """Draws of the test articles behind a confusion matrix, and of a study's articles, for a bootstrap.
+
+    All versions have the same draws. So the errors of two versions that wrote from the same articles can be correlated.
 
     Parameters
     ----------
-    counts
-        Shape [labels]: articles that were given each label.
     confusion
         Shape [labels, labels]: test articles by true label and label given; each row has at least one.
     seed
         Seed of the draws.
 
+    Raises
+    ------
+    ValueError
+        If the confusion matrix has no article of a label.
+    """
+
+    def __init__(self, confusion: np.ndarray, seed: int) -> None:
+        self.confusion, self.seed = np.asarray(confusion), seed
+        totals = self.confusion.sum(axis=1)
+        if (totals < 1).any():
+            raise ValueError("adjusted shares need test articles of every label")
+        generator = np.random.default_rng(seed)
+        # Half an article is added to each row, because a cell that is empty by chance would be empty in every draw.
+        smoothed = (self.confusion + 0.5 / len(totals)) / (totals + 0.5)[:, None]
+        rates = [
+            generator.multinomial(int(total), rate, size=_DRAWS) / int(total)
+            for total, rate in zip(totals, smoothed, strict=True)
+        ]
+        self.rates = np.stack(rates, axis=1)  # [draws, labels, labels]
+        self._weights: dict[int, np.ndarray] = {}
+
+    def draw(self, given: np.ndarray) -> np.ndarray:
+        """Draw the articles of one version with replacement: shares of the labels given, [draws, labels].
+
+        `given`, [articles], is as in `adjust`. Half an article is added, which has every label.
+        """
+        labels = len(self.confusion)
+        if len(given) not in self._weights:
+            generator = np.random.default_rng([self.seed, len(given)])
+            chances = np.append(np.ones(len(given)), 0.5) / (len(given) + 0.5)
+            self._weights[len(given)] = generator.multinomial(len(given), chances, size=_DRAWS).astype(np.float32)
+        weights = self._weights[len(given)]
+        counts = weights[:, :-1] @ (given[:, None] == np.arange(labels)).astype(np.float32) + weights[:, -1:] / labels
+        # A draw may hold none of very few articles with a label.
+        counts[counts.sum(axis=1) == 0] = np.bincount(given[given >= 0], minlength=labels)
+        return counts / counts.sum(axis=1, keepdims=True)
+
+
+class Adjusted(NamedTuple):
+    """Adjusted shares of one version's labels.
+
+    `intervals`: share, low and high end of each label, as fractions. `draws`, [draws, labels]: the shares in the
+    bootstrap.
+    """
+
+    intervals: list[tuple[float, float, float]]
+    draws: np.ndarray
+
+
+def adjust(given: np.ndarray, resamples: Resamples) -> Adjusted:
+    """Return adjusted shares with 95% intervals for the sampling errors of the articles and the confusion matrix.
+
+    Parameters
+    ----------
+    given
+        Shape [articles]: the label given to each article, as a row of the confusion matrix; -1 for none.
+    resamples
+        The confusion matrix, and the draws of the bootstrap.
+
     Returns
     -------
-    list of tuple
-        Share, low end and high end of each label, as fractions. The interval is the union of two intervals, and always
-        includes the share. The first has the quantiles of a parametric bootstrap of counts and confusion matrix; it is
-        too narrow if all draws have the same share of 0 or 1. The second has the quantiles of the posterior under vague
-        priors; it never includes a share of 0 or 1.
+    Adjusted
+        The interval is the union of two intervals, and always includes the share. The first has the quantiles of a
+        bootstrap of articles and confusion matrix; it is too narrow if all draws have the same share of 0 or 1. The
+        second has the quantiles of the posterior under vague priors; it never includes a share of 0 or 1.
 
     Raises
     ------
     ValueError
-        If there is no article, or if the confusion matrix has none of a label.
+        If no article has a label.
     """
-    counts, confusion = np.asarray(counts), np.asarray(confusion)
-    totals = confusion.sum(axis=1)
-    if counts.sum() < 1 or (totals < 1).any():
-        raise ValueError("adjusted shares need articles, and test articles of every label")
-    generator = np.random.default_rng(seed)
-    shares = adjusted_shares(counts / counts.sum(), confusion / totals[:, None])
-    draws = _bootstrap(counts, confusion, generator), _posterior(counts, confusion, generator)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    confusion = resamples.confusion
+    counts = np.bincount(given[given >= 0], minlength=len(confusion))
+    if not counts.sum():
+        raise ValueError("adjusted shares need articles with a label")
+    shares = adjusted_shares(counts / counts.sum(), confusion / confusion.sum(axis=1, keepdims=True))
+    draws = adjusted_shares(resamples.draw(given), resamples.rates)
+    both = draws, _posterior(counts, confusion, np.random.default_rng(resamples.seed))
+    low, high = np.quantile(both, [0.025, 0.975], axis=1)
     ends = zip(shares, np.minimum(low.min(axis=0), shares), np.maximum(high.max(axis=0), shares), strict=True)
-    return [tuple(float(value) for value in triple) for triple in ends]
+    return Adjusted([tuple(float(value) for value in triple) for triple in ends], draws)
 
 
-def _bootstrap(counts: np.ndarray, confusion: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return adjusted shares [draws, labels] of a parametric bootstrap of articles and test articles."""
-    labels, articles, totals = len(counts), int(counts.sum()), confusion.sum(axis=1)
-    # Half an article is added to each row, because a cell that is empty by chance would be empty in every draw.
-    smoothed = (confusion + 0.5 / labels) / (totals + 0.5)[:, None]
-    rates = [
-        generator.multinomial(int(total), rate, size=_DRAWS) / int(total)
-        for total, rate in zip(totals, smoothed, strict=True)
-    ]
-    drawn = generator.multinomial(articles, (counts + 0.5 / labels) / (articles + 0.5), size=_DRAWS)
-    return adjusted_shares(drawn / articles, np.stack(rates, axis=1))
+def adjusted_change(first: Adjusted, last: Adjusted, label: int) -> tuple[float, float, float]:
+    """Return the change of a label's adjusted share between two versions that wrote from the same articles.
+
+    Both versions have the confusion matrix in common, and the labels of an article are correlated. The correlation of
+    the two errors is that of the draws.
+
+    Returns
+    -------
+    tuple[float, float, float]
+        Change, low and high end of its 95% interval, as fractions (see `difference_interval`).
+    """
+    draws = [one.draws[:, label] - one.draws[:, label].mean() for one in (first, last)]
+    spread = math.sqrt(float((draws[0] ** 2).sum() * (draws[1] ** 2).sum()))
+    correlation = float(draws[0] @ draws[1]) / spread if spread > _SMALL**2 else 0.0
+    return difference_interval(last.intervals[label], first.intervals[label], correlation)
 
 
 def _posterior(counts: np.ndarray, confusion: np.ndarray, generator: np.random.Generator) -> np.ndarray:

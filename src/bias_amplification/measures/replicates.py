@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import DEGENERATE_KINDS
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.artifacts.schemas.contrasts import means
-from bias_amplification.measures.contrasts import ALPHA
+from bias_amplification.measures.intervals import student_quantile
 
 #: Columns that are the same in all replicates.
 _DESCRIPTION = ("round", "generation", "seed_set", "strategy", "decoding", "tracked_label")
@@ -71,9 +70,9 @@ def _put_interval(found: dict, name: str, metrics: pd.DataFrame, groups: pd.core
     mean = groups[name].mean().to_numpy(dtype=np.float64, na_value=np.nan)
     deviation = groups[name].std().to_numpy(dtype=np.float64, na_value=np.nan)
     root = np.sqrt(np.maximum(numbers, 1))
-    between = stats.t.isf(ALPHA / 2, np.maximum(numbers - 1, 1)) * deviation / root
+    between = student_quantile(numbers - 1) * deviation / root
     found[name] = mean
-    for end, direction, limit in zip(("low", "high"), (-1, 1), _scale(name), strict=True):
+    for end, direction, limit in zip(("low", "high"), (-1, 1), scale(name), strict=True):
         distance = (direction * (metrics[f"{name}_{end}"] - metrics[name])).groupby(groups.ngroup(), sort=False).mean()
         # NaN if no replicate, or no second one, has the measure.
         reach = np.fmax(between, distance.to_numpy(dtype=np.float64, na_value=np.nan) / root)
@@ -84,13 +83,37 @@ def _put_interval(found: dict, name: str, metrics: pd.DataFrame, groups: pd.core
     found[f"{name}_replicates"] = numbers
 
 
-def _scale(measure: str) -> tuple[float, float]:
+def scale(measure: str) -> tuple[float, float]:
     """Return the smallest and the largest possible value of a measure."""
     if measure.startswith("text_quality"):
         return 0.0, 3.0
     if measure.startswith(_FRACTIONS):
         return 0.0, 1.0
     return 1.0 if measure.startswith("perplexity") else 0.0, np.inf
+
+
+def replicates_interval(intervals: np.ndarray, between: float, within: float) -> tuple[float, float, float]:
+    """Return the mean of replicates' numbers, with an interval whose error they show.
+
+    The half width is t s sqrt(`between`): s is the standard deviation of the numbers, t the quantile of Student's
+    distribution with R - 1 degrees of freedom. The interval reaches at least as far as the mean of the replicates' own
+    intervals times sqrt(`within`), because replicates may be equal by chance.
+
+    Parameters
+    ----------
+    intervals
+        Shape [replicates, 3]: number, low end, high end. The interval of one replicate is returned as it is.
+    between
+        1 / R for the mean of R replicates, 1 / R + 1 for one further replicate.
+    within
+        1 / R if the errors in the replicates' own intervals are independent, 1 if they are the same.
+    """
+    if len(intervals) == 1:
+        return tuple(map(float, intervals[0]))
+    mean, *ends = intervals.mean(axis=0)
+    reach = student_quantile(len(intervals) - 1) * intervals[:, 0].std(ddof=1) * np.sqrt(between)
+    below, above = (np.fmax(reach, abs(end - mean) * np.sqrt(within)) for end in ends)
+    return float(mean), float(mean - below), float(mean + above)
 
 
 def collect_means(metrics_file: Path | str, out: Path | str, labels: Sequence[str]) -> None:

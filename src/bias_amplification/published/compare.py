@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
+from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.measures.encoders import read_scores
 from bias_amplification.neurons.sets import chance_overlap
@@ -49,11 +50,13 @@ class Run:
     """scores.json of every candidate for the classifier."""
     overlap: pd.DataFrame | None = None
     """`NEURON_OVERLAP`; None without an analysis of neurons."""
+    changes: pd.DataFrame | None = None
+    """The changes of the metrics, paired by article; without them, versions count as independent."""
 
     @cached_property
     def numbers(self) -> Numbers:
         """The numbers of the metrics table."""
-        return Numbers(self.metrics)
+        return Numbers(self.metrics, self.changes)
 
     def own_rounds(self, published_round: str) -> list[str]:
         """Return the study's rounds that have this published counterpart."""
@@ -242,7 +245,7 @@ def _compare_count(run: Run, plain: Comparison, statements: pd.DataFrame) -> Com
 
 
 def write_comparison(
-    metrics_file: Path,
+    measured: tuple[Path, Path],
     scores_files: Sequence[Path],
     overlap_file: Path,
     trajectories: Path,
@@ -255,10 +258,12 @@ def write_comparison(
 
     Parameters
     ----------
-    metrics_file, overlap_file
-        The metrics table and `NEURON_OVERLAP`.
+    measured
+        The metrics table, and the table of its changes.
     scores_files
         scores.json of every candidate for the classifier.
+    overlap_file
+        `NEURON_OVERLAP`.
     trajectories, statements
         The published numbers.
     out
@@ -271,8 +276,11 @@ def write_comparison(
     StudyError
         If a table of the run or a scores.json is missing or damaged, or if the published numbers lack a label.
     """
+    schemas = metrics_schema(counterparts.labels), changes_schema(counterparts.labels)
+    metrics, changes = (read_table(*each).to_pandas() for each in zip(measured, schemas, strict=True))
     run = Run(
-        metrics=read_table(metrics_file, metrics_schema(counterparts.labels)).to_pandas(),
+        metrics=metrics,
+        changes=changes,
         counterparts=counterparts,
         scores=[read_scores(Path(file).parent) for file in scores_files],
         overlap=read_table(overlap_file, NEURON_OVERLAP).to_pandas(),

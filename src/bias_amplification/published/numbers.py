@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from bias_amplification.measures.contrasts import ALPHA
+from bias_amplification.measures.replicates import replicates_interval
 from bias_amplification.published.record import BASE, PUBLISHED_INTERVALS
 from bias_amplification.published.verdicts import KINDS, Estimate
 
@@ -16,23 +16,40 @@ from bias_amplification.published.verdicts import KINDS, Estimate
 _SCALES = {"bias": (0.0, 1.0), "quality": (0.0, 3.0), "perplexity": (1.0, math.inf)}
 
 
-class Numbers:
-    """The numbers of a metrics table, by round and generation (by round and seed set for the base model)."""
+#: The rows of a table of numbers, by replicate, for each round and generation (for the base model, and seed set).
+_Rows = dict[tuple[str, float | str], dict[int, dict[str, Any]]]
 
-    def __init__(self, metrics: pd.DataFrame) -> None:
+
+class Numbers:
+    """The numbers of a metrics table, by round and generation (by round and seed set for the base model).
+
+    Parameters
+    ----------
+    metrics
+        The metrics table. Published versions have no replicates.
+    changes
+        The table of its changes (`schemas.changes`). None for published numbers, of which no article is known: a
+        change is then the difference of two independent numbers.
+    """
+
+    def __init__(self, metrics: pd.DataFrame, changes: pd.DataFrame | None = None) -> None:
         self.columns = set(metrics.columns)
         self.seed_sets: dict[str, str] = {}
-        # For each version, its rows by replicate. Published versions have no replicates.
-        self._rows: dict[tuple[str, float | str], dict[int, dict[str, Any]]] = {}
+        self._rows: _Rows = {}
         for row in metrics.to_dict("records"):
             self.seed_sets.setdefault(row["round"], row["seed_set"])
             key = row["seed_set"] if row["round"] == BASE else row["generation"]
             replicate = row.get("replicate")
             self._rows.setdefault((row["round"], key), {}).setdefault(1 if pd.isna(replicate) else replicate, row)
+        self._changes: _Rows | None = None if changes is None else {}
+        if changes is not None:
+            for row in changes[changes["replicate"].notna()].to_dict("records"):
+                self._changes.setdefault((row["round"], row["generation"]), {})[row["replicate"]] = row
 
     def at(self, round_name: str, seed_set: str, generation: int | None, column: str) -> Estimate:
         """Return a number. It is unknown if the table has no such row, column or number."""
-        found = list(self._replicates(round_name, seed_set, generation, column).values())
+        key = seed_set if round_name == BASE else generation
+        found = self._estimates(self._rows.get((round_name, key), {}), column)
         # The base model is not trained again in another study.
         estimate = for_new_training(found, trained=round_name != BASE)
         return _limited(estimate, *_scale(column)) if len(found) > 1 else estimate
@@ -44,29 +61,23 @@ class Numbers:
         """
         if round_name == BASE:
             return Estimate()
-        start = (round_name, seed_set, 0) if generation else (BASE, seed_set, None)
-        first = self._replicates(*start, column)
-        last = self._replicates(round_name, seed_set, generation, column)
-        # If all replicates have the same articles, the base model has one row.
-        only = next(iter(first.values())) if not generation and len(first) == 1 else Estimate()
-        changes = [estimate.minus(first.get(replicate, only)) for replicate, estimate in last.items()]
-        known = [change for change in changes if change.known]
+        last = (round_name, generation)
+        if self._changes is None:
+            first = (round_name, 0) if generation else (BASE, seed_set)
+            ends = [self._estimates(self._rows.get(key, {}), column) for key in (first, last)]
+            return ends[1][0].minus(ends[0][0]) if all(ends) else Estimate()
+        known = self._estimates(self._changes.get(last, {}), column)
         smallest, largest = _scale(column)
         change = for_new_training(known)
         return _limited(change, smallest - largest, largest - smallest) if len(known) > 1 else change
 
-    def _replicates(self, round_name: str, seed_set: str, generation: int | None, column: str) -> dict[int, Estimate]:
+    def _estimates(self, rows: dict[int, dict[str, Any]], column: str) -> list[Estimate]:
         """Return the known numbers of a version's replicates, with their intervals over articles."""
         if column not in self.columns:
-            return {}
-        found = {}
-        rows = self._rows.get((round_name, seed_set if round_name == BASE else generation), {})
-        for replicate, row in rows.items():
-            ends = (row[column], row[f"{column}_low"], row[f"{column}_high"])
-            estimate = Estimate(*(math.nan if pd.isna(value) else float(value) for value in ends))
-            if estimate.known:
-                found[replicate] = estimate
-        return found
+            return []
+        ends = ([row[column + end] for end in ("", "_low", "_high")] for row in rows.values())
+        found = (Estimate(*(math.nan if pd.isna(value) else float(value) for value in each)) for each in ends)
+        return [estimate for estimate in found if estimate.known]
 
 
 def _scale(column: str) -> tuple[float, float]:
@@ -94,17 +105,10 @@ def for_new_training(replicates: Sequence[Estimate], trained: bool = True) -> Es
     trained
         False for numbers of the base model: without a new training, the half width is t s / sqrt(R).
     """
-    if len(replicates) < 2:
-        return replicates[0] if replicates else Estimate()
-    values = np.array([estimate.value for estimate in replicates])
-    number, mean = len(values), float(values.mean())
-    quantile = float(stats.t.isf(ALPHA / 2, number - 1))
-    between = quantile * float(values.std(ddof=1)) * math.sqrt(trained + 1 / number)
-    below, above = (
-        np.fmax(between, np.mean(np.abs(values - ends)) / math.sqrt(number))
-        for ends in ([estimate.low for estimate in replicates], [estimate.high for estimate in replicates])
-    )
-    return Estimate(mean, float(mean - below), float(mean + above))
+    if not replicates:
+        return Estimate()
+    intervals = np.array([astuple(one) for one in replicates])
+    return Estimate(*replicates_interval(intervals, trained + 1 / len(intervals), 1 / len(intervals)))
 
 
 def split_column(column: str) -> tuple[str, str]:

@@ -9,10 +9,12 @@ import pandas as pd
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
-from bias_amplification.measures.intervals import PUBLISHED_QUANTILE, wilson_interval
+from bias_amplification.measures.intervals import wilson_interval
 
 #: Value of the column `round` in the rows of the base model.
 BASE = "base"
+#: The normal quantile of the published intervals of means, rounded as in the paper (section 3.5).
+PUBLISHED_QUANTILE = 1.96
 
 
 def share_interval(share: float, articles: int) -> tuple[float, float, float]:

@@ -2,7 +2,9 @@ import csv
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from bias_amplification.artifacts import schemas, write_table
 from bias_amplification.figures.robustness import (
     WAYS,
     robustness,
@@ -18,6 +20,19 @@ TRACKED = {
     "green_synthetic": "red",
     "green_preservation": "red",
 }
+
+
+def changes_of(metrics, half=0.02):
+    """Return the changes of a metrics table from generation 0, of replicate 1 and of all, with equal intervals."""
+    rows = metrics[metrics["generation"].notna()].set_index(["round", "generation"])
+    first = rows.xs(0, level="generation")
+    names = [name.removesuffix("_low") for name in metrics.columns if name.endswith("_low")]
+    found = rows[names] - first[names].reindex(rows.index, level="round")
+    # Rows of generation 0 are changes from the base model.
+    found.loc[found.index.get_level_values("generation") == 0] = 0.7
+    ends = [found, found.add_suffix("_low") - half, found.add_suffix("_high") + half]
+    table = pd.concat(ends, axis=1).reset_index()
+    return pd.concat([table.assign(replicate=1), table.assign(replicate=np.nan)], ignore_index=True)
 
 
 def lines(axes):
@@ -84,7 +99,7 @@ def test_table_has_the_direction_of_each_change(metrics):
     metrics.loc[first, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.01, 200, 0.8]
     metrics.loc[last, ["adjusted_misfit", "articles_readable", "agreement"]] = [0.04, 0, 0.9]
 
-    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"}).set_index("counted")
 
     found = rows["direction beside the plain share"].to_dict()
     assert found[WAYS["share"]] == ""
@@ -93,12 +108,36 @@ def test_table_has_the_direction_of_each_change(metrics):
     assert found[WAYS["share_readable"]] == "not comparable"
     assert rows.loc[WAYS["share_readable"], "generations"] == "0 to 3"
     assert rows.loc[WAYS["share"], "first (%)"] == "50.0 [47.0, 53.0]"
-    # The squares of the half widths of 3 points add up.
-    assert rows.loc[WAYS["share"], "difference (points)"] == "10.0 [5.8, 14.2]"
+    # The interval is that of the changes, not of the two shares.
+    assert rows.loc[WAYS["share"], "difference (points)"] == "10.0 [8.0, 12.0]"
     about = rows["at the first and the last"]
     assert about[WAYS["share_adjusted"]] == "1% and 4% of articles unexplained"
     assert about[WAYS["share_readable"]] == "200 and 0 articles readable"
     assert about[WAYS["share_second"]] == "80% and 90% agree"
+
+
+def test_change_of_several_replicates_is_that_of_all_together(metrics):
+    changes = changes_of(metrics)
+    together = changes["replicate"].isna() & (changes["generation"] == 10)
+    changes.loc[together, ["share_blue", "share_blue_low", "share_blue_high"]] = [0.2, -0.1, 0.5]
+
+    rows = robustness_table(metrics, changes, {"balanced_synthetic": "blue"}).set_index("counted")
+
+    assert rows.loc[WAYS["share"], "difference (points)"] == "20.0 [-10.0, 50.0]"
+
+
+def test_change_without_a_value_at_generation_0_has_no_interval(metrics):
+    changes = changes_of(metrics)
+    of_round = metrics["round"] == "balanced_synthetic"
+    metrics.loc[of_round & (metrics["generation"] < 2), "share_second_blue"] = np.nan
+    metrics.loc[of_round & (metrics["generation"] > 0), "share_readable_blue"] = np.nan
+    expected = 100 * 0.016 * 8
+
+    rows = robustness_table(metrics, changes, {"balanced_synthetic": "blue"}).set_index("counted")
+
+    assert rows.loc[WAYS["share_second"], "difference (points)"] == f"{expected:.1f}"
+    # With generation 0 alone there is no change; the change from the base model does not count.
+    assert rows.loc[WAYS["share_readable"], ["generations", "difference (points)"]].tolist() == ["0 to 0", "0.0"]
 
 
 def test_generations_without_labels_have_no_limits(metrics):
@@ -106,7 +145,7 @@ def test_generations_without_labels_have_no_limits(metrics):
     of_labels = [c for c in metrics.columns if c.startswith(("share_", "agreement", "adjusted_misfit"))]
     metrics.loc[of_last, of_labels] = np.nan
 
-    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"}).set_index("counted")
 
     assert rows.loc[WAYS["share_second"], "generations"] == "0 to 9"
     assert not rows["at the first and the last"].str.contains("nan").any()
@@ -120,7 +159,7 @@ def test_way_that_cannot_be_compared_has_no_direction(metrics):
             metrics.loc[of_round, f"{measure}_blue{ending}"] = 0.2 + 0.05 * metrics["generation"] + half
 
     def compared():
-        rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+        rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"}).set_index("counted")
         return rows["direction beside the plain share"]
 
     assert (compared()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "same").all()
@@ -136,7 +175,7 @@ def test_rounding_error_is_no_direction(metrics):
         metrics.loc[of_round, f"{measure}_blue"] = 0.5
         metrics.loc[of_round & (metrics["generation"] == 10), f"{measure}_blue"] = 0.5 + change
 
-    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"}).set_index("counted")
 
     assert rows.loc[WAYS["share_second"], "direction beside the plain share"] == ""
 
@@ -145,7 +184,7 @@ def test_a_way_without_values_has_no_row(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     metrics["share_readable_blue"] = metrics["share_readable_blue"].where(~of_round)
 
-    rows = robustness_table(metrics, {"balanced_synthetic": "blue"})
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"})
 
     assert WAYS["share_readable"] not in set(rows["counted"])
 
@@ -153,13 +192,17 @@ def test_a_way_without_values_has_no_row(metrics):
 def test_zero_change_is_written_without_sign(metrics):
     for end in ("", "_low", "_high"):
         metrics[f"share_adjusted_blue{end}"] = 1.0
-    rows = robustness_table(metrics, {"balanced_synthetic": "blue"}).set_index("counted")
-    assert rows.loc[WAYS["share_adjusted"], "difference (points)"] == "0.0 [0.0, 0.0]"
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"}).set_index("counted")
+    assert rows.loc[WAYS["share_adjusted"], "difference (points)"] == "0.0 [-2.0, 2.0]"
 
 
-def test_figure_and_table_are_written(tmp_path, metrics_file, labels):
+def test_figure_and_table_are_written(tmp_path, metrics, metrics_file, labels):
     write_robustness(metrics_file, [tmp_path / "a.png"], corpus=Corpus(labels=[*labels]), tracked=TRACKED)
-    write_robustness_table(metrics_file, [tmp_path / "a.csv"], corpus=Corpus(labels=[*labels]), tracked=TRACKED)
+    schema = schemas.changes(labels)
+    table = pa.Table.from_pandas(changes_of(metrics).reindex(columns=schema.names), schema, preserve_index=False)
+    write_table(table, tmp_path / "changes.parquet", schema)
+    files = metrics_file, tmp_path / "changes.parquet"
+    write_robustness_table(*files, [tmp_path / "a.csv"], corpus=Corpus(labels=[*labels]), tracked=TRACKED)
     assert (tmp_path / "a.png").stat().st_size > 10_000
     with (tmp_path / "a.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(TRACKED) * len(WAYS)

@@ -48,7 +48,8 @@ def test_figures_have_the_units_word(metrics, draw, expected):
 
 
 def test_cells_have_the_units_word(metrics):
-    table = robustness_table(metrics, {ROUND: "blue"}, "post")
+    no_changes = pd.DataFrame(columns=["round", "replicate", "generation"])
+    table = robustness_table(metrics, no_changes, {ROUND: "blue"}, "post")
     one = pd.Series(
         {"kind": "change", "round": "a", "outcome": "share", "tracked_label": "article", "verdict": "no value"}
     )

@@ -16,10 +16,10 @@ def test_texts_without_a_value_are_left_out_of_the_mean() -> None:
 
     (mean, low, high), articles = lengths.mean(["ab", "", "abcd"], "en")
 
-    # Two values, 2 and 4: their standard deviation is the square root of 2.
-    half_width = 1.96 * np.sqrt(2) / np.sqrt(2)
+    # Two values, 2 and 4: their standard deviation is the square root of 2. Student's quantile of 1 is 12.706.
+    half_width = 12.706205 * np.sqrt(2) / np.sqrt(2)
     assert articles == 2
-    assert (mean, low, high) == pytest.approx((3, 3 - half_width, 3 + half_width))
+    assert (mean, low, high) == pytest.approx((3, 3 - half_width, 3 + half_width), rel=1e-6)
 
 
 def test_a_measure_is_given_the_language() -> None:

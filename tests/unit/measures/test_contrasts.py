@@ -57,12 +57,23 @@ def test_equal_means_of_replicates_leave_the_articles_error():
 def test_two_articles_are_added_for_an_outcome_with_a_span():
     nothing = np.zeros((3, 10))
 
-    # Variance of the mean of 30 or 10 independent differences, with two of 1 and -1 among them.
-    for articles, independent, quantile in ((redrawn(3, 10), 30, 2.051831), (None, 10, 2.262157)):
+    # Variance of the mean of 30 or 10 independent differences and two of 1 and -1, with 27 + 2 or 9 + 2 degrees.
+    for articles, independent, freedom, quantile in ((redrawn(3, 10), 30, 29, 2.045230), (None, 10, 11, 2.200985)):
         found = paired_contrast(nothing, articles, span=1.0)
-        assert found.high == pytest.approx(quantile * np.sqrt(2) / independent, rel=1e-5)
+        assert found.high == pytest.approx(quantile * np.sqrt(2 / freedom / (independent + 2)), rel=1e-5)
         assert found.low == -found.high
         assert found.p == 1
+
+
+def test_interval_of_one_replicate_of_shares_is_the_t_interval_with_two_more_articles():
+    values = np.array([1.0, 0.0, 0.0, -1.0, 1.0, 0.0, 1.0])
+
+    found = paired_contrast(values[None], span=1.0)
+
+    # The two articles change the mean, but not the estimate.
+    squares = ((values - values.mean()) ** 2).sum() + 2
+    assert found.estimate == pytest.approx(2 / 7)
+    assert found.high - found.estimate == pytest.approx(stats.t.isf(0.025, 8) * np.sqrt(squares / 8 / 9), rel=1e-9)
 
 
 def test_p_value_is_below_the_level_if_and_only_if_the_interval_excludes_zero():

@@ -14,10 +14,12 @@ from bias_amplification.artifacts.schemas import (
     GENERATED_ARTICLES,
     PERPLEXITY,
     QUALITY,
+    changes,
     metrics,
     predictions,
 )
 from bias_amplification.artifacts.schemas.diversity import DIVERSITY, DIVERSITY_MEASURES
+from bias_amplification.measures.contrasts import paired_contrast
 from bias_amplification.measures.intervals import mean_interval, wilson_interval
 from bias_amplification.measures.metrics import MeasuredVersion, MetricsSettings, collect_metrics
 from bias_amplification.study.sections import Degeneration
@@ -86,7 +88,8 @@ def collect(tmp_path):
         } | scores
         (tmp_path / "scores.json").write_text(json.dumps(scores))
         out = tmp_path / "metrics.parquet"
-        collect_metrics(versions, out, {"mixed/replicate_02": seed_set}, tmp_path, LABELS, settings)
+        draws = {"mixed/replicate_02": seed_set}
+        collect_metrics(versions, out, tmp_path / "changes.parquet", draws, tmp_path, LABELS, settings)
         return read_table(out, metrics(LABELS)).to_pylist()
 
     return collected
@@ -110,11 +113,37 @@ def test_a_row_has_the_measures_and_their_intervals(tmp_path, collect):
     )
     assert row["text_quality_index"] == 2.0
     assert row["text_quality_index_weighted"] == 1.0
-    assert row["text_quality_index_high"] == pytest.approx(2.0 + 1.96 / np.sqrt(3))
+    assert row["text_quality_index_high"] == pytest.approx(2.0 + 4.3026527 / np.sqrt(3))
     assert row["perplexity_base"] == 7.0
     assert (row["perplexity_generating"], row["perplexity_generating_low"]) == (None, None)
     assert (row["distinct_2"], row["distinct_2_low"], row["distinct_2_high"]) == (0.1, None, 0.2)
     assert (row["replicate"], first["replicate"]) == (2, 2)
+
+
+def test_changes_are_paired_by_article_in_any_order(tmp_path, collect):
+    ids = ["a", "b", "c", "d"]
+    seed_set = write_seed_set(tmp_path / "seed.parquet", ids)
+    first = write_version(tmp_path, ids, np.array([0.9, 0.6, 0.2, 0.3]), [3.0, 2.0, 1.0, 1.0], [5.0] * 4)
+    last = write_version(tmp_path / "last", ids[::-1], np.array([0.8, 0.2, 0.6, 0.9]), [1.0, 1.0, 2.0, 2.0], [7.0] * 4)
+    base = replace(first, round="base", generation=None, strategy=None, decoding=None, tracked_label=None)
+
+    collect([base, replace(first, generation=0), replace(last, generation=1)], seed_set)
+
+    schema = changes(LABELS)
+    rows = read_table(tmp_path / "changes.parquet", schema).to_pylist()
+    assert [(row["round"], row["replicate"], row["generation"]) for row in rows] == [
+        ("first", 2, 0), ("first", 2, 1), ("first", None, 0), ("first", None, 1)
+    ]  # fmt: skip
+    start, row = rows[:2]
+    # Only article d changes its label; the qualities of a, b, c and d change by -1, 0, 0 and 0.
+    assert (start["share_up"], row["share_up"], row["share_down"]) == (0, 0.25, -0.25)
+    contrast = paired_contrast(np.array([[0.0, 0.0, 0.0, 1.0]]), span=1.0)
+    assert (row["share_up_low"], row["share_up_high"]) == pytest.approx((contrast.low, min(contrast.high, 1)))
+    contrast = paired_contrast(np.array([[-1.0, 0.0, 0.0, 0.0]]), span=1.0)
+    assert (row["text_quality_index"], row["text_quality_index_low"]) == pytest.approx((-0.25, contrast.low))
+    assert (row["perplexity_base"], row["perplexity_base_low"]) == (2, 2)
+    assert row["share_adjusted_up"] > 0 and row["share_second_up"] is None
+    assert not {name for name in schema.names if name.startswith(("distinct", "self_bleu", "adjusted_misfit"))}
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ def test_repeated_ngrams_of_two_articles():
     value, low, high = repeated(count_ngrams(articles, 4)[3])
 
     assert value == pytest.approx(1 / 6, abs=1e-12)
-    # The standard deviation of 1/3 and 0 is 0.2357, and sqrt(2) articles have values.
-    assert (low, high) == pytest.approx((1 / 6 - 1.96 / 6, 1 / 6 + 1.96 / 6), abs=1e-12)
+    # The standard deviation of 1/3 and 0 is 0.2357, two articles have values, and Student's quantile of 1 is 12.706.
+    assert (low, high) == pytest.approx((1 / 6 - 12.706205 / 6, 1 / 6 + 12.706205 / 6), abs=1e-6)
 
 
 def test_self_bleu_of_two_short_articles():

@@ -3,9 +3,14 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize
 
-from bias_amplification.measures.quantification import adjusted_intervals, adjusted_shares, misfit
+from bias_amplification.measures.intervals import difference_interval
+from bias_amplification.measures.quantification import Resamples, adjust, adjusted_change, adjusted_shares, misfit
 
 RATES = np.array([[0.85, 0.10, 0.05], [0.10, 0.70, 0.20], [0.05, 0.15, 0.80]])
+
+
+def adjusted_intervals(counts: np.ndarray, confusion: np.ndarray, seed: int) -> list[tuple[float, float, float]]:
+    return adjust(np.repeat(np.arange(len(counts)), counts), Resamples(confusion, seed)).intervals
 
 
 @pytest.mark.parametrize("true", [(0.2, 0.3, 0.5), (0.0, 0.1, 0.9), (1 / 3, 1 / 3, 1 / 3), (0.0, 0.0, 1.0)])
@@ -129,5 +134,64 @@ def test_intervals_depend_on_the_seed():
 
 @pytest.mark.parametrize(("counts", "first"), [((0, 0), (5, 5)), ((3, 4), (0, 0))])
 def test_missing_articles_are_refused(counts, first):
-    with pytest.raises(ValueError, match="need articles"):
+    with pytest.raises(ValueError, match="adjusted shares need"):
         adjusted_intervals(np.array(counts), np.array([first, (1, 9)]), 0)
+
+
+def pairs_of_labels(generator: np.random.Generator, number: int, rates: np.ndarray, alike: float) -> np.ndarray:
+    """Draw the labels given to articles at two versions, [2, articles], from shares of 30 and 50% and of 60 and 80%.
+
+    Of the articles, `alike` are confused in the same way at both.
+    """
+    places = generator.random((2, number))
+    places[1] = np.where(generator.random(number) < alike, places[0], places[1])
+    true = generator.random(number) < np.array([[0.5], [0.8]])
+    return (places > np.where(true, rates[1, 0], rates[0, 0])).astype(int)
+
+
+def test_change_of_adjusted_shares_is_that_of_the_shares():
+    confusion = np.array([[90, 10], [20, 80]])
+    resamples = Resamples(confusion, 0)
+    first, last = (adjust(np.repeat([0, 1, -1], counts), resamples) for counts in ((50, 30, 5), (20, 60, 0)))
+
+    change, low, high = adjusted_change(first, last, 1)
+
+    # Of 80 articles with a label, 3/8 and 6/8 are given label 1: (share - 0.1) / 0.7.
+    assert change == pytest.approx((6 / 8 - 3 / 8) / 0.7)
+    assert low < change < high
+
+
+def test_change_of_equal_labels_has_hardly_any_error():
+    given = np.repeat([0, 1], [40, 60])
+    same = adjust(given, Resamples(np.array([[90, 10], [20, 80]]), 0))
+
+    change, low, high = adjusted_change(same, same, 0)
+
+    assert change == 0
+    # The interval of the share is 30 points wide; its ends are not equally far from the share.
+    assert max(-low, high) < 0.06
+
+
+def test_change_without_draws_that_differ_takes_errors_for_independent():
+    alone = adjust(np.zeros(30, int), Resamples(10**6 * np.eye(2, dtype=int), 0))
+
+    change, low, high = adjusted_change(alone, alone, 0)
+
+    ends = alone.intervals[0]
+    assert change == 0 and -low == pytest.approx(high, abs=1e-6) and high == pytest.approx(ends[2] - ends[1], rel=0.2)
+
+
+@pytest.mark.slow
+def test_changes_of_adjusted_shares_are_included_in_95_percent_of_studies():
+    """100 studies of 100 articles and 200 test articles; tolerance 3 standard errors. As if independent: over 99%."""
+    generator, rates = np.random.default_rng(8), np.array([[0.9, 0.1], [0.2, 0.8]])
+    studies, hits, widths = 100, 0, []
+    for study in range(studies):
+        resamples = Resamples(np.array([generator.multinomial(100, row) for row in rates]), study)
+        first, last = (adjust(given, resamples) for given in pairs_of_labels(generator, 100, rates, 0.5))
+        _, low, high = adjusted_change(first, last, 1)
+        hits += low <= 0.3 <= high
+        apart = difference_interval(last.intervals[1], first.intervals[1])
+        widths.append((high - low) / (apart[2] - apart[1]))
+    assert abs(hits / studies - 0.95) <= 3 * np.sqrt(0.95 * 0.05 / studies)
+    assert np.mean(widths) < 0.95

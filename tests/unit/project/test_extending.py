@@ -134,7 +134,8 @@ def test_the_strategies_choose_texts_that_the_previous_generation_wrote(extended
 
 def test_the_measure_is_a_column_with_an_interval_and_a_panel(extended: SimpleNamespace) -> None:
     # Means of the texts' words: 2, 4, 1, 3 and 2; one text has no word. Their standard deviation is the root of 1.3.
-    half_width = 1.96 * (1.3 / 5) ** 0.5
+    # Student's quantile of 4 is 2.776.
+    half_width = 2.7764451 * (1.3 / 5) ** 0.5
 
     assert extended.measured["columns"] == pytest.approx(
         {"word_length": 2.4, "word_length_low": 2.4 - half_width, "word_length_high": 2.4 + half_width}

@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import COMPARISON, NEURON_OVERLAP
+from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.tables.comparison import comparison_summary, comparison_table
 from bias_amplification.measures.intervals import wilson_interval
@@ -190,6 +191,10 @@ def test_comparison_is_written(tmp_path, run, capsys):
     for label in LABELS:
         metrics = metrics.fillna({f"mean_probability_{label}{end}": 0.5 for end in ("", "_low", "_high")})
     write_table(pa.Table.from_pandas(metrics, schema, preserve_index=False), tmp_path / "m.parquet", schema)
+    change = {"share_right": 0.1, "share_right_low": 0.08, "share_right_high": 0.12}
+    changes = [{"round": "balanced_synthetic", "replicate": place, "generation": 10} | change for place in (1, None)]
+    schema = changes_schema(LABELS)
+    write_table(pa.Table.from_pylist(changes, schema), tmp_path / "changes.parquet", schema)
     write_table(NEURON_OVERLAP.empty_table(), tmp_path / "o.parquet", NEURON_OVERLAP)
     scores = {
         "model": "roberta-base",
@@ -201,11 +206,15 @@ def test_comparison_is_written(tmp_path, run, capsys):
     (tmp_path / "scores.json").write_text(json.dumps(scores))
 
     write_comparison(
-        tmp_path / "m.parquet", [tmp_path / "scores.json"], tmp_path / "o.parquet", *FILES, tmp_path / "c.parquet",
-        counterparts=run.counterparts,
+        [tmp_path / "m.parquet", tmp_path / "changes.parquet"], [tmp_path / "scores.json"], tmp_path / "o.parquet",
+        *FILES, tmp_path / "c.parquet", counterparts=run.counterparts,
     )  # fmt: skip
 
     table = read_table(tmp_path / "c.parquet", COMPARISON).to_pandas()
     assert len(table) == 511
     assert rows_of(table, quantity="macro_f1", subject="roberta-base")["verdict"].item() == WITHIN
+    row = rows_of(table, round="balanced_synthetic", generation=10, quantity="share", subject="right").iloc[0]
+    assert (row["own_change"], row["own_change_low"], row["own_change_high"]) == (0.1, 0.08, 0.12)
+    # The published change is that of independent samples.
+    assert row["published_change_high"] - row["published_change"] > 0.03
     assert "within sampling error: 488" in capsys.readouterr().out

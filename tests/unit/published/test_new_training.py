@@ -60,15 +60,17 @@ def test_training_of_the_same_process_is_rarely_outside(replicates):
     assert np.mean(outside) == pytest.approx(0.05, abs=0.015)
 
 
-def test_change_of_a_replicate_is_from_its_own_generation_0():
-    # The replicates begin at different shares, and each rises by 0.20, 0.21 or 0.22.
+def test_change_is_that_of_the_table_of_changes():
+    # The replicates begin at different shares, and rise by 0.20, 0.21 or 0.22. The row of all together is not used.
     metrics = metrics_of(
         {("base", None): (0.1, 0.2, 0.3), ("mine", 0): (0.2, 0.4, 0.7), ("mine", 1): (0.4, 0.61, 0.92)}
     )
-    numbers = Numbers(metrics)
+    changes = metrics_of({("mine", 0): (0.1, 0.2, 0.4), ("mine", 1): (0.2, 0.21, 0.22)})
+    together = metrics_of({("mine", 1): (0.99,)}).assign(replicate=math.nan)
+    numbers = Numbers(metrics, pd.concat([changes, together]))
 
     change = numbers.change("mine", "balanced", 1, "share_right")
-    # s is 0.01: 4.302653 * 0.01 * sqrt(4/3). The articles' interval is sqrt(2) * 0.01 / sqrt(3), which is smaller.
+    # s is 0.01: 4.302653 * 0.01 * sqrt(4/3). The articles' interval is 0.01 / sqrt(3), which is smaller.
     assert (change.value, change.low, change.high) == pytest.approx((0.21, 0.21 - 0.0496828, 0.21 + 0.0496828))
     assert numbers.change("mine", "balanced", 0, "share_right").value == pytest.approx(0.7 / 3)
     assert not numbers.change("base", "balanced", 0, "share_right").known
@@ -76,25 +78,20 @@ def test_change_of_a_replicate_is_from_its_own_generation_0():
     assert numbers.at("base", "balanced", None, "share_right").high == pytest.approx(0.2 + 0.248414, abs=1e-6)
 
 
-def test_replicates_with_the_same_articles_start_from_one_base_model():
-    numbers = Numbers(metrics_of({("base", None): (0.1,), ("mine", 0): (0.2, 0.3, 0.4)}))
+def test_published_changes_are_differences_of_independent_numbers():
+    numbers = Numbers(metrics_of({("base", None): (0.1,), ("mine", 0): (0.2,), ("mine", 1): (0.5,)}))
 
-    change = numbers.change("mine", "balanced", 0, "share_right")
+    change = numbers.change("mine", "balanced", 1, "share_right")
 
-    assert change.value == pytest.approx(0.2)
-    assert change.high - change.value == pytest.approx(0.496828, abs=1e-6)
+    assert (change.value, change.high) == pytest.approx((0.3, 0.3 + 0.01 * math.sqrt(2)))
+    assert numbers.change("mine", "balanced", 0, "share_right").value == pytest.approx(0.1)
+    assert not numbers.change("mine", "balanced", 2, "share_right").known
 
 
 def test_replicate_without_a_value_is_left_out_and_intervals_end_at_the_ends_of_the_scale():
-    numbers = Numbers(
-        metrics_of(
-            {
-                ("mine", 0): (0.5, math.nan, 0.9),
-                ("mine", 1): (math.nan, 0.5, math.nan),
-                ("mine", 2): (0.9, math.nan, 0.5),
-            }
-        )
-    )
+    metrics = metrics_of({("mine", 0): (0.5, math.nan, 0.9), ("mine", 1): (math.nan, 0.5, math.nan)})
+    changes = metrics_of({("mine", 1): (math.nan,) * 3, ("mine", 2): (0.4, math.nan, -0.4)})
+    numbers = Numbers(metrics, changes)
 
     number = numbers.at("mine", "balanced", 0, "share_right")
 

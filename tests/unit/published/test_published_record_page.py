@@ -91,6 +91,17 @@ def test_swapped_pair(page):
     assert (round(100 * both[0][0], 1), round(100 * both[1][0], 1)) == (42.7, 41.9)
 
 
+def test_last_step_of_the_synthetic_round(page):
+    metrics = published_metrics(FOLDER / "trajectories.csv", LABELS)
+    rows = metrics[metrics["round"] == "balanced_synthetic"].set_index("generation")
+    columns = ["share_right", "share_right_low", "share_right_high"]
+
+    change, low, high = (100 * end for end in difference_interval(*(tuple(rows.loc[g, columns]) for g in (9, 10))))
+
+    text = f"falls by {change:.1f} points [{low:.1f}, {high:.1f}] from generation 9 to 10"
+    assert text in " ".join(page.split())
+
+
 def test_generations_of_the_center_rounds(page, table):
     assert round(100 * number(table, "synthetic", 0, "mean_probability_center", "center"), 1) == 72.9
     assert round(100 * number(table, "synthetic", 1, "mean_probability_center", "center"), 1) == 75.1

@@ -133,7 +133,7 @@ def test_every_key_has_a_description_in_the_schema(validator: Draft202012Validat
     [
         "| `learning_rate` | number > 0 | `5.0e-5` | ",
         "| `alpha` | number > 0, < 1 | `0.05` | ",
-        "| `fixed_effects` | `none`, `rounds`, `both` | `"both"` | ",
+        '| `fixed_effects` | `none`, `rounds`, `both` | `"both"` | ',
         "| `size` | whole number > 0 | *required* | ",
         "| `lags` | whole number ≥ 0 or `plugin`, `newey_west`, `andrews` | `1` | ",
         "| `rounds` | list of maps (1 or more), see `rounds[]` | *required* | ",

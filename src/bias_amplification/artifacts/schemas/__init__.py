@@ -32,6 +32,7 @@ from bias_amplification.artifacts.schemas.versions import (
     TRAINING_LOG,
     TRAINING_SET,
     TRAINING_SET_WITH_TITLES,
+    changes,
     metrics,
     predictions,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "TRAINING_LOG",
     "TRAINING_SET",
     "TRAINING_SET_WITH_TITLES",
+    "changes",
     "metrics",
     "predictions",
 ]

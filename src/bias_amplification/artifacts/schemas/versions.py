@@ -106,6 +106,24 @@ def predictions(labels: Sequence[str]) -> pa.Schema:
     )
 
 
+def changes(labels: Sequence[str]) -> pa.Schema:
+    """Return the schema of the metrics' changes: one row for each replicate of each version, and one for all of them.
+
+    The row for all replicates of a round together has no `replicate`. A number is the change of the metrics' column of
+    the same name from generation 0 of the same replicate; at generation 0, from the base model with the same seed
+    articles. `_low` and `_high` are the ends of its 95% interval, which is paired by article. In the row for several
+    replicates it holds the errors of articles and of replicates. A change is null if one of the two has no value.
+    """
+    ends = (field.name for field in metrics(labels) if field.name.endswith("_low"))
+    measures = (name.removesuffix("_low") for name in ends)
+    return table(
+        required(TEXT, "round"),
+        optional(COUNT, "replicate"),
+        required(GENERATION, "generation"),
+        *(interval(measure) for measure in measures if measure not in DIVERSITY_MEASURES),
+    )
+
+
 def metrics(labels: Sequence[str]) -> pa.Schema:
     """Return the schema of the metrics: one row for each version, and one for the base model on each seed set.
 

@@ -34,7 +34,8 @@ FIRST = (
         BIAS_AND_QUALITY,
         "Every model version",
         "{version_rows}: shares of labels in per cent, mean probabilities, text quality indices, perplexities, and "
-        "shares of degenerate and of readable texts, with 95% intervals over articles in brackets. Labelled: number of "
+        "shares of degenerate and of readable texts, with 95% intervals over articles in brackets. Intervals of means "
+        "over fewer than 50 articles are too narrow near the ends of a scale (docs/measures.md). Labelled: number of "
         "articles that are not too short to have a label; shares of labels are of these.",
         kind="table",
         function="figures.tables.metrics:write_metrics_table",
@@ -176,14 +177,16 @@ _ROBUSTNESS = (
         "robustness_table",
         ROBUSTNESS,
         "Changes of the tracked label's share, in every way of counting",
-        "The first and the last generation with a value, and their difference, with 95% intervals {over} in brackets. "
-        "The interval of the difference treats the two generations as independent samples; the table of changes says "
-        "whether a change is more than chance. Direction: whether both estimates rise or fall. Articles are "
+        "The first and the last generation with a value, with 95% intervals {over} in brackets, and their difference. "
+        "Its interval is paired by article, because both generations wrote from the same articles"
+        "{errors_of_changes}. Corrected shares are no means over articles: the errors of both generations have the "
+        "correlation that they have when articles and test articles are drawn again. The table of changes says whether "
+        "a change is more than chance. Direction: whether both estimates rise or fall. Articles are "
         "unexplained if no mixture of the classifier's known confusions gives the labels that it assigns. Its "
         "confusions have then changed; above 5% unexplained articles the corrected share is not compared.",
         kind="table",
         function="figures.robustness:write_robustness_table",
-        inputs=_METRICS,
+        inputs=_METRICS | {"changes_file": "changes.parquet"},
         study_arguments=("corpus", "tracked"),
     ),
     Entry(
@@ -257,11 +260,12 @@ _PUBLISHED = (
         "Every published number beside the run's own",
         "First the numbers in the paper's text, then the per-generation results. Each number is treated as the share "
         "or the mean probability that the published scores show it to be. In brackets: 95% intervals over articles "
-        "(Wilson's for shares, Newcombe's for differences, upper bounds for published mean probabilities)."
+        "(Wilson's for shares, Newcombe's for differences, Student's for the run's means, upper bounds for published "
+        "mean probabilities)."
         "{own_intervals} For counts of neurons the brackets are the range that chance gives (for the run's own counts "
-        "by permuted outcomes). Changes are from generation 0; for generation 0, from the base model. Their intervals "
-        "treat the two generations as independent samples. Intervals for paired articles are narrower where articles "
-        "keep their labels.{own_changes}{level}",
+        "by permuted outcomes). Changes are from generation 0; for generation 0, from the base model. The run's "
+        "changes are paired by article.{own_changes} Intervals of published changes treat the two generations as "
+        "independent samples, because the published numbers here are of all articles together.{level}",
         kind="table",
         function="figures.tables.comparison:write_comparison_table",
         inputs=_COMPARISON,

@@ -61,6 +61,7 @@ def replicate_words(plan: Plan) -> dict[str, str]:
         "of_means": " All shares are means over the replicates of a round." if means else "",
         "chains": " Each replicate of a round counts as a round here." if neurons else "",
         "sampling_error": error,
+        "errors_of_changes": ", and with several replicates it holds their error too" if means else "",
         "own_intervals": f" {_ONE_TRAINING}" if compared else "",
         "own_changes": " With several replicates, the run's change is computed in each of them." if compared else "",
     }
