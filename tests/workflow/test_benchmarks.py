@@ -234,3 +234,17 @@ def test_degenerate_texts_of_clear_rules_are_found(benchmark):
         assert shares[name]["copied"] == "100%"
     for name in ("another article", "20 to 40% a loop of three words"):
         assert shares[name]["repetitive"] == "0%"
+
+
+def test_reliability_is_tried_in_every_world(benchmark, monkeypatch):
+    coverage = benchmark("reliability_coverage")
+    monkeypatch.setattr(coverage, "NEURONS", 20)
+    monkeypatch.setattr(coverage, "PERMUTATIONS", 19)
+    monkeypatch.setattr(coverage, "FEWER", 19)
+
+    for world in coverage.WORLDS:
+        studies = [coverage.try_study(world, (4, 5, 1), seed) for seed in range(2)]
+        cells = coverage.summarise(world, studies)
+        assert len(cells) == len(coverage.HEAD) == 12
+        assert cells[0] == world.words and cells[1] and cells[4]
+        assert all(0 <= float(cells[place]) <= 100 for place in (2, 5, 8, 11))

@@ -57,7 +57,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class _Study:
+class PermutedStudy:
     """A study without its neurons."""
 
     rows: Rows
@@ -94,6 +94,8 @@ def measure_reliability(
     StudyError
         If versions or neurons are missing or do not match.
     """
+    from threadpoolctl import threadpool_limits
+
     outcomes = read_outcomes(panel, len(neurons))
     pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
     rows = make_rows(outcomes.versions, "within")
@@ -103,11 +105,13 @@ def measure_reliability(
         for number in (permutations.number, permutations.sensitivity)
     ]
     many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
-    study = _Study(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
+    study = PermutedStudy(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
     table: list[dict[str, Any]] = []
-    for measure, column in measure_columns(settings).items():
-        changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
-        table += [{"measure": measure, **row} for row in _measure_rows(changes, study)]
+    # The products are small: threads would take longer to start than to multiply.
+    with threadpool_limits(limits=1):
+        for measure, column in measure_columns(settings).items():
+            changes = read_changes(neurons, column, study.rows, settings.fixed_effects)
+            table += [{"measure": measure, **row} for row in reliability_rows(changes, study)]
     write_table(pa.Table.from_pylist(table, schema=NEURON_RELIABILITY), out, NEURON_RELIABILITY)
 
 
@@ -167,7 +171,7 @@ def reliability_of(
     """
     rows, layout = make_rows(versions, "within"), lay_out(versions, 0)
     outcomes = [Changes.of(outcome, rows) for outcome in pair]
-    study = _Study(rows, layout, outcomes, outcomes, settings, 0)
+    study = PermutedStudy(rows, layout, outcomes, outcomes, settings, 0)
     changes = scaled_changes(neurons, rows, settings.fixed_effects)
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and changes.shape[1] > 1:
@@ -195,8 +199,21 @@ def _excludes_zero(row: Mapping[str, Any] | None) -> bool | None:
     return not row["value_low"] <= 0 <= row["value_high"]
 
 
-def _measure_rows(neurons: np.ndarray, study: _Study) -> list[dict[str, Any]]:
-    """Make the rows of one measure; `neurons` are [rows, neurons]."""
+def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str, Any]]:
+    """Return the rows of one measure, without its name.
+
+    Parameters
+    ----------
+    neurons
+        [rows, neurons], from `scaled_changes`.
+    study
+        The study.
+
+    Returns
+    -------
+    list of dict
+        Columns of `NEURON_RELIABILITY`, in the order of `KEYS`.
+    """
     layout, settings = study.layout, study.settings
     many = neurons.shape[1]
     chosen = min(settings.reliability.neurons, max(1, many // 10))
@@ -231,7 +248,7 @@ def _told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: flo
     return any(test.get("p_value", 1.0) <= alpha / len(tests) for test in tests)
 
 
-def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, study: _Study) -> str:
+def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, study: PermutedStudy) -> str:
     """Say why a number is missing."""
     if not study.layout.splits:
         return TOO_FEW_ROUNDS
@@ -245,7 +262,7 @@ def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, stud
     return CONSTANT_OUTCOME if any(one.known.any() and not one.observed().changing() for one in own) else TOO_FEW_ROWS
 
 
-def _halves(neurons: np.ndarray, study: _Study, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
+def _halves(neurons: np.ndarray, study: PermutedStudy, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
     """Compute everything that is estimated from halves; a number without a value is left out."""
     layout, centre = study.layout, study.settings.fixed_effects
     spread = neurons - neurons.mean(axis=1, keepdims=True)
@@ -278,7 +295,7 @@ def _halves(neurons: np.ndarray, study: _Study, *, intervals: bool = True) -> di
     return found
 
 
-def _predictions(neurons: np.ndarray, study: _Study, chosen: int) -> dict[Key, dict[str, Any]]:
+def _predictions(neurons: np.ndarray, study: PermutedStudy, chosen: int) -> dict[Key, dict[str, Any]]:
     """Predict held-out units, with intervals from resampled generations; a number without a value is left out."""
     layout, centre = study.layout, study.settings.fixed_effects
     observed, generator = [one.observed() for one in study.outcomes], np.random.default_rng(study.seed)
