@@ -51,10 +51,12 @@ def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
     """Say in which world a run seems to be, and which of its tests by the first scheme are not valid there."""
     sentence = world_in_words(world)
     schemes = calibration["scheme"].dropna()
-    if schemes.empty:
-        return sentence
+    if schemes.empty or world["between_rounds"].isna().any() or "neurons" not in set(world["of"]):
+        return f"{sentence} So it is not known whether the tests are valid here."
     found = not_valid_here(calibration, world)
     wrong = found.get(schemes.iloc[0], {})
     text = ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in wrong.items())
     claim = f"Not valid here, because they are wrong in more than 8% of simulated studies like this run: {text}."
-    return f"{sentence} {claim if wrong else 'All tests by permutation are valid in simulated studies like this run.'}"
+    if not wrong:
+        claim = "No simulated test by permutation is wrong in clearly more than 8% of studies like this run."
+    return f"{sentence} {claim}"

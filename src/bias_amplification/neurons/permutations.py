@@ -173,7 +173,7 @@ def _know(outcomes: Sequence[np.ndarray], versions: Versions) -> _Known:
     for name in dict.fromkeys(versions.rounds):
         mine = np.flatnonzero(names == name)
         places = [mine[np.isfinite(outcome[mine])] for outcome in outcomes]
-        if any(map(len, places)) or not outcomes:
+        if any(map(len, places)) or not len(outcomes):
             found.places.append(places)
             found.first.append(int(mine[0]))
             found.kinds.append(tuple(tuple(numbers[one].tolist()) for one in places or [mine]))
@@ -240,6 +240,8 @@ def _draw(choices: _Choices, number: int, generator: np.random.Generator) -> Per
     def of(options: Sequence[Sequence[int]]) -> np.ndarray:
         chosen = (generator.random((number, len(options))) * [len(one) for one in options]).astype(np.int64)
         values = [np.asarray(one)[chosen[:, place]] for place, one in enumerate(options)]
+        if not values:  # no round has a value
+            return np.zeros((number + 1, 0), dtype=np.int64)
         return np.vstack([[one[0] for one in options], np.stack(values, axis=1)])
 
     shift, sign, generation_sign = of(choices.shifts), of(choices.signs), of(choices.generation_signs)

@@ -189,3 +189,12 @@ def test_rounds_with_different_generations_are_not_exchanged():
 
     assert len(permuted) == 2
     np.testing.assert_allclose(permuted[1], outcome[[*range(8, 12), *range(4, 8), *range(4)]])
+
+
+def test_studies_without_any_outcome_have_nothing_to_permute():
+    versions = list_versions(2, 14)
+    nothing = np.full((2, 28), np.nan)
+
+    (bias, quality), complete = permute_changes(nothing, versions, ["flip_generations"], 512, seed=1)
+
+    assert not complete and bias.shape == quality.shape == (513, 28)
