@@ -2,7 +2,7 @@
 
 Run it in the checkout: ``PYTHONPATH=src python benchmarks/reliability_coverage.py [--studies 300] [--shapes "6 x 11"]``
 It draws studies in several worlds, with and without neurons that follow the outcomes, and prints one Markdown table for
-each shape; docs/reproducibility.md has them. An interval holds if it has the mean over the studies of the world in it.
+each shape. An interval holds if it has the mean over the studies of the world in it.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def summarise(world: World, studies: list[dict[Key, Mapping[str, Any]]]) -> list
     for name, keys in (*own.items(), ("cross", [CROSS])):
         rows = [study[key] for study in studies for key in keys]
         value, low, high, p_value = (
-            np.array([row[column] for row in rows], dtype=float)
+            np.array([row.get(column) for row in rows], dtype=float)
             for column in ("value", "value_low", "value_high", "p_value")
         )
         means[name] = value.mean()
@@ -117,7 +117,7 @@ def summarise(world: World, studies: list[dict[Key, Mapping[str, Any]]]) -> list
         cells += [
             f"{means[name]:z.2f}",
             f"{100 * np.mean(p_value <= alpha):.1f}",
-            f"{100 * holds.mean():.1f} ({np.median(high - low):.2f})",
+            f"{100 * holds.mean():.1f} ({np.median(high - low):.2f})" if np.isfinite(low).any() else "",
         ]
     cells.append(_corrected(studies, means) if world.share else "")
     told = [study[key]["reproduces"] for study in studies for key in own["reliability"]]

@@ -14,8 +14,6 @@ TESTS_OF = {
     "matched": ("overlap alike", "overlap distinct"),
     "rank_agreement": ("ranks agree",),
     "same_sign": ("signs agree",),
-    "bias_familywise": ("family-wise, bias",),
-    "quality_familywise": ("family-wise, quality",),
 }
 
 
@@ -32,31 +30,26 @@ def not_valid_here(calibration: pd.DataFrame, world: pd.DataFrame) -> dict[str, 
     Returns
     -------
     dict
-        For each scheme ("" for single neurons, by the study's own test) the tests whose rate is above 8% in the world
-        of the run's own neurons or in the nearest other world, with the larger rate.
+        For each scheme the tests and intervals that are not valid in the world of the run's own neurons or in the
+        nearest other world, with the larger rate.
     """
-    here = {OWN, *world["nearest"]}
-    own = calibration.iloc[0] if len(calibration) else {}
-    found: dict[str, dict[str, float]] = {}
-    for row in calibration[calibration["world"].isin(here) & calibration["valid"].eq(False)].to_dict("records"):
-        scheme = row["scheme"] or ""
-        keys = ("difference", "lags", "reference", "small_sample", "fixed_effects")
-        if scheme or all(row[key] == own[key] for key in keys):
-            tests = found.setdefault(scheme, {})
-            tests[row["test"]] = max(tests.get(row["test"], 0.0), row["rejected"])
-    return found
+    rows = calibration[calibration["scheme"].notna() & calibration["valid"].eq(False)]
+    rows = rows[rows["world"].isin({OWN, *world["nearest"]})]
+    worst = rows.groupby(["scheme", "test"], sort=False)["rejected"].max()
+    return {scheme: of.droplevel(0).to_dict() for scheme, of in worst.groupby(level=0, sort=False)}
 
 
 def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
     """Say in which world a run seems to be, and which of its tests by the first scheme are not valid there."""
     sentence = world_in_words(world)
     schemes = calibration["scheme"].dropna()
-    if schemes.empty or world["between_rounds"].isna().any() or "neurons" not in set(world["of"]):
+    if schemes.empty or world[["between_rounds", "nearest"]].isna().any(axis=None):
         return f"{sentence} So it is not known whether the tests are valid here."
-    found = not_valid_here(calibration, world)
-    wrong = found.get(schemes.iloc[0], {})
+    wrong = not_valid_here(calibration, world).get(schemes.iloc[0], {})
     text = ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in wrong.items())
-    claim = f"Not valid here, because they are wrong in more than 8% of simulated studies like this run: {text}."
+    claim = f"Not valid here, because they are wrong too often in simulated studies like this run: {text}."
     if not wrong:
-        claim = "No simulated test by permutation is wrong in clearly more than 8% of studies like this run."
+        claim = (
+            "No test by permutation is wrong clearly more often than it should be in simulated studies like this run."
+        )
     return f"{sentence} {claim}"

@@ -27,11 +27,13 @@ from bias_amplification.study.sections import Neurons, Quality
 
 #: Share of the neurons that follow an outcome when power is measured.
 PLANTED = 0.1
-#: The largest rate of a test at 5% that counts as valid, and of an interval's error.
-TOLERATED = 0.08
-#: Standard errors by which a rate above it must exceed 5%: few studies would call sound tests invalid by chance.
+#: A test is valid up to this multiple of its level: 8% for 5%.
+TOLERATED = 1.6
+#: Standard errors by which the rate of a test that is not valid exceeds the level: few studies would call sound tests
+#: invalid by chance.
 MARGIN = 1.645
-NOMINAL = 0.05
+#: Level of the intervals and of the verdict on the overlap, whatever alpha is.
+FIXED_LEVEL = 0.05
 #: Permutations of each test if they cannot all be listed.
 PERMUTATIONS = 199
 #: Worlds in which effects are planted too.
@@ -147,8 +149,8 @@ def calibrate_world(world: str, outcomes: Outcomes, run: Run, settings: Neurons,
     simulation = simulate(world, versions, run, size.studies, size.neurons, [seed, list(WORLDS).index(world)])
     for test in list_tests(settings):
         p_values = _p_values(simulation, test)
-        yield _describe(world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha))
-    schemes = resolve_schemes(settings.permutations.schemes, versions, settings.alpha)
+        yield _describe(world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha), test.alpha)
+    schemes = resolve_schemes(settings.permutations.schemes, run.outcomes, versions, settings.alpha)
     for moves in schemes:
         yield from _scheme_rows(simulation, moves, settings, seed, whole=moves == schemes[0])
     if world in PLANTED_WORLDS:
@@ -171,7 +173,7 @@ def _p_values(simulation: Simulation, settings: Neurons) -> np.ndarray:
     return regress(simulation.x.reshape(versions, -1), outcome, rows, settings).p_value.reshape(studies, -1)
 
 
-def _rates(p_values: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+def _rates(p_values: np.ndarray, found: np.ndarray, alpha: float) -> dict[str, Any]:
     """Compute how often neurons without an effect are found; both arrays are [studies, neurons]."""
     share = np.nanmean(np.where(np.isfinite(p_values), found, np.nan), axis=1)
     share = share[np.isfinite(share)]
@@ -186,12 +188,13 @@ def _rates(p_values: np.ndarray, found: np.ndarray) -> dict[str, Any]:
         "standard_error": error,
         "rejected_low": float(low),
         "rejected_high": float(high),
-        "valid": _valid(rejected, error),
+        "valid": is_valid(rejected, error, alpha),
     }
 
 
-def _valid(rejected: float, error: float) -> bool:
-    return rejected <= TOLERATED or rejected - MARGIN * error <= NOMINAL
+def is_valid(rejected: float, error: float, level: float) -> bool:
+    """Return whether a rate of rejections, with its Monte Carlo error, fits a test at a level (fractions)."""
+    return rejected <= TOLERATED * level or rejected - MARGIN * error <= level
 
 
 def each_study(simulation: Simulation, work: Callable[[int], dict[str, bool | None]]) -> dict[str, np.ndarray]:
@@ -236,15 +239,16 @@ def _scheme_rows(
     found = each_study(simulation, lambda study: study_tests(simulation, study, moves, settings, seed, whole=whole))
     for test, rejected in found.items():
         about = _describe(simulation.world, test, settings, scheme="+".join(moves))
-        yield about | _share(rejected)
+        fixed = test.startswith(("interval", "overlap"))
+        yield about | _share(rejected, FIXED_LEVEL if fixed else settings.alpha)
 
 
-def _share(rejected: np.ndarray) -> dict[str, Any]:
+def _share(rejected: np.ndarray, level: float) -> dict[str, Any]:
     if not len(rejected):
         return {"studies": 0}
     share, studies = float(np.mean(rejected)), len(rejected)
     error = float(np.sqrt(share * (1 - share) / studies))
-    return {"studies": studies, "rejected": share, "standard_error": error, "valid": _valid(share, error)}
+    return {"studies": studies, "rejected": share, "standard_error": error, "valid": is_valid(share, error, level)}
 
 
 def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
@@ -255,7 +259,7 @@ def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Ite
         found = np.array([significant(line, settings.alpha, correction) for line in p_values])
         false = found[:, planted:].sum(axis=1) / np.maximum(found.sum(axis=1), 1)
         row = _describe(simulation.world, correction or "neuron", settings, effect=effect)
-        row |= _rates(p_values[:, planted:], found[:, planted:]) | {"valid": None}
+        row |= _rates(p_values[:, planted:], found[:, planted:], settings.alpha) | {"valid": None}
         yield row | {"power": float(found[:, :planted].mean()), "false_discovery": float(false.mean())}
 
 

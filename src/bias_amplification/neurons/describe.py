@@ -39,7 +39,8 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
     -------
     list of dict
         Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. `nearest` is the same in all
-        rows: the world in whose simulated studies the facts are nearest to the run's, in standard deviations.
+        rows: the world in whose simulated studies the facts are nearest to the run's, in standard deviations; None if
+        too little changes.
     """
     own = {name: _facts(values, versions) for name, values in _parts(run.neurons, run.outcomes)}
     distances = {}
@@ -47,7 +48,8 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
         simulation = simulate(world, versions, run, STUDIES, max(2, run.neurons.shape[1]), [seed, number])
         studies = [_of_study(simulation, study, versions) for study in range(STUDIES)]
         distances[world] = _distance(own, studies)
-    nearest = min(distances, key=lambda world: distances[world])
+    fitting = {world: distance for world, distance in distances.items() if np.isfinite(distance)}
+    nearest = min(fitting, key=lambda world: fitting[world], default=None)
     return [
         {"of": name, **{key: None if np.isnan(value) else value for key, value in facts.items()}, "nearest": nearest}
         for name, facts in own.items()
@@ -115,7 +117,7 @@ def world_in_words(world: Any) -> str:
         A data frame of `NEURON_WORLD`.
     """
     rows = world.set_index("of")
-    if "neurons" not in rows.index or rows["between_rounds"].isna().any():
+    if "neurons" not in rows.index or rows[["between_rounds", "nearest"]].isna().any(axis=None):
         return "Too few neurons, rounds or generations change to say which simulated world this run is like."
     nearest = str(rows["nearest"].iloc[0])
     words = {"bias": "bias", "quality": "text quality", "neurons": "the neurons"}

@@ -46,10 +46,6 @@ class Layout:
     bases: dict[tuple[bytes, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
     """Bases that `constants` has computed, by rows and constants: splits have them in common for all outcomes."""
 
-    def take(self, places: np.ndarray, generation: np.ndarray) -> "Layout":
-        """Return some rows, also repeatedly, as rows of other generations."""
-        return replace(self, chain=self.chain[places], generation=generation, unit=self.unit[places], bases={})
-
 
 @dataclass(frozen=True)
 class Changes:
@@ -73,10 +69,6 @@ class Changes:
     def only(self, chosen: np.ndarray) -> "Changes":
         """Return the changes, those outside the chosen [rows] as unknown."""
         return replace(self, known=self.known & chosen)
-
-    def take(self, places: np.ndarray) -> "Changes":
-        """Return the changes of some rows, also repeatedly."""
-        return replace(self, values=self.values[:, places], known=self.known[places])
 
     def changing(self) -> bool:
         """Return whether any known change is larger than rounding."""

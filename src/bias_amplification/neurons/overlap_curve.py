@@ -16,7 +16,7 @@ from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.null_distribution import MOVED, permutation_p_value
 from bias_amplification.neurons.overlap_estimate import ceiling_height, estimate_share
 from bias_amplification.neurons.panel import layer_slices, measure_columns, read_outcomes, stream_batches
-from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
+from bias_amplification.neurons.permutations import permute_by_first
 from bias_amplification.neurons.round_halves import Halves, compare_halves, list_splits
 from bias_amplification.neurons.top_sets import Compared, common_share
 from bias_amplification.study.sections import Neurons, Quality
@@ -25,6 +25,7 @@ from bias_amplification.study.sections import Neurons, Quality
 NOTHING_TESTED = "fewer than two neurons are tested on both outcomes"
 TOO_FEW_ROUNDS = "too few rounds"
 NOT_REPRODUCED = "a ceiling is not above chance"
+TOO_FEW_PERMUTATIONS = "too few permutations"
 
 #: Permutations of the halves, besides the one that changes nothing.
 HALVES_PERMUTATIONS = 199
@@ -55,12 +56,9 @@ def estimate_overlap(
         If versions or neurons are missing or do not match.
     """
     outcomes = read_outcomes(panel, len(neurons))
-    versions = outcomes.versions
-    moves = resolve_schemes(settings.permutations.schemes, versions, settings.alpha)[0]
     pair = outcomes.pair(settings.bias, quality.score)
-    pair, complete = permute_changes(
-        pair, versions, moves, settings.permutations.sensitivity, seed, settings.fixed_effects
-    )
+    number = settings.permutations.sensitivity
+    pair, complete, moves = permute_by_first(pair, outcomes.versions, settings, number, seed)
     columns = measure_columns(settings)
     batches = list(stream_batches(neurons, list(columns.values())))
     layer = np.concatenate([batch.layer for batch in batches])
@@ -68,7 +66,7 @@ def estimate_overlap(
     for measure, column in columns.items():
         values = np.concatenate([batch.values[column] for batch in batches], axis=1)
         described = {"measure": measure, "scheme": "+".join(moves), "complete": complete}
-        found = estimate_sizes(values, layer, pair, versions, settings, np.random.default_rng(seed))
+        found = estimate_sizes(values, layer, pair, outcomes.versions, settings, np.random.default_rng(seed))
         table += [described | row for row in found]
     write_table(pa.Table.from_pylist(table, schema=NEURON_OVERLAP_CURVE), out, NEURON_OVERLAP_CURVE)
 
@@ -165,7 +163,9 @@ def _halves_row(permuted: Halves, left_out: Halves, size: int, alpha: float) -> 
         row[f"p_ceiling_{name}"] = permutation_p_value(values)
     row["visible"] = max(row["p_ceiling_bias"], row["p_ceiling_quality"]) <= alpha
     if not row["visible"]:
-        return row | {"estimate_low": 0.0, "estimate_high": 1.0, "reason": NOT_REPRODUCED}
+        few = 1 / len(permuted.crossed) > alpha
+        reason = TOO_FEW_PERMUTATIONS if few else NOT_REPRODUCED
+        return row | {"estimate_low": 0.0, "estimate_high": 1.0, "reason": reason}
     chance = Halves(*(float(values[1:].mean()) for values in permuted))
     observed = Halves(*(float(values[0]) for values in permuted))
     ceiling = float(ceiling_height(observed, chance))

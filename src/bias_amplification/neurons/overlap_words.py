@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bias_amplification.neurons.overlap_curve import NOTHING_TESTED, TOO_FEW_ROUNDS
+from bias_amplification.neurons.overlap_curve import NOTHING_TESTED, TOO_FEW_PERMUTATIONS, TOO_FEW_ROUNDS
 from bias_amplification.neurons.round_halves import LEAST_ROUNDS
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _size_in_words(row: dict[str, Any]) -> str:
 
 def _noise_in_words(row: dict[str, Any]) -> str:
     """Say which outcome's sets are not found again in the other half of the rounds, with numbers."""
+    if row["reason"] == TOO_FEW_PERMUTATIONS:
+        return "There are too few permutations to tell whether neurons are found again in the other half of the rounds."
     worst = max(_OUTCOMES, key=lambda outcome: row[f"p_ceiling_{outcome}"])
     share, low, high = (_per_cent(row[f"ceiling_{worst}{end}"]) for end in ("", "_low", "_high"))
     return (

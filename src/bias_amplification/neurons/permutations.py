@@ -27,7 +27,7 @@ from typing import get_args
 import numpy as np
 
 from bias_amplification.neurons.designs import Versions
-from bias_amplification.study.sections import Move
+from bias_amplification.study.sections import Move, Neurons
 
 MOVES = get_args(Move)
 #: The default null, the one that replaces it in studies with enough replicates, and two for comparison.
@@ -82,7 +82,32 @@ class _Known:
     """[rounds], the generations in which each outcome is known."""
 
 
-def resolve_schemes(schemes: Sequence[Sequence[str]] | None, versions: Versions, alpha: float) -> list[list[str]]:
+def permute_by_first(
+    outcomes: Sequence[np.ndarray], versions: Versions, settings: Neurons, number: int, seed: int
+) -> tuple[list[np.ndarray], bool, list[str]]:
+    """Permute outcomes by the moves that decide in a study.
+
+    Parameters
+    ----------
+    outcomes, versions, number, seed
+        As for `permute_changes`.
+    settings
+        `permutations.schemes`, alpha and fixed_effects.
+
+    Returns
+    -------
+    permuted, complete
+        As from `permute_changes`.
+    moves : list of str
+        The first of `resolve_schemes`.
+    """
+    moves = resolve_schemes(settings.permutations.schemes, outcomes, versions, settings.alpha)[0]
+    return *permute_changes(outcomes, versions, moves, number, seed, settings.fixed_effects), moves
+
+
+def resolve_schemes(
+    schemes: Sequence[Sequence[str]] | None, outcomes: Sequence[np.ndarray], versions: Versions, alpha: float
+) -> list[list[str]]:
     """Return the moves of each null distribution; the first decides.
 
     Parameters
@@ -91,12 +116,14 @@ def resolve_schemes(schemes: Sequence[Sequence[str]] | None, versions: Versions,
         Config key `neurons.permutations.schemes`. Schemes that exchange replicates are left out if nothing can be
         exchanged. None: "exchange_replicates" is first if two-sided tests can reject by it, that is, if there are at
         least 2 / `alpha` such exchanges; otherwise "flip_generations" is. Others follow for comparison.
+    outcomes
+        Each [versions], NaN if missing: replicates with other gaps are not exchanged. Without outcomes, all are known.
     versions
         The versions of the study.
     alpha
         Level of the tests.
     """
-    exchanges = _choices([[0]] * len(versions.rounds), BETWEEN_REPLICATES, _know([], versions), versions).count()
+    exchanges = _choices(BETWEEN_REPLICATES, _know(outcomes, versions), versions).count()
     if schemes is not None:
         kept = [list(moves) for moves in schemes if exchanges > 1 or "exchange_replicates" not in moves]
         return kept or [DEFAULT]
@@ -155,7 +182,7 @@ def permute_changes(
     if unknown:
         raise ValueError(f"moves must be of {', '.join(MOVES)}, not {unknown[0]!r}")
     known = _know(outcomes, versions)
-    choices = _choices(outcomes, moves, known, versions)
+    choices = _choices(moves, known, versions)
     draw = _list_all if choices.count() <= number else lambda one: _draw(one, number, np.random.default_rng(seed))
     drawn = draw(choices)
     generations = np.unique(versions.generations, return_inverse=True)[1]
@@ -180,17 +207,16 @@ def _know(outcomes: Sequence[np.ndarray], versions: Versions) -> _Known:
     return found
 
 
-def _choices(outcomes: Sequence, moves: Sequence[str], known: _Known, versions: Versions) -> _Choices:
+def _choices(moves: Sequence[str], known: _Known, versions: Versions) -> _Choices:
     # An outcome with one version in a round has no change there, hence nothing to keep aligned.
     circles = [{kind for kind in kinds if len(kind) > 1} for kinds in known.kinds]
     lengths = [len(next(iter(circle))) - 1 if len(circle) == 1 else 0 for circle in circles]
     groups: dict[Hashable, list[tuple[int, ...]]] = defaultdict(list)
-    if "exchange_replicates" in moves and versions.replicates:
-        for key, members in _replicates(known, versions).items():
-            groups[key] += members
-    if "exchange" in moves:
+    if "exchange" in moves:  # the exchanges of replicates are among these
         for place, kind in enumerate(known.kinds):
-            groups["exchange", kind].append((place,))
+            groups[kind].append((place,))
+    elif "exchange_replicates" in moves and versions.replicates:
+        groups = _replicates(known, versions)
     generations = len(set(versions.generations))
     flipped = max(0, generations - 2) if "flip_generations" in moves else 0
     return _Choices(

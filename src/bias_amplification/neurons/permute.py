@@ -76,7 +76,7 @@ def permute_outcomes(
         "+".join(moves): _Scheme(
             *permute_changes(pair, outcomes.versions, moves, permutations.number, seed, settings.fixed_effects)
         )
-        for moves in resolve_schemes(permutations.schemes, outcomes.versions, settings.alpha)
+        for moves in resolve_schemes(permutations.schemes, pair, outcomes.versions, settings.alpha)
     }
     columns = measure_columns(settings)
     nulls = {

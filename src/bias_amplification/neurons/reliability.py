@@ -20,7 +20,7 @@ from bias_amplification.neurons.halves import Changes, Layout, correlate_halves,
 from bias_amplification.neurons.held_out import CHANGING, predict_held_out
 from bias_amplification.neurons.null_distribution import MOVED
 from bias_amplification.neurons.panel import OUTCOMES, measure_columns, read_outcomes, stream_batches
-from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
+from bias_amplification.neurons.permutations import permute_by_first
 from bias_amplification.neurons.regress import CONSTANT_OUTCOME, ROUNDING, TOO_FEW_ROWS
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -41,9 +41,6 @@ KEYS = (
     ("prediction", QUALITY, BIAS),
     *(("stepped_up", outcome, outcome) for outcome in OUTCOMES),
 )
-
-#: Resamples of the generations for the intervals of predictions.
-RESAMPLES = 50
 
 #: Fewest generations whose changes give an interval.
 FEWEST_GENERATIONS = 3
@@ -87,7 +84,7 @@ def measure_reliability(
     quality
         The config's section; `score` is the measure of text quality.
     seed
-        Seed of the permutations, of the resamples, and of the splits if they are sampled.
+        Seed of the permutations, and of the splits if they are sampled.
 
     Raises
     ------
@@ -99,9 +96,8 @@ def measure_reliability(
     outcomes = read_outcomes(panel, len(neurons))
     pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
     rows = make_rows(outcomes.versions, "within")
-    moves = resolve_schemes(permutations.schemes, outcomes.versions, settings.alpha)[0]
     permuted = [
-        permute_changes(pair, outcomes.versions, moves, number, seed, settings.fixed_effects)[0]
+        permute_by_first(pair, outcomes.versions, settings, number, seed)[0]
         for number in (permutations.number, permutations.sensitivity)
     ]
     many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
@@ -176,10 +172,7 @@ def reliability_of(
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and changes.shape[1] > 1:
         found = _halves(changes, study, intervals=intervals)
-        predicted = predict_held_out(changes, outcomes, layout, settings.fixed_effects, chosen)
-        for source, target in np.ndindex(2, 2):
-            if np.isfinite(predicted[source, target, 0]):
-                found["prediction", OUTCOMES[source], OUTCOMES[target]] = compare(predicted[source, target])
+        found |= _predictions(changes, outcomes, study, chosen)
     claims: dict[str, bool | None] = {}
     for outcome in OUTCOMES:
         for statistic in ("reliability", "prediction"):
@@ -219,7 +212,7 @@ def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str
     chosen = min(settings.reliability.neurons, max(1, many // 10))
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and many > 1:
-        found = _halves(neurons, study) | _predictions(neurons, study, chosen)
+        found = _halves(neurons, study) | _predictions(neurons, study.fewer, study, chosen)
     told = {outcome: _told_apart(found, outcome, settings.alpha) for outcome in OUTCOMES}
     common = {
         "by": layout.by,
@@ -295,29 +288,20 @@ def _halves(neurons: np.ndarray, study: PermutedStudy, *, intervals: bool = True
     return found
 
 
-def _predictions(neurons: np.ndarray, study: PermutedStudy, chosen: int) -> dict[Key, dict[str, Any]]:
-    """Predict held-out units, with intervals from resampled generations; a number without a value is left out."""
-    layout, centre = study.layout, study.settings.fixed_effects
-    observed, generator = [one.observed() for one in study.outcomes], np.random.default_rng(study.seed)
-    predicted = predict_held_out(neurons, study.fewer, layout, centre, chosen)
-    generations = np.unique(layout.generation)
-    resampled = []
-    for _ in range(RESAMPLES):
-        drawn = [np.flatnonzero(layout.generation == one) for one in generator.choice(generations, len(generations))]
-        places = np.concatenate(drawn)
-        again = layout.take(places, np.repeat(np.arange(len(drawn)), [len(one) for one in drawn]))
-        outcomes = [one.take(places) for one in observed]
-        resampled.append(predict_held_out(neurons[places], outcomes, again, centre, chosen)[:, :, 0])
-    found: dict[Key, dict[str, Any]] = {}
-    for source, target in np.ndindex(2, 2):
-        values = predicted[source, target]
-        if np.isfinite(values[0]):
-            # A resample of one generation alone has no value.
-            again = np.array([one[source, target] for one in resampled])
-            error = float(np.nanstd(again, ddof=1)) if np.isfinite(again).mean() > 0.5 else np.nan
-            row = compare(values) | _interval(values[0], error, len(generations))
-            found["prediction", OUTCOMES[source], OUTCOMES[target]] = row
-    return found
+def _predictions(
+    neurons: np.ndarray, outcomes: Sequence[Changes], study: PermutedStudy, chosen: int
+) -> dict[Key, dict[str, Any]]:
+    """Predict held-out units; a number without a value is left out.
+
+    Predictions have no interval: resampled generations repeat one another, and such an interval missed 0 far too often
+    where rounds have other scales.
+    """
+    predicted = predict_held_out(neurons, outcomes, study.layout, study.settings.fixed_effects, chosen)
+    return {
+        ("prediction", OUTCOMES[source], OUTCOMES[target]): compare(predicted[source, target])
+        for source, target in np.ndindex(2, 2)
+        if np.isfinite(predicted[source, target, 0])
+    }
 
 
 def compare(values: np.ndarray, *, both_sides: bool = False) -> dict[str, Any]:
@@ -364,16 +348,14 @@ def _rescale(row: Mapping[str, Any], scale: Callable[[float], float]) -> dict[st
 
 
 def _jackknife(value: float, left_out: np.ndarray) -> dict[str, float]:
-    """Return the 95% interval of a correlation from its values without one generation each, [generations]."""
-    many = len(left_out)
-    if not many:
-        return {"value_low": np.nan, "value_high": np.nan}
-    return _interval(value, float(np.sqrt((many - 1) * np.var(left_out))), many)
+    """Return the 95% t interval of a correlation from its values without one generation each, [generations].
 
-
-def _interval(value: float, error: float, generations: int) -> dict[str, float]:
-    """Return the ends of the t interval of a correlation; NaN if there are too few generations."""
+    The ends are NaN if there are too few generations.
+    """
     from scipy.special import stdtrit
 
-    half = float(stdtrit(generations - 1, 0.975)) * error if generations >= FEWEST_GENERATIONS else np.nan
+    many = len(left_out)
+    if many < FEWEST_GENERATIONS:
+        return {"value_low": np.nan, "value_high": np.nan}
+    half = float(stdtrit(many - 1, 0.975) * np.sqrt((many - 1) * np.var(left_out)))
     return {"value_low": float(np.clip(value - half, -1, 1)), "value_high": float(np.clip(value + half, -1, 1))}

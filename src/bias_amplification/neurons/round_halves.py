@@ -29,7 +29,7 @@ class Halves(NamedTuple):
 
 
 class HalvesFound(NamedTuple):
-    """What the halves of a study have in common."""
+    """Shares that sets of two halves of a study have in common."""
 
     permuted: Halves
     """[permutations, sizes], the first without permutation."""

@@ -26,7 +26,7 @@ from bias_amplification.neurons.panel import (
     read_outcomes,
     stream_batches,
 )
-from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
+from bias_amplification.neurons.permutations import permute_by_first
 from bias_amplification.study.sections import Neurons, Quality, allowed_values
 
 DIFFERENCES = allowed_values(Neurons, "difference")
@@ -135,14 +135,14 @@ def _permute_measures(
     outcomes: Outcomes, settings: Neurons, seed: int
 ) -> Mapping[tuple[str, str, str], list[np.ndarray]]:
     """Permute bias and quality, for each pair of their measures and each choice of fixed effects."""
-    moves = resolve_schemes(settings.permutations.schemes, outcomes.versions, settings.alpha)[0]
     number = settings.permutations.sensitivity
+    own = {
+        effects: settings.model_copy(update={"fixed_effects": effects}) for effects in ("none", settings.fixed_effects)
+    }
     return {
-        (*measures, effects): permute_changes(
-            outcomes.pair(*measures), outcomes.versions, moves, number, seed, effects
-        )[0]
+        (*measures, effects): permute_by_first(outcomes.pair(*measures), outcomes.versions, one, number, seed)[0]
         for measures in product(BIAS_MEASURES, QUALITY_MEASURES)
-        for effects in dict.fromkeys(("none", settings.fixed_effects))
+        for effects, one in own.items()
     }
 
 

@@ -21,7 +21,7 @@ def test_only_tests_that_fail_in_a_world_like_the_run_are_named():
 def test_the_sentence_names_the_world_and_the_tests():
     good, bad = (validity_in_words(make_calibration(rate), make_world("shared_50")) for rate in (0.05, 0.2))
 
-    assert "most like 'shared 50'" in good and "No simulated test by permutation is wrong" in good
+    assert "most like 'shared 50'" in good and "No test by permutation is wrong clearly more often" in good
     assert "Not valid here" in bad and "count of bias (20%)" in bad
 
 

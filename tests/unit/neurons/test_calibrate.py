@@ -6,7 +6,7 @@ from random_studies import list_versions, write_study
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
-from bias_amplification.neurons.calibrate import PLANTED_WORLDS, calibrate_neurons, list_tests, study_tests
+from bias_amplification.neurons.calibrate import PLANTED_WORLDS, calibrate_neurons, is_valid, list_tests, study_tests
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.regress import regress
 from bias_amplification.neurons.worlds import WORLDS, Run, simulate
@@ -119,3 +119,12 @@ def test_the_run_is_described_and_likened_to_a_world(tables):
     assert world["of"].tolist() == ["bias", "quality", "neurons"]
     assert world["nearest"].nunique() == 1 and world["nearest"].iloc[0] in WORLDS
     assert world["between_rounds"].abs().max() < 0.5 and (world["scale_ratio"] >= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("rejected", "error", "level", "valid"),
+    [(0.08, 0.001, 0.05, True), (0.09, 0.03, 0.05, True), (0.12, 0.02, 0.05, False), (0.12, 0.001, 0.1, True),
+     (0.08, 0.001, 0.01, False)],
+)  # fmt: skip
+def test_a_test_is_held_against_its_own_level(rejected, error, level, valid):
+    assert is_valid(rejected, error, level) is valid

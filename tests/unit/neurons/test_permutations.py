@@ -118,10 +118,30 @@ def test_the_default_null_is_between_replicates_where_there_are_enough():
     one, three, five = (replicated(dict.fromkeys("abc", number)) for number in (1, 3, 5))
     compared = [["flip", "exchange"], ["exchange"]]
 
-    assert resolve_schemes(None, one, 0.05) == [["flip_generations"], *compared]
-    assert resolve_schemes(None, three, 0.05)[:2] == [["flip_generations"], ["exchange_replicates"]]  # 36 exchanges
-    assert resolve_schemes(None, three, 0.1)[0] == resolve_schemes(None, five, 0.05)[0] == ["exchange_replicates"]
-    assert resolve_schemes([["exchange_replicates"], ["flip"]], one, 0.05) == [["flip"]]
+    assert resolve_schemes(None, [], one, 0.05) == [["flip_generations"], *compared]
+    assert resolve_schemes(None, [], three, 0.05)[:2] == [["flip_generations"], ["exchange_replicates"]]  # 36 exchanges
+    assert resolve_schemes(None, [], three, 0.1)[0] == ["exchange_replicates"]
+    assert resolve_schemes(None, [], five, 0.05)[0] == ["exchange_replicates"]
+    assert resolve_schemes([["exchange_replicates"], ["flip"]], [], one, 0.05) == [["flip"]]
+
+
+def test_replicates_with_gaps_leave_fewer_exchanges():
+    versions = replicated(dict.fromkeys("ab", 5) | {"c": 1})
+    outcome = np.arange(44.0)
+    assert resolve_schemes(None, [outcome], versions, 0.05)[0] == ["exchange_replicates"]  # 120
+
+    outcome[1] = np.nan
+
+    assert resolve_schemes(None, [outcome], versions, 0.05)[0] == ["flip_generations"]  # 24
+
+
+def test_exchanges_of_rounds_include_those_of_replicates():
+    versions = replicated({"a": 2, "b": 2, "c": 1})
+    outcome = np.random.default_rng(0).normal(size=20)
+
+    (both,), complete = permute_changes([outcome], versions, ["exchange", "exchange_replicates"], 200, seed=1)
+
+    assert complete and len(both) == len(np.unique(both.round(9), axis=0)) == 120
 
 
 def test_an_unknown_move_is_an_error(walk):

@@ -170,7 +170,7 @@ NEURON_OVERLAP = table(
 #: splits            number of splits into halves
 #: centre            `neurons.fixed_effects`
 #: neurons, chosen   number of neurons that change, and number of those that are chosen for a prediction
-#: value_*           95% interval: jackknife over generations; for predictions, from resampled generations
+#: value_*           95% interval, by the jackknife over generations; null for predictions
 #: chance*           mean and 95% range under permutation of the outcomes
 #: moved             what is permuted for a cross-correlation: "both" outcomes, "bias" or "quality", whichever gives the
 #:                   largest p-value
@@ -244,8 +244,8 @@ NEURON_OVERLAP_CURVE = table(
 #:                  for intervals, share of the studies whose interval excludes the true value, 0
 #: standard_error   Monte Carlo error of `rejected`
 #: rejected_low, rejected_high  95% range over studies
-#: valid            false if `rejected` is above 8% and, beyond the Monte Carlo error, above 5%; null if effects are
-#:                  planted
+#: valid            false if `rejected` is above 1.6 times the level (8% for 5%) and exceeds the level by more than the
+#:                  Monte Carlo error; null if effects are planted
 #: power            share of the planted neurons, or for tests by permutation of the studies, that are found
 #: false_discovery  mean share of false findings among all findings
 NEURON_CALIBRATION = table(
@@ -268,7 +268,7 @@ NEURON_CALIBRATION = table(
 NEURON_WORLD = table(
     required(TEXT, "of"),
     optional(REAL, "between_rounds", "scale_ratio", "early_ratio", "drift", "persistence"),
-    required(TEXT, "nearest"),
+    optional(TEXT, "nearest"),
 )
 
 #: The numbers of significant neurons for every combination of analysis choices.

@@ -21,7 +21,8 @@ NEURON_ENTRIES = (
         "other half; mean over all splits. Predict: neurons chosen on the other {split_by}, with slopes from there, "
         "predict the changes in a held-out {held_out}; correlation with the actual changes, mean over {split_by}. "
         "{centred} Bands: 95% of the permutations of the outcomes; they are not around 0 if what the {split_by} share "
-        "reproduces itself. Lines: 95% intervals over generations. Points are full if the outcomes of the row are told "
+        "reproduces itself. Lines: 95% intervals over generations, which "
+        "predictions do not have. Points are full if the outcomes of the row are told "
         "from chance, by halves or by prediction, each tested at {half_alpha:g}. If an outcome is not told from "
         "chance, the overlap of the sets of neurons says nothing.",
         function="figures.reliability:write_reproducibility",
@@ -31,7 +32,8 @@ NEURON_ENTRIES = (
         "reproducibility_table",
         NEURONS,
         "Do the neurons' associations reproduce? Numbers",
-        "Each correlation with its 95% interval over generations, and its mean and 95% range under permutation of the "
+        "Each correlation, between halves with its 95% interval over generations, and its mean and 95% range under "
+        "permutation of the "
         "outcomes. Corrected: divided by the root of the product of both reliabilities; it can exceed 1, and means "
         "little if a reliability is not told from chance. Stepped up: the reliability of effects that are estimated on "
         "all {split_by} (Spearman-Brown). p: the share of permutations with at least this value; for effects on two "
@@ -108,7 +110,7 @@ NEURON_ENTRIES = (
         "Number of neurons with p ≤ {alpha:g} when the changes of the outcomes are permuted as the legend says. The "
         "values of the neurons and their correlations stay as they are. Line: the observed number. p: the share of "
         "permutations with at least this number. 'Not valid here': in simulated studies like this run, the test is "
-        "wrong in more than 8%.{chains}",
+        "wrong too often: above 1.6 times its level, and beyond the Monte Carlo error.{chains}",
         function="figures.neuron_nulls:write_counts",
         inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
@@ -169,12 +171,12 @@ NEURON_ENTRIES = (
         "Counts of neurons beside their ranges under permutation",
         "Observed counts, overlap of sets of the observed sizes, and agreement of the two rankings, with the 95% "
         "range under permutation in brackets. The permutations are named after their moves; the first ones decide. "
-        "Flip generations: the signs of the changes of all rounds into a generation are flipped together, which keeps "
-        "what rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are exchanged. "
-        "Flip: the signs of all changes of a round; valid if rounds are independent. Exchange: whole rounds; valid if "
-        "they are alike. Shift: the changes of each round are shifted in a circle. Smallest p: there are so few moves "
-        "that no p-value can be smaller. Not valid here: tests that are wrong in more than 8% of simulated studies "
-        "like this run. Family-wise: neurons above the value that the largest statistic reaches in "
+        "Flip generations: the signs of the changes of all rounds into a generation are flipped together, which "
+        "keeps what rounds have in common. Exchange replicates: the replicates of all rounds of a seed set are "
+        "exchanged. Flip: the signs of all changes of a round; valid if rounds are independent. Exchange: whole "
+        "rounds; valid if they are alike. Shift: the changes of each round are shifted in a circle. Smallest p: "
+        "there are so few moves that no p-value can be smaller. Not valid here: tests that are wrong too often in "
+        "simulated studies like this run. Family-wise: neurons above the value that the largest statistic reaches in "
         "{alpha_per_cent:g}% of the permutations.{chains}",
         kind="table",
         function="figures.tables.neurons:write_overlap_table",
@@ -197,10 +199,10 @@ NEURON_ENTRIES = (
         NEURONS,
         "How often each test rejects in simulated studies",
         "Simulated studies with the rounds and generations of this one, in worlds that docs/neurons.md describes. "
-        "Without a planted effect, a valid test rejects {alpha_per_cent:g}%, and a valid interval misses the truth as "
-        "often; ± is the Monte Carlo error. Valid means at most 8%, or not told apart from 5%. Planted: a tenth of the "
-        "neurons follow an outcome with the given correlation; the same neurons follow bias and text quality, or "
-        "others do.{chains}",
+        "Without a planted effect, a valid test rejects {alpha_per_cent:g}%, and a valid interval misses the truth "
+        "as often; ± is the Monte Carlo error. Valid means at most 1.6 times the level, or not told apart from the "
+        "level. Planted: a tenth of the neurons follow an outcome with the given correlation; the same neurons "
+        "follow bias and text quality, or others do.{chains}",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},

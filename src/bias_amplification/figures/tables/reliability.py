@@ -73,8 +73,8 @@ def _measure(own: pd.DataFrame) -> str:
     name = f"For {WORDS[first['measure']]}, "
     if not first["splits"]:
         return (
-            f"{name}whether associations reproduce cannot be told from {first['units']} {first['by']}: it takes four "
-            "rounds, or two replicates of every round. So the overlap of the sets is not discussed."
+            f"{name}whether associations reproduce cannot be told here: it takes four rounds, or "
+            "two replicates of every round. So the overlap of the sets is not discussed."
         )
     bias, quality = (_outcome(rows, outcome) for outcome in ("bias", "quality"))
     sentences = [name + bias, quality[0].upper() + quality[1:]]
@@ -109,6 +109,8 @@ def _outcome(rows: dict[tuple[str, str, str], pd.Series], outcome: str) -> str:
 
 
 def _estimate(row: pd.Series) -> str:
+    if pd.isna(row["value_low"]):
+        return f"r = {row['value']:z.2f}"
     return f"r = {with_interval(row['value'], row['value_low'], row['value_high'], 2)}"
 
 

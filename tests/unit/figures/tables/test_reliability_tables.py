@@ -69,7 +69,7 @@ def test_numbers_without_a_value_have_their_reason_in_words():
     moves = make_reliability().assign(smallest_p=0.125)
 
     assert weights(few) == (
-        "For weights, whether associations reproduce cannot be told from 3 rounds: it takes four rounds, or two "
+        "For weights, whether associations reproduce cannot be told here: it takes four rounds, or two "
         "replicates of every round. So the overlap of the sets is not discussed."
     )
     assert "Associations with text quality have no value (constant outcome)." in weights(still)
