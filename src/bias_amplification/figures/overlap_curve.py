@@ -21,7 +21,7 @@ LINE = 125
 
 @style.styled
 def overlap_curve(curve: pd.DataFrame) -> Figure:
-    """Draw the overlap that was found, what halves of the rounds have in common, and the estimated overlap.
+    """Draw the overlap that was found, what halves have in common, and the estimated overlap.
 
     Parameters
     ----------
@@ -32,18 +32,19 @@ def overlap_curve(curve: pd.DataFrame) -> Figure:
     -------
     Figure
         One row of panels per measure, over the size of the sets, with `overlap_in_words` below. Left: the share that
-        was found, with its range under permutation. Middle: the shares of halves of the rounds, with the ranges of the
+        was found, with its range under permutation. Middle: the shares of halves, with the ranges of the
         ceilings. Right: the estimated share with its interval; grey if every share fits.
     """
     measures = list(dict.fromkeys(curve["measure"]))
     text = {measure: textwrap.fill(said, LINE) for measure, said in overlap_in_words(curve).items()}
     lines = max(said.count("\n") + 1 for said in text.values())
+    by = next(iter(curve["by"].dropna()), "rounds")
     figure = style.new_figure(height=0.5 + len(measures) * (2.3 + 0.15 * lines))
     for part, measure in zip(figure.subfigures(len(measures), squeeze=False)[:, 0], measures, strict=True):
         panels = part.subplots(1, 3, sharey=True)
         rows = curve[(curve["measure"] == measure) & curve["size"].notna()].astype({"size": float})
         for axes, draw, title in zip(
-            panels, (_found, _halves, _estimated), ("all rounds", "halves of the rounds", "estimate"), strict=True
+            panels, (_found, _halves, _estimated), ("all rounds", f"halves of the {by}", "estimate"), strict=True
         ):
             lead = f"{words(measure)}: " if draw is _found else ""
             axes.set_title(f"{lead}{title}")

@@ -121,16 +121,33 @@ def lay_out(versions: Versions, seed: int) -> Layout:
 @functools.lru_cache(maxsize=1)
 def _lay_out(versions: Versions, seed: int) -> Layout:
     rows = make_rows(versions, "within")
-    rounds = np.unique(np.asarray(versions.strategies or versions.rounds)[rows.after], return_inverse=True)[1]
+    return Layout(rows.group, rows.time, *split_rows(versions, rows.after, seed))
+
+
+def split_rows(versions: Versions, after: np.ndarray, seed: int) -> tuple[np.ndarray, str, list[np.ndarray]]:
+    """Choose what is split into halves, and list the splits.
+
+    Parameters
+    ----------
+    versions, seed
+        As for `lay_out`.
+    after
+        [rows], the version of each row.
+
+    Returns
+    -------
+    unit, by, splits
+        As in `Layout`.
+    """
+    rounds = np.unique(np.asarray(versions.strategies or versions.rounds)[after], return_inverse=True)[1]
     numbers, replicate = np.unique(
-        np.asarray(versions.replicates or [1] * len(versions.rounds))[rows.after], return_inverse=True
+        np.asarray(versions.replicates or [1] * len(versions.rounds))[after], return_inverse=True
     )
     splits = [split for split in list_splits(len(numbers), seed) if _in_both(rounds, split[replicate])]
     if splits:
-        return Layout(rows.group, rows.time, replicate, "replicates", splits)
+        return replicate, "replicates", splits
     count = int(rounds.max(initial=-1)) + 1
-    splits = list_splits(count, seed) if count >= FEWEST_ROUNDS else []
-    return Layout(rows.group, rows.time, rounds, "rounds", splits)
+    return rounds, "rounds", list_splits(count, seed) if count >= FEWEST_ROUNDS else []
 
 
 def _in_both(rounds: np.ndarray, first: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ from bias_amplification.neurons.null_distribution import MOVED, permutation_p_va
 from bias_amplification.neurons.overlap_estimate import ceiling_height, estimate_share
 from bias_amplification.neurons.panel import layer_slices, measure_columns, read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_by_first
-from bias_amplification.neurons.round_halves import Halves, compare_halves, list_splits
+from bias_amplification.neurons.half_sets import Halves, choose_splits, compare_halves
 from bias_amplification.neurons.top_sets import Compared, common_share
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -107,7 +107,7 @@ def estimate_sizes(
     if not len(compared.sizes):
         return [common | {"reason": NOTHING_TESTED}]
     whole = _whole_rows(compared, layer[tested])
-    splits = list_splits(compared, generator)
+    common["by"], splits = choose_splits(compared, versions, generator)
     chosen = 1 + generator.permutation(len(pair[0]) - 1)[:HALVES_PERMUTATIONS]
     found = compare_halves(compared, splits, np.append(0, chosen))
     if found is None:

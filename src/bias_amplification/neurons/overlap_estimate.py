@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bias_amplification.neurons.round_halves import Halves
+from bias_amplification.neurons.half_sets import Halves
 
 #: Steps between no common neuron and common sets in the search for the ends of an interval.
 STEPS = 1000

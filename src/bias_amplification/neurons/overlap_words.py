@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bias_amplification.neurons.overlap_curve import NOTHING_TESTED, TOO_FEW_PERMUTATIONS, TOO_FEW_ROUNDS
-from bias_amplification.neurons.round_halves import LEAST_ROUNDS
+from bias_amplification.neurons.halves import FEWEST_ROUNDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def _size_in_words(row: dict[str, Any]) -> str:
     if row["reason"] == TOO_FEW_ROUNDS:
         return (
             f"how many of their {size} strongest neurons bias and text quality have in common cannot be estimated, "
-            f"because fewer than {LEAST_ROUNDS} rounds or replicates have both outcomes. {found}"
+            f"because it takes {FEWEST_ROUNDS} rounds, or two replicates of every round, with both outcomes. {found}"
         )
     if not row["visible"]:
         return (
@@ -61,20 +61,21 @@ def _size_in_words(row: dict[str, Any]) -> str:
     return (
         f"of the {size} neurons most strongly associated with bias, an estimated {_per_cent(row['estimate'])} (95% "
         f"interval {interval}) are also among the {size} most strongly associated with text quality. Unrelated sets "
-        f"would have {_per_cent(row['chance'])} in common. {_interval_in_words(row)} Between halves of the rounds the "
+        f"would have {_per_cent(row['chance'])} in common. {_interval_in_words(row)} Between halves of the {row['by']} the "
         f"two sets have {_per_cent(row['halves'])} in common; with the noise of this study, the same neurons would "
         f"give {_per_cent(row['halves_common'])} and different neurons {_per_cent(row['halves_distinct'])}."
     )
 
 
 def _noise_in_words(row: dict[str, Any]) -> str:
-    """Say which outcome's sets are not found again in the other half of the rounds, with numbers."""
+    """Say which outcome's sets are not found again in the other half, with numbers."""
+    by = row["by"]
     if row["reason"] == TOO_FEW_PERMUTATIONS:
-        return "There are too few permutations to tell whether neurons are found again in the other half of the rounds."
+        return f"There are too few permutations to tell whether neurons are found again in the other half of the {by}."
     worst = max(_OUTCOMES, key=lambda outcome: row[f"p_ceiling_{outcome}"])
     share, low, high = (_per_cent(row[f"ceiling_{worst}{end}"]) for end in ("", "_low", "_high"))
     return (
-        f"The neurons of {_OUTCOMES[worst]} in one half of the rounds are not found again in the other half more often "
+        f"The neurons of {_OUTCOMES[worst]} in one half of the {by} are not found again in the other half more often "
         f"than by chance: {share} of them are, by chance {low} to {high} (p = {row[f'p_ceiling_{worst}']:.2g})."
     )
 

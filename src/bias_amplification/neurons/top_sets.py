@@ -98,8 +98,6 @@ class Compared:
     """The same of bias and of quality."""
     rows: Rows
     """All rows; each takes its own row of the arrays above."""
-    rounds: np.ndarray
-    """[rows], names of rounds, or of replicates of rounds."""
     generations: np.ndarray
     """[rows]."""
     settings: Neurons
@@ -138,7 +136,6 @@ class Compared:
             neuron_rounding=ROUNDING * np.abs(chosen).max(axis=0, initial=0.0),
             pair_rounding=[ROUNDING * np.abs(one[0]).max(initial=0.0, where=np.isfinite(one[0])) for one in pair],
             rows=Rows(np.arange(len(rows.after)), None, rows.series, rows.time, rows.group, rows.generation),
-            rounds=np.asarray(versions.rounds)[rows.after],
             generations=np.asarray(versions.generations)[rows.after],
             settings=settings,
             sizes=choose_sizes(settings.set_sizes, int(tested.sum())),

@@ -15,6 +15,7 @@ def curve(measure="weight", hidden=False, sizes=(10, 30, 100)):
     for place, size in enumerate(sizes):
         row = dict.fromkeys(NEURON_OVERLAP_CURVE.names, 0.2) | {"measure": measure, "scheme": "flip", "complete": True}
         row |= {"permutations": 99, "tested": 1000, "size": size, "splits": 10, "share_null": "both", "reason": None}
+        row["by"] = "rounds"
         row |= {"visible": True, "share": 0.1 * place, "estimate": 0.3 + 0.1 * place, "estimate_high": 0.7}
         if hidden:
             row |= {"visible": False, "estimate": np.nan, "estimate_low": 0.0, "estimate_high": 1.0}

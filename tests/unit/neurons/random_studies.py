@@ -93,3 +93,10 @@ def write_neurons(path: Path, values: np.ndarray, layers: int = LAYERS) -> None:
     columns["neuron"] = np.tile(np.arange(width, dtype=np.int32), layers)
     columns |= dict(zip(NEURONS.names[2:], values.T, strict=True))
     write_table(pa.table(columns), path, NEURONS)
+
+
+def rounds_of_rows(versions, difference="within"):
+    """Return the round of each row of a regression."""
+    from bias_amplification.neurons.designs import make_rows
+
+    return np.asarray(versions.rounds)[make_rows(versions, difference).after]

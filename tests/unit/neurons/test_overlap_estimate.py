@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from bias_amplification.neurons.overlap_estimate import estimate_share, graded_share
-from bias_amplification.neurons.round_halves import Halves
+from bias_amplification.neurons.half_sets import Halves
 
 CHANCE = Halves(0.1, 0.1, 0.1)
 

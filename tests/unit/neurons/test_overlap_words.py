@@ -9,7 +9,7 @@ from bias_amplification.neurons.overlap_words import overlap_in_words
 
 VISIBLE = {
     "measure": "weight", "tested": 1000, "size": 100, "share": 0.4, "chance": 0.1, "visible": True, "halves": 0.2,
-    "halves_common": 0.3, "halves_distinct": 0.06, "estimate": 0.55, "estimate_low": 0.25, "estimate_high": 0.8,
+    "by": "rounds", "halves_common": 0.3, "halves_distinct": 0.06, "estimate": 0.55, "estimate_low": 0.25, "estimate_high": 0.8,
 }  # fmt: skip
 HIDDEN = VISIBLE | {
     "visible": False, "estimate": None, "estimate_low": 0.0, "estimate_high": 1.0, "reason": NOT_REPRODUCED,
@@ -73,7 +73,9 @@ def test_reasons_without_halves_are_told():
     few = say(HIDDEN | {"reason": TOO_FEW_ROUNDS, "estimate_low": None, "estimate_high": None})["weight"]
     nothing = say({"measure": "weight", "tested": 1, "visible": False, "reason": NOTHING_TESTED})["weight"]
 
-    assert "cannot be estimated, because fewer than 4 rounds or replicates have both outcomes." in few
+    assert (
+        "cannot be estimated, because it takes 4 rounds, or two replicates of every round, with both outcomes." in few
+    )
     assert few.endswith("the sets have 40% in common, and unrelated sets would have 10%.")
     assert (
         nothing == "Weights: no overlap can be estimated, because fewer than two neurons are tested on both outcomes."

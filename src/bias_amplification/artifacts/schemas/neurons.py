@@ -205,7 +205,8 @@ NEURON_RELIABILITY = table(
 #:                      the widest of three, and `share_null` names what was permuted: "both", "bias" or "quality"
 #: chance               share that sets drawn at random from all tested neurons have in common
 #: chance_by_layer      the same if each layer gives as many neurons as it has in the two sets
-#: splits               number of splits of the rounds into halves; 0 if there are too few rounds
+#: by                   what is split into halves: "rounds" or "replicates"; null if nothing is tested
+#: splits               number of splits into halves; 0 if there are too few rounds
 #: halves               share that the set of bias in one half and the set of quality in the other have in common
 #: ceiling_*            share that the two sets of one outcome have in common, one from each half
 #: halves_low, ceiling_*_low and so on  95% ranges under permutation
@@ -223,6 +224,7 @@ NEURON_OVERLAP_CURVE = table(
     interval("share"),
     optional(TEXT, "share_null"),
     optional(REAL, "chance", "chance_by_layer"),
+    optional(TEXT, "by"),
     required(COUNT, "splits"),
     *(interval(name) for name in ("halves", "ceiling_bias", "ceiling_quality")),
     optional(REAL, "p_ceiling_bias", "p_ceiling_quality"),

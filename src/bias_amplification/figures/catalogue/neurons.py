@@ -133,7 +133,7 @@ NEURON_ENTRIES = (
         "For each outcome, a set has the neurons with the largest absolute t statistics. Left: the share of the set of "
         "bias that is also in the set of text quality, with all rounds, and its 95% range under permutation of the "
         "outcomes. Noise draws this share towards that of unrelated sets. Middle: sets from one "
-        "half of the rounds against sets from the other half, means over all splits; dashed: the two sets of the same "
+        "half of the {split_by} against sets from the other half, means over all splits; dashed: the two sets of the same "
         "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
         "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
         "with its 95% interval. Grey: the neurons of an outcome are not found again in the other half more often than "
@@ -147,7 +147,7 @@ NEURON_ENTRIES = (
         "The estimated overlap in numbers",
         "One row per measure and number of neurons in a set. Shares in per cent; in brackets the 95% range under "
         "permutation. Unrelated within layers: if each layer had as many neurons in the sets as it has. Halves of the "
-        "same, of different neurons: what the sets of two halves of the rounds would have in common, with the noise of "
+        "same, of different neurons: what the sets of two halves of the {split_by} would have in common, with the noise of "
         "this study, if the neurons of bias and of text quality were the same, or none of them. p: the share of "
         "permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
         "interval from 0 to 100 means that nothing is known about the overlap.",

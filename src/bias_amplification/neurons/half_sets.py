@@ -1,17 +1,16 @@
-"""Sets of neurons in halves of the rounds: what they have in common, in the study and under permuted outcomes."""
+"""Sets of neurons in halves of a study: what they have in common, in the study and under permuted outcomes."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
+from bias_amplification.neurons.designs import Versions, make_rows
+from bias_amplification.neurons.halves import split_rows
 from bias_amplification.neurons.top_sets import Compared, common_share
 
-#: A half has at least two rounds, because one round has too few rows for a regression.
-LEAST_ROUNDS = 4
-#: Splits of the rounds: all, or a random choice of so many.
+#: Splits into halves: all, or a random choice of so many.
 MOST_SPLITS = 20
 #: Splits that are computed at once. More would take more memory.
 WORKERS = 2
@@ -39,32 +38,38 @@ class HalvesFound(NamedTuple):
     splits: int
 
 
-def list_splits(compared: Compared, generator: np.random.Generator) -> list[np.ndarray]:
-    """List the splits of the rounds into halves: all of them, or a random choice.
+def choose_splits(
+    compared: Compared, versions: Versions, generator: np.random.Generator
+) -> tuple[str, list[np.ndarray]]:
+    """Choose splits into halves, of the same rounds or replicates as in `halves.lay_out`.
 
-    All replicates of a round are in the same half. If there are too few rounds, replicates are split instead.
+    Parameters
+    ----------
+    compared
+        Neurons and outcomes.
+    versions
+        The versions that its rows are from.
+    generator
+        Source of the choice.
 
     Returns
     -------
-    list of np.ndarray
+    by : str
+        "rounds" or "replicates".
+    splits : list of np.ndarray
         [rows] each: whether a row is in the first half. Empty if there are too few rounds with both outcomes.
     """
+    after = make_rows(versions, compared.settings.difference).after
     known = np.logical_and(*(np.isfinite(one[0]) for one in compared.pair))
-    names = np.array([name.partition("/")[0] for name in compared.rounds])
-    for unit in (names, compared.rounds):
-        units = list(dict.fromkeys(unit[known]))
-        if len(units) >= LEAST_ROUNDS:
-            return [np.isin(unit, [units[place] for place in half]) for half in _first_halves(len(units), generator)]
-    return []
-
-
-def _first_halves(units: int, generator: np.random.Generator) -> list[tuple[int, ...]]:
-    """List the units of the first halves, so that no split is listed twice."""
-    size = units // 2
-    if units > 12:  # too many to list
-        return [tuple(generator.permutation(units)[:size]) for _ in range(MOST_SPLITS)]
-    halves = [half for half in combinations(range(units), size) if units % 2 or half[0] == 0]
-    return [halves[place] for place in sorted(generator.permutation(len(halves))[:MOST_SPLITS])]
+    names = np.asarray(versions.rounds)[after]
+    usable = np.isin(names, names[known])
+    unit, by, splits = split_rows(versions, after[usable], int(generator.integers(2**31)))
+    chosen = []
+    for place in sorted(generator.permutation(len(splits))[:MOST_SPLITS]):
+        first = np.zeros(len(after), dtype=bool)
+        first[usable] = splits[place][unit]
+        chosen.append(first)
+    return by, chosen
 
 
 def compare_halves(compared: Compared, splits: Sequence[np.ndarray], permutations: np.ndarray) -> HalvesFound | None:
@@ -75,7 +80,7 @@ def compare_halves(compared: Compared, splits: Sequence[np.ndarray], permutation
     compared
         Neurons and outcomes.
     splits
-        From `list_splits`.
+        From `choose_splits`.
     permutations
         Which permutations to compute; the first is 0.
 

@@ -4,10 +4,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from random_studies import list_versions, random_study
+from random_studies import random_study, rounds_of_rows
 
 from bias_amplification.neurons.designs import Versions
-from bias_amplification.neurons.round_halves import MOST_SPLITS, compare_halves, list_splits
+from bias_amplification.neurons.half_sets import MOST_SPLITS, choose_splits, compare_halves
+from bias_amplification.neurons.halves import lay_out
 from bias_amplification.neurons.top_sets import Compared
 from bias_amplification.study.sections import Neurons
 
@@ -47,7 +48,7 @@ def test_halves_agree_with_plain_loops():
     settings = {"set_sizes": [3, 8], "fixed_effects": "none"}
     compared = prepare(study, **settings)
 
-    splits = list_splits(compared, np.random.default_rng(0))
+    splits = choose_splits(compared, study.versions, np.random.default_rng(0))[1]
     found = compare_halves(compared, splits, np.array([0]))
 
     def expected(left_out):
@@ -76,42 +77,44 @@ def test_halves_agree_with_plain_loops():
 
 def test_every_split_is_listed_once():
     for rounds, many in ((4, 3), (5, 10), (6, 10), (7, MOST_SPLITS)):
-        compared = prepare(random_study(rounds=rounds))
+        study = random_study(rounds=rounds)
 
-        splits = list_splits(compared, np.random.default_rng(3))
+        by, splits = choose_splits(prepare(study), study.versions, np.random.default_rng(3))
 
         halves = {frozenset([tuple(split), tuple(~split)]) for split in splits}
-        assert len(halves) == len(splits) == many
+        assert (by, len(halves), len(splits)) == ("rounds", many, many)
         for split in splits:
-            firsts = [split[compared.rounds == name] for name in dict.fromkeys(compared.rounds)]
+            named = rounds_of_rows(study.versions)
+            firsts = [split[named == name] for name in dict.fromkeys(named)]
             assert all(first.all() or not first.any() for first in firsts)
             assert sum(first.all() for first in firsts) == rounds // 2
 
 
-def test_replicates_of_a_round_stay_together_and_are_split_if_rounds_are_too_few():
-    def splits(rounds, replicates):
-        names = [
-            f"r{one}" + f"/replicate_{two:02d}" * (two > 1) for one in range(rounds) for two in range(1, replicates + 1)
-        ]
-        study = random_study(rounds=len(names))
-        versions = Versions([name for name in names for _ in range(7)], list_versions(len(names), 7).generations)
-        compared = Compared.prepare(study.x, study.y[:, None], versions, Neurons())[0]
-        return compared, list_splits(compared, np.random.default_rng(0))
+def test_replicates_are_split_as_for_the_reliability():
+    rows = [
+        (f"{name}{replicate}", generation, name, replicate, "balanced")
+        for name in "ab"
+        for replicate in (1, 2, 3, 4)
+        for generation in range(7)
+    ]
+    versions = Versions(*map(tuple, zip(*rows, strict=True)))
+    study = random_study(rounds=8, generations=7)
+    compared = Compared.prepare(study.x, study.y[:, None], versions, Neurons())[0]
 
-    compared, together = splits(4, 3)
-    assert len(together) == 3
-    for split in together:
-        for one in range(4):
-            assert len(set(split[[name.startswith(f"r{one}") for name in compared.rounds]])) == 1
-    compared, apart = splits(2, 3)
-    assert len(apart) == 10 and {int(split.sum()) for split in apart} == {18}
+    by, splits = choose_splits(compared, versions, np.random.default_rng(0))
+
+    layout = lay_out(versions, 0)
+    assert by == layout.by == "replicates"
+    assert {tuple(split) for split in splits} == {tuple(split[layout.unit]) for split in layout.splits}
+    assert len(splits) == 3
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_too_few_rounds_have_no_halves(rounds):
-    compared = prepare(random_study(rounds=rounds, generations=9))
+    study = random_study(rounds=rounds, generations=9)
+    compared = prepare(study)
 
-    assert list_splits(compared, np.random.default_rng(0)) == []
+    assert choose_splits(compared, study.versions, np.random.default_rng(0))[1] == []
     assert compare_halves(compared, [], np.array([0])) is None
 
 
@@ -119,6 +122,6 @@ def test_rounds_without_an_outcome_are_in_no_half():
     study = random_study(rounds=5, generations=9)
     study.y[1, :18] = np.nan
 
-    assert list_splits(prepare(study), np.random.default_rng(0)) == []
+    assert choose_splits(prepare(study), study.versions, np.random.default_rng(0))[1] == []
     study.y[1, 9:18] = random_study(1, rounds=5, generations=9).y[1, 9:18]
-    assert len(list_splits(prepare(study), np.random.default_rng(0))) == 3
+    assert len(choose_splits(prepare(study), study.versions, np.random.default_rng(0))[1]) == 3
