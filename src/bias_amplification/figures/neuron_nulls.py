@@ -1,6 +1,6 @@
 """Tests of the neurons beside the range of chance: quantiles, counts, overlaps, and a map of the layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import (
-    NEURON_CALIBRATION,
     NEURON_NULL,
     NEURON_OVERLAP,
     NEURON_REGRESSION,
-    NEURON_WORLD,
 )
 from bias_amplification.figures import style
-from bias_amplification.figures.neuron_validity import TESTS_OF, not_valid_here
+from bias_amplification.figures.neuron_validity import ALL_VALID, TESTS_OF, Invalid, mark_single_tests, read_invalid
 from bias_amplification.figures.neurons import layer_heatmap, words
 from bias_amplification.neurons.null_tables import null_column
 from bias_amplification.study.sections import Neurons
@@ -95,7 +93,7 @@ def _quantile_panel(axes: Axes, p_values: np.ndarray) -> None:
 
 
 @style.styled
-def counts(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> Figure:
+def counts(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> Figure:
     """Draw the counts of neurons beside their distributions under permutation of the outcomes.
 
     Parameters
@@ -125,7 +123,7 @@ def counts(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Mapping[str, Mapp
 
 
 @style.styled
-def overlaps(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> Figure:
+def overlaps(null: pd.DataFrame, overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> Figure:
     """Draw how far bias and text quality agree over neurons, beside the distributions under permutation.
 
     Parameters
@@ -168,7 +166,7 @@ def _null_panels(
     null: pd.DataFrame,
     overlap: pd.DataFrame,
     columns: Sequence[tuple[str, str, str]],
-    invalid: Mapping[str, Mapping[str, float]],
+    invalid: Invalid,
 ) -> Figure:
     """Draw one row of distributions per measure.
 
@@ -295,10 +293,10 @@ def _layer_bars(axes: Axes, overlap: pd.DataFrame, layers: Sequence[int]) -> Non
         style.note(axes, f"none of {tested:,} tested" if tested else "no neuron tested")
 
 
-def write_quantiles(regression_file: Path, out: Sequence[Path]) -> None:
+def write_quantiles(regression_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/regression.parquet` and write `quantiles` to each of `out` (.png, .svg, .pdf)."""
     table = read_table(regression_file, NEURON_REGRESSION, ["measure", "outcome", "p_value"]).to_pandas()
-    style.save_figure(quantiles(table), out)
+    style.save_figure(mark_single_tests(quantiles(table), read_invalid(calibration_file, world_file)), out)
 
 
 def write_counts(
@@ -315,20 +313,23 @@ def write_overlaps(
     style.save_figure(overlaps(*_read(null_file, overlap_file, calibration_file, world_file)), out)
 
 
-def _read(
-    null: Path, overlap: Path, calibration: Path, world: Path
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, float]]]:
-    schemas = (NEURON_NULL, NEURON_OVERLAP, NEURON_CALIBRATION, NEURON_WORLD)
-    tables = [
-        read_table(path, schema).to_pandas()
-        for path, schema in zip((null, overlap, calibration, world), schemas, strict=True)
-    ]
-    return tables[0], tables[1], not_valid_here(*tables[2:])
+def _read(null: Path, overlap: Path, calibration: Path, world: Path) -> tuple[pd.DataFrame, pd.DataFrame, Invalid]:
+    tables = (read_table(path, schema).to_pandas() for path, schema in ((null, NEURON_NULL), (overlap, NEURON_OVERLAP)))
+    return *tables, read_invalid(calibration, world)
 
 
-def write_layer_map(regression_file: Path, overlap_file: Path, out: Sequence[Path], *, neurons: Neurons) -> None:
+def write_layer_map(
+    regression_file: Path,
+    overlap_file: Path,
+    calibration_file: Path,
+    world_file: Path,
+    out: Sequence[Path],
+    *,
+    neurons: Neurons,
+) -> None:
     """Read `neurons/regression.parquet` and `overlap.parquet` and write `layer_map` to each of `out`."""
     columns = ["layer", "neuron", "measure", "outcome", "p_value"]
     regression = read_table(regression_file, NEURON_REGRESSION, columns).to_pandas()
     overlap = read_table(overlap_file, NEURON_OVERLAP).to_pandas()
-    style.save_figure(layer_map(regression, overlap, neurons.alpha), out)
+    figure = layer_map(regression, overlap, neurons.alpha)
+    style.save_figure(mark_single_tests(figure, read_invalid(calibration_file, world_file)), out)

@@ -1,11 +1,23 @@
 """Which tests of the neurons are not valid in the world that a run seems to be."""
 
-import pandas as pd
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bias_amplification.artifacts import read_table
+from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
 from bias_amplification.neurons.describe import world_in_words
 
 #: The simulated world made of the run itself.
 OWN = "own_neurons"
+#: For each scheme, the tests that are wrong too often and their rates; the scheme of the test of one neuron is "".
+Invalid = Mapping[str, Mapping[str, float]]
+ALL_VALID: Invalid = MappingProxyType({})
+#: Name of the test of one neuron.
+ONE_NEURON = "neuron"
 #: The rows of the calibration that belong to a panel or column.
 TESTS_OF = {
     "bias": ("count of bias",),
@@ -30,26 +42,68 @@ def not_valid_here(calibration: pd.DataFrame, world: pd.DataFrame) -> dict[str, 
     Returns
     -------
     dict
-        For each scheme the tests and intervals that are not valid in the world of the run's own neurons or in the
+        As `Invalid`: the tests and intervals that are not valid in the world of the run's own neurons or in the
         nearest other world, with the larger rate.
     """
-    rows = calibration[calibration["scheme"].notna() & calibration["valid"].eq(False)]
-    rows = rows[rows["world"].isin({OWN, *world["nearest"]})]
+    rows = calibration[calibration["world"].isin({OWN, *world["nearest"]})]
+    # The study's own test is the first one of a world.
+    single = rows[rows["scheme"].isna() & rows["test"].eq(ONE_NEURON)].drop_duplicates("world")
+    rows = pd.concat([rows[rows["scheme"].notna()], single.assign(scheme="")])
+    rows = rows[rows["valid"].eq(False)]
     worst = rows.groupby(["scheme", "test"], sort=False)["rejected"].max()
-    return {scheme: of.droplevel(0).to_dict() for scheme, of in worst.groupby(level=0, sort=False)}
+    invalid = {scheme: of.droplevel(0).to_dict() for scheme, of in worst.groupby(level=0, sort=False)}
+    return {scheme: invalid.get(scheme, {}) for scheme in (*calibration["scheme"].dropna().unique(), "")}
+
+
+def read_invalid(calibration_file: Path, world_file: Path) -> dict[str, dict[str, float]]:
+    """Read the tables of the calibration and return `not_valid_here`."""
+    calibration, world = (
+        read_table(path, schema).to_pandas()
+        for path, schema in ((calibration_file, NEURON_CALIBRATION), (world_file, NEURON_WORLD))
+    )
+    return not_valid_here(calibration, world)
+
+
+def one_neuron_in_words(invalid: Invalid) -> str:
+    """Say that the test of one neuron is not valid here; an empty text if it is, or if nothing is known."""
+    rate = invalid.get("", {}).get(ONE_NEURON)
+    if rate is None:
+        return ""
+    return (
+        f"Not valid here: in simulated studies like this run, the test of one neuron finds {100 * rate:.0f}% of the "
+        "neurons that are not associated."
+    )
+
+
+def mark_single_tests(figure: Figure, invalid: Invalid) -> Figure:
+    """Write below a figure of single neurons' tests that they are not valid here, if so."""
+    if text := one_neuron_in_words(invalid):
+        figure.supxlabel(text, fontsize="small", fontstyle="italic")
+    return figure
+
+
+def of_first_scheme(invalid: Invalid) -> Mapping[str, float]:
+    """Return the tests that are not valid here, by the permutations that decide."""
+    return next((tests for scheme, tests in invalid.items() if scheme), {})
+
+
+def rates_in_words(tests: Mapping[str, float]) -> str:
+    """Name tests with their rates."""
+    return ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in tests.items())
 
 
 def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
     """Say in which world a run seems to be, and which of its tests by the first scheme are not valid there."""
     sentence = world_in_words(world)
-    schemes = calibration["scheme"].dropna()
-    if schemes.empty or world[["between_rounds", "nearest"]].isna().any(axis=None):
+    if calibration["scheme"].isna().all() or world[["between_rounds", "nearest"]].isna().any(axis=None):
         return f"{sentence} So it is not known whether the tests are valid here."
-    wrong = not_valid_here(calibration, world).get(schemes.iloc[0], {})
-    text = ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in wrong.items())
-    claim = f"Not valid here, because they are wrong too often in simulated studies like this run: {text}."
+    invalid = not_valid_here(calibration, world)
+    wrong = of_first_scheme(invalid)
+    claim = (
+        f"Not valid here, because they are wrong too often in simulated studies like this run: {rates_in_words(wrong)}."
+    )
     if not wrong:
         claim = (
             "No test by permutation is wrong clearly more often than it should be in simulated studies like this run."
         )
-    return f"{sentence} {claim}"
+    return " ".join(filter(None, (sentence, claim, one_neuron_in_words(invalid))))

@@ -13,6 +13,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
 from bias_amplification.figures import style
+from bias_amplification.figures.neuron_validity import mark_single_tests, read_invalid
 from bias_amplification.study.sections import Neurons
 
 #: Words for the short names in tables.
@@ -216,12 +217,16 @@ def write_correlations(correlations_file: Path, out: Sequence[Path], *, measure:
     style.save_figure(correlations(table, measure), out)
 
 
-def write_p_values(regression_file: Path, out: Sequence[Path], *, neurons: Neurons) -> None:
+def write_p_values(
+    regression_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path], *, neurons: Neurons
+) -> None:
     """Read `neurons/regression.parquet` and write `p_values` to each of `out` (.png, .svg, .pdf)."""
     table = read_table(regression_file, NEURON_REGRESSION, ["measure", "outcome", "p_value"]).to_pandas()
-    style.save_figure(p_values(table, neurons.alpha), out)
+    figure = p_values(table, neurons.alpha)
+    style.save_figure(mark_single_tests(figure, read_invalid(calibration_file, world_file)), out)
 
 
-def write_neuron_sets(sets_file: Path, out: Sequence[Path]) -> None:
+def write_neuron_sets(sets_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/sets.parquet` and write `neuron_sets` to each of `out` (.png, .svg, .pdf)."""
-    style.save_figure(neuron_sets(read_table(sets_file, NEURON_SETS).to_pandas()), out)
+    figure = neuron_sets(read_table(sets_file, NEURON_SETS).to_pandas())
+    style.save_figure(mark_single_tests(figure, read_invalid(calibration_file, world_file)), out)

@@ -11,20 +11,24 @@ from matplotlib.figure import Figure
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
 from bias_amplification.figures import style
+from bias_amplification.figures.neuron_validity import ALL_VALID, Invalid, of_first_scheme, read_invalid
 from bias_amplification.figures.neurons import words
+from bias_amplification.figures.tables.reliability import claim_of
 
 #: Statistics that are drawn; the others follow from them.
 _DRAWN = ("reliability", "prediction", "cross_correlation")
 
 
 @style.styled
-def reproducibility(reliability: pd.DataFrame) -> Figure:
+def reproducibility(reliability: pd.DataFrame, invalid: Invalid = ALL_VALID) -> Figure:
     """Draw how effects of neurons correlate between halves, and how well held-out rounds are predicted.
 
     Parameters
     ----------
     reliability
         As in `artifacts.schemas.NEURON_RELIABILITY`.
+    invalid
+        From `neuron_validity.not_valid_here`; these tests are marked.
 
     Returns
     -------
@@ -40,7 +44,11 @@ def reproducibility(reliability: pd.DataFrame) -> Figure:
         own = drawn[drawn["measure"] == measure]
         _draw_panel(axes, own)
         axes.set_title(f"{style.letter(place, len(measures))}{words(measure)}")
-    names = [_name(row) for _, row in drawn[drawn["measure"] == measures[0]].iterrows()]
+    rates = of_first_scheme(invalid)
+    names = [
+        _name(row) + "\n(not valid here)" * (claim_of(row) in rates)
+        for _, row in drawn[drawn["measure"] == measures[0]].iterrows()
+    ]
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.4, -0.6)
     style.legend_below(figure, *panels)
@@ -90,6 +98,9 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame) -> None:
         axes.annotate(text, (0.03, position), va="center", fontsize=8, color=style.QUIET, fontstyle="italic")
 
 
-def write_reproducibility(reliability_file: Path, out: Sequence[Path]) -> None:
+def write_reproducibility(
+    reliability_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]
+) -> None:
     """Read `neurons/reliability.parquet` and write `reproducibility` to each of `out` (.png, .svg, .pdf)."""
-    style.save_figure(reproducibility(read_table(reliability_file, NEURON_RELIABILITY).to_pandas()), out)
+    reliability = read_table(reliability_file, NEURON_RELIABILITY).to_pandas()
+    style.save_figure(reproducibility(reliability, read_invalid(calibration_file, world_file)), out)

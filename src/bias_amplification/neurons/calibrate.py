@@ -3,8 +3,7 @@
 The worlds are in `worlds.py`. A rate above `TOLERATED` means that a test is not valid in that world.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +12,12 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
+from bias_amplification.neurons.claims import Truth, count_claims, level_of
 from bias_amplification.neurons.describe import describe_world
 from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
-from bias_amplification.neurons.null_distribution import Null, fill_layer
-from bias_amplification.neurons.null_tables import overlap_row
-from bias_amplification.neurons.panel import OUTCOMES, Outcomes, read_outcomes, stream_batches
-from bias_amplification.neurons.permutations import permute_changes, resolve_schemes
+from bias_amplification.neurons.panel import Outcomes, read_outcomes, stream_batches
+from bias_amplification.neurons.permutations import resolve_schemes
 from bias_amplification.neurons.regress import ROUNDING, regress
-from bias_amplification.neurons.reliability import reliability_of
 from bias_amplification.neurons.sets import CORRECTIONS, significant
 from bias_amplification.neurons.worlds import WORLDS, Run, Simulation, plant, simulate
 from bias_amplification.study.sections import Neurons, Quality
@@ -32,16 +29,8 @@ TOLERATED = 1.6
 #: Standard errors by which the rate of a test that is not valid exceeds the level: few studies would call sound tests
 #: invalid by chance.
 MARGIN = 1.645
-#: Level of the intervals and of the verdict on the overlap, whatever alpha is.
-FIXED_LEVEL = 0.05
-#: Permutations of each test if they cannot all be listed.
-PERMUTATIONS = 199
 #: Worlds in which effects are planted too.
 PLANTED_WORLDS = ("random_walks", "own_neurons")
-#: Studies whose intervals are computed, which take as long as all tests.
-INTERVALS = 40
-#: Neurons that are chosen for predictions.
-CHOSEN = 5
 
 
 def calibrate_neurons(
@@ -197,50 +186,13 @@ def is_valid(rejected: float, error: float, level: float) -> bool:
     return rejected <= TOLERATED * level or rejected - MARGIN * error <= level
 
 
-def each_study(simulation: Simulation, work: Callable[[int], dict[str, bool | None]]) -> dict[str, np.ndarray]:
-    """Apply a function to every study, in threads with one thread for each product: for each test [studies]."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1), ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(work, range(simulation.x.shape[1])))
-    return {name: np.array([one[name] for one in found if one[name] is not None]) for name in found[0]}
-
-
-def study_tests(
-    simulation: Simulation, study: int, moves: Sequence[str], settings: Neurons, seed: int, *, whole: bool = True
-) -> dict[str, bool | None]:
-    """Return which of the tests that a study prints reject in one simulated study; None without a decision.
-
-    Only the first scheme of a study, if it is the `whole` one, tests whether associations reproduce.
-    """
-    versions, alpha = simulation.versions, settings.alpha
-    x, number = simulation.x[:, study], simulation.x.shape[2]
-    pair, _ = permute_changes(
-        simulation.y[:, :, study], versions, moves, PERMUTATIONS, seed + study, settings.fixed_effects
-    )
-    null = Null.empty(1, len(pair[0]), number)
-    fill_layer(null, 0, slice(0, number), x, pair, make_rows(versions, settings.difference), settings)
-    row = overlap_row(null, None, [0], alpha)
-
-    def below(name: str) -> bool | None:
-        return None if row[name] is None else row[name] <= alpha
-
-    found: dict[str, bool | None] = {f"count of {name}": below(f"p_{name}") for name in (*OUTCOMES, "both")}
-    found |= {f"family-wise, {name}": (row.get(f"{name}_familywise") or 0) > 0 for name in OUTCOMES}
-    found |= {f"overlap {words}": row["verdict"] == f"more {words} than chance" for words in ("alike", "distinct")}
-    found |= {"ranks agree": below("p_rank_agreement"), "signs agree": below("p_same_sign")}
-    return found | (reliability_of(x, pair, versions, settings, CHOSEN, intervals=study < INTERVALS) if whole else {})
-
-
 def _scheme_rows(
     simulation: Simulation, moves: Sequence[str], settings: Neurons, seed: int, *, whole: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield how often the tests by permutation reject, and the intervals miss the truth, which is 0."""
-    found = each_study(simulation, lambda study: study_tests(simulation, study, moves, settings, seed, whole=whole))
-    for test, rejected in found.items():
-        about = _describe(simulation.world, test, settings, scheme="+".join(moves))
-        fixed = test.startswith(("interval", "overlap"))
-        yield about | _share(rejected, FIXED_LEVEL if fixed else settings.alpha)
+    """Yield how often the tests by permutation reject, and how often intervals miss the truth."""
+    for claim, wrong in count_claims(simulation, moves, settings, seed, whole=whole).items():
+        about = _describe(simulation.world, claim, settings, scheme="+".join(moves))
+        yield about | _share(wrong, level_of(claim, settings.alpha))
 
 
 def _share(rejected: np.ndarray, level: float) -> dict[str, Any]:
@@ -269,11 +221,16 @@ def _scheme_power_rows(
     """Plant the same or other neurons for the two outcomes and compute how often each test of a study finds it."""
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
     first, second = slice(0, planted), slice(planted, 2 * planted)
-    for kind, both in (
-        ("same neurons", plant(simulation, [0, 1], first, effect)),
-        ("other neurons", plant(plant(simulation, [0], first, effect), [1], second, effect)),
+    # Two sets without a common neuron have effects that correlate negatively over all neurons.
+    apart = -PLANTED / (1 - PLANTED)
+    for kind, both, truth in (
+        ("same neurons", plant(simulation, [0, 1], first, effect), Truth(1.0, 1.0)),
+        ("other neurons", plant(plant(simulation, [0], first, effect), [1], second, effect), Truth(apart, 0.0)),
     ):
-        found = each_study(both, lambda study, both=both: study_tests(both, study, moves, settings, seed))
-        for test, rejected in found.items():
-            about = _describe(simulation.world, test, settings, scheme="+".join(moves), effect=effect, planted=kind)
-            yield about | {"studies": len(rejected), "power": float(np.mean(rejected)) if len(rejected) else None}
+        for claim, found in count_claims(both, moves, settings, seed, truth=truth).items():
+            about = _describe(simulation.world, claim, settings, scheme="+".join(moves), effect=effect, planted=kind)
+            if claim.startswith("interval"):
+                if len(found):
+                    yield about | _share(found, level_of(claim, settings.alpha))
+            else:
+                yield about | {"studies": len(found), "power": float(np.mean(found)) if len(found) else None}

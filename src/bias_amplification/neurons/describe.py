@@ -1,5 +1,6 @@
 """In which of the simulated worlds a run seems to be: what its steps have in common over rounds and generations."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.panel import OUTCOMES
-from bias_amplification.neurons.worlds import HARD, WORLDS, Run, Simulation, grid_steps, simulate
+from bias_amplification.neurons.worlds import HARD, WORLDS, Run, Simulation, grid_steps, persistence_of, simulate
 
 #: What is computed of the steps of an outcome, or on average of the neurons.
 #:
@@ -38,20 +39,32 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
     Returns
     -------
     list of dict
-        Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. `nearest` is the same in all
-        rows: the world in whose simulated studies the facts are nearest to the run's, in standard deviations; None if
-        too little changes.
+        Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. The same in all rows are `nearest`, the
+        world in whose simulated studies the facts are nearest to the run's, in standard deviations, or None if too
+        little changes; `distance`, the mean square of these; and `fits`, whether at least 5% of that world's own
+        studies are as far away.
     """
+    with warnings.catch_warnings():
+        # Means of nothing are NaN, which is what is wanted here.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _describe(versions, run, seed)
+
+
+def _describe(versions: Versions, run: Run, seed: int) -> list[dict[str, Any]]:
     own = {name: _facts(values, versions) for name, values in _parts(run.neurons, run.outcomes)}
-    distances = {}
+    distances, limits = {}, {}
     for number, world in enumerate(name for name in WORLDS if name != "own_neurons"):
         simulation = simulate(world, versions, run, STUDIES, max(2, run.neurons.shape[1]), [seed, number])
         studies = [_of_study(simulation, study, versions) for study in range(STUDIES)]
         distances[world] = _distance(own, studies)
+        limits[world] = np.quantile([_distance(study, studies) for study in studies], 0.95)
     fitting = {world: distance for world, distance in distances.items() if np.isfinite(distance)}
     nearest = min(fitting, key=lambda world: fitting[world], default=None)
+    common = {"nearest": nearest, "distance": None, "fits": None}
+    if nearest:
+        common |= {"distance": distances[nearest], "fits": bool(distances[nearest] <= limits[nearest])}
     return [
-        {"of": name, **{key: None if np.isnan(value) else value for key, value in facts.items()}, "nearest": nearest}
+        {"of": name, **{key: None if np.isnan(value) else value for key, value in facts.items()}, **common}
         for name, facts in own.items()
     ]
 
@@ -96,15 +109,12 @@ def _facts(values: np.ndarray, versions: Versions) -> dict[str, float]:
         third = max(1, count // 3)
         squares = np.nanmean(np.square(steps), axis=0)  # [generations, columns]
         drift = np.square(np.nanmean(steps, axis=1)).sum(axis=0) / np.square(scale).sum(axis=0)
-        left = steps - np.nanmean(steps, axis=1, keepdims=True)
-        left = np.nan_to_num(left - np.nanmean(left, axis=0, keepdims=True) * (chains > 1))
-        persistence = (left[:, 1:] * left[:, :-1]).sum(axis=(0, 1)) / np.square(left).sum(axis=(0, 1))
         return {
             "between_rounds": float(total.mean()) if chains > 1 else np.nan,
             "scale_ratio": float(np.median(scale.max(axis=0) / scale.min(axis=0))),
             "early_ratio": float(np.sqrt(np.nanmedian(squares[:third].mean(axis=0) / squares[-third:].mean(axis=0)))),
             "drift": float(drift.mean()),
-            "persistence": float(np.nanmean(persistence)),
+            "persistence": float(np.nanmean(persistence_of(steps))),
         }
 
 
@@ -129,11 +139,15 @@ def world_in_words(world: Any) -> str:
         return ", ".join(parts[:-1]) + " and " + parts[-1]
 
     sentence = (
-        f"Changes of two rounds into the same generation correlate {each('between_rounds', 2)}; the round that moves "
-        f"most moves {each('scale_ratio', 1)} times as much as the round that moves least; first changes are "
-        f"{each('early_ratio', 1)} times as large as last ones. Of the simulated worlds, this run is most like "
-        f"'{nearest.replace('_', ' ')}' ({WORLDS[nearest]})."
+        f"Changes of two rounds into the same generation correlate {each('between_rounds', 2)}; the largest "
+        f"movement of a round over the smallest is {each('scale_ratio', 1)}; the size of first changes over that of "
+        f"last ones is {each('early_ratio', 1)}."
     )
+    named = f"'{nearest.replace('_', ' ')}' ({WORLDS[nearest]})"
+    if rows["fits"].iloc[0]:
+        sentence += f" Of the simulated worlds, this run is most like {named}."
+    else:
+        sentence += f" No simulated world is like this run; the nearest is {named}."
     if nearest in HARD:
         sentence += " In this world the tests by permutation of generations reject too often."
     return sentence

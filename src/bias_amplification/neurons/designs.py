@@ -1,5 +1,6 @@
 """Designs of the neurons' regressions: the rows, and how the errors of neighbouring rows are weighted."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
@@ -68,15 +69,11 @@ class Rows:
         Returns
         -------
         np.ndarray
-            [rows, constants]. A variable without its projection on the basis is what the constants leave of it.
+            [rows, constants], read-only. A variable without its projection on the basis is what the constants leave of
+            it.
         """
-        dummies = [np.ones((len(self.after), 1))]
-        if fixed_effects != "none":
-            dummies.append((self.group[:, None] == np.unique(self.group)).astype(np.float64))
-        if fixed_effects == "both" and len(np.unique(self.group)) > 1:
-            dummies.append((self.generation[:, None] == np.unique(self.generation)).astype(np.float64))
-        basis, sizes, _ = np.linalg.svd(np.hstack(dummies), full_matrices=False)
-        return basis[:, sizes > sizes.max(initial=0.0) * 1e-9]
+        own = (np.ascontiguousarray(one, dtype=np.int64).tobytes() for one in (self.group, self.generation))
+        return _constants(*own, fixed_effects)
 
     def freedom(self, fixed_effects: str) -> int:
         """Return the residual degrees of freedom: rows minus the constants and the slope."""
@@ -99,6 +96,21 @@ class Rows:
     def longest_lag(self) -> int:
         """The longest lag within a series."""
         return max((int(np.ptp(self.time[self.series == one])) for one in np.unique(self.series)), default=0)
+
+
+@functools.lru_cache(maxsize=1024)
+def _constants(group: bytes, generation: bytes, fixed_effects: str) -> np.ndarray:
+    """Compute a basis of the constants, from the groups and generations of the rows; studies have splits in common."""
+    groups, generations = (np.frombuffer(one, dtype=np.int64) for one in (group, generation))
+    dummies = [np.ones((len(groups), 1))]
+    if fixed_effects != "none":
+        dummies.append((groups[:, None] == np.unique(groups)).astype(np.float64))
+    if fixed_effects == "both" and len(np.unique(groups)) > 1:
+        dummies.append((generations[:, None] == np.unique(generations)).astype(np.float64))
+    basis, sizes, _ = np.linalg.svd(np.hstack(dummies), full_matrices=False)
+    basis = basis[:, sizes > sizes.max(initial=0.0) * 1e-9]
+    basis.setflags(write=False)
+    return basis
 
 
 def make_rows(versions: Versions, difference: str) -> Rows:

@@ -1,6 +1,6 @@
 """Sets of neurons in halves of a study: what they have in common, in the study and under permuted outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -25,17 +25,6 @@ class Halves(NamedTuple):
     """The two sets of bias."""
     quality: np.ndarray
     """The two sets of quality."""
-
-
-class HalvesFound(NamedTuple):
-    """Shares that sets of two halves of a study have in common."""
-
-    permuted: Halves
-    """[permutations, sizes], the first without permutation."""
-    left_out: Halves
-    """[generations, sizes]: without permutation, each generation left out of all rounds once. NaN if too few rows
-    remain."""
-    splits: int
 
 
 def choose_splits(
@@ -72,7 +61,9 @@ def choose_splits(
     return by, chosen
 
 
-def compare_halves(compared: Compared, splits: Sequence[np.ndarray], permutations: np.ndarray) -> HalvesFound | None:
+def compare_halves(
+    compared: Compared, splits: Sequence[np.ndarray], permutations: np.ndarray
+) -> tuple[Halves, list[np.ndarray]]:
     """Compare the sets of the two halves of each split.
 
     Parameters
@@ -82,35 +73,58 @@ def compare_halves(compared: Compared, splits: Sequence[np.ndarray], permutation
     splits
         From `choose_splits`.
     permutations
-        Which permutations to compute; the first is 0.
+        Which permutations to compute.
 
     Returns
     -------
-    HalvesFound or None
-        None without a split in which both outcomes can be tested in both halves.
+    shares : Halves
+        [permutations, sizes]. NaN without a split.
+    used : list of np.ndarray
+        The splits in which both outcomes can be tested in both halves.
     """
+    rows = np.ones(len(compared.generations), dtype=bool)
+    found = _each(splits, lambda split: _compare_split(compared, split, rows, permutations))
+    used = [place for place, shares in enumerate(found) if np.isfinite(shares).all()]
+    shape = 3, len(permutations), len(compared.sizes)
+    shares = np.mean([found[place] for place in used], axis=0) if used else np.full(shape, np.nan)
+    return Halves(*shares), [splits[place] for place in used]
+
+
+def leave_out_generations(compared: Compared, splits: Sequence[np.ndarray]) -> Halves:
+    """Compare the sets of the two halves without permutation, each generation left out of all rounds once.
+
+    Parameters
+    ----------
+    compared, splits
+        As for `compare_halves`; at least one split.
+
+    Returns
+    -------
+    Halves
+        [generations, sizes]. NaN if too few rows remain.
+    """
+    generations, observed = compared.generations, np.zeros(1, dtype=np.int64)
+
+    def without_each(split: np.ndarray) -> np.ndarray:
+        left = [_compare_split(compared, split, generations != one, observed) for one in np.unique(generations)]
+        return np.concatenate(left, axis=1)
+
+    return Halves(*np.mean(_each(splits, without_each), axis=0))
+
+
+def _each(splits: Sequence[np.ndarray], work: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+    """Apply a function to every split, in threads with one thread for each product."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1), ThreadPoolExecutor(WORKERS) as pool:
-        found = list(pool.map(lambda split: _compare_split(compared, split, permutations), splits))
-    found = [one for one in found if np.isfinite(one[0]).all()]
-    if not found:
-        return None
-    permuted, left_out = (np.mean(values, axis=0) for values in zip(*found, strict=True))
-    return HalvesFound(Halves(*permuted), Halves(*left_out), len(found))
+        return list(pool.map(work, splits))
 
 
-def _compare_split(compared: Compared, first: np.ndarray, permutations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compare two halves: [3, permutations, sizes] and, with each generation left out, [3, generations, sizes]."""
-
-    def share(keep: np.ndarray, permutations: np.ndarray) -> np.ndarray:
-        one, other = (compared.sets(keep & half, permutations) for half in (first, ~first))
-        if one is None or other is None:
-            return np.full((3, len(permutations), len(compared.sizes)), np.nan)
-        pairs = [(one[0], other[1]), (other[0], one[1]), (one[0], other[0]), (one[1], other[1])]
-        there, back, bias, quality = (common_share(*pair, compared.sizes) for pair in pairs)
-        return np.stack([(there + back) / 2, bias, quality])
-
-    generations = compared.generations
-    left_out = [share(generations != one, permutations[:1]) for one in np.unique(generations)]
-    return share(np.ones(len(generations), dtype=bool), permutations), np.concatenate(left_out, axis=1)
+def _compare_split(compared: Compared, first: np.ndarray, keep: np.ndarray, permutations: np.ndarray) -> np.ndarray:
+    """Compare the halves of a split, of those rows that are kept: [3, permutations, sizes]."""
+    one, other = (compared.sets(keep & half, permutations) for half in (first, ~first))
+    if one is None or other is None:
+        return np.full((3, len(permutations), len(compared.sizes)), np.nan)
+    pairs = [(one[0], other[1]), (other[0], one[1]), (one[0], other[0]), (one[1], other[1])]
+    there, back, bias, quality = (common_share(*pair, compared.sizes) for pair in pairs)
+    return np.stack([(there + back) / 2, bias, quality])

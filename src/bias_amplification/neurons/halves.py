@@ -12,7 +12,7 @@ So all splits and permutations need only the product Z Z' [rows, rows], whatever
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import NamedTuple
@@ -43,8 +43,6 @@ class Layout:
     """What the units are: "rounds" or "replicates"."""
     splits: Sequence[np.ndarray]
     """Each [units], whether the unit is in the first half; empty if there are too few units."""
-    bases: dict[tuple[bytes, str], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
-    """Bases that `constants` has computed, by rows and constants: splits have them in common for all outcomes."""
 
 
 @dataclass(frozen=True)
@@ -199,12 +197,9 @@ def constants(layout: Layout, places: np.ndarray, centre: str) -> np.ndarray:
     np.ndarray
         [places, columns] Q; the centred values are v - Q Q' v.
     """
-    key = (places.tobytes(), centre)
-    if key not in layout.bases:
-        nothing = np.zeros(len(places), dtype=np.int64)
-        rows = Rows(places, None, nothing, nothing, layout.chain[places], layout.generation[places])
-        layout.bases[key] = rows.constants(centre)
-    return layout.bases[key]
+    nothing = np.zeros(len(places), dtype=np.int64)
+    rows = Rows(places, None, nothing, nothing, layout.chain[places], layout.generation[places])
+    return rows.constants(centre)
 
 
 def centred(changes: Changes, chosen: np.ndarray, layout: Layout, centre: str) -> Half:

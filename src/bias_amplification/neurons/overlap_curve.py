@@ -13,11 +13,11 @@ import pyarrow as pa
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP_CURVE
 from bias_amplification.neurons.designs import Versions
+from bias_amplification.neurons.half_sets import Halves, choose_splits, compare_halves, leave_out_generations
 from bias_amplification.neurons.null_distribution import MOVED, permutation_p_value
 from bias_amplification.neurons.overlap_estimate import ceiling_height, estimate_share
 from bias_amplification.neurons.panel import layer_slices, measure_columns, read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import permute_by_first
-from bias_amplification.neurons.half_sets import Halves, choose_splits, compare_halves
 from bias_amplification.neurons.top_sets import Compared, common_share
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -109,14 +109,18 @@ def estimate_sizes(
     whole = _whole_rows(compared, layer[tested])
     common["by"], splits = choose_splits(compared, versions, generator)
     chosen = 1 + generator.permutation(len(pair[0]) - 1)[:HALVES_PERMUTATIONS]
-    found = compare_halves(compared, splits, np.append(0, chosen))
-    if found is None:
+    halves, used = compare_halves(compared, splits, np.append(0, chosen))
+    if not used:
         return [common | row | {"reason": TOO_FEW_ROUNDS} for row in whole]
-    common["splits"] = found.splits
-    return [
-        common | row | _halves_row(*(_of_size(halves, place) for halves in found[:2]), row["size"], settings.alpha)
-        for place, row in enumerate(whole)
-    ]
+    common["splits"] = len(used)
+    rows = [_halves_row(_of_size(halves, place), settings.alpha) for place in range(len(whole))]
+    if any(row["visible"] for row in rows):
+        left_out = leave_out_generations(compared, used)
+        for place, row in enumerate(rows):
+            if row["visible"]:
+                size = int(compared.sizes[place])
+                row |= _estimate_row(_of_size(halves, place), _of_size(left_out, place), size)
+    return [common | one | other for one, other in zip(whole, rows, strict=True)]
 
 
 def _whole_rows(compared: Compared, layer: np.ndarray) -> list[dict[str, Any]]:
@@ -153,8 +157,8 @@ def _of_size(halves: Halves, place: int) -> Halves:
     return Halves(*(values[:, place] for values in halves))
 
 
-def _halves_row(permuted: Halves, left_out: Halves, size: int, alpha: float) -> dict[str, Any]:
-    """Estimate the overlap at one size from the shares of the halves under permutation and without each generation."""
+def _halves_row(permuted: Halves, alpha: float) -> dict[str, Any]:
+    """Tell whether an overlap of one size can be seen, from the shares of the halves under permutation."""
     row: dict[str, Any] = {}
     for name, values in zip(("halves", "ceiling_bias", "ceiling_quality"), permuted, strict=True):
         low, high = np.quantile(values, [0.025, 0.975])
@@ -162,16 +166,21 @@ def _halves_row(permuted: Halves, left_out: Halves, size: int, alpha: float) -> 
     for name, values in zip(("bias", "quality"), permuted[1:], strict=True):
         row[f"p_ceiling_{name}"] = permutation_p_value(values)
     row["visible"] = max(row["p_ceiling_bias"], row["p_ceiling_quality"]) <= alpha
-    if not row["visible"]:
-        few = 1 / len(permuted.crossed) > alpha
-        reason = TOO_FEW_PERMUTATIONS if few else NOT_REPRODUCED
-        return row | {"estimate_low": 0.0, "estimate_high": 1.0, "reason": reason}
+    if row["visible"]:
+        return row
+    few = 1 / len(permuted.crossed) > alpha
+    reason = TOO_FEW_PERMUTATIONS if few else NOT_REPRODUCED
+    return row | {"estimate_low": 0.0, "estimate_high": 1.0, "reason": reason}
+
+
+def _estimate_row(permuted: Halves, left_out: Halves, size: int) -> dict[str, Any]:
+    """Estimate the overlap at one size from the shares of the halves under permutation and without each generation."""
     chance = Halves(*(float(values[1:].mean()) for values in permuted))
     observed = Halves(*(float(values[0]) for values in permuted))
     ceiling = float(ceiling_height(observed, chance))
-    row |= {
+    estimate = estimate_share(observed, left_out, chance, size)
+    return {
         "halves_common": chance.crossed + ceiling,
         "halves_distinct": max(0.0, chance.crossed - ceiling * chance.crossed / (1 - chance.crossed)),
+        **dict(zip(("estimate", "estimate_low", "estimate_high"), estimate, strict=True)),
     }
-    estimate = estimate_share(observed, left_out, chance, size)
-    return row | dict(zip(("estimate", "estimate_low", "estimate_high"), estimate, strict=True))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bias_amplification.neurons.overlap_curve import NOTHING_TESTED, TOO_FEW_PERMUTATIONS, TOO_FEW_ROUNDS
 from bias_amplification.neurons.halves import FEWEST_ROUNDS
+from bias_amplification.neurons.overlap_curve import NOTHING_TESTED, TOO_FEW_PERMUTATIONS, TOO_FEW_ROUNDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +61,8 @@ def _size_in_words(row: dict[str, Any]) -> str:
     return (
         f"of the {size} neurons most strongly associated with bias, an estimated {_per_cent(row['estimate'])} (95% "
         f"interval {interval}) are also among the {size} most strongly associated with text quality. Unrelated sets "
-        f"would have {_per_cent(row['chance'])} in common. {_interval_in_words(row)} Between halves of the {row['by']} the "
-        f"two sets have {_per_cent(row['halves'])} in common; with the noise of this study, the same neurons would "
+        f"would have {_per_cent(row['chance'])} in common. {_interval_in_words(row)} Between halves of the {row['by']} "
+        f"the two sets have {_per_cent(row['halves'])} in common; with the noise of this study, the same neurons would "
         f"give {_per_cent(row['halves_common'])} and different neurons {_per_cent(row['halves_distinct'])}."
     )
 

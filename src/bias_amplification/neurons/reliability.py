@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
-from bias_amplification.neurons.designs import Rows, Versions, make_rows
+from bias_amplification.neurons.designs import Rows, make_rows
 from bias_amplification.neurons.halves import Changes, Layout, correlate_halves, lay_out
 from bias_amplification.neurons.held_out import CHANGING, predict_held_out
 from bias_amplification.neurons.null_distribution import MOVED
@@ -136,62 +136,6 @@ def scaled_changes(values: np.ndarray, rows: Rows, fixed_effects: str) -> np.nda
     return changes[:, changing] / np.sqrt(size[changing])
 
 
-def reliability_of(
-    neurons: np.ndarray,
-    pair: Sequence[np.ndarray],
-    versions: Versions,
-    settings: Neurons,
-    chosen: int,
-    *,
-    intervals: bool = True,
-) -> dict[str, bool | None]:
-    """Return which tests of reproduction reject in a study, and which `intervals` exclude 0.
-
-    Parameters
-    ----------
-    neurons
-        [versions, neurons].
-    pair
-        Bias and quality, each [permutations, versions], the unpermuted outcome first.
-    versions
-        The versions of the study.
-    settings
-        alpha and fixed_effects.
-    chosen
-        Number of neurons that are chosen for predictions.
-
-    Returns
-    -------
-    dict
-        By the name of the claim; None if nothing can be tested.
-    """
-    rows, layout = make_rows(versions, "within"), lay_out(versions, 0)
-    outcomes = [Changes.of(outcome, rows) for outcome in pair]
-    study = PermutedStudy(rows, layout, outcomes, outcomes, settings, 0)
-    changes = scaled_changes(neurons, rows, settings.fixed_effects)
-    found: dict[Key, dict[str, Any]] = {}
-    if layout.splits and changes.shape[1] > 1:
-        found = _halves(changes, study, intervals=intervals)
-        found |= _predictions(changes, outcomes, study, chosen)
-    claims: dict[str, bool | None] = {}
-    for outcome in OUTCOMES:
-        for statistic in ("reliability", "prediction"):
-            row = found.get((statistic, outcome, outcome), {})
-            claims[f"{statistic}, {outcome}"] = row["p_value"] <= settings.alpha if row else None
-        claims[f"reproduces, {outcome}"] = _told_apart(found, outcome, settings.alpha) if found else None
-        claims[f"interval of reliability, {outcome}"] = _excludes_zero(found.get(("reliability", outcome, outcome)))
-    cross = found.get(("cross_correlation", BIAS, QUALITY))
-    claims["cross-correlation"] = cross["p_value"] <= settings.alpha if cross else None
-    claims["interval of cross-correlation"] = _excludes_zero(cross)
-    return claims
-
-
-def _excludes_zero(row: Mapping[str, Any] | None) -> bool | None:
-    if not row or np.isnan(row["value_low"]):
-        return None
-    return not row["value_low"] <= 0 <= row["value_high"]
-
-
 def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str, Any]]:
     """Return the rows of one measure, without its name.
 
@@ -212,8 +156,8 @@ def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str
     chosen = min(settings.reliability.neurons, max(1, many // 10))
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and many > 1:
-        found = _halves(neurons, study) | _predictions(neurons, study.fewer, study, chosen)
-    told = {outcome: _told_apart(found, outcome, settings.alpha) for outcome in OUTCOMES}
+        found = compute_halves(neurons, study) | compute_predictions(neurons, study.fewer, study, chosen)
+    told = {outcome: told_apart(found, outcome, settings.alpha) for outcome in OUTCOMES}
     common = {
         "by": layout.by,
         "units": len(np.unique(layout.unit)),
@@ -235,7 +179,7 @@ def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str
     return rows
 
 
-def _told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: float) -> bool:
+def told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: float) -> bool:
     """Return whether an outcome's associations reproduce: by halves or by prediction, each tested at half the level."""
     tests = [found.get((name, outcome, outcome), {}) for name in ("reliability", "prediction")]
     return any(test.get("p_value", 1.0) <= alpha / len(tests) for test in tests)
@@ -255,7 +199,7 @@ def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, stud
     return CONSTANT_OUTCOME if any(one.known.any() and not one.observed().changing() for one in own) else TOO_FEW_ROWS
 
 
-def _halves(neurons: np.ndarray, study: PermutedStudy, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
+def compute_halves(neurons: np.ndarray, study: PermutedStudy, *, intervals: bool = True) -> dict[Key, dict[str, Any]]:
     """Compute everything that is estimated from halves; a number without a value is left out."""
     layout, centre = study.layout, study.settings.fixed_effects
     spread = neurons - neurons.mean(axis=1, keepdims=True)
@@ -288,7 +232,7 @@ def _halves(neurons: np.ndarray, study: PermutedStudy, *, intervals: bool = True
     return found
 
 
-def _predictions(
+def compute_predictions(
     neurons: np.ndarray, outcomes: Sequence[Changes], study: PermutedStudy, chosen: int
 ) -> dict[Key, dict[str, Any]]:
     """Predict held-out units; a number without a value is left out.

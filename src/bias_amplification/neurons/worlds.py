@@ -26,7 +26,7 @@ WORLDS = {
     "scaled_trend": "the common trend, in each round with a factor of its own, log-normal with sigma 1",
     "persistent_steps": "a step has half of the step before it, so that a round moves on as it did",
     "own_neurons": "the run's neurons as they are; outcomes have the correlation between rounds, the scales of the "
-    "rounds and the profile over generations of the run's own outcomes",
+    "rounds, the profile over generations and the persistence of the run's own outcomes",
 }
 
 #: Worlds in which no null distribution without replicates has its nominal size: neurons and outcomes follow time in the
@@ -169,14 +169,17 @@ def _changer(
 
 
 def _outcome_like(outcome: np.ndarray, layout: _Layout, studies: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw steps [versions, studies] with the run's correlation between rounds, scales and profile."""
+    """Draw steps [versions, studies] with the run's correlation between rounds, scales, profile and persistence."""
     steps, _ = grid_steps(outcome, layout.chain, layout.generation)
+    persistence = clear_persistence(steps[:, :, None])
     scale, correlation = scales_and_correlation(steps)
     profile = np.sqrt(np.nanmean(np.square(steps / np.where(scale > 0, scale, 1.0)[:, None]), axis=0))
     profile = np.nan_to_num(profile, nan=1.0)
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.clip(values, 0, None))
     drawn = np.einsum("rk,kts->rts", root, generator.normal(size=(len(root), steps.shape[1], studies)))
+    for step in range(1, steps.shape[1]):
+        drawn[:, step] = persistence * drawn[:, step - 1] + np.sqrt(1 - persistence**2) * drawn[:, step]
     drawn *= (scale[:, None] * profile)[:, :, None]
     found = np.zeros((len(outcome), studies))
     later = layout.generation > 0
@@ -204,6 +207,33 @@ def scales_and_correlation(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     correlation = (scaled @ scaled.T) / np.maximum(known @ known.T, 1)
     np.fill_diagonal(correlation, 1.0)
     return scale, correlation
+
+
+def persistence_of(steps: np.ndarray) -> np.ndarray:
+    """Return the correlation of a step with the one before it, of steps [chains, generations - 1, columns]: [columns].
+
+    Means of chains and of generations are subtracted first, which lowers it by about 1 / (generations - 1).
+    """
+    left = steps - np.nanmean(steps, axis=1, keepdims=True)
+    left = np.nan_to_num(left - np.nanmean(left, axis=0, keepdims=True) * (len(steps) > 1))
+    squares = np.square(left).sum(axis=(0, 1))
+    product = (left[:, 1:] * left[:, :-1]).sum(axis=(0, 1))
+    return np.divide(product, squares, out=np.full(len(squares), np.nan), where=squares > 0)
+
+
+def clear_persistence(steps: np.ndarray) -> float:
+    """Return the persistence of an outcome's steps if it is clearly above 0, else 0.
+
+    It is clear beyond 1.645 standard errors, where rounds that move together count as fewer rounds.
+    """
+    many = steps.shape[1]
+    known = float(persistence_of(steps)[0])
+    if many < 3 or not np.isfinite(known):
+        return 0.0
+    together = scales_and_correlation(steps[:, :, 0])[1]
+    error = np.sqrt(np.square(together).mean() / many)  # for independent rounds, 1 / sqrt(chains * many)
+    found = known + 1 / many
+    return float(np.clip(found, 0, 0.9)) if found > 1.645 * error else 0.0
 
 
 def _walk(steps: np.ndarray, layout: _Layout) -> np.ndarray:

@@ -182,6 +182,20 @@ def write(tmp_path):
 
 
 @pytest.fixture
+def validity(write):
+    """Return a function that writes the calibration, with a rate of "count of bias", and returns its arguments."""
+    from reliability_tables import make_calibration, make_world
+
+    def write_both(rejected=0.05):
+        return {
+            "calibration_file": write(make_calibration(rejected), "calibration.parquet", schemas.NEURON_CALIBRATION),
+            "world_file": write(make_world(), "world.parquet", schemas.NEURON_WORLD),
+        }
+
+    return write_both
+
+
+@pytest.fixture
 def beta() -> pd.DataFrame:
     return make_beta()
 

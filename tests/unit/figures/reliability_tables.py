@@ -43,7 +43,8 @@ def make_calibration(rejected: float = 0.04) -> pd.DataFrame:
 def make_world(nearest: str = "random_walks") -> pd.DataFrame:
     """Return the description of a run."""
     facts = {"between_rounds": 0.1, "scale_ratio": 2.0, "early_ratio": 1.5, "drift": 0.1, "persistence": -0.1}
-    return pd.DataFrame([{"of": name, **facts, "nearest": nearest} for name in ("bias", "quality", "neurons")])
+    facts |= {"nearest": nearest, "distance": 0.9, "fits": True}
+    return pd.DataFrame([{"of": name, **facts} for name in ("bias", "quality", "neurons")])
 
 
 def make_curve() -> pd.DataFrame:
@@ -53,7 +54,7 @@ def make_curve() -> pd.DataFrame:
         row = dict.fromkeys(NEURON_OVERLAP_CURVE.names)
         row |= {"measure": measure, "scheme": "flip_generations", "complete": True, "permutations": 512}
         row |= {"tested": 1288, "size": 100, "splits": 10, "visible": True, "share": 0.1, "chance": 0.08}
-        row |= {"halves": 0.09, "halves_common": 0.3, "halves_distinct": 0.05, "chance_by_layer": 0.08}
+        row |= {"by": "rounds", "halves": 0.09, "halves_common": 0.3, "halves_distinct": 0.05, "chance_by_layer": 0.08}
         row |= {"estimate": 0.2, "estimate_low": 0.0, "estimate_high": 0.6}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -132,15 +132,15 @@ def test_text_beside_bars_stays_inside_the_figure(sets):
 
 
 @pytest.mark.slow
-def test_files_show_the_tables_that_were_read(tmp_path, neurons, sets, write):
+def test_files_show_the_tables_that_were_read(tmp_path, neurons, sets, write, validity):
     correlations_file = write(neurons.drop(columns="p_value"), "correlations.parquet", NEURON_CORRELATIONS)
     columns = [name for name in NEURON_REGRESSION.names if name not in neurons]
     regressed = neurons.drop(columns="pearson").assign(**dict.fromkeys(columns))
     regression_file = write(regressed, "regression.parquet", NEURON_REGRESSION)
 
     write_correlations(correlations_file, [tmp_path / "figure_4.svg"], measure="activation")
-    write_p_values(regression_file, [tmp_path / "p_values.svg"], neurons=Neurons(alpha=0.1))
-    write_neuron_sets(write(sets, "sets.parquet", NEURON_SETS), [tmp_path / "sets.svg"])
+    write_p_values(regression_file, **validity(), out=[tmp_path / "p_values.svg"], neurons=Neurons(alpha=0.1))
+    write_neuron_sets(write(sets, "sets.parquet", NEURON_SETS), **validity(), out=[tmp_path / "sets.svg"])
 
     for name, figure in (
         ("figure_4", correlations(neurons, "activation")),
@@ -151,7 +151,7 @@ def test_files_show_the_tables_that_were_read(tmp_path, neurons, sets, write):
         assert (tmp_path / f"{name}.svg").read_bytes() == (tmp_path / "expected.svg").read_bytes()
 
 
-def test_error_names_the_missing_table(tmp_path):
+def test_error_names_the_missing_table(tmp_path, validity):
     with pytest.raises(StudyError, match=r"sets\.parquet .*run snakemake again"):
-        write_neuron_sets(tmp_path / "sets.parquet", [tmp_path / "sets.png"])
+        write_neuron_sets(tmp_path / "sets.parquet", **validity(), out=[tmp_path / "sets.png"])
     assert not (tmp_path / "sets.png").exists()

@@ -3,19 +3,41 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from reliability_tables import make_calibration, make_world
 
 from bias_amplification.figures.neuron_nulls import counts
-from bias_amplification.figures.neuron_validity import not_valid_here, validity_in_words
+from bias_amplification.figures.neuron_validity import mark_single_tests, not_valid_here, validity_in_words
 
 
 def test_only_tests_that_fail_in_a_world_like_the_run_are_named():
-    assert not_valid_here(make_calibration(0.05), make_world()) == {}
-    assert not_valid_here(make_calibration(0.2), make_world()) == {"flip_generations": {"count of bias": 0.2}}
+    nothing = {"flip_generations": {}, "exchange": {}, "": {}}
+    assert not_valid_here(make_calibration(0.05), make_world()) == nothing
+    assert not_valid_here(make_calibration(0.2), make_world()) == nothing | {"flip_generations": {"count of bias": 0.2}}
     elsewhere = make_calibration(0.05)
     elsewhere.loc[elsewhere["world"] == "random_walks", ["rejected", "valid"]] = [0.3, False]
-    assert not_valid_here(elsewhere, make_world("shared_50")) == {}
-    assert not_valid_here(elsewhere, make_world("random_walks"))["exchange"] == {"count of bias": 0.3}
+    assert not_valid_here(elsewhere, make_world("shared_50")) == nothing
+    found = not_valid_here(elsewhere, make_world("random_walks"))
+    assert found["exchange"] == {"count of bias": 0.3} and found[""] == {"neuron": 0.3}
+
+
+def test_only_the_studys_own_test_of_one_neuron_counts():
+    calibration = make_calibration(0.05)
+    other = calibration[calibration["test"] == "neuron"].assign(lags="plugin", rejected=0.4, valid=False)
+
+    found = not_valid_here(pd.concat([calibration, other]), make_world())
+
+    assert found[""] == {}
+
+
+def test_figures_of_single_tests_say_that_they_are_not_valid():
+    figures = [mark_single_tests(Figure(), {"": tests}) for tests in ({}, {"neuron": 0.3})]
+
+    assert [figure.get_supxlabel() for figure in figures] == [
+        "",
+        "Not valid here: in simulated studies like this run, the test of one neuron finds 30% of the neurons that are "
+        "not associated.",
+    ]
 
 
 def test_the_sentence_names_the_world_and_the_tests():

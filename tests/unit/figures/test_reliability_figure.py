@@ -36,7 +36,7 @@ def test_each_correlation_has_its_point_interval_and_band():
 LABELS = ("reproduces", "not told from chance")
 
 
-def test_missing_correlations_have_their_reason(tmp_path, write):
+def test_missing_correlations_have_their_reason(tmp_path, write, validity):
     table = make_reliability()
     table.loc[table["measure"] == "weight", ["value", "value_low", "value_high", "chance_low", "chance_high"]] = np.nan
     table.loc[table["measure"] == "weight", "reason"] = "too few rounds"
@@ -47,5 +47,14 @@ def test_missing_correlations_have_their_reason(tmp_path, write):
     table["value"] = np.nan
     table["reason"] = "too few rounds"
     out = [tmp_path / f"figure.{ending}" for ending in ("png", "svg", "pdf")]
-    write_reproducibility(write(table, "reliability.parquet", NEURON_RELIABILITY), out)
+    write_reproducibility(write(table, "reliability.parquet", NEURON_RELIABILITY), **validity(), out=out)
     assert all(path.stat().st_size > 1000 for path in out)
+
+
+def test_correlations_whose_test_is_not_valid_here_are_marked():
+    figure = reproducibility(make_reliability(), {"flip_generations": {"cross-correlation": 0.2}})
+
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [name for name in names if name.endswith("(not valid here)")] == [
+        "bias and text quality: half and half\n(not valid here)"
+    ]

@@ -6,7 +6,8 @@ from random_studies import list_versions, write_study
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
-from bias_amplification.neurons.calibrate import PLANTED_WORLDS, calibrate_neurons, is_valid, list_tests, study_tests
+from bias_amplification.neurons.calibrate import PLANTED_WORLDS, calibrate_neurons, is_valid, list_tests
+from bias_amplification.neurons.claims import study_claims
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.regress import regress
 from bias_amplification.neurons.worlds import WORLDS, Run, simulate
@@ -53,7 +54,7 @@ def test_the_old_moves_fail_where_rounds_share_steps_and_the_default_does_not(ta
     own = Neurons(fixed_effects="none")
     simulation = simulate("shared_75", list_versions(6, 11), Run(np.zeros((66, 0)), []), 40, 20, seed=1)
     old, new = (
-        np.mean([study_tests(simulation, s, moves, own, 1, whole=False)["count of bias"] for s in range(40)])
+        np.mean([study_claims(simulation, s, moves, own, 1, whole=False)["count of bias"] for s in range(40)])
         for moves in (["flip", "exchange"], ["flip_generations"])
     )
     assert old > 0.5 and new < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 40)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from bias_amplification.neurons.overlap_estimate import estimate_share, graded_share
 from bias_amplification.neurons.half_sets import Halves
+from bias_amplification.neurons.overlap_estimate import estimate_share, graded_share
 
 CHANCE = Halves(0.1, 0.1, 0.1)
 

@@ -9,7 +9,8 @@ from bias_amplification.neurons.overlap_words import overlap_in_words
 
 VISIBLE = {
     "measure": "weight", "tested": 1000, "size": 100, "share": 0.4, "chance": 0.1, "visible": True, "halves": 0.2,
-    "by": "rounds", "halves_common": 0.3, "halves_distinct": 0.06, "estimate": 0.55, "estimate_low": 0.25, "estimate_high": 0.8,
+    "by": "rounds",
+    "halves_common": 0.3, "halves_distinct": 0.06, "estimate": 0.55, "estimate_low": 0.25, "estimate_high": 0.8,
 }  # fmt: skip
 HIDDEN = VISIBLE | {
     "visible": False, "estimate": None, "estimate_low": 0.0, "estimate_high": 1.0, "reason": NOT_REPRODUCED,

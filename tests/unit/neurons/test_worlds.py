@@ -108,14 +108,47 @@ def test_a_run_of_a_world_is_likened_to_it(world):
     rows = describe_world(versions, Run(simulation.x[:, 0], list(simulation.y[:, :, 0])))
 
     assert {row["nearest"] for row in rows} == {world}
+    assert {row["fits"] for row in rows} == {True}
+
+
+def test_a_run_of_another_kind_fits_no_world():
+    versions = list_versions(6, 11)
+    generator = np.random.default_rng(2)
+    # Steps alternate: each takes back most of the one before it.
+    noise = generator.normal(size=(6, 11, 42))
+    values = noise.reshape(66, 42)
+
+    rows = describe_world(versions, Run(values[:, :40], list(values[:, 40:].T)))
+
+    assert {row["fits"] for row in rows} == {False}
+    assert all(row["distance"] > 2 for row in rows)
+
+
+@pytest.mark.parametrize(("persistence", "kept"), [(0.0, 0.0), (0.6, 0.6)])
+def test_outcomes_like_the_runs_keep_a_clear_persistence(persistence, kept):
+    generator = np.random.default_rng(5)
+    steps = generator.normal(size=(6, 10))
+    for place in range(1, 10):
+        steps[:, place] += persistence * steps[:, place - 1]
+    outcome = np.concatenate([np.zeros((6, 1)), np.cumsum(steps, axis=1)], axis=1).ravel()
+
+    simulation = simulate(
+        "own_neurons", list_versions(6, 11), Run(np.zeros((66, 4)), [outcome, outcome]), 400, 4, seed=1
+    )
+
+    drawn = np.diff(simulation.y[0].reshape(6, 11, 400), axis=1)
+    assert np.corrcoef(drawn[:, 5].ravel(), drawn[:, 6].ravel())[0, 1] == pytest.approx(kept, abs=0.2)
 
 
 def test_the_words_name_the_world_and_where_tests_fail():
     import pandas as pd
 
     facts = {"between_rounds": 0.5, "scale_ratio": 2.0, "early_ratio": 1.5, "drift": 0.1, "persistence": -0.1}
-    rows = pd.DataFrame([{"of": name, **facts, "nearest": "scaled_trend"} for name in ("bias", "quality", "neurons")])
+    rows = pd.DataFrame(
+        [{"of": name, **facts, "nearest": "scaled_trend", "fits": True} for name in ("bias", "quality", "neurons")]
+    )
 
     assert "most like 'scaled trend'" in world_in_words(rows) and "reject too often" in world_in_words(rows)
     assert WORLDS["scaled_trend"] in world_in_words(rows)
+    assert "No simulated world is like this run; the nearest is 'scaled" in world_in_words(rows.assign(fits=False))
     assert "Too few" in world_in_words(rows.assign(between_rounds=np.nan))

@@ -263,14 +263,18 @@ NEURON_CALIBRATION = table(
 
 #: What the run's steps from generation to generation have in common: one row for each outcome, and one for the neurons.
 #:
-#: of       "bias", "quality" or "neurons" (means over neurons)
-#: nearest  the simulated world that is most like this run
+#: of        "bias", "quality" or "neurons" (means over neurons)
+#: nearest   the simulated world that is most like this run
+#: distance  mean square of the distances of the facts from the mean of that world's studies, in standard deviations
+#: fits      whether at least 5% of that world's own studies are as far away
 #:
 #: The other columns are explained in `neurons.describe.FACTS`. Null if too little changes.
 NEURON_WORLD = table(
     required(TEXT, "of"),
     optional(REAL, "between_rounds", "scale_ratio", "early_ratio", "drift", "persistence"),
     optional(TEXT, "nearest"),
+    optional(REAL, "distance"),
+    optional(FLAG, "fits"),
 )
 
 #: The numbers of significant neurons for every combination of analysis choices.

@@ -26,7 +26,7 @@ NEURON_ENTRIES = (
         "from chance, by halves or by prediction, each tested at {half_alpha:g}. If an outcome is not told from "
         "chance, the overlap of the sets of neurons says nothing.",
         function="figures.reliability:write_reproducibility",
-        inputs=_RELIABILITY,
+        inputs={**_RELIABILITY, **_VALIDITY},
     ),
     Entry(
         "reproducibility_table",
@@ -38,10 +38,10 @@ NEURON_ENTRIES = (
         "little if a reliability is not told from chance. Stepped up: the reliability of effects that are estimated on "
         "all {split_by} (Spearman-Brown). p: the share of permutations with at least this value; for effects on two "
         "outcomes, with at least this distance from the mean, and the largest p of three: both outcomes permuted, bias "
-        "alone, and quality alone.",
+        "alone, and quality alone. Not valid here: in simulated studies like this run, the test is wrong too often.",
         kind="table",
         function="figures.tables.reliability:write_reproducibility_table",
-        inputs=_RELIABILITY,
+        inputs={**_RELIABILITY, **_VALIDITY},
     ),
     Entry(
         "figure_4",
@@ -65,7 +65,7 @@ NEURON_ENTRIES = (
         "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
         "probability of at least this overlap, if neurons were independent, which they are not.",
         function="figures.neurons:write_neuron_sets",
-        inputs=_SETS,
+        inputs={**_SETS, **_VALIDITY},
     ),
     Entry(
         "neuron_counts",
@@ -80,7 +80,7 @@ NEURON_ENTRIES = (
         "are not associated with the outcome.",
         kind="table",
         function="figures.tables.neurons:write_neuron_table",
-        inputs=_SETS,
+        inputs={**_SETS, **_VALIDITY},
     ),
     Entry(
         "p_values",
@@ -90,7 +90,7 @@ NEURON_ENTRIES = (
         "with the outcome. Neurons are correlated with each other, so the histogram varies more than for independent "
         "tests.",
         function="figures.neurons:write_p_values",
-        inputs=_REGRESSION,
+        inputs={**_REGRESSION, **_VALIDITY},
         study_arguments=("neurons",),
     ),
     Entry(
@@ -101,7 +101,7 @@ NEURON_ENTRIES = (
         "expected by chance. If neurons were independent, the grey band would contain 95% of the points. The neurons "
         "of one model are not independent, so more points can lie outside by chance.",
         function="figures.neuron_nulls:write_quantiles",
-        inputs=_REGRESSION,
+        inputs={**_REGRESSION, **_VALIDITY},
     ),
     Entry(
         "counts_against_chance",
@@ -133,7 +133,7 @@ NEURON_ENTRIES = (
         "For each outcome, a set has the neurons with the largest absolute t statistics. Left: the share of the set of "
         "bias that is also in the set of text quality, with all rounds, and its 95% range under permutation of the "
         "outcomes. Noise draws this share towards that of unrelated sets. Middle: sets from one "
-        "half of the {split_by} against sets from the other half, means over all splits; dashed: the two sets of the same "
+        "half of the {split_by} against sets from the other half, means over all splits; dashed: the two sets of one "
         "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
         "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
         "with its 95% interval. Grey: the neurons of an outcome are not found again in the other half more often than "
@@ -147,9 +147,9 @@ NEURON_ENTRIES = (
         "The estimated overlap in numbers",
         "One row per measure and number of neurons in a set. Shares in per cent; in brackets the 95% range under "
         "permutation. Unrelated within layers: if each layer had as many neurons in the sets as it has. Halves of the "
-        "same, of different neurons: what the sets of two halves of the {split_by} would have in common, with the noise of "
-        "this study, if the neurons of bias and of text quality were the same, or none of them. p: the share of "
-        "permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
+        "same, of different neurons: what the sets of two halves of the {split_by} would have in common, with the "
+        "noise of this study, if the neurons of bias and of text quality were the same, or none of them. p: the share "
+        "of permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
         "interval from 0 to 100 means that nothing is known about the overlap.",
         kind="table",
         function="figures.tables.overlap_curve:write_overlap_curve_table",
@@ -162,7 +162,7 @@ NEURON_ENTRIES = (
         "One row per layer; neurons with p ≤ {alpha:g} are marked. Bars: their number in the layer. Black lines: the "
         "range of 95% of the permutations.",
         function="figures.neuron_nulls:write_layer_map",
-        inputs={**_REGRESSION, **_OVERLAP},
+        inputs={**_REGRESSION, **_OVERLAP, **_VALIDITY},
         study_arguments=("neurons",),
     ),
     Entry(
@@ -189,10 +189,11 @@ NEURON_ENTRIES = (
         "One row per combination of: the summary of a neuron, the measure of bias, the measure of quality, the "
         "differences, and the reference distribution with its small-sample correction. The paper's, the published "
         "code's and this study's combinations come first. In brackets: the range of the overlap in 95% of the "
-        "permutations.",
+        "permutations. Not valid here: tests that are wrong too often in simulated studies like this run, with this "
+        "study's choices.",
         kind="table",
         function="figures.tables.neurons:write_sensitivity_table",
-        inputs={"sensitivity_file": "neurons/sensitivity.parquet"},
+        inputs={"sensitivity_file": "neurons/sensitivity.parquet", **_VALIDITY},
     ),
     Entry(
         "neuron_calibration",

@@ -1,7 +1,7 @@
 """Tables of the analysis of neurons: counts, permutation tests, calibration and sensitivity."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,19 +12,28 @@ from bias_amplification.artifacts.schemas import (
     NEURON_OVERLAP,
     NEURON_SENSITIVITY,
     NEURON_SETS,
-    NEURON_WORLD,
 )
-from bias_amplification.figures.neuron_validity import not_valid_here
+from bias_amplification.figures.neuron_validity import (
+    ALL_VALID,
+    TESTS_OF,
+    Invalid,
+    of_first_scheme,
+    one_neuron_in_words,
+    rates_in_words,
+    read_invalid,
+)
 from bias_amplification.figures.tables.writing import with_interval, with_share, write_table_for_reading
 
 
-def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
+def neuron_table(sets: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
     """Return the counts of neurons of section 4.4 for readers: one row per measure and way of counting.
 
     Parameters
     ----------
     sets
         As in `artifacts.schemas.NEURON_SETS`.
+    invalid
+        From `neuron_validity.not_valid_here`.
 
     Returns
     -------
@@ -54,11 +63,12 @@ def neuron_table(sets: pd.DataFrame) -> pd.DataFrame:
                 {"measure": row["measure"], "counted": way, "neurons": row["neurons"], **found}
                 | {"both": with_share(row["both" + ending], row["tested"])}
                 | (overlap if not ending else dict.fromkeys(overlap, math.nan))
+                | {"not valid here": "" if ending else one_neuron_in_words(invalid)}
             )
     return pd.DataFrame(rows)
 
 
-def overlap_table(overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, float]] = {}) -> pd.DataFrame:
+def overlap_table(overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
     """Return the sets of neurons beside their ranges under permutation, one row per measure and scheme, all layers.
 
     Parameters
@@ -91,7 +101,7 @@ def overlap_table(overlap: pd.DataFrame, invalid: Mapping[str, Mapping[str, floa
             line[words] = with_interval(*(row[name + end] for end in ("", "_low", "_high")), digits=digits)
             line[f"p, {words}"] = row[f"p_{name}"]
         line |= {f"{name}, family-wise": row[f"{name}_familywise"] for name in ("bias", "quality")}
-        wrong = ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in invalid.get(row["scheme"], {}).items())
+        wrong = rates_in_words(invalid.get(row["scheme"], {}))
         rows.append(line | {"overlap is": row["verdict"], "smallest p": row["smallest_p"], "not valid here": wrong})
     return pd.DataFrame(rows)
 
@@ -130,15 +140,21 @@ def calibration_table(calibration: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def sensitivity_table(sensitivity: pd.DataFrame) -> pd.DataFrame:
+def sensitivity_table(sensitivity: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
     """Return the counts of neurons under every combination of choices.
 
     Parameters
     ----------
     sensitivity
         As in `artifacts.schemas.NEURON_SENSITIVITY`.
+    invalid
+        From `neuron_validity.not_valid_here`. Error rates are known for the study's own choices only, and its marks are
+        those of all rows.
     """
     table = sensitivity.copy()
+    shown = {test for name in ("bias", "quality", "matched") for test in TESTS_OF[name]}
+    wrong = {test: rate for test, rate in of_first_scheme(invalid).items() if test in shown}
+    table["not_valid_here"] = rates_in_words(wrong)
     both = zip(table["both"], table["both_low"], table["both_high"], strict=True)
     table["both"] = [with_interval(*values, digits=0) for values in both]
     table = table.drop(columns=["measure", "both_low", "both_high"])
@@ -148,17 +164,17 @@ def sensitivity_table(sensitivity: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=names).rename(columns=lambda name: name.replace("_", " "))
 
 
-def write_neuron_table(sets_file: Path, out: Sequence[Path]) -> None:
+def write_neuron_table(sets_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/sets.parquet` and write `neuron_table` to each of `out` (.csv, .html)."""
     sets = read_table(sets_file, NEURON_SETS).to_pandas()
-    write_table_for_reading(neuron_table(sets), out, "Neurons associated with bias and with text quality")
+    table = neuron_table(sets, read_invalid(calibration_file, world_file))
+    write_table_for_reading(table, out, "Neurons associated with bias and with text quality")
 
 
 def write_overlap_table(overlap_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/overlap.parquet` and the calibration and write `overlap_table` to each of `out` (.csv, .html)."""
     overlap = read_table(overlap_file, NEURON_OVERLAP).to_pandas()
-    calibration = read_table(calibration_file, NEURON_CALIBRATION).to_pandas()
-    invalid = not_valid_here(calibration, read_table(world_file, NEURON_WORLD).to_pandas())
+    invalid = read_invalid(calibration_file, world_file)
     write_table_for_reading(
         overlap_table(overlap, invalid), out, "Counts of neurons beside their ranges under permutation"
     )
@@ -170,7 +186,10 @@ def write_calibration_table(calibration_file: Path, out: Sequence[Path]) -> None
     write_table_for_reading(table, out, "How often each test rejects in simulated studies")
 
 
-def write_sensitivity_table(sensitivity_file: Path, out: Sequence[Path]) -> None:
+def write_sensitivity_table(
+    sensitivity_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]
+) -> None:
     """Read `neurons/sensitivity.parquet` and write `sensitivity_table` to each of `out` (.csv, .html)."""
-    table = sensitivity_table(read_table(sensitivity_file, NEURON_SENSITIVITY).to_pandas())
+    sensitivity = read_table(sensitivity_file, NEURON_SENSITIVITY).to_pandas()
+    table = sensitivity_table(sensitivity, read_invalid(calibration_file, world_file))
     write_table_for_reading(table, out, "Counts of neurons under every combination of choices")

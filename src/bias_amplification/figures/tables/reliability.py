@@ -7,6 +7,7 @@ import pandas as pd
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
+from bias_amplification.figures.neuron_validity import ALL_VALID, Invalid, of_first_scheme, read_invalid
 from bias_amplification.figures.tables.writing import with_interval, write_table_for_reading
 
 #: Words for the measures and the outcomes.
@@ -26,15 +27,26 @@ def statistic_in_words(row: pd.Series) -> str:
     }[row["statistic"]]
 
 
-def reproducibility_table(reliability: pd.DataFrame) -> pd.DataFrame:
+def claim_of(row: pd.Series) -> str:
+    """Return the name that the test of a row has in the calibration."""
+    source, target = row["source"], row["target"]
+    if source == target:
+        return f"{row['statistic']}, {source}"
+    names = {"prediction": f"prediction, {source} neurons of {target}", "cross_correlation": "cross-correlation"}
+    return names.get(row["statistic"], row["statistic"])
+
+
+def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
     """Return whether associations of neurons reproduce: for each measure the result in words, then each number.
 
     Parameters
     ----------
     reliability
         As in `artifacts.schemas.NEURON_RELIABILITY`.
+    invalid
+        From `neuron_validity.not_valid_here`; these tests are marked.
     """
-    rows = []
+    rows, rates = [], of_first_scheme(invalid)
     for measure, own in reliability.groupby("measure", sort=False):
         sentence = reproducibility_in_words(own)
         for _, row in own.iterrows():
@@ -48,6 +60,7 @@ def reproducibility_table(reliability: pd.DataFrame) -> pd.DataFrame:
                     "p": row["p_value"],
                     "permutations": "" if pd.isna(row["permutations"]) else f"{int(row['permutations']):,}",
                     "no value, because": row["reason"] or "",
+                    "not valid here": f"{100 * rates[claim_of(row)]:.0f}% wrong" if claim_of(row) in rates else "",
                     "result": sentence,
                 }
             )
@@ -123,7 +136,10 @@ def _number(row: pd.Series) -> str:
     )
 
 
-def write_reproducibility_table(reliability_file: Path, out: Sequence[Path]) -> None:
+def write_reproducibility_table(
+    reliability_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]
+) -> None:
     """Read `neurons/reliability.parquet` and write `reproducibility_table` to each of `out` (.csv, .html)."""
-    table = reproducibility_table(read_table(reliability_file, NEURON_RELIABILITY).to_pandas())
+    reliability = read_table(reliability_file, NEURON_RELIABILITY).to_pandas()
+    table = reproducibility_table(reliability, read_invalid(calibration_file, world_file))
     write_table_for_reading(table, out, "Do the neurons' associations reproduce?")

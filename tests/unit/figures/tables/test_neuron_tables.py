@@ -12,10 +12,10 @@ from bias_amplification.figures.tables.neurons import (
 )
 
 
-def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
+def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write, validity):
     file = write(sets, "sets.parquet", NEURON_SETS)
 
-    write_neuron_table(file, [tmp_path / "neurons.csv"])
+    write_neuron_table(file, **validity(), out=[tmp_path / "neurons.csv"])
 
     with (tmp_path / "neurons.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
@@ -24,6 +24,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write):
         "quality": "1,033 (11.2%)", "both": "389 (4.2%)", "both expected by chance": "363.5",
         "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.13 [0.98, 1.29]",
         "share of true nulls, bias": "0.6", "share of true nulls, quality": "0.9",
+        "not valid here": "",
     }  # fmt: skip
     assert rows[1]["counted"] == "false discovery rate 0.05"
     assert (rows[1]["bias"], rows[1]["both expected by chance"]) == ("2,252 (24.4%)", "")

@@ -102,12 +102,24 @@ def test_table_has_the_sentences_first_and_every_number():
     assert table.loc[5, ["r [95% interval]", "no value, because"]].tolist() == ["", "a reliability is not above zero"]
 
 
-def test_table_is_written(tmp_path, write):
+def test_table_is_written(tmp_path, write, validity):
     file = write(make_reliability(), "reliability.parquet", NEURON_RELIABILITY)
 
-    write_reproducibility_table(file, [tmp_path / "t.csv", tmp_path / "t.html"])
+    write_reproducibility_table(file, **validity(), out=[tmp_path / "t.csv", tmp_path / "t.html"])
 
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 20 and rows[0]["p"] == "0.4" and rows[0]["permutations"] == "1,024"
     assert "Do the neurons&#x27; associations reproduce?" in (tmp_path / "t.html").read_text(encoding="utf-8")
+
+
+def test_tests_that_are_not_valid_here_are_marked():
+    invalid = {"flip_generations": {"prediction, bias neurons of quality": 0.21}}
+
+    table = reproducibility_table(make_reliability(), invalid)
+
+    marked = table[table["not valid here"] != ""]
+    assert set(marked["not valid here"]) == {"21% wrong"} and len(marked) == 2
+    assert (
+        marked["correlation of"].str.startswith("text quality of a held-out round, predicted by neurons of bias").all()
+    )
