@@ -2,7 +2,8 @@
 
 Run it in the checkout: ``PYTHONPATH=src python benchmarks/neuron_calibration.py --studies 1000 [--out FOLDER]
 [--results FOLDER]``. It writes one Markdown table for each shape; docs/neurons.md has them. With the results of a study
-of six rounds, the world of its own neurons and outcomes is in the table of that shape.
+of six rounds without replicates, the world of its own neurons and outcomes is in the tables of shapes without
+replicates; a shape of fewer rounds takes the first ones.
 """
 
 import argparse
@@ -34,15 +35,18 @@ def list_versions(rounds: int, generations: int, replicates: int) -> Versions:
     return Versions(*map(tuple, zip(*rows, strict=True)))
 
 
-def read_run(results: Path, number: int) -> tuple[Outcomes, Run]:
-    """Read outcomes and neurons of a study."""
+def read_run(results: Path, number: int, rounds: int) -> tuple[Outcomes, Run]:
+    """Read outcomes and neurons of the first rounds of a study."""
     table = pd.read_parquet(results / "neurons" / "panel.parquet")
     paths = [
         results / f"rounds/{row.round}/generation_{row.generation:02d}/neurons.parquet" for row in table.itertuples()
     ]
     outcomes = read_outcomes(results / "neurons" / "panel.parquet", len(paths))
     values = changing_neurons(paths, "weight_mean", outcomes.versions, number, np.random.default_rng(1))
-    return outcomes, Run(values, outcomes.pair("share", "class"))
+    kept = np.isin(outcomes.versions.rounds, list(dict.fromkeys(outcomes.versions.rounds))[:rounds])
+    versions = Versions(*(tuple(np.asarray(column)[kept]) for column in outcomes.versions))
+    pair = [outcome[kept] for outcome in outcomes.pair("share", "class")]
+    return Outcomes(versions, {}), Run(values[kept], pair)
 
 
 def calibrate(shape: Sequence[int], studies: int, results: Path | None) -> pd.DataFrame:
@@ -50,8 +54,8 @@ def calibrate(shape: Sequence[int], studies: int, results: Path | None) -> pd.Da
     settings = Neurons(calibration=Calibration(studies=studies))
     versions = list_versions(*shape)
     outcomes, run = Outcomes(versions, {}), Run(np.zeros((len(versions.rounds), 0)), [])
-    if results is not None and shape[0] == 6 and shape[2] == 1:
-        outcomes, run = read_run(results, settings.calibration.neurons)
+    if results is not None and shape[2] == 1:
+        outcomes, run = read_run(results, settings.calibration.neurons, shape[0])
     rows = [row for world in WORLDS for row in calibrate_world(world, outcomes, run, settings, seed=1)]
     return pd.DataFrame(rows)
 

@@ -221,6 +221,18 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_exchanges(self) -> "Study":
+        """Check that a study whose replicates are exchanged has replicates."""
+        schemes = self.neurons.permutations.schemes or []
+        several = any((r.replicates.number or self.replicates.number) > 1 for r in self.rounds if not r.models)
+        if not several and any("exchange_replicates" in moves for moves in schemes):
+            raise ValueError(
+                "neurons.permutations.schemes has exchange_replicates, but no round has several replicates: remove it, "
+                "or set replicates.number to at least 2"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_context(self) -> "Study":
         """Check that texts fit into the model that the run will pretrain. Other models are checked when loaded."""
         if self.base_model.source != "pretrain":

@@ -517,3 +517,10 @@ def test_faults_have_the_file_and_line_of_the_file_that_wins(config: dict, tmp_p
         f"{last}, line 3: finetuning.epochs is 0, but must be greater than or equal to 1.",
         f"{first}, line 3: finetuning.batch_size is 0, but must be greater than or equal to 1.",
     ]
+
+
+def test_exchanges_of_replicates_need_replicates(config: dict) -> None:
+    exchanging = changed(config, "neurons.permutations.schemes", [["flip_generations"], ["exchange_replicates"]])
+
+    assert "set replicates.number to at least 2" in fault(exchanging)
+    assert read_study(changed(exchanging, "replicates.number", 2))

@@ -40,7 +40,7 @@ class Permutations(Section):
         "changes the signs of the changes of all rounds into a generation together. `exchange_replicates` exchanges "
         "the replicates of all rounds of a seed set. `shift` moves a round's changes in a circle, `flip` changes the "
         "signs of a round's changes, `exchange` swaps whole rounds; these three take rounds for independent or alike. "
-        "Entries with `exchange_replicates` are left out if a study has no replicates to exchange. "
+        "Entries with `exchange_replicates` need replicates, and are left out if no two of them are alike. "
         "null: `flip_generations` is first, or `exchange_replicates` where replicates allow at least 2 / `alpha` such "
         "exchanges; `flip` with `exchange` and `exchange` alone follow for comparison.",
     )
