@@ -76,9 +76,9 @@ def one_neuron_in_words(invalid: Invalid) -> str:
 
 
 def mark_single_tests(figure: Figure, invalid: Invalid) -> Figure:
-    """Write below a figure of single neurons' tests that they are not valid here, if so."""
+    """Write above a figure of single neurons' tests that they are not valid here, if so."""
     if text := one_neuron_in_words(invalid):
-        figure.supxlabel(text, fontsize="small", fontstyle="italic")
+        figure.suptitle(text, fontsize="small", fontstyle="italic", fontweight="normal")
     return figure
 
 

@@ -33,7 +33,7 @@ def test_only_the_studys_own_test_of_one_neuron_counts():
 def test_figures_of_single_tests_say_that_they_are_not_valid():
     figures = [mark_single_tests(Figure(), {"": tests}) for tests in ({}, {"neuron": 0.3})]
 
-    assert [figure.get_supxlabel() for figure in figures] == [
+    assert [figure.get_suptitle() for figure in figures] == [
         "",
         "Not valid here: in simulated studies like this run, the test of one neuron finds 30% of the neurons that are "
         "not associated.",

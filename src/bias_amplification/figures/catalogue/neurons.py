@@ -77,7 +77,8 @@ NEURON_ENTRIES = (
         "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
         "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
         "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
-        "are not associated with the outcome.",
+        "are not associated with the outcome. Not valid here: in simulated studies like this run, the test of one "
+        "neuron finds so many of the neurons that are not associated.",
         kind="table",
         function="figures.tables.neurons:write_neuron_table",
         inputs={**_SETS, **_VALIDITY},

@@ -18,7 +18,6 @@ from bias_amplification.figures.neuron_validity import (
     TESTS_OF,
     Invalid,
     of_first_scheme,
-    one_neuron_in_words,
     rates_in_words,
     read_invalid,
 )
@@ -63,7 +62,7 @@ def neuron_table(sets: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFra
                 {"measure": row["measure"], "counted": way, "neurons": row["neurons"], **found}
                 | {"both": with_share(row["both" + ending], row["tested"])}
                 | (overlap if not ending else dict.fromkeys(overlap, math.nan))
-                | {"not valid here": "" if ending else one_neuron_in_words(invalid)}
+                | {"not valid here": "" if ending else rates_in_words(invalid.get("", {}))}
             )
     return pd.DataFrame(rows)
 
