@@ -16,6 +16,7 @@ from bias_amplification.neurons.calibrate import changing_neurons
 from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.overlap_curve import estimate_sizes
 from bias_amplification.neurons.panel import read_outcomes
+from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.study.sections import Neurons
 
 STEPS = 10
@@ -130,11 +131,12 @@ def estimate(study: Study, shape: Shape, generator: np.random.Generator) -> list
     """Estimate the overlap of a study, with the changes of all rounds of a generation flipped together."""
     names = [f"r{one}" for one in range(shape.rounds) for _ in range(STEPS + 1)]
     versions = Versions(names, [*range(STEPS + 1)] * shape.rounds)
-    signs = np.vstack([np.ones(STEPS), generator.choice([-1, 1], (PERMUTATIONS, STEPS))])
-    pair = [_levels(signs[:, None] * steps, axis=2).reshape(len(signs), -1) for steps in (study.bias, study.quality)]
+    settings = Neurons(set_sizes=list(shape.sizes))
+    outcomes = [_levels(steps, axis=1).ravel() for steps in (study.bias, study.quality)]
+    seed = int(generator.integers(2**31))
+    pair, _ = permute_changes(outcomes, versions, ["flip_generations"], PERMUTATIONS, seed, settings.fixed_effects)
     neurons = _levels(study.neurons, axis=1).reshape(-1, shape.neurons)
     layer = np.zeros(shape.neurons, dtype=np.int64)
-    settings = Neurons(set_sizes=list(shape.sizes), fixed_effects="none")
     return estimate_sizes(neurons, layer, pair, versions, settings, generator)
 
 
