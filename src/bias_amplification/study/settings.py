@@ -21,6 +21,7 @@ from bias_amplification.study.sections import (
     Figures,
     Finetuning,
     Generation,
+    Interventions,
     Neurons,
     Perplexity,
     Quality,
@@ -63,6 +64,7 @@ class Study(Section):
     quality: Quality = Quality()
     perplexity: Perplexity = Perplexity()
     neurons: Neurons = Neurons()
+    interventions: Interventions = Interventions()
     theory: Theory = Theory()
     figures: Figures = Figures()
     comparison: Comparison = Comparison()
