@@ -109,8 +109,8 @@ class Interventions(Section):
     sizes: list[Annotated[int, Field(gt=0)]] = Field(
         [10, 30, 100, 300, 1_000],
         min_length=1,
-        description="Numbers of neurons in a set; the first is the one that verdicts are about. Sizes for which a layer "
-        "has too few other neurons for a control are left out.",
+        description="Numbers of neurons in a set; the first is the one that verdicts are about. Sizes for which a "
+        "layer has too few other neurons for a control are left out.",
     )
     controls: int = Field(
         20, ge=19, description="Number of control sets. The smallest possible p-value is 1 / (controls + 1)."
