@@ -72,7 +72,22 @@ class Action(Section):
             raise ValueError("kind is transplant, but generation is missing: add the later generation")
         if self.kind != "ablate" and self.output is not None:
             raise ValueError(f"kind is {self.kind}, which has no output: remove it")
+        if len(set(self.amounts)) < len(self.amounts):
+            raise ValueError(f"kind is {self.kind}: amounts has the same number twice: remove one")
         return self
+
+    @property
+    def reference(self) -> str | None:
+        """The model that the action needs beside the one it changes: "base" or a generation's number; None: none."""
+        if self.kind in ("ablate", "scale"):
+            return None
+        return "base" if self.generation is None else str(self.generation)
+
+    @property
+    def name(self) -> str:
+        """The action in tables and figures, such as "restore base", "transplant 3", "ablate mean" or "scale"."""
+        detail = (self.output or "zero") if self.kind == "ablate" else self.reference
+        return f"{self.kind} {detail}" if detail else self.kind
 
 
 class Interventions(Section):
@@ -123,3 +138,17 @@ class Interventions(Section):
     articles: int | None = Field(
         None, ge=2, description="Number of articles of the seed set, drawn at random; null: all of them."
     )
+
+    @model_validator(mode="after")
+    def _check_repeated(self) -> "Interventions":
+        named = {"sets": [one.name for one in self.sets], "actions": [action.name for action in self.actions]}
+        for key in ("rounds", "generations", "sizes"):
+            named[key] = getattr(self, key) or []
+        for key, values in named.items():
+            if repeated := [value for value in values if values.count(value) > 1]:
+                raise ValueError(f"interventions.{key} has {repeated[0]} twice: remove or rename one")
+        return self
+
+    def changed_generations(self, generations: int) -> list[int]:
+        """Return the generations that are changed in a study with so many generations, ascending."""
+        return sorted(self.generations or [generations - 1])
