@@ -205,7 +205,7 @@ def over_versions(cells: Sequence[Mapping[tuple[Key, str], Cell]]) -> Group:
     """Put the cells of several versions with the same change and outcome together.
 
     A set of all significant neurons has another size in each version; its size is then the mean. If versions tell of
-    different sizes of a set, together they tell of the one that most of them tell of.
+    different sizes of a set, together they tell of the one that most of them tell of, and of equals, have.
     """
     sizes: dict[str, list[set[int]]] = {}
     for found in cells:
@@ -218,9 +218,9 @@ def over_versions(cells: Sequence[Mapping[tuple[Key, str], Cell]]) -> Group:
     for found in cells:
         for (key, outcome), cell in found.items():
             group.setdefault((key._replace(size=mean.get(key.set, key.size)), outcome), []).append(cell)
-    votes: dict[str, dict[Key, int]] = {}
+    votes: dict[str, dict[Key, tuple[int, int]]] = {}
     for (key, _), own in group.items():
-        votes.setdefault(key.set, {})[key] = sum(cell.told for cell in own)
+        votes.setdefault(key.set, {})[key] = sum(cell.told for cell in own), len(own)
     most = {name: max(own, key=own.get) for name, own in votes.items()}
     return {
         (key, outcome): [replace(cell, told=key == most[key.set]) for cell in own]
