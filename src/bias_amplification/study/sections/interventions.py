@@ -83,6 +83,18 @@ class Action(Section):
             return None
         return "base" if self.generation is None else str(self.generation)
 
+    def fault(self, changed: int, last: int) -> str | None:
+        """Return what to do about `generation` where a generation is changed; None if nothing is wrong."""
+        if self.generation is None:
+            return None
+        if self.kind == "restore" and self.generation >= changed:
+            return "name an earlier generation, or null for the base model"
+        if self.kind == "transplant" and not changed < self.generation <= last:
+            return "name a later generation, up to the last one"
+        if self.generation == changed or self.generation > last:
+            return "name another generation, up to the last one"
+        return None
+
     @property
     def name(self) -> str:
         """The action in tables and figures, such as "restore base", "transplant 3", "ablate mean" or "scale"."""
