@@ -21,6 +21,27 @@ ARCHITECTURES = {
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
 }
 
+#: Sizes of the models of `tiny_model`.
+LAYERS, WIDTH, INNER, VOCABULARY, POSITIONS = 2, 16, 24, 40, 32
+COMMON = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+LLAMA_LIKE = COMMON | {
+    "hidden_size": WIDTH,
+    "intermediate_size": INNER,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "max_position_embeddings": POSITIONS,
+}
+#: Architectures whose sizes have other names in their configs.
+CONFIGS = {
+    "gpt2": COMMON
+    | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": POSITIONS, "n_inner": INNER}
+    | {"resid_pdrop": 0.5},
+    "opt": LLAMA_LIKE | {"pad_token_id": 1, "word_embed_proj_dim": WIDTH, "ffn_dim": INNER, "dropout": 0.5},
+    "gpt_neo": LLAMA_LIKE | {"num_layers": LAYERS, "num_heads": 2, "attention_types": [[["global", "local"], 1]]},
+}
+
 
 def untrained(name: str) -> PreTrainedModel:
     """Return a model of one of `ARCHITECTURES` whose continuations differ from prompt to prompt."""
@@ -42,3 +63,25 @@ def small_gpt2(*, heads: int = 2, dropout: float = 0.0, seed: int = 0) -> GPT2LM
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
     return model
+
+
+def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
+    """Return a model of any architecture of `models/architectures.py`, with random weights, biases and norms."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    config = AutoConfig.for_model(model_type, **CONFIGS.get(model_type, LLAMA_LIKE))
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():  # initial biases of 0 and norms of 1 would hide mistakes
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+def second_projection(model: torch.nn.Module, layer: int) -> tuple[torch.nn.Module, str, torch.nn.Module]:
+    """Return a block of a `tiny_model` and the name and module of its FFN's second projection, found by their sizes."""
+    [blocks] = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == LAYERS]
+    inputs = {
+        name: getattr(part, "in_features", getattr(part, "nx", 0)) for name, part in blocks[layer].named_modules()
+    }
+    [name] = [name for name, number in inputs.items() if number == INNER]
+    return blocks[layer], name, blocks[layer].get_submodule(name)

@@ -12,14 +12,24 @@ VERSION_FOLDER = "rounds/{chain}/generation_{generation}"
 #: The folder, below the results folder, of the articles that the base model writes for a draw of a seed set.
 BASE_ARTICLES_FOLDER = "base/generated/{draw}"
 
+#: The folder, below the results folder, of what a version writes with changed neurons.
+INTERVENTION_FOLDER = "interventions/{chain}/generation_{generation}"
+
 #: Pattern of the names of replicates: of chains and of draws of seed sets.
 REPLICATE_PATTERN = r"[^/]+(?:/replicate_\d\d)?"
 
 #: Pattern of versions' folders below the results folder.
 VERSION_PATTERN = VERSION_FOLDER.format(chain=REPLICATE_PATTERN, generation=r"\d\d")
 
-#: Pattern of the folders of articles that are measured: those of versions and of the base model.
-MEASURED_PATTERN = f"{VERSION_PATTERN}|{BASE_ARTICLES_FOLDER.format(draw=REPLICATE_PATTERN)}"
+#: Pattern of the folders of articles that are measured: those of versions, of the base model, and of versions with
+#: changed neurons.
+MEASURED_PATTERN = "|".join(
+    (
+        VERSION_PATTERN,
+        BASE_ARTICLES_FOLDER.format(draw=REPLICATE_PATTERN),
+        INTERVENTION_FOLDER.format(chain=REPLICATE_PATTERN, generation=r"\d\d"),
+    )
+)
 
 #: Paths of files that occur many times in a study with the same name and schema.
 _PLACES = re.compile(rf"(?:^|/)((?:(?:{MEASURED_PATTERN})/|corpus/(?:seed_sets|real)/(?:[^/]+/)?)[^/]+)$")

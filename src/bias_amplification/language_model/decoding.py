@@ -6,7 +6,7 @@ that have ended are dropped.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers import PreTrainedModel
@@ -17,6 +17,13 @@ from bias_amplification.models.output_head import likeliest, output_weight
 #: Ended rows are dropped when they are at least this share of all rows, because dropping copies the other rows' keys
 #: and values.
 _WORTH_DROPPING = 0.25
+
+
+class Rows(Protocol):
+    """A state for each row of a batch."""
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Drop all rows except the given ones, [rows that stay]."""
 
 
 class ReservedLayer(DynamicLayer):
@@ -67,6 +74,7 @@ def decode_greedily(
     *,
     limits: Sequence[int],
     ends: Sequence[int],
+    alongside: Sequence[Rows] = (),
 ) -> torch.Tensor:
     """Continue each row by its likeliest tokens, one by one.
 
@@ -83,6 +91,8 @@ def decode_greedily(
         not exceed the model's positions.
     ends
         End-of-text tokens; a row ends when one of them is the likeliest token.
+    alongside
+        Further states of the rows, which drop a row when it has ended.
 
     Returns
     -------
@@ -124,7 +134,7 @@ def decode_greedily(
             left = (~ended).nonzero().squeeze(1)
             running, ended, chosen, last = running[left], ended[left], chosen[left], last[left]
             mask, positions = mask[left], positions[left]
-            for layer in layers:
-                layer.keep(left)
+            for state in (*layers, *alongside):
+                state.keep(left)
         tokens = chosen[:, None]
     return found

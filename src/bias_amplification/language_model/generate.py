@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
-from bias_amplification.language_model.decoding import decode_greedily
+from bias_amplification.language_model.decoding import Rows, decode_greedily
 from bias_amplification.language_model.heads import Head, choose_prompts, cut_heads, decode_after
 from bias_amplification.language_model.load import (
     end_tokens,
@@ -37,6 +37,18 @@ from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Decoding, Generation, JobCompute
 
 
+class Conditions(Rows, Protocol):
+    """Conditions under which a model writes, such as changed neurons. Rows of a batch may have different ones."""
+
+    number: int
+    """How many there are."""
+    digest: str
+    """A hash of everything in them that texts depend on."""
+
+    def begin(self, conditions: Sequence[int]) -> None:
+        """Start a batch: the condition of each of its prompts, from 0 on. With beams, a prompt has several rows."""
+
+
 @torch.no_grad()
 def continue_prompts(
     model: PreTrainedModel,
@@ -45,6 +57,7 @@ def continue_prompts(
     decoding: Decoding,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    conditions: Conditions | None = None,
 ) -> list[list[int]]:
     """Continue each prompt up to its limit, stopping at any token that ends a text.
 
@@ -59,59 +72,75 @@ def continue_prompts(
     decoding
         How to continue.
     seed
-        Seed of nucleus sampling; each batch has a random stream of its own.
+        Seed of nucleus sampling. Each batch has a random stream of its own, the same under each condition.
     checkpoint
         Where finished continuations are saved. The caller removes it.
+    conditions
+        Conditions under which each prompt is continued, which act on the model by themselves. Greedy decoding mixes
+        them in batches.
 
     Returns
     -------
     list of list of int
-        The continuations in the order of `prompts`, without the end-of-text token.
+        The continuations in the order of `prompts`, without the end-of-text token; first all those under the first
+        condition.
     """
-    ends = end_tokens(model)
-    end = ends[0]
+    ends, number = end_tokens(model), conditions.number if conditions else 1
+    end, count = ends[0], len(prompts.tokens)
     begun = [[*prompts.begin, *prompt] if prompt else [] for prompt in prompts.tokens]
-    limits = [generation.new_tokens] * len(begun) if prompts.limits is None else list(prompts.limits)
+    limits = [generation.new_tokens] * count if prompts.limits is None else list(prompts.limits)
+    batches = _batches(model, prompts, generation, decoding, number)
     written, widest = 0, max(limits, default=0)
 
-    def decode(number: int, batch: Sequence[int]) -> torch.Tensor:
+    def decode(place: int, batch: Sequence[int]) -> torch.Tensor:
         nonlocal written
         # Padding is on the left, because continuations start at the right end.
-        tokens, mask = (part.to(model.device) for part in pad([begun[i] for i in batch], end, left=True))
-        own = [limits[i] for i in batch]
+        tokens, mask = (part.to(model.device) for part in pad([begun[i % count] for i in batch], end, left=True))
+        rows = {"limits": [limits[i % count] for i in batch], "ends": ends}
+        if conditions:
+            conditions.begin([i // count for i in batch])
         if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, limits=own, ends=ends)
+            found = decode_greedily(model, tokens, mask, **rows, alongside=[conditions] if conditions else [])
         else:
-            torch.manual_seed(seed + number)
-            found = _decode_with_transformers(model, tokens, mask, decoding, limits=own, ends=ends)
+            torch.manual_seed(seed + place % (len(batches) // number))
+            found = _decode_with_transformers(model, tokens, mask, decoding, **rows)
         written += int((found != end).sum())
         # If all rows of a batch end early, the result is narrower.
         return torch.nn.functional.pad(found, (0, widest - found.shape[1]), value=end)
 
     facts = {"decoding": decoding.model_dump(), "ends": ends, "seed": seed, "device": str(model.device)}
-    facts["limits"] = limits
+    facts |= {"limits": limits} | ({"conditions": conditions.digest} if conditions else {})
     with packed(model):
-        rows = fill(
-            torch.full((len(begun), widest), end),
-            _grouped(model, prompts, generation, decoding),
+        found = fill(
+            torch.full((number * count, widest), end),
+            batches,
             decode,
             checkpoint=checkpoint,
             key=(model, begun, facts, torch.get_num_threads()),
             progress=lambda _batches, seconds: f"{written:,} tokens written, {written / seconds:,.0f} tokens/s",
         ).tolist()
-    return [row[: row.index(end)] if end in row else row for row in rows]
+    return [row[: row.index(end)] if end in row else row for row in found]
 
 
-def _grouped(model: PreTrainedModel, prompts: Prompts, generation: Generation, decoding: Decoding) -> list[list[int]]:
-    """Group prompts for decoding."""
+def _batches(
+    model: PreTrainedModel, prompts: Prompts, generation: Generation, decoding: Decoding, conditions: int
+) -> list[list[int]]:
+    """Group prompts for decoding; under the k-th condition, prompt i has the number k * prompts + i."""
+    # One after another: what is sampled for a prompt depends on its batch, which is the same under each condition then.
+    apart = decoding.method != "greedy"
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
-    lengths = [len(prompt) for prompt in prompts.tokens]
+    copies = 1 if apart else conditions
+    lengths = [len(prompt) for prompt in prompts.tokens] * copies
     if prompts.limits is None:
-        return batches_of_prompts(lengths, size, generation)
-    positions = max_positions(model) - len(prompts.begin)
-    # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
-    alike = decoding.method == "beam"
-    return batches_of_heads(lengths, prompts.limits, size, generation, positions=positions, alike=alike)
+        batches = batches_of_prompts(lengths, size, generation)
+    else:
+        limits, positions = list(prompts.limits) * copies, max_positions(model) - len(prompts.begin)
+        # Beams look ahead: a continuation that is cut is not the one that beam search finds with a lower limit.
+        alike = decoding.method == "beam"
+        batches = batches_of_heads(lengths, limits, size, generation, positions=positions, alike=alike)
+    if not apart:
+        return batches
+    return [[k * len(lengths) + i for i in batch] for k in range(conditions) for batch in batches]
 
 
 def _decode_with_transformers(
@@ -178,6 +207,29 @@ def write_articles(
     StudyError
         If a title and head leave no position of the model for a token to write.
     """
+    prompts = cut_prompts(model, tokenizer, articles, generation)
+    continuations = continue_prompts(model, prompts.prompts, generation, decoding, seed, checkpoint)
+    return join_texts(tokenizer, articles, prompts, continuations)
+
+
+class ArticlePrompts(NamedTuple):
+    """The prompts of articles."""
+
+    prompts: Prompts
+    """Those of all articles, in the articles' order."""
+    numbers: list[int]
+    """Number of prompts of each article."""
+    heads: list[Head]
+    """The head of each article, empty if prompts are blocks."""
+
+
+def cut_prompts(
+    model: PreTrainedModel, tokenizer: Tokenizer, articles: pa.Table, generation: Generation
+) -> ArticlePrompts:
+    """Cut the prompts of real articles.
+
+    The parameters, and errors raised, are those of `write_articles`.
+    """
     titles, bodies = articles.column("title").to_pylist(), articles.column("body").to_pylist()
     begin = begin_tokens(tokenizer)
     heads = [Head([], "", 0)] * len(articles)
@@ -190,16 +242,40 @@ def write_articles(
         per_article = [article_prompts(title, body, generation.block_tokens) for title, body in encoded]
         limits = None
     prompts = Prompts([prompt for own in per_article for prompt in own], limits, begin)
-    continuations = iter(continue_prompts(model, prompts, generation, decoding, seed, checkpoint))
-    written = [[token for _ in own for token in next(continuations)] for own in per_article]
-    texts = decode_after(tokenizer, [head.prompt for head in heads], written)
+    return ArticlePrompts(prompts, [len(own) for own in per_article], heads)
+
+
+def join_texts(
+    tokenizer: Tokenizer, articles: pa.Table, prompts: ArticlePrompts, continuations: Sequence[list[int]]
+) -> pa.Table:
+    """Join the continuations of each article's prompts to a text.
+
+    Parameters
+    ----------
+    tokenizer
+        The base model's.
+    articles
+        The real articles (schema `ARTICLES`).
+    prompts
+        Their prompts.
+    continuations
+        Tokens that continue each prompt.
+
+    Returns
+    -------
+    pa.Table
+        Schema `GENERATED_ARTICLES`, in the order of `articles`.
+    """
+    following = iter(continuations)
+    written = [[token for _ in range(number) for token in next(following)] for number in prompts.numbers]
+    texts = decode_after(tokenizer, [head.prompt for head in prompts.heads], written)
     return pa.table(
         {
             "article_id": articles.column("article_id"),
             "title": articles.column("title"),
-            "head": pa.array([head.text for head in heads], pa.string()),
+            "head": pa.array([head.text for head in prompts.heads], pa.string()),
             "text": pa.array(texts, pa.string()),
-            "prompts": pa.array([len(own) for own in per_article], pa.int32()),
+            "prompts": pa.array(prompts.numbers, pa.int32()),
             "new_tokens": pa.array([len(tokens) for tokens in written], pa.int32()),
         }
     )
@@ -248,20 +324,40 @@ def generate_articles(
     StudyError
         If a prompt and its continuation exceed the model's positions. A head's continuation is shortened instead.
     """
-    language_model = load_model(model.model, choose_device(compute.device))
+    writer = open_writer(model, seed_set, generation, compute.device)
+    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
+    table = write_articles(*writer, decoding, seed, checkpoint)
+    write_table(table, out, GENERATED_ARTICLES)
+    checkpoint.remove()
+    report_texts(table)
+
+
+class Writer(NamedTuple):
+    """A model, and what it writes from."""
+
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    articles: pa.Table
+    """The seed set (schema `ARTICLES`)."""
+    generation: Generation
+    """The config's `generation`, with the kind of prompt that the seed set decides if the config leaves it open."""
+
+
+def open_writer(model: ModelFolders, seed_set: Path | str, generation: Generation, device: str) -> Writer:
+    """Load a model that writes and the articles that it writes from.
+
+    The parameters, and errors raised, are those of `generate_articles`; `device` is a config's `compute.device`.
+    """
+    language_model = load_model(model.model, choose_device(device))
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
     generation = choose_prompts(generation, tokenizer, articles.column("body").to_pylist())
     if generation.prompt == "blocks":
         _check_blocks(language_model, tokenizer, articles, generation, seed_set)
-    checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    table = write_articles(language_model, tokenizer, articles, generation, decoding, seed, checkpoint)
-    write_table(table, out, GENERATED_ARTICLES)
-    checkpoint.remove()
-    _report(table)
+    return Writer(language_model, tokenizer, articles, generation)
 
 
-def _report(table: pa.Table) -> None:
+def report_texts(table: pa.Table) -> None:
     """Write into the log, from which the terminal repeats it, how long the texts are and how many are empty."""
     texts, tokens = table["text"].to_pylist(), pc.mean(table["new_tokens"]).as_py()
     empty = sum(not any(map(str.isalnum, text)) for text in texts)

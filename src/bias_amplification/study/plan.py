@@ -282,18 +282,22 @@ class Plan:
         return found
 
     def initial_model(self, version: Version) -> str:
-        """Return the folder of the model that a version's training starts from.
-
-        After a generation 0 that rounds share, this is the folder where that generation was trained. Its files are
-        copied to the other rounds one by one, so a copy of the weights may be beside an outdated metadata.json, which
-        would be reported as damage.
-        """
+        """Return the folder of the model that a version's training starts from."""
         if version.generation == 0 or self.study.finetuning.initialisation == "base":
             return f"{self.study.results}/base"
+        return self.model_folder(Version(version.round, version.generation - 1, version.replicate))
+
+    def model_folder(self, version: Version) -> str:
+        """Return the folder of a version's model.
+
+        For a generation 0 that rounds share, this is the folder where it was trained. Its files are copied to the other
+        rounds one by one, so a copy of the weights may be beside an outdated metadata.json, which would be reported as
+        damage.
+        """
         chain = version.chain
-        if version.generation == 1:
+        if version.generation == 0:
             chain = self.chains[self.sharing.get(chain.name, chain.name)]
-        return f"{self.study.results}/{Version(chain.round, version.generation - 1, chain.replicate).folder}"
+        return f"{self.study.results}/{Version(chain.round, version.generation, chain.replicate).folder}"
 
     def recipe(self, name: str) -> str:
         """Return how a round's models are fine-tuned and write, as JSON; for given models, what is said of each."""

@@ -21,6 +21,7 @@ from bias_amplification.study.sections import (
     Figures,
     Finetuning,
     Generation,
+    Interventions,
     Neurons,
     Perplexity,
     Quality,
@@ -63,6 +64,7 @@ class Study(Section):
     quality: Quality = Quality()
     perplexity: Perplexity = Perplexity()
     neurons: Neurons = Neurons()
+    interventions: Interventions = Interventions()
     theory: Theory = Theory()
     figures: Figures = Figures()
     comparison: Comparison = Comparison()
@@ -114,6 +116,11 @@ class Study(Section):
         for name in self.neurons.rounds or ():
             _check_reference("neurons.rounds", name, rounds, "rounds")
         _check_reference("example.round", self.example.round, rounds, "rounds")
+        for name in self.interventions.rounds:
+            _check_reference("interventions.rounds", name, rounds, "rounds")
+        if isinstance(self.interventions.chosen_on, list):
+            for name in self.interventions.chosen_on:
+                _check_reference("interventions.chosen_on", name, rounds, "rounds")
         return self
 
     def _label_references(self) -> Iterator[tuple[str, str | None]]:
@@ -230,6 +237,29 @@ class Study(Section):
                 "neurons.permutations.schemes has exchange_replicates, but no round has several replicates: remove it, "
                 "or set replicates.number to at least 2"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_interventions(self) -> "Study":
+        """Check that the generations of interventions exist, and that actions name generations on the right side."""
+        last, chosen_on = self.generations - 1, self.interventions.chosen_on
+        for name in self.interventions.rounds:
+            if isinstance(chosen_on, list) and name in chosen_on:
+                raise ValueError(
+                    f"interventions.chosen_on has {name}, which is in interventions.rounds, so that its sets would be "
+                    "tried on the round that chose them: remove it, or set chosen_on to own"
+                )
+        for generation in self.interventions.changed_generations(self.generations):
+            if generation > last:
+                raise ValueError(
+                    f"interventions.generations has {generation}, but the last generation is {last}: lower it"
+                )
+            for action in self.interventions.actions:
+                if fault := action.fault(generation, last):
+                    raise ValueError(
+                        f"interventions.actions {action.kind}: generation is {action.generation}, but generation "
+                        f"{generation} is changed and {last} is the last: {fault}"
+                    )
         return self
 
     @model_validator(mode="after")

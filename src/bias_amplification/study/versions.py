@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bias_amplification.artifacts.placement import VERSION_FOLDER, replicate_name
+from bias_amplification.artifacts.placement import INTERVENTION_FOLDER, VERSION_FOLDER, replicate_name
 
 
 @dataclass(frozen=True, order=True)
@@ -35,6 +35,11 @@ class Version:
     def folder(self) -> str:
         """Folder of the version below the results folder."""
         return VERSION_FOLDER.format(chain=self.chain.name, generation=f"{self.generation:02d}")
+
+    @property
+    def intervention_folder(self) -> str:
+        """Folder, below the results folder, of what the version writes with changed neurons."""
+        return INTERVENTION_FOLDER.format(chain=self.chain.name, generation=f"{self.generation:02d}")
 
 
 @dataclass(frozen=True, order=True)

@@ -17,6 +17,11 @@ SCHEMA = pa.schema([pa.field("x", pa.int64(), nullable=False)])
         ("results/rounds/a/generation_01/articles.parquet", "rounds/a/generation_01/articles.parquet"),
         ("/x/y/base/generated/balanced/quality.parquet", "base/generated/balanced/quality.parquet"),
         ("r/corpus/seed_sets/center.parquet", "corpus/seed_sets/center.parquet"),
+        (
+            "results/interventions/a/replicate_02/generation_01/articles.parquet",
+            "interventions/a/replicate_02/generation_01/articles.parquet",
+        ),
+        ("results/interventions/effects.parquet", None),
         ("results/metrics.parquet", None),
         ("articles.parquet", None),
     ],
@@ -30,9 +35,10 @@ def test_tables_of_another_round_are_refused(tmp_path):
         tmp_path / "rounds" / name / "articles.parquet"
         for name in ("a/generation_01", "b/generation_01", "b/generation_00")
     )
+    changed = tmp_path / "interventions" / "a/generation_01" / "articles.parquet"
     write_table(pa.table({"x": [1]}), one, SCHEMA)
     assert read_table(one, SCHEMA).to_pydict() == {"x": [1]}
-    for place in (other, shared):
+    for place in (other, shared, changed):
         place.parent.mkdir(parents=True)
         shutil.copy(one, place)
         with pytest.raises(StudyError, match=r"was made as rounds/a/generation_01/articles.parquet .* delete it"):

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from small_models import INNER, LAYERS, POSITIONS, VOCABULARY, WIDTH, second_projection, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
@@ -16,37 +16,6 @@ from bias_amplification.models.folders import ModelFolders
 from bias_amplification.neurons.extract import extract_neurons, neuron_table
 from bias_amplification.study.sections import JobCompute, Neurons
 
-LAYERS, WIDTH, INNER, VOCABULARY, POSITIONS = 2, 16, 24, 40, 32
-COMMON = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
-LLAMA_LIKE = COMMON | {
-    "hidden_size": WIDTH,
-    "intermediate_size": INNER,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "head_dim": 8,
-    "max_position_embeddings": POSITIONS,
-}
-#: Architectures whose sizes have other names in their configs.
-CONFIGS = {
-    "gpt2": COMMON
-    | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": POSITIONS, "n_inner": INNER}
-    | {"resid_pdrop": 0.5},
-    "opt": LLAMA_LIKE | {"pad_token_id": 1, "word_embed_proj_dim": WIDTH, "ffn_dim": INNER, "dropout": 0.5},
-    "gpt_neo": LLAMA_LIKE | {"num_layers": LAYERS, "num_heads": 2, "attention_types": [[["global", "local"], 1]]},
-}
-
-
-def tiny_model(model_type: str, seed: int = 0):
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    config = AutoConfig.for_model(model_type, **CONFIGS.get(model_type, LLAMA_LIKE))
-    model = AutoModelForCausalLM.from_config(config)
-    with torch.no_grad():
-        for parameter in model.parameters():  # initial biases of 0 and norms of 1 would hide mistakes
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-    return model
-
 
 def random_texts(seed: int = 0) -> list[list[int]]:
     generator = np.random.default_rng(seed)
@@ -54,15 +23,11 @@ def random_texts(seed: int = 0) -> list[list[int]]:
 
 
 def feed_forward_parts(model, layer: int):
-    """Return block, FFN module and weight [outputs, inputs], found by their sizes and not by the table under test."""
-    [blocks] = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == LAYERS]
-    inputs = {
-        name: getattr(part, "in_features", getattr(part, "nx", 0)) for name, part in blocks[layer].named_modules()
-    }
-    [name] = [name for name, number in inputs.items() if number == INNER]
-    projection, parent = blocks[layer].get_submodule(name), name.rpartition(".")[0]
+    """Return block, FFN module and weight [outputs, inputs]."""
+    block, name, projection = second_projection(model, layer)
+    parent = name.rpartition(".")[0]
     weight = projection.weight.T if isinstance(projection, Conv1D) else projection.weight
-    return blocks[layer], blocks[layer].get_submodule(parent) if parent else projection, weight
+    return block, block.get_submodule(parent) if parent else projection, weight
 
 
 def mean_output_plainly(model, module, texts: list[list[int]]) -> np.ndarray:

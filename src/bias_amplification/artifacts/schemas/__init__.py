@@ -5,6 +5,11 @@ with columns for each label are functions of the labels.
 """
 
 from bias_amplification.artifacts.schemas.corpus import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
+from bias_amplification.artifacts.schemas.interventions import (
+    INTERVENTION_CONDITIONS,
+    INTERVENTION_EFFECTS,
+    INTERVENTION_UNITS,
+)
 from bias_amplification.artifacts.schemas.neurons import (
     NEURON_CALIBRATION,
     NEURON_CORRELATIONS,
@@ -47,6 +52,9 @@ __all__ = [
     "DEGENERATION",
     "GENERATED_ARTICLES",
     "HUMAN_LIKENESS",
+    "INTERVENTION_CONDITIONS",
+    "INTERVENTION_EFFECTS",
+    "INTERVENTION_UNITS",
     "NEURONS",
     "NEURON_CALIBRATION",
     "NEURON_CORRELATIONS",

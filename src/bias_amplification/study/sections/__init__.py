@@ -6,6 +6,7 @@ are generated from them (``make docs``).
 
 from bias_amplification.study.sections.compute import Compute, JobCompute, Storage
 from bias_amplification.study.sections.corpus import Cleaning, Corpus, Identity, Press, SeedSet
+from bias_amplification.study.sections.interventions import Action, Interventions, UnitSet
 from bias_amplification.study.sections.measures import (
     BiasMeasure,
     Candidate,
@@ -50,6 +51,7 @@ from bias_amplification.study.sections.section import NAME_PATTERN, Name, Sectio
 
 __all__ = [
     "NAME_PATTERN",
+    "Action",
     "BaseModelSettings",
     "BiasMeasure",
     "Calibration",
@@ -72,6 +74,7 @@ __all__ = [
     "Generation",
     "GivenModel",
     "Identity",
+    "Interventions",
     "JobCompute",
     "Lags",
     "ModelSource",
@@ -95,5 +98,6 @@ __all__ = [
     "Strategies",
     "StrategyName",
     "Theory",
+    "UnitSet",
     "allowed_values",
 ]

@@ -19,8 +19,8 @@ class Storage(Section):
     weights: Weights = Field(
         "all",
         description="Generations whose model weights stay: `all`, `none`, or a number k for every k-th generation from "
-        "0 on. Other weights are removed once their articles, perplexities and neurons are made and the next "
-        "generation is trained.",
+        "0 on. Other weights are removed once their articles, perplexities and neurons are made, the next "
+        "generation is trained, and interventions that need them are done.",
     )
 
 

@@ -1,0 +1,34 @@
+"""The versions whose neurons are changed, and the files of other models that this needs."""
+
+from bias_amplification.study.plan import Plan
+from bias_amplification.study.versions import Version
+
+
+def changed_versions(plan: Plan) -> list[Version]:
+    """List the versions whose neurons are changed, in the order of `Plan.versions`."""
+    chosen = plan.study.interventions
+    generations = chosen.changed_generations(plan.study.generations)
+    return [v for v in plan.versions() if v.round in chosen.rounds and v.generation in generations]
+
+
+def reference_folder(plan: Plan, version: Version, reference: str) -> str:
+    """Return the folder of a reference model of a version: "base", or the number of a generation of its chain."""
+    if reference == "base":
+        return f"{plan.study.results}/base"
+    return plan.model_folder(Version(version.round, int(reference), version.replicate))
+
+
+def reference_folders(plan: Plan, version: Version) -> dict[str, str]:
+    """Return the folder of each model that the actions need beside the version's own, by name."""
+    names = dict.fromkeys(action.reference for action in plan.study.interventions.actions if action.reference)
+    return {name: reference_folder(plan, version, name) for name in names}
+
+
+def mean_files(plan: Plan, version: Version) -> list[str]:
+    """List the tables of neurons whose mean outputs the actions need: of the version and of reference models."""
+    actions = plan.study.interventions.actions
+    steering = dict.fromkeys(action.reference for action in actions if action.kind == "steer")
+    folders = [reference_folder(plan, version, name) for name in steering]
+    if steering or any(action.output == "mean" for action in actions):
+        folders.insert(0, plan.model_folder(version))
+    return [f"{folder}/neurons.parquet" for folder in folders]

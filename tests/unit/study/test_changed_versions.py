@@ -1,0 +1,144 @@
+"""The versions whose neurons are changed, the models that this needs, and faults of the config's section."""
+
+import pytest
+
+from bias_amplification.artifacts import StudyError
+from bias_amplification.study import Plan, Version, read_study
+from bias_amplification.study.changed_versions import changed_versions, mean_files, reference_folders
+from bias_amplification.study.sections import Action
+
+STEER = {"kind": "steer", "amounts": [1.0]}
+
+
+def planned(config: dict, **interventions) -> Plan:
+    return Plan(read_study(config | {"interventions": {"rounds": ["balanced_synthetic"]} | interventions}))
+
+
+def fault(config: dict, **interventions) -> str:
+    with pytest.raises(StudyError) as caught:
+        planned(config, **interventions)
+    return str(caught.value)
+
+
+def test_no_version_is_changed_by_default(config: dict) -> None:
+    assert changed_versions(Plan(read_study(config))) == []
+
+
+def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
+    config["replicates"] = {"number": 2}
+
+    found = changed_versions(planned(config, rounds=["green_synthetic", "balanced_synthetic"]))
+
+    names = ("balanced_synthetic", "green_synthetic")
+    assert found == [Version(name, 10, replicate) for name in names for replicate in (1, 2)]
+    assert found[1].intervention_folder == "interventions/balanced_synthetic/replicate_02/generation_10"
+
+
+def test_named_generations_are_changed(config: dict) -> None:
+    found = changed_versions(planned(config, generations=[4, 0, 2]))
+
+    assert [version.generation for version in found] == [0, 2, 4]
+
+
+def test_reference_models(config: dict) -> None:
+    config["replicates"] = {"number": 2}
+    actions = [
+        {"kind": "restore"},
+        {"kind": "restore", "generation": 3},
+        {"kind": "ablate"},
+        {"kind": "scale", "amounts": [2.0]},
+        STEER,
+        {"kind": "transplant", "generation": 9},
+    ]
+    plan = planned(config, generations=[5], actions=actions)
+    version = Version("balanced_synthetic", 5, 2)
+
+    folder = "out/rounds/balanced_synthetic/replicate_02/generation_"
+    assert reference_folders(plan, version) == {"base": "out/base", "3": f"{folder}03", "9": f"{folder}09"}
+    assert mean_files(plan, version) == [f"{folder}05/neurons.parquet", "out/base/neurons.parquet"]
+
+
+def test_a_shared_generation_0_is_read_where_it_was_trained(config: dict) -> None:
+    actions = [{"kind": "restore", "generation": 0}, STEER | {"generation": 0}]
+    plan = planned(config, rounds=["balanced_accumulation"], actions=actions)
+    version = Version("balanced_accumulation", 10)
+
+    assert plan.model_folder(version) == "out/rounds/balanced_accumulation/generation_10"
+    assert plan.model_folder(Version("balanced_accumulation", 0)) == "out/rounds/balanced_synthetic/generation_00"
+    assert reference_folders(plan, version) == {"0": "out/rounds/balanced_synthetic/generation_00"}
+    assert mean_files(plan, version) == [
+        "out/rounds/balanced_accumulation/generation_10/neurons.parquet",
+        "out/rounds/balanced_synthetic/generation_00/neurons.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "files"), [({"kind": "ablate", "output": "mean"}, 1), ({"kind": "ablate"}, 0), ({"kind": "restore"}, 0)]
+)
+def test_means_are_needed_by_some_actions(config: dict, action: dict, files: int) -> None:
+    plan = planned(config, actions=[action])
+
+    assert len(mean_files(plan, Version("balanced_synthetic", 10))) == files
+
+
+def test_names_of_actions() -> None:
+    actions = [
+        Action(kind="restore"),
+        Action(kind="transplant", generation=3),
+        Action(kind="ablate"),
+        Action(kind="ablate", output="mean"),
+        Action(kind="scale", amounts=[2.0]),
+        Action(kind="steer", amounts=[2.0]),
+    ]
+
+    names = ["restore base", "transplant 3", "ablate zero", "ablate mean", "scale", "steer base"]
+    assert [action.name for action in actions] == names
+
+
+@pytest.mark.parametrize(
+    ("interventions", "sentence"),
+    [
+        ({"rounds": ["none"]}, "interventions.rounds is 'none', which is not in rounds: use one of balanced_synthetic"),
+        ({"chosen_on": ["none"]}, "interventions.chosen_on is 'none', which is not in rounds"),
+        (
+            {"chosen_on": ["green_synthetic", "balanced_synthetic"]},
+            "interventions.chosen_on has balanced_synthetic, which is in interventions.rounds, so that its sets would "
+            "be tried on the round that chose them: remove it, or set chosen_on to own",
+        ),
+        ({"generations": [2, 11]}, "interventions.generations has 11, but the last generation is 10: lower it"),
+        ({"generations": [2, 2]}, "interventions.generations has 2 twice: remove or rename one"),
+        ({"sizes": [10, 10]}, "interventions.sizes has 10 twice"),
+        (
+            {"sets": [{"name": "a", "outcome": "bias"}, {"name": "a", "outcome": "quality"}]},
+            "interventions.sets has a twice: remove or rename one",
+        ),
+        (
+            {"actions": [{"kind": "ablate"}, {"kind": "ablate", "output": "zero"}]},
+            "interventions.actions has ablate zer",
+        ),
+        ({"actions": [{"kind": "scale", "amounts": [2.0, 2.0]}]}, "amounts has the same number twice: remove one"),
+        (
+            {"generations": [5, 3], "actions": [{"kind": "restore", "generation": 3}]},
+            "interventions.actions restore: generation is 3, but generation 3 is changed and 10 is the last: name an "
+            "earlier generation, or null for the base model",
+        ),
+        (
+            {"generations": [5], "actions": [{"kind": "transplant", "generation": 4}]},
+            "interventions.actions transplant: generation is 4, but generation 5 is changed and 10 is the last: name a "
+            "later generation, up to the last one",
+        ),
+        ({"actions": [{"kind": "transplant", "generation": 10}]}, "name a later generation, up to the last one"),
+        ({"generations": [5], "actions": [{"kind": "transplant", "generation": 11}]}, "name a later generation, up to"),
+        ({"actions": [STEER | {"generation": 10}]}, "name another generation, up to the last one"),
+        ({"actions": [STEER | {"generation": 11}]}, "name another generation, up to the last one"),
+    ],
+)
+def test_faults(config: dict, interventions: dict, sentence: str) -> None:
+    assert sentence in fault(config, **interventions)
+
+
+@pytest.mark.parametrize(
+    "action", [{"kind": "restore", "generation": 9}, STEER | {"generation": 9}, {"kind": "ablate", "output": "mean"}]
+)
+def test_generations_on_the_right_side_are_accepted(config: dict, action: dict) -> None:
+    assert planned(config, actions=[action]).study.interventions.actions[0].kind == action["kind"]
