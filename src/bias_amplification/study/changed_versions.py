@@ -8,7 +8,7 @@ def changed_versions(plan: Plan) -> list[Version]:
     """List the versions whose neurons are changed, in the order of `Plan.versions`."""
     chosen = plan.study.interventions
     generations = chosen.changed_generations(plan.study.generations)
-    return [v for v in plan.versions() if v.round in chosen.rounds and v.generation in generations]
+    return [v for v in plan.versions() if v.round in plan.study.changed_rounds and v.generation in generations]
 
 
 def reference_folder(plan: Plan, version: Version, reference: str) -> str:

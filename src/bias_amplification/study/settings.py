@@ -72,6 +72,16 @@ class Study(Section):
     storage: Storage = Storage()
     compute: Compute = Compute()
 
+    @property
+    def changed_rounds(self) -> list[str]:
+        """The rounds whose versions are changed by interventions."""
+        if self.interventions.rounds is not None:
+            return self.interventions.rounds
+        trained = [r.name for r in self.rounds if not r.models]
+        analysed = self.neurons.rounds or [r.name for r in self.rounds]
+        several = set(analysed) - set(trained[:1]) or self.replicates.number > 1
+        return trained[:1] if self.base_model.source == "pretrain" and several else []
+
     @field_validator("results")
     @classmethod
     def _without_doubled_slashes(cls, results: str) -> str:
@@ -116,7 +126,7 @@ class Study(Section):
         for name in self.neurons.rounds or ():
             _check_reference("neurons.rounds", name, rounds, "rounds")
         _check_reference("example.round", self.example.round, rounds, "rounds")
-        for name in self.interventions.rounds:
+        for name in self.interventions.rounds or ():
             _check_reference("interventions.rounds", name, rounds, "rounds")
         if isinstance(self.interventions.chosen_on, list):
             for name in self.interventions.chosen_on:
@@ -243,13 +253,14 @@ class Study(Section):
     def _check_interventions(self) -> "Study":
         """Check that the generations of interventions exist, and that actions name generations on the right side."""
         last, chosen_on = self.generations - 1, self.interventions.chosen_on
-        for name in self.interventions.rounds:
+        for name in self.changed_rounds:
             if isinstance(chosen_on, list) and name in chosen_on:
                 raise ValueError(
                     f"interventions.chosen_on has {name}, which is in interventions.rounds, so that its sets would be "
                     "tried on the round that chose them: remove it, or set chosen_on to own"
                 )
-        for generation in self.interventions.changed_generations(self.generations):
+        generations = self.interventions.changed_generations(self.generations) if self.changed_rounds else []
+        for generation in generations:
             if generation > last:
                 raise ValueError(
                     f"interventions.generations has {generation}, but the last generation is {last}: lower it"

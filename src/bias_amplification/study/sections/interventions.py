@@ -108,8 +108,11 @@ class Interventions(Section):
     A set of neurons is compared with control sets, which have as many neurons in each layer, as large and as changed.
     """
 
-    rounds: list[Name] = Field(
-        default_factory=list, description="Names of the rounds whose versions are changed; empty: no interventions."
+    rounds: list[Name] | None = Field(
+        None,
+        description="Names of the rounds whose versions are changed; empty: no interventions. null: the first round "
+        "that trains its models, if the run pretrains the base model, which is small then, and if other rounds or "
+        "replicates can choose the neurons; otherwise none.",
     )
     generations: list[Annotated[int, Field(ge=0)]] | None = Field(
         None, min_length=1, description="Generations that are changed; null: the last one."
