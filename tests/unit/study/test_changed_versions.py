@@ -20,8 +20,13 @@ def fault(config: dict, **interventions) -> str:
     return str(caught.value)
 
 
-def test_no_version_is_changed_by_default(config: dict) -> None:
-    assert changed_versions(Plan(read_study(config))) == []
+def test_the_first_round_of_a_small_model_is_changed_by_default(config: dict) -> None:
+    assert changed_versions(Plan(read_study(config))) == [Version("balanced_synthetic", 10)]
+    large = config | {"base_model": {"source": "hub", "hub_id": "a/b", "revision": "0" * 40}}
+    assert changed_versions(Plan(read_study(large))) == []
+    alone = config | {"rounds": config["rounds"][:1]}
+    assert changed_versions(Plan(read_study(alone))) == []
+    assert changed_versions(planned(config, rounds=[])) == []
 
 
 def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
