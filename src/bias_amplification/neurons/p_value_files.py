@@ -1,6 +1,7 @@
-"""Read files of p-values that were computed elsewhere."""
+"""Read files of p-values that were computed elsewhere, and of neurons that were chosen elsewhere."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -42,31 +43,81 @@ def read_p_values(path: Path | str) -> pd.DataFrame:
         If the file cannot be read, lacks a column or has several for one use, or has no rows. If a row has more fields
         than the header, lacks its layer or neuron, repeats a neuron, or has a p that is not a number from 0 to 1.
     """
+    table = _read_columns(path, COLUMNS, "p-values")
+    missing = table["p"].str.lower().isin(_MISSING)
+    p_values = pd.Series([_number(value) for value in table["p"]], table.index)
+    wrong = ~(p_values.between(0, 1) | missing)
+    example = short(table["p"][wrong].iloc[0]) if wrong.any() else ""
+    _refuse(wrong, path, f"has the p-value {example}: give a number from 0 to 1, or leave it empty.")
+    return _with_keys(table.assign(p=p_values), path).set_index(["layer", "neuron"])
+
+
+def read_neuron_list(path: Path | str, width_of: Mapping[int, int]) -> pd.DataFrame:
+    """Read a CSV with the columns layer and neuron, as `read_p_values` does.
+
+    Parameters
+    ----------
+    path
+        The file.
+    width_of
+        Number of the model's neurons in each of its layers. Both are counted from 0.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns layer and neuron, int64, in the file's order.
+
+    Raises
+    ------
+    StudyError
+        As `read_p_values`, and if the model does not have a neuron.
+    """
+    table = _with_keys(_read_columns(path, COLUMNS[:2], "the layer and the number of each neuron"), path)
+    known = pd.Series(
+        [
+            isinstance(layer, int) and isinstance(neuron, int) and 0 <= neuron < width_of.get(layer, 0)
+            for layer, neuron in zip(table["layer"], table["neuron"], strict=True)
+        ],
+        table.index,
+    )
+    example = "" if known.all() else "neuron {neuron} of layer {layer}".format(**table[~known].astype(str).iloc[0])
+    _refuse(
+        ~known,
+        path,
+        f"has {example}, which the model does not have: its layers are 0 to {max(width_of)}, and the neurons of a "
+        f"layer 0 to {max(width_of.values()) - 1}.",
+    )
+    return table.astype("int64").reset_index(drop=True)
+
+
+def _read_columns(path: Path | str, wanted: Sequence[str], content: str) -> pd.DataFrame:
+    """Read columns as text, without a missing layer or neuron. The index is the number of the row in the file."""
     text = _read_text(Path(path))
     headers = [(read_header(text, mark), mark) for mark in _SEPARATORS]
-    header, separator = max(headers, key=lambda each: sum(_use(name) is not None for name in each[0]))
-    columns = _find_columns(header, path)
+    header, separator = max(headers, key=lambda each: sum(_use(name) in wanted for name in each[0]))
+    columns = _find_columns(header, wanted, path)
     rows = [
         (number, *(row.get(column) for column in columns))
         for number, row in read_rows(text, str(path), "[\r\n]", separator)
     ]
-    table = pd.DataFrame(rows, columns=["row", *COLUMNS], dtype=object).set_index("row")
+    table = pd.DataFrame(rows, columns=["row", *wanted], dtype=object).set_index("row")
     if table.empty:
-        raise StudyError(f"{path} has no row below its header: give a file with p-values.")
+        raise StudyError(f"{path} has no row below its header: give a file with {content}.")
     _refuse(table.isna().any(axis=1), path, "has fewer fields than the header: add the missing ones.")
     table = table.apply(lambda column: column.str.strip())
-    missing = table.apply(lambda column: column.str.lower().isin(_MISSING))
     for name in COLUMNS[:2]:
-        _refuse(missing[name], path, f"has no {name}: add it or remove the row.")
-    p_values = pd.Series([_number(value) for value in table["p"]], table.index)
-    wrong = ~(p_values.between(0, 1) | missing["p"])
-    example = short(table["p"][wrong].iloc[0]) if wrong.any() else ""
-    _refuse(wrong, path, f"has the p-value {example}: give a number from 0 to 1, or leave it empty.")
-    table = table.assign(p=p_values, layer=_numbers_or_names(table["layer"]), neuron=_numbers_or_names(table["neuron"]))
+        missing = table[name].str.lower().isin(_MISSING)
+        _refuse(missing, path, f"has no {name}: add it or remove the row.")
+    return table
+
+
+def _with_keys(table: pd.DataFrame, path: Path | str) -> pd.DataFrame:
+    """Turn layers and neurons into numbers if they are, and refuse a neuron that is there twice."""
+    table = table.assign(layer=_numbers_or_names(table["layer"]), neuron=_numbers_or_names(table["neuron"]))
     repeated = table.duplicated(["layer", "neuron"])
     example = "neuron {neuron} of layer {layer}".format(**table[repeated].astype(str).iloc[0]) if repeated.any() else ""
     _refuse(repeated, path, f"repeats {example}: remove one of the two rows.")
-    return table.set_index(["layer", "neuron"])
+    return table
 
 
 def _read_text(path: Path) -> str:
@@ -85,9 +136,9 @@ def _use(column: str) -> str | None:
     return _USES.get("".join(filter(str.isalnum, column)).lower())
 
 
-def _find_columns(header: list[str], path: Path | str) -> list[str]:
-    """Return the file's names of `COLUMNS`."""
-    found = {use: [name for name in header if _use(name) == use] for use in COLUMNS}
+def _find_columns(header: list[str], wanted: Sequence[str], path: Path | str) -> list[str]:
+    """Return the file's names of the wanted columns, some of `COLUMNS`."""
+    found = {use: [name for name in header if _use(name) == use] for use in wanted}
     has = f"it has {short(', '.join(header)) or 'an empty first line'}"
     if missing := [use for use, names in found.items() if not names]:
         raise StudyError(f"{path} has no column {' and no column '.join(missing)} ({has}): rename or add it.")

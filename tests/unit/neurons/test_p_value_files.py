@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.neurons.p_value_files import read_p_values
+from bias_amplification.neurons.p_value_files import read_neuron_list, read_p_values
 
 PLAIN = "layer,neuron,p\n0,0,0.25\n0,1,\n1,0,1e-3\n"
 
@@ -118,3 +118,39 @@ def test_what_is_no_p_value_is_refused(tmp_path, value):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(StudyError, match=r"none\.csv cannot be read \(No such file or directory\)"):
         read_p_values(tmp_path / "none.csv")
+
+
+def read_list(tmp_path, content: str) -> pd.DataFrame:
+    path = tmp_path / "units.csv"
+    path.write_text(content)
+    return read_neuron_list(path, {0: 3, 1: 3})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["layer,neuron\n1,2\n0,00\n", "Layer ID;Neuron Index;p\n1;2;0.5\n0;0;\n", "neuron\tlayer\n2.0\t1\n0\t0\n"],
+)
+def test_a_list_of_neurons_keeps_its_order(tmp_path, content):
+    assert read_list(tmp_path, content).to_numpy().tolist() == [[1, 2], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("layer,unit\n0,0\n", "has no column neuron (it has layer, unit): rename or add it."),
+        ("layer,neuron\n", "has no row below its header: give a file with the layer and the number of each neuron."),
+        ("layer,neuron\n0,1\n0,01\n", ", row 3 repeats neuron 1 of layer 0: remove one of the two rows."),
+        ("layer,neuron\n0,\n", ", row 2 has no neuron: add it or remove the row."),
+        ("layer,neuron\n0,1\n1,3\n", ", row 3 has neuron 3 of layer 1, which the model does not have: its layers are "
+                                     "0 to 1, and the neurons of a layer 0 to 2."),
+        ("layer,neuron\n2,1\n", ", row 2 has neuron 1 of layer 2, which the model does not have"),
+        ("layer,neuron\n0,-1\n", ", row 2 has neuron -1 of layer 0, which the model does not have"),
+        ("layer,neuron\nh.0,1\n", ", row 2 has neuron 1 of layer h.0, which the model does not have"),
+        ("layer,neuron\n0,1.5\n", ", row 2 has neuron 1.5 of layer 0, which the model does not have"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_list_of_neurons_is_one_sentence_with_its_row(tmp_path, content, fault):
+    with pytest.raises(StudyError) as found:
+        read_list(tmp_path, content)
+
+    assert fault in str(found.value)

@@ -20,6 +20,8 @@ from bias_amplification.artifacts.schemas.fields import (
 #: weight_norm                             L2 norm of the neuron's incoming weights
 #: weight_change                           L2 norm of their change since the reference model
 #: activation_change                       absolute change of the mean activation since then
+#:
+#: The last three are logarithms, with mean 0 and standard deviation 1 in each layer of the model.
 INTERVENTION_UNITS = table(
     required(TEXT, "set"),
     required(COUNT, "size"),
