@@ -25,6 +25,7 @@ from bias_amplification.language_model.texts import encode, read_training_texts,
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.folders import MODEL_FILES, ModelFolders
+from bias_amplification.models.held import Held, check_units, read_units
 from bias_amplification.models.processes import Group, together
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Finetuning, JobCompute
@@ -56,6 +57,24 @@ class Examples(NamedTuple):
         return taken, planned
 
 
+class HeldFiles(NamedTuple):
+    """Files that say which neurons a training holds, and how.
+
+    Attributes
+    ----------
+    units
+        The neurons (schema `HELD_UNITS`).
+    base
+        Folder of the base model; read only if neurons are pulled to its weights.
+    architecture
+        Config key `neurons.architecture`.
+    """
+
+    units: Path | str
+    base: Path | str
+    architecture: str = "auto"
+
+
 def finetune_generation(
     training_set: Path | str,
     sources: Mapping[str, Path | str],
@@ -64,6 +83,7 @@ def finetune_generation(
     finetuning: Finetuning,
     seed: int,
     compute: JobCompute,
+    held: HeldFiles | None = None,
 ) -> None:
     """Fine-tune a model and write model.safetensors, config.json, training_log.parquet and metadata.json.
 
@@ -84,11 +104,14 @@ def finetune_generation(
         Seed of the order of the examples and of dropout.
     compute
         Where to compute. Several processes have a GPU each and divide each batch, which stays the same.
+    held
+        Neurons that are held: frozen as they are in the initial model, or pulled to the base model's; None: none.
 
     Raises
     ------
     StudyError
-        If a table lacks a named article, `finetuning.max_tokens` exceeds the model's positions, or a file is damaged.
+        If a table lacks a named article, `finetuning.max_tokens` exceeds the model's positions, the model lacks a held
+        neuron, or a file is damaged.
     """
     if compute.processes > 1 and Group.here().size == 1:
         # At this point the local variables are the arguments: each process makes the same call.
@@ -99,6 +122,7 @@ def finetune_generation(
     end = end_token(model)
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
     _report(examples, finetuning, out)
+    holding = _hold(held, model) if held else None
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
@@ -108,6 +132,7 @@ def finetune_generation(
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
+        held=holding,
         key="finetuning",
     )
     if Group.here().rank:
@@ -125,8 +150,20 @@ def finetune_generation(
         examples=len(examples.tokens),
         training=facts | {"steps_planned": examples.steps(finetuning)[1]},
         checksums=checksums(out, MODEL_FILES),
+        **({"held": holding.describe()} if holding else {}),
     )
     checkpoint.remove()
+
+
+def _hold(held: HeldFiles, model: PreTrainedModel) -> Held:
+    """Hold neurons of a model that is about to be trained, and say so in the log."""
+    units, penalty = read_units(held.units)
+    check_units(units, model, held.units, held.architecture)
+    found = Held(model if penalty is None else load_model(held.base), units, penalty, held.architecture)
+    if Group.here().rank == 0:
+        said = found.describe()
+        print(f"{said['neurons']} neurons are {said['how']}{f', penalty {penalty:g}' if penalty else ''}", flush=True)
+    return found
 
 
 def _report(examples: Examples, finetuning: Finetuning, out: Path | str) -> None:
