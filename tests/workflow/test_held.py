@@ -122,7 +122,7 @@ def test_a_deleted_table_is_made_again_and_nothing_after_it(held):
     made = study.remade(configs=configs, targets=[f"results/{TABLE}"])
     rest = study.remade(configs=configs, targets=STAGES)
 
-    # The remade table has the same bytes, so that the next run stops there.
+    # Within one run, Snakemake makes all again that comes after a table. The next run sees that its bytes are the same.
     assert made == {TABLE} and rest == set()
     assert study.final() == before
 

@@ -18,9 +18,8 @@ from bias_amplification.artifacts.schemas import (
     TRAINING_SET,
     TRAINING_SET_WITH_TITLES,
 )
-from bias_amplification.language_model.finetune import HeldFiles, finetune_generation, training_examples
+from bias_amplification.language_model.finetune import InitialModel, finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
-from bias_amplification.models.folders import ModelFolders
 from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import Finetuning, JobCompute, Strategies
 
@@ -70,7 +69,7 @@ def decoded(base: SimpleNamespace, rows: list[list[int]]) -> list[str]:
 
 def finetune(base: SimpleNamespace, training_set: Path, sources: dict, out: Path, **changes: Any) -> None:
     finetuning = RECIPE.model_copy(update=changes)
-    initial = ModelFolders(base.folder, base.folder)
+    initial = InitialModel(base.folder, base.folder)
     finetune_generation(training_set, sources, initial, out, finetuning, seed=5, compute=JobCompute(device="cpu"))
 
 
@@ -253,7 +252,7 @@ def test_blank_lines_take_places_in_batches(base: SimpleNamespace, sources: dict
 def test_two_processes_learn_what_one_learns(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     # Of 6 examples in batches of 5, the processes have three and two of the first, and one and none of the second.
     recipe = RECIPE.model_copy(update={"epochs": 3, "batch_size": 5})
-    initial = ModelFolders(base.folder, base.folder)
+    initial = InitialModel(base.folder, base.folder)
     for processes in (1, 2):
         compute = JobCompute(device="cpu", processes=processes)
         finetune_generation(compose("synthetic", 1), sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
@@ -272,12 +271,12 @@ def test_two_processes_learn_what_one_learns(base: SimpleNamespace, sources: dic
 
 @pytest.fixture
 def hold(base: SimpleNamespace, tmp_path: Path):
-    """A function that writes a table of held neurons, and returns the files of a training that holds them."""
+    """A function that writes a table of held neurons, and returns an initial model in which they are held."""
 
-    def hold(penalty: float | None = None, neuron: int = 31) -> HeldFiles:
+    def hold(model: Path, penalty: float | None = None, neuron: int = 31) -> InitialModel:
         table = pa.table({"layer": [0, 1, 1], "neuron": [3, 0, neuron], "penalty": [penalty] * 3})
         write_table(table, tmp_path / "held.parquet", HELD_UNITS)
-        return HeldFiles(tmp_path / "held.parquet", base.folder)
+        return InitialModel(model, base.folder, tmp_path / "held.parquet")
 
     return hold
 
@@ -298,10 +297,9 @@ def test_frozen_neurons_are_those_of_the_initial_model(
     base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path, processes: int, precision: str
 ) -> None:
     compute = JobCompute(device="cpu", processes=processes, precision=precision)
-    initial = ModelFolders(base.folder, base.folder)
     recipe = RECIPE.model_copy(update={"weight_decay": 0.5})
 
-    finetune_generation(compose("synthetic", 1), sources, initial, tmp_path / "out", recipe, 5, compute, hold())
+    finetune_generation(compose("synthetic", 1), sources, hold(base.folder), tmp_path / "out", recipe, 5, compute)
 
     before, after = held_weights(base.folder), held_weights(tmp_path / "out")
     assert [torch.equal(*pair) for pair in zip(before, after, strict=True)] == [True, True, False, False]
@@ -314,11 +312,10 @@ def test_neurons_are_pulled_to_the_base_model(
     base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path
 ) -> None:
     finetune(base, compose("synthetic", 1), sources, tmp_path / "first")
-    later = ModelFolders(tmp_path / "first", base.folder)
     recipe, compute = RECIPE.model_copy(update={"epochs": 20}), JobCompute(device="cpu")
     for name, penalty in (("free", None), ("weak", 1e-3), ("strong", 10.0)):
-        held = hold(penalty) if penalty else None
-        finetune_generation(compose("synthetic", 1), sources, later, tmp_path / name, recipe, 5, compute, held)
+        later = hold(tmp_path / "first", penalty) if penalty else InitialModel(tmp_path / "first", base.folder)
+        finetune_generation(compose("synthetic", 1), sources, later, tmp_path / name, recipe, 5, compute)
 
     wanted = held_weights(base.folder)
     away = {
@@ -337,10 +334,10 @@ def test_neurons_are_pulled_to_the_base_model(
 def test_a_held_neuron_that_the_model_lacks_is_refused(
     base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path
 ) -> None:
-    arguments = (compose("synthetic", 1), sources, ModelFolders(base.folder, base.folder), tmp_path / "out", RECIPE, 5)
+    arguments = (compose("synthetic", 1), sources, hold(base.folder, neuron=32), tmp_path / "out", RECIPE, 5)
 
     with pytest.raises(StudyError, match=r"held.parquet has neuron 32 of layer 1, which the model does not have: its"):
-        finetune_generation(*arguments, JobCompute(device="cpu"), hold(neuron=32))
+        finetune_generation(*arguments, JobCompute(device="cpu"))
     assert not (tmp_path / "out").exists()
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import Plan, check_paths, read_study
+from bias_amplification.study import Chain, Plan, Version, check_paths, read_study
+from bias_amplification.study.held_rounds import choosing_rows, choosing_versions, held_chains, holding_files
 
 BIAS = {"outcome": "bias", "size": 10, "rounds": ["balanced_synthetic"]}
 
@@ -115,3 +116,67 @@ def test_a_missing_file_is_reported_before_the_run(config: dict) -> None:
 
     with pytest.raises(StudyError, match=r"balanced_preservation: held.file is units.csv, which does not exist: corr"):
         check_paths(study)
+
+
+def test_a_table_of_each_replicate_is_needed_from_generation_1_on(config: dict) -> None:
+    config["replicates"] = {"number": 2}
+    plan = planned(config, balanced_preservation=BIAS, green_preservation=BIAS | {"penalty": 2.0})
+
+    names = ["balanced_preservation", "green_preservation"]
+    assert list(held_chains(plan)) == [name + end for name in names for end in ("", "/replicate_02")]
+    table = "out/rounds/balanced_preservation/replicate_02/held.parquet"
+    assert holding_files(plan, Version("balanced_preservation", 1, 2)) == [table]
+    assert holding_files(plan, Version("green_preservation", 10)) == [
+        "out/rounds/green_preservation/held.parquet",
+        "out/base/model.safetensors",
+        "out/base/config.json",
+    ]
+    for version in (Version("balanced_preservation", 0), Version("balanced_synthetic", 3)):
+        assert holding_files(plan, version) == []
+    assert held_chains(planned(config)) == {}
+
+
+def test_generation_0_is_shared_with_rounds_that_hold_nothing_or_others(config: dict) -> None:
+    plan = planned(config, balanced_preservation=BIAS, green_preservation={"file": "a.csv"})
+
+    assert plan.sharing == planned(config).sharing
+    # More than the strategy differs from a control, so that they are compared as a pair.
+    assert plan.recipe("balanced_preservation") != plan.recipe("balanced_synthetic")
+    assert planned(config).recipe("balanced_preservation") == plan.recipe("balanced_synthetic")
+
+
+def test_all_replicates_but_the_rounds_own_number_choose(config: dict) -> None:
+    config["rounds"][0]["replicates"] = {"number": 3}
+    config["rounds"][2]["replicates"] = {"number": 2}
+    chosen = BIAS | {"rounds": ["green_synthetic", "balanced_synthetic"]}
+    plan = planned(config, balanced_preservation=chosen)
+
+    for replicate, others in ((1, (2, 3)), (2, (1, 3))):
+        found = choosing_versions(plan, Chain("balanced_preservation", replicate))
+        # A round with one replicate has no other one.
+        assert found == [Version("balanced_synthetic", g, r) for r in others for g in range(11)] + [
+            Version("green_synthetic", g) for g in range(11)
+        ]
+
+
+def test_the_label_is_the_rounds_or_that_of_the_neuron_analysis(config: dict) -> None:
+    chosen = BIAS | {"rounds": ["balanced_synthetic", "green_synthetic"]}
+
+    rows = choosing_rows(planned(config, balanced_preservation=chosen), Chain("balanced_preservation"))
+    assert [row["label"] for row in rows] == ["blue"] * 11 + ["green"] * 11
+    assert rows[12] == {
+        "round": "green_synthetic",
+        "replicate": 1,
+        "generation": 1,
+        "seed_set": "green",
+        "label": "green",
+    }
+    config["neurons"] = {"tracked_label": "red"}
+    rows = choosing_rows(planned(config, balanced_preservation=chosen), Chain("balanced_preservation"))
+    assert {row["label"] for row in rows} == {"red"}
+
+
+def test_neurons_from_a_file_are_chosen_on_no_version(config: dict) -> None:
+    plan = planned(config, balanced_preservation={"file": "a.csv"})
+
+    assert choosing_versions(plan, Chain("balanced_preservation")) == []
