@@ -149,7 +149,7 @@ def _row(kind: str, outcome: str, one: _Round, other: _Round | None) -> dict:
         "strategy": chain.strategy,
         "other_round": None if other is None else other.chain.round,
         "other_strategy": None if other is None else other.chain.strategy,
-        **_numbers(paired_contrast(*_stack(series), _SPAN), OUTCOMES[outcome]),
+        **_numbers(paired_contrast(*stack_articles(series), _SPAN), OUTCOMES[outcome]),
     }
 
 
@@ -157,8 +157,19 @@ def _same_articles(one: _Round, other: _Round, replicate: int) -> bool:
     return replicate in other.changes and one.changes[replicate].index.equals(other.changes[replicate].index)
 
 
-def _stack(series: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values, and a number for each article, both [replicates, articles]; short rows end in NaN."""
+def stack_articles(series: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
+    """Stack the values of several replicates.
+
+    Parameters
+    ----------
+    series
+        The values of each replicate; the index has the article's ids.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        The values, and a number for each article, both [replicates, articles]; short rows end in NaN.
+    """
     values = np.full((len(series), max((len(each) for each in series), default=0)), np.nan)
     articles = np.zeros(values.shape, dtype=np.int64)
     if series:
@@ -232,7 +243,7 @@ def _split(group: Sequence[_Round], outcome: str) -> list[dict]:
     Draws that have only some articles in common are taken for draws without common articles.
     """
     chain, frames = group[0].chain, group[0].changes.values()
-    values = np.array([_stack([frame[outcome] for frame in one.changes.values()])[0] for one in group])
+    values = np.array([stack_articles([frame[outcome] for frame in one.changes.values()])[0] for one in group])
     redrawn = any(not frame.index.equals(next(iter(frames)).index) for frame in frames)
     known = ~np.isnan(values).any(axis=0)
     counts = known.sum(axis=1) if redrawn else known.all(axis=0).sum(keepdims=True)

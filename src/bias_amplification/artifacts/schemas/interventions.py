@@ -52,24 +52,32 @@ INTERVENTION_CONDITIONS = table(
 #: and outcome.
 #:
 #: chosen_on                 "others", "own" or names of rounds
+#: expected                  the outcome on which the set is expected to act: "bias", "quality" or "both"
+#: size                      number of neurons; a mean over versions if all significant neurons are a set
 #: before                    the outcome without a change of neurons
-#: effect                    mean paired difference from it, with its interval over articles
+#: effect                    mean paired difference from it, with its interval over articles (and versions if several)
 #: controls_*                mean, standard deviation and number of the controls' effects
+#: inflation                 factor for errors because controls or versions share neurons (`interventions.place`)
+#: imbalance                 largest standardised difference of the set's features from those of its controls
 #: specific                  effect minus the controls' mean, with the interval of a control
 #: p_value                   share of set and controls that are at least as far from their common mean
+#: p_family                  the same among all sets and outcomes that are told of together; null in other rows
 #: smallest_p                smallest possible p-value
 #: seen                      size of a specific effect that would have been seen in 80% of studies
+#: told                      whether conclusions are about this row: the first size, action and amount of a set
 INTERVENTION_EFFECTS = table(
     optional(TEXT, "round"),
     optional(COUNT, "replicate"),
     optional(GENERATION, "generation"),
     required(TEXT, "set", "action", "outcome", "chosen_on"),
+    optional(TEXT, "expected"),
     required(COUNT, "size", "articles", "versions"),
     optional(REAL, "amount", "before"),
     interval("effect"),
     optional(REAL, "controls_mean", "controls_deviation"),
     required(COUNT, "controls"),
+    optional(REAL, "inflation", "imbalance"),
     interval("specific"),
-    optional(REAL, "p_value", "smallest_p", "seen"),
+    optional(REAL, "p_value", "p_family", "smallest_p", "seen"),
     required(FLAG, "told"),
 )

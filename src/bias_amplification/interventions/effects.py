@@ -1,0 +1,279 @@
+"""What changed neurons do to bias and to text quality, beside what matched controls do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts.schemas import (
+    INTERVENTION_CONDITIONS,
+    INTERVENTION_EFFECTS,
+    INTERVENTION_UNITS,
+    QUALITY,
+    predictions,
+)
+from bias_amplification.interventions.controls import FEATURES
+from bias_amplification.interventions.place import family_p_values, inflation, place_among
+from bias_amplification.measures.compare import OUTCOMES as LARGEST
+from bias_amplification.measures.compare import stack_articles
+from bias_amplification.measures.contrasts import paired_contrast
+from bias_amplification.study.sections import BiasMeasure, Interventions, UnitSet
+
+#: A change that single articles may have although none of those seen has it, as in `measures.compare`.
+_SPAN = 1.0
+#: More neurons than a layer has, to number all neurons of a model.
+_WIDTH = 2**32
+
+
+class ChangedVersion(NamedTuple):
+    """A version that wrote with changed neurons, and its tables."""
+
+    round: str
+    replicate: int
+    generation: int
+    tracked_label: str
+    """The label whose share or probability is the bias."""
+    units: Path
+    conditions: Path
+    predictions: Path
+    quality: Path
+
+
+class Key(NamedTuple):
+    """What was changed."""
+
+    set: str
+    size: int
+    action: str
+    amount: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The effects of a set and of its controls on one outcome of one version."""
+
+    values: np.ndarray
+    """[1 + controls]: mean differences over articles; NaN if no article has the outcome in both texts."""
+    differences: pd.Series
+    """Differences under the set itself, by article."""
+    before: float
+    """Mean of the outcome without a change of neurons."""
+    members: np.ndarray
+    """[1 + controls, units], a number for each neuron."""
+    features: np.ndarray
+    """[features], standardised differences of the set from its controls."""
+    told: bool
+
+
+#: The cells of one version or of several, by what was changed and by outcome.
+Group = dict[tuple[Key, str], list[Cell]]
+
+
+def compare_interventions(
+    versions: Sequence[ChangedVersion],
+    out: Path,
+    interventions: Interventions,
+    labels: Sequence[str],
+    bias: BiasMeasure,
+    quality: str,
+) -> None:
+    """Write the effects of all sets beside those of their controls (schema `INTERVENTION_EFFECTS`).
+
+    Parameters
+    ----------
+    versions
+        The changed versions.
+    out
+        The table to write; without rows if no set could be chosen.
+    interventions
+        `sets` and `chosen_on`.
+    labels
+        The study's labels.
+    bias
+        The measure of bias.
+    quality
+        The study's text quality index: the column "quality" or "quality_weighted" of `QUALITY`.
+
+    Raises
+    ------
+    StudyError
+        If tables do not have the same conditions and articles.
+    """
+    cells = [read_cells(version, labels, bias, quality) for version in versions]
+    groups: list[tuple[dict[str, Any], Group]] = [
+        (_of_version(version), {key: [cell] for key, cell in found.items()})
+        for version, found in zip(versions, cells, strict=True)
+    ]
+    if len(versions) > 1:
+        groups.append(({}, over_versions(cells)))
+    chosen_on = interventions.chosen_on
+    about = {"chosen_on": chosen_on if isinstance(chosen_on, str) else ", ".join(chosen_on)}
+    expected = {one.name: expected_outcome(one) for one in interventions.sets}
+    largest = {"bias": LARGEST[bias], "quality": LARGEST["quality"]}
+    rows = [
+        version | about | {"expected": expected[row["set"]]} | row
+        for version, group in groups
+        for row in list_effects(group, largest)
+    ]
+    write_table(pa.Table.from_pylist(rows, schema=INTERVENTION_EFFECTS), out, INTERVENTION_EFFECTS)
+
+
+def _of_version(version: ChangedVersion) -> dict[str, Any]:
+    return {"round": version.round, "replicate": version.replicate, "generation": version.generation}
+
+
+def expected_outcome(one: UnitSet) -> str | None:
+    """Return the outcome on which a set is expected to act: "bias", "quality" or "both"; None: on none."""
+    return one.outcome.removesuffix("_only") if one.outcome else one.helps
+
+
+def read_cells(
+    version: ChangedVersion, labels: Sequence[str], bias: BiasMeasure, quality: str
+) -> dict[tuple[Key, str], Cell]:
+    """Read the effects of all sets in one version, for each change and outcome.
+
+    Parameters
+    ----------
+    version
+        The version and its tables.
+    labels, bias, quality
+        As for `compare_interventions`.
+
+    Raises
+    ------
+    StudyError
+        If tables do not have the same conditions and articles.
+    """
+    conditions = read_table(version.conditions, INTERVENTION_CONDITIONS).to_pandas()
+    units = read_table(version.units, INTERVENTION_UNITS).to_pandas()
+    classified = read_table(version.predictions, predictions(labels)).to_pandas()
+    scored = read_table(version.quality, QUALITY, ["article_id", quality]).to_pandas()
+    label = version.tracked_label
+    classified["share"] = (classified["predicted"] == label).astype(float).where(classified["predicted"].notna())
+    classified["mean_probability"] = classified[f"probability_{label}"]
+    tables = {
+        "bias": _by_condition(classified, bias, len(conditions), version.predictions),
+        "quality": _by_condition(scored, quality, len(conditions), version.quality),
+    }
+    units["unit"] = units["layer"].astype(np.int64) * _WIDTH + units["neuron"]
+    of_set = dict(list(units.groupby(["set", "size"], sort=False)))
+    first_size = {name: size for name, size in reversed(of_set)}
+    first_change: dict[str, tuple] = {}
+    found: dict[tuple[Key, str], Cell] = {}
+    changed = conditions.iloc[1:].sort_values("control", kind="stable")  # so the sets themselves are first
+    for key, rows in changed.groupby(list(Key._fields), sort=False, dropna=False):
+        name, size, action, amount = key
+        own = of_set[name, size]
+        change = action, None if np.isnan(amount) else amount
+        told = size == first_size[name] and change == first_change.setdefault(name, change)
+        members = own.sort_values("control", kind="stable")["unit"].to_numpy().reshape(-1, int(size))
+        of_controls = own["control"] > 0
+        features = own.loc[~of_controls, list(FEATURES)].mean() - own.loc[of_controls, list(FEATURES)].mean()
+        for outcome, table in tables.items():
+            differences = table.loc[rows["condition"]] - table.loc[0]
+            found[Key(name, int(size), *change), outcome] = Cell(
+                differences.mean(axis=1).to_numpy(),
+                differences.iloc[0],
+                float(table.loc[0].mean()),
+                members,
+                features.to_numpy(),
+                told,
+            )
+    return found
+
+
+def _by_condition(table: pd.DataFrame, column: str, conditions: int, path: Path) -> pd.DataFrame:
+    """Return an outcome with a row for each condition and a column for each article."""
+    names = table["article_id"].str.split("/", n=1, expand=True)
+    wide = table.assign(condition=names[0].astype(int), article=names[1]).pivot(
+        index="condition", columns="article", values=column
+    )
+    if list(wide.index) != list(range(conditions)) or wide.size != len(table):
+        raise StudyError(
+            f"{path} does not have the same articles under each of the {conditions} conditions of conditions.parquet "
+            "beside it: delete both and run snakemake again."
+        )
+    return wide.astype(np.float64)
+
+
+def over_versions(cells: Sequence[Mapping[tuple[Key, str], Cell]]) -> Group:
+    """Put the cells of several versions with the same change and outcome together.
+
+    A set of all significant neurons has another size in each version; its size is then the mean. If versions tell of
+    different sizes of a set, together they tell of the one that most of them tell of, and of equals, have.
+    """
+    sizes: dict[str, list[set[int]]] = {}
+    for found in cells:
+        for name in dict.fromkeys(key.set for key, _ in found):
+            sizes.setdefault(name, []).append({key.size for key, _ in found if key.set == name})
+    mean = {
+        name: round(np.mean([one for (one,) in own])) for name, own in sizes.items() if all(len(s) == 1 for s in own)
+    }
+    group: Group = {}
+    for found in cells:
+        for (key, outcome), cell in found.items():
+            group.setdefault((key._replace(size=mean.get(key.set, key.size)), outcome), []).append(cell)
+    votes: dict[str, dict[Key, tuple[int, int]]] = {}
+    for (key, _), own in group.items():
+        votes.setdefault(key.set, {})[key] = sum(cell.told for cell in own), len(own)
+    most = {name: max(own, key=own.get) for name, own in votes.items()}
+    return {
+        (key, outcome): [replace(cell, told=key == most[key.set]) for cell in own]
+        for (key, outcome), own in group.items()
+    }
+
+
+def list_effects(group: Group, largest: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Compare each set with its controls.
+
+    Parameters
+    ----------
+    group
+        The cells of one version or of several.
+    largest
+        Largest difference of each outcome.
+
+    Returns
+    -------
+    list of dict
+        Rows of `INTERVENTION_EFFECTS` without the version, `chosen_on` and `expected`.
+    """
+    values = {key: np.mean([cell.values for cell in cells], axis=0) for key, cells in group.items()}
+    factor = {key: _inflation(cells) for key, cells in group.items()}
+    family = [key for key, cells in group.items() if cells[0].told and np.isfinite(values[key][0])]
+    p_family: dict = {}
+    if family:
+        found = family_p_values(np.stack([values[key] for key in family]), np.array([factor[key] for key in family]))
+        p_family = dict(zip(family, found, strict=True))
+    rows = []
+    for key, cells in group.items():
+        change, outcome = key
+        told = cells[0].told
+        contrast = paired_contrast(*stack_articles([cell.differences for cell in cells]), _SPAN)
+        step = _SPAN / max(contrast.articles * len(cells), 1)
+        place = place_among(values[key], factor[key], step, tests=len(family) if told else 1)
+        effect = {
+            "effect": contrast.estimate,
+            "effect_low": max(contrast.low, -largest[outcome]),
+            "effect_high": min(contrast.high, largest[outcome]),
+            "before": np.mean([cell.before for cell in cells]),
+            "inflation": factor[key],
+            "imbalance": np.abs(np.mean([cell.features for cell in cells], axis=0)).max(),
+            "p_family": p_family.get(key, np.nan),
+        }
+        numbers = effect | place._asdict()
+        numbers |= {"specific_low": numbers.pop("low"), "specific_high": numbers.pop("high")}
+        known = {name: float(value) if np.isfinite(value) else None for name, value in numbers.items()}
+        about = {"outcome": outcome, "articles": contrast.articles, "versions": len(cells), "told": told}
+        rows.append(change._asdict() | about | known | {"controls": place.controls})
+    return rows
+
+
+def _inflation(cells: Sequence[Cell]) -> float:
+    spreads = [float(np.nanstd(cell.values[1:])) if np.isfinite(cell.values[1:]).any() else 0.0 for cell in cells]
+    return inflation([cell.members for cell in cells], spreads)

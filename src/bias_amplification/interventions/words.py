@@ -1,0 +1,160 @@
+"""What changed neurons do to bias and to text quality, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bias_amplification.measures.intervals import ALPHA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_SET = (
+    "No neurons were changed, because no set of neurons could be chosen; the logs of the rule choose_units say why."
+)
+#: A standardised difference above which a set and its controls are called unlike (Stuart, 2010).
+UNLIKE = 0.25
+
+OUTCOMES = {"bias": "bias", "quality": "text quality"}
+
+
+def told_effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `INTERVENTION_EFFECTS` that conclusions are about: of all versions together if several."""
+    together = effects["round"].isna()
+    return effects[effects["told"] & (together if together.any() else True)]
+
+
+def interventions_in_words(effects: pd.DataFrame) -> list[str]:
+    """Say which sets of neurons act on which outcome beyond their controls, and how large an effect had been seen.
+
+    Parameters
+    ----------
+    effects
+        As in `artifacts.schemas.INTERVENTION_EFFECTS`.
+
+    Returns
+    -------
+    list of str
+        What was done, then a text for each set.
+    """
+    told = told_effects(effects)
+    if told.empty:
+        return [NO_SET]
+    return [_what_was_done(told), *(_set_in_words(own) for _, own in told.groupby("set", sort=False))]
+
+
+def action_in_words(action: str, amount: float | None) -> str:
+    """Say what an action does to neurons, as in "restore base": "get back the incoming weights of the base model"."""
+    kind, _, detail = action.partition(" ")
+    model = "the base model" if detail == "base" else f"generation {detail}"
+    return {
+        "restore": f"get back the incoming weights of {model}",
+        "transplant": f"get the incoming weights of {model}",
+        "ablate": "have the output 0" if detail == "zero" else "have their mean output at every token",
+        "scale": f"have {amount:g} times their output" if amount is not None else "",
+        "steer": f"have {amount:g} times the change of their mean output since {model} added" if amount else "",
+    }[kind]
+
+
+def number_in_words(outcome: str, value: float, *, sign: bool = True) -> str:
+    """Return a difference of bias in percentage points, or of text quality."""
+    digits, factor = (1, 100) if outcome == "bias" else (2, 1)
+    return f"{factor * value:{'+' if sign else ''}z.{digits}f}"
+
+
+def _what_was_done(told: pd.DataFrame) -> str:
+    first = told.iloc[0]
+    replicate = f", replicate {first['replicate']:.0f}" if first["replicate"] and first["replicate"] > 1 else ""
+    versions = f"In {told['versions'].max()} versions together"
+    if isinstance(first["round"], str):
+        versions = f"In generation {first['generation']:.0f} of round {first['round']}{replicate}"
+    controls = sorted(set(told["controls"]))
+    chosen = {
+        "own": "The sets were chosen on the same versions that are changed. So this is no test on new data: chance in "
+        "these versions can make a set look effective.",
+        "others": "The sets were chosen on other rounds or replicates than those that are changed.",
+    }.get(first["chosen_on"], f"The sets were chosen on other rounds: {first['chosen_on']}.")
+    tests = int(told["p_family"].notna().sum())
+    rate = (
+        f"The p-values are adjusted for {tests} comparisons: if no set acted, one of them would be told by chance in "
+        f"{100 * ALPHA:.0f}% of studies (without the adjustment, in up to {100 * (1 - (1 - ALPHA) ** tests):.0f}%)."
+        if tests > 1
+        else f"If the set did not act, this would be told by chance in {100 * ALPHA:.0f}% of studies."
+    )
+    return (
+        f"{versions}, the neurons of a set {action_in_words(first['action'], _known(first['amount']))}, and the model "
+        f"writes again. Each set is compared with {' or '.join(map(str, controls))} controls: random neurons, as many "
+        f"in each layer, as large and as changed. {chosen} {rate}"
+    )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value != value else value
+
+
+def _set_in_words(own: pd.DataFrame) -> str:
+    rows = {row["outcome"]: row for row in own.to_dict("records")}
+    first = own.iloc[0]
+    name = f"Set {first['set']} ({first['size']:,} neurons"
+    versions = f", {first['versions']} versions)" if first["versions"] > 1 else ")"
+    numbers = "; ".join(_outcome_in_words(outcome, rows[outcome]) for outcome in OUTCOMES)
+    sentences = [f"{name}{versions}: {numbers}.", _verdict(rows, first["expected"])]
+    if first["imbalance"] > UNLIKE:
+        sentences.append(
+            "Its neurons differ from those of its controls in size or change (standardised difference "
+            f"{first['imbalance']:.2f}), which may cause a part of any difference."
+        )
+    return " ".join(sentences)
+
+
+def _outcome_in_words(outcome: str, row: dict[str, Any]) -> str:
+    """Return the effect on an outcome and its place among the controls', with numbers."""
+    if row["p_family"] != row["p_family"]:
+        return f"{OUTCOMES[outcome]} has no value"
+    unit = " points" if outcome == "bias" else ""
+    effect, controls, specific, low, high = (
+        number_in_words(outcome, row[name])
+        for name in ("effect", "controls_mean", "specific", "specific_low", "specific_high")
+    )
+    return (
+        f"{OUTCOMES[outcome]} changes by {effect}{unit}, with controls by {controls}; the difference is "
+        f"{specific} [{low}, {high}], p = {row['p_family']:.2g}"
+    )
+
+
+def _verdict(rows: dict[str, dict[str, Any]], expected: str | None) -> str:
+    """Say on which outcomes a set acts, and what is known of the others."""
+    acts = [outcome for outcome, row in rows.items() if row["p_family"] <= ALPHA]
+    rest = [outcome for outcome, row in rows.items() if row["p_family"] > ALPHA]
+    if len(acts) == len(OUTCOMES):
+        return "So it acts on both outcomes, more than its controls do."
+    if not acts:
+        said = "No effect beyond that of its controls is told"
+        return f"{said}, which is no evidence that there is none: {_not_excluded(rows, rest)}." if rest else f"{said}."
+    (acted,) = acts
+    own = ", its own outcome," if acted == expected else ""
+    said = f"So it acts on {OUTCOMES[acted]}{own} more than its controls do."
+    for outcome in rest:
+        of_own = ", its own outcome," if outcome == expected else ""
+        said += (
+            f" No effect on {OUTCOMES[outcome]}{of_own} is told, which is no evidence that there is none: "
+            f"{_not_excluded(rows, rest)}."
+        )
+    return said
+
+
+def _not_excluded(rows: dict[str, dict[str, Any]], outcomes: list[str]) -> str:
+    """Say how large an effect on outcomes could be without being told, and how large one would have been told."""
+    texts = []
+    for outcome in outcomes:
+        row, unit = rows[outcome], " points" if outcome == "bias" else ""
+        if row["seen"] != row["seen"]:
+            texts.append(f"for {OUTCOMES[outcome]}, every difference fits, because all controls have the same neurons")
+            continue
+        low, high = (number_in_words(outcome, row[f"specific_{end}"]) for end in ("low", "high"))
+        seen = number_in_words(outcome, row["seen"], sign=False)
+        texts.append(
+            f"for {OUTCOMES[outcome]}, differences from {low} to {high}{unit} fit, and one of {seen}{unit} would have "
+            "been told in 80% of studies"
+        )
+    return "; ".join(texts)

@@ -1,0 +1,140 @@
+"""What is said of changed neurons."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bias_amplification.artifacts.schemas import INTERVENTION_EFFECTS
+from bias_amplification.interventions.words import (
+    NO_SET,
+    action_in_words,
+    interventions_in_words,
+    number_in_words,
+    told_effects,
+)
+
+
+def effects(acting=(), sets=("bias", "quality"), **columns):
+    """Invent effects; `acting` has the sets and outcomes that are told from controls."""
+    rows = []
+    for name in sets:
+        for outcome in ("bias", "quality"):
+            acts = (name, outcome) in acting
+            row = dict.fromkeys(INTERVENTION_EFFECTS.names) | {"round": "first", "replicate": 1, "generation": 10}
+            row |= {"set": name, "expected": name, "action": "restore base", "chosen_on": "others", "size": 10}
+            row |= {"outcome": outcome, "articles": 48, "versions": 1, "controls": 20, "told": True, "amount": np.nan}
+            row |= {"effect": -0.2 if acts else 0.01, "controls_mean": 0.004, "specific": -0.204 if acts else 0.006}
+            row |= {"specific_low": -0.3, "specific_high": 0.12, "p_value": 1 / 21, "imbalance": 0.1}
+            row |= {"p_family": 1 / 21 if acts else 0.4, "smallest_p": 1 / 21, "seen": 0.15}
+            rows.append(row | columns)
+    return pd.DataFrame(rows)
+
+
+def test_what_was_done_is_said_first_with_the_error_rate():
+    head, *sets = interventions_in_words(effects())
+
+    assert len(sets) == 2
+    assert head == (
+        "In generation 10 of round first, the neurons of a set get back the incoming weights of the base model, and "
+        "the model writes again. Each set is compared with 20 controls: random neurons, as many in each layer, as "
+        "large and as changed. The sets were chosen on other rounds or replicates than those that are changed. The "
+        "p-values are adjusted for 4 comparisons: if no set acted, one of them would be told by chance in 5% of "
+        "studies (without the adjustment, in up to 19%)."
+    )
+    one = effects(sets=["bias"])
+    one.loc[1, "p_family"] = np.nan
+    assert interventions_in_words(one)[0].endswith(
+        "If the set did not act, this would be told by chance in 5% of studies."
+    )
+    assert "In generation 10 of round first, replicate 2," in interventions_in_words(effects(replicate=2))[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen_on", "said"),
+    [
+        ("own", "chosen on the same versions that are changed. So this is no test on new data"),
+        ("second, third", "chosen on other rounds: second, third."),
+    ],
+)
+def test_the_versions_that_chose_are_named(chosen_on, said):
+    assert said in interventions_in_words(effects(chosen_on=chosen_on))[0]
+
+
+def test_a_set_that_acts_on_its_own_outcome_alone_leaves_the_other_open():
+    _, bias, quality = interventions_in_words(effects([("bias", "bias"), ("quality", "quality")]))
+
+    assert bias == (
+        "Set bias (10 neurons): bias changes by -20.0 points, with controls by +0.4; the difference is -20.4 [-30.0, "
+        "+12.0], p = 0.048; text quality changes by +0.01, with controls by +0.00; the difference is +0.01 [-0.30, "
+        "+0.12], p = 0.4. So it acts on bias, its own outcome, more than its controls do. No effect on text quality is "
+        "told, which is no evidence that there is none: for text quality, differences from -0.30 to +0.12 fit, and one "
+        "of 0.15 would have been told in 80% of studies."
+    )
+    assert (
+        "So it acts on text quality, its own outcome, more than its controls do. No effect on bias is told" in quality
+    )
+
+
+def test_sets_that_act_on_both_on_none_or_on_the_other_outcome():
+    _, both, other = interventions_in_words(effects([("bias", "bias"), ("bias", "quality"), ("quality", "bias")]))
+    _, none, _ = interventions_in_words(effects())
+
+    assert both.endswith("So it acts on both outcomes, more than its controls do.")
+    assert "So it acts on bias more than its controls do. No effect on text quality, its own outcome, is told" in other
+    assert none.endswith(
+        "No effect beyond that of its controls is told, which is no evidence that there is none: for bias, differences "
+        "from -30.0 to +12.0 points fit, and one of 15.0 points would have been told in 80% of studies; for text "
+        "quality, differences from -0.30 to +0.12 fit, and one of 0.15 would have been told in 80% of studies."
+    )
+
+
+def test_p_values_of_single_comparisons_decide_nothing():
+    assert "So it acts" not in " ".join(interventions_in_words(effects(p_value=0.001)))
+
+
+def test_unlike_controls_missing_values_and_useless_controls_are_said():
+    table = effects([("bias", "quality")], sets=["bias"], imbalance=0.61)
+    table.loc[0, ["p_family", "effect", "specific", "specific_low", "specific_high", "seen"]] = np.nan
+    _, own = interventions_in_words(table)
+    _, useless = interventions_in_words(effects(sets=["bias"], seen=np.nan))
+
+    assert "bias has no value; text quality changes by -0.20" in own
+    assert own.endswith("(standardised difference 0.61), which may cause a part of any difference.")
+    assert "for bias, every difference fits, because all controls have the same neurons; for text" in useless
+
+
+def test_several_versions_are_told_of_together():
+    single = effects([("bias", "bias")])
+    together = effects(round=None, replicate=np.nan, generation=np.nan, versions=3)
+    table = pd.concat([single, together], ignore_index=True)
+
+    assert len(told_effects(table)) == 4 and told_effects(table)["round"].isna().all()
+    head, bias, _ = interventions_in_words(table)
+    assert head.startswith("In 3 versions together, the neurons of a set get back")
+    assert bias.startswith("Set bias (10 neurons, 3 versions): bias changes by +1.0 points")
+    assert len(told_effects(single)) == 4
+
+
+def test_nothing_is_told_without_a_set():
+    assert interventions_in_words(effects().iloc[:0]) == [NO_SET]
+
+
+@pytest.mark.parametrize(
+    ("action", "amount", "words"),
+    [
+        ("restore base", None, "get back the incoming weights of the base model"),
+        ("restore 3", None, "get back the incoming weights of generation 3"),
+        ("transplant 9", None, "get the incoming weights of generation 9"),
+        ("ablate zero", None, "have the output 0"),
+        ("ablate mean", None, "have their mean output at every token"),
+        ("scale", 0.5, "have 0.5 times their output"),
+        ("steer base", -1.0, "have -1 times the change of their mean output since the base model added"),
+    ],
+)
+def test_actions(action, amount, words):
+    assert action_in_words(action, amount) == words
+
+
+def test_numbers_have_the_units_of_their_outcome_and_zero_has_no_minus():
+    assert number_in_words("bias", -0.1234) == "-12.3" and number_in_words("quality", -0.001) == "+0.00"
+    assert number_in_words("quality", 0.5, sign=False) == "0.50"
