@@ -175,7 +175,7 @@ class Replicates(Section):
     """Repetitions of each round with other seeds, which show how much of a difference is chance.
 
     A replicate has its own generation 0, and its own seeds for training and writing. If `number` is raised, only the
-    new replicates are made.
+    new replicates are made, and rounds with `held` neurons again.
     """
 
     number: int = Field(1, ge=1, le=99, description="Number of replicates of each round.")
