@@ -1,6 +1,6 @@
 # Figures, tables and pages: everything that readers look at.
-# Inputs: the metrics, the analysis of neurons, the theory, the comparison with the published numbers, and tables of
-# single generations.
+# Inputs: the metrics, the analysis of neurons, interventions, the theory, the comparison with the published numbers, and
+# tables of single generations.
 # Outputs: every entry of the catalogue (src/bias_amplification/figures/catalogue), a figure as PNG, SVG and PDF and a
 # table as CSV and HTML, and index.html, which shows all of them.
 from bias_amplification.figures.catalogue import KINDS, catalogue
@@ -121,6 +121,7 @@ rule write_index:
             name: f"{RESULTS}/neurons/{name}.parquet"
             for name in ("reliability", "overlap_curve", "calibration", "world")
         },
+        **({"effects": f"{RESULTS}/interventions/effects.parquet"} if study.interventions.rounds else {}),
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
     output:

@@ -1,9 +1,10 @@
 # Interventions: neurons of some versions are changed, these versions write again, and the new texts are classified and
 # scored as those of every version are (rules `classify` and `score_quality`).
-# Inputs: the models of these versions and of reference models, the seed sets, and the sets of neurons.
-# Outputs, for each changed version: the conditions, and what it writes, predictions and quality under each of them.
+# Inputs: the models of these versions and of reference models, the seed sets, and the analysis of neurons.
+# Outputs, for each changed version: the sets of neurons with their controls, the conditions, and what it writes,
+# predictions and quality under each of them. For all: the effects of the sets beside those of their controls.
 from bias_amplification.artifacts.placement import INTERVENTION_FOLDER
-from bias_amplification.study.changed_versions import changed_versions, mean_files, reference_folders
+from bias_amplification.study.changed_versions import changed_versions, mean_files, reference_folder, reference_folders
 
 INTERVENTION = f"{RESULTS}/{INTERVENTION_FOLDER}"
 INTERVENTION_LOGS = f"{RESULTS}/logs/{INTERVENTION_FOLDER}"
@@ -13,10 +14,14 @@ INTERVENTION_FILES = [
     for file in ("conditions.parquet", "articles.parquet", "predictions.parquet", "quality.parquet")
 ]
 
+# Tables of each changed version from which effects are computed.
+EFFECT_TABLES = ["units", "conditions", "predictions", "quality"]
+
 
 rule interventions:
     input:
         INTERVENTION_FILES,
+        f"{RESULTS}/interventions/effects.parquet",
 
 
 # The base model's mean activations, from which the change of a version's is counted.
@@ -32,6 +37,42 @@ use rule extract_neurons as extract_base_neurons with:
         f"{RESULTS}/logs/base/extract_neurons.log",
     message:
         "Base model: extracting the neurons"
+
+
+rule choose_units:
+    input:
+        panel=f"{RESULTS}/neurons/panel.parquet",
+        neurons=NEURON_FILES,
+        version=lambda wildcards: [
+            f"{plan.model_folder(plan.version(wildcards))}/{file}" for file in (*MODEL_FILES, "neurons.parquet")
+        ],
+        # The model since which changes of neurons are counted: that of the first action, by default the base model.
+        reference=lambda wildcards: [
+            f"{reference_folder(plan, plan.version(wildcards), study.interventions.actions[0].reference or 'base')}/{file}"
+            for file in (*MODEL_FILES, "neurons.parquet")
+        ],
+        lists=given_files([one.file for one in study.interventions.sets if one.file]),
+    output:
+        f"{INTERVENTION}/units.parquet",
+    log:
+        f"{INTERVENTION_LOGS}/choose_units.log",
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("prepare"),
+    params:
+        round=lambda wildcards: plan.version(wildcards).round,
+        replicate=lambda wildcards: plan.version(wildcards).replicate,
+        interventions=study.interventions.model_dump(
+            include={"sets", "chosen_on", "measure", "criterion", "sizes", "controls"}
+        ),
+        neurons=study.neurons.model_dump(include=NEURON_TEST | NEURON_MEASURES | {"architecture"}),
+        quality=study.quality.model_dump(include={"score"}),
+        seed=derive_seed(study.seed, "choose units"),
+    message:
+        "{wildcards.chain}, generation {wildcards.generation}: choosing the neurons to change, and their controls"
+    script:
+        "../scripts/choose_units.py"
 
 
 rule intervene:
@@ -71,3 +112,39 @@ rule intervene:
         "{wildcards.chain}, generation {wildcards.generation}: writing articles with changed neurons"
     script:
         "../scripts/intervene.py"
+
+
+rule compare_interventions:
+    input:
+        tables=[
+            f"{RESULTS}/{version.intervention_folder}/{table}.parquet"
+            for version in changed_versions(plan)
+            for table in EFFECT_TABLES
+        ],
+    output:
+        f"{RESULTS}/interventions/effects.parquet",
+    log:
+        f"{RESULTS}/logs/interventions/effects.log",
+    conda:
+        "../../envs/study.yaml"
+    resources:
+        **needs("analyse"),
+    params:
+        versions=[
+            {
+                "round": version.round,
+                "replicate": version.replicate,
+                "generation": version.generation,
+                "tracked_label": study.neurons.tracked_label or plan.rounds[version.round].tracked_label,
+            }
+            for version in changed_versions(plan)
+        ],
+        tables=EFFECT_TABLES,
+        interventions=study.interventions.model_dump(include={"sets", "chosen_on"}),
+        labels=study.corpus.labels,
+        bias=study.neurons.bias,
+        quality=study.quality.column,
+    message:
+        "Interventions: comparing sets of neurons with their controls"
+    script:
+        "../scripts/compare_interventions.py"

@@ -63,6 +63,7 @@ PRELOAD = (
     "tokenizers",
     "transformers.models.gpt2.modeling_gpt2",
     "transformers.models.modernbert.modeling_modernbert",
+    "bias_amplification.interventions.units",
     "bias_amplification.interventions.write",
     "bias_amplification.language_model.finetune",
     "bias_amplification.language_model.generate",

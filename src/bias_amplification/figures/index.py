@@ -14,17 +14,20 @@ import pandas as pd
 from bias_amplification.artifacts import new_file, read_table
 from bias_amplification.artifacts.schemas import (
     DEGENERATE_KINDS,
+    INTERVENTION_EFFECTS,
     NEURON_CALIBRATION,
     NEURON_OVERLAP_CURVE,
     NEURON_RELIABILITY,
     NEURON_WORLD,
 )
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.catalogue.neurons import NEURONS
 from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
+from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.neurons.overlap_words import overlap_in_words
 from bias_amplification.published.record import BASE
 
@@ -62,6 +65,8 @@ class PageTables(NamedTuple):
     """`neurons/calibration.parquet`, from which the section says which tests are not valid here."""
     world: Path
     """`neurons/world.parquet`: which simulated world the run is like."""
+    effects: Path | None = None
+    """`interventions/effects.parquet`, from which the section of interventions says first what changed neurons do."""
 
 
 def write_index(
@@ -101,6 +106,9 @@ def write_index(
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
             parts += [f"<p>{escape(text)}</p>" for text in _neurons_in_words(tables)]
+        if name == INTERVENTIONS and tables.effects:
+            effects = read_table(tables.effects, INTERVENTION_EFFECTS).to_pandas()
+            parts += [f"<p>{escape(text)}</p>" for text in interventions_in_words(effects)]
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")

@@ -17,6 +17,7 @@ from bias_amplification.artifacts.schemas import (
     QUALITY,
     predictions,
 )
+from bias_amplification.artifacts.schemas.interventions import FROM_FILE
 from bias_amplification.interventions.controls import FEATURES
 from bias_amplification.interventions.place import family_p_values, inflation, place_among
 from bias_amplification.measures.compare import OUTCOMES as LARGEST
@@ -112,14 +113,13 @@ def compare_interventions(
     if len(versions) > 1:
         groups.append(({}, over_versions(cells)))
     chosen_on = interventions.chosen_on
-    about = {"chosen_on": chosen_on if isinstance(chosen_on, str) else ", ".join(chosen_on)}
-    expected = {one.name: expected_outcome(one) for one in interventions.sets}
+    chosen_on = chosen_on if isinstance(chosen_on, str) else ", ".join(chosen_on)
+    about = {
+        one.name: {"expected": expected_outcome(one), "chosen_on": FROM_FILE if one.file else chosen_on}
+        for one in interventions.sets
+    }
     largest = {"bias": LARGEST[bias], "quality": LARGEST["quality"]}
-    rows = [
-        version | about | {"expected": expected[row["set"]]} | row
-        for version, group in groups
-        for row in list_effects(group, largest)
-    ]
+    rows = [version | about[row["set"]] | row for version, group in groups for row in list_effects(group, largest)]
     write_table(pa.Table.from_pylist(rows, schema=INTERVENTION_EFFECTS), out, INTERVENTION_EFFECTS)
 
 

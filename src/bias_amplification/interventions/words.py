@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bias_amplification.artifacts.schemas.interventions import FROM_FILE
 from bias_amplification.measures.intervals import ALPHA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 NO_SET = (
@@ -69,11 +72,8 @@ def _what_was_done(told: pd.DataFrame) -> str:
     if isinstance(first["round"], str):
         versions = f"In generation {first['generation']:.0f} of round {first['round']}{replicate}"
     controls = sorted(set(told["controls"]))
-    chosen = {
-        "own": "The sets were chosen on the same versions that are changed. So this is no test on new data: chance in "
-        "these versions can make a set look effective.",
-        "others": "The sets were chosen on other rounds or replicates than those that are changed.",
-    }.get(first["chosen_on"], f"The sets were chosen on other rounds: {first['chosen_on']}.")
+    origins = told.groupby("chosen_on", sort=False)["set"].unique()
+    chosen = " ".join(_origin(value, names, len(origins) == 1) for value, names in origins.items())
     tests = int(told["p_family"].notna().sum())
     rate = (
         f"The p-values are adjusted for {tests} comparisons: if no set acted, one of them would be told by chance in "
@@ -86,6 +86,18 @@ def _what_was_done(told: pd.DataFrame) -> str:
         f"writes again. Each set is compared with {' or '.join(map(str, controls))} controls: random neurons, as many "
         f"in each layer, as large and as changed. {chosen} {rate}"
     )
+
+
+def _origin(chosen_on: str, names: Sequence[str], alone: bool) -> str:
+    """Say on which versions sets were chosen."""
+    subject = "The sets" if alone else f"The sets {', '.join(names)}" if len(names) > 1 else f"The set {names[0]}"
+    verb = "was" if len(names) == 1 and not alone else "were"
+    return f"{subject} {verb} " + {
+        "own": "chosen on the same versions that are changed. So this is no test on new data: chance in these versions "
+        "can make a set look effective.",
+        "others": "chosen on other rounds or replicates than those that are changed.",
+        FROM_FILE: "given in a file.",
+    }.get(chosen_on, f"chosen on other rounds: {chosen_on}.")
 
 
 def _known(value: float | None) -> float | None:

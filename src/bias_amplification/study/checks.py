@@ -102,6 +102,7 @@ def _files(study: Study) -> dict[str, str]:
         "corpus.identity.review_file": study.corpus.identity.review_file,
         "corpus.identity.outlets_file": study.corpus.identity.outlets_file,
     }
+    files |= {f"interventions.sets {one.name}: file": one.file for one in study.interventions.sets}
     tokenizer = study.base_model.pretraining.tokenizer
     if study.base_model.source == "pretrain" and tokenizer:
         files["base_model.pretraining.tokenizer"] = f"{tokenizer}/tokenizer.json"

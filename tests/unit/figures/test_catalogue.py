@@ -146,6 +146,47 @@ def test_tables_about_replicates_are_only_in_studies_with_several(shipped):
     assert three["means_table"].sources("out") == {"means_file": "out/replicates/means.parquet"}
 
 
+def test_interventions_are_shown_behind_the_neurons_where_neurons_are_changed(shipped):
+    names = ["interventions_table", "interventions", "interventions_all"]
+    changed = {"rounds": ["balanced_synthetic"], "controls": 40}
+    found = entries(shipped(interventions=changed))
+
+    assert not set(names) & set(entries(shipped()))
+    groups = list(dict.fromkeys(entry.group for entry in found.values()))
+    assert groups[groups.index("Neurons") + 1] == found["interventions"].group == "Interventions: neurons are changed"
+    assert [name for name, entry in found.items() if entry.group == found["interventions"].group] == names
+    for name in names:
+        assert found[name].sources("out") == {"effects_file": "out/interventions/effects.parquet"}
+        assert found[name].caption.endswith(" Sets were chosen on the other rounds.")
+    assert "in generation 10 of round balanced_synthetic" in found["interventions"].caption
+    assert "mean of 40 controls" in found["interventions"].caption
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ending"),
+    [
+        ({"chosen_on": "own"}, "Sets were chosen on the same versions that are changed, so that chance can make them "
+                               "look effective."),
+        ({"chosen_on": ["center_synthetic"]}, "Sets were chosen on the rounds center_synthetic."),
+        ({"sets": [{"name": "mine", "file": "mine.csv"}]}, "text quality from 0 to 3."),
+        ({"sets": [{"name": "mine", "file": "mine.csv"}, {"name": "bias", "outcome": "bias"}]},
+         "Sets that are not from a file were chosen on the other rounds."),
+        ({"generations": [3, 10]}, "Sets were chosen on the other rounds."),
+    ],
+)  # fmt: skip
+def test_captions_of_interventions_say_where_sets_are_from(shipped, chosen, ending):
+    found = entries(shipped(interventions={"rounds": ["balanced_synthetic"], **chosen}))["interventions_table"]
+
+    assert found.caption.endswith(ending)
+    assert ("in 2 versions" in found.caption) == ("generations" in chosen)
+
+
+def test_sets_of_a_study_with_replicates_are_chosen_on_other_replicates(shipped):
+    found = entries(shipped("replicates", interventions={"rounds": ["synthetic"]}))
+
+    assert found["interventions"].caption.endswith("Sets were chosen on the other replicates of all rounds.")
+
+
 def test_caption_of_the_ground_truth_has_no_number_of_one_run(shipped):
     caption = entries(shipped())["ground_truth_table"].caption
 
@@ -161,7 +202,7 @@ FOREIGN = re.compile(
 
 @pytest.mark.parametrize("bias", ["share", "mean_probability"])
 def test_page_about_posts_speaks_of_posts_alone(posts, bias):
-    found = entries(posts(figures={"bias": bias}))
+    found = entries(posts(figures={"bias": bias}, interventions={"rounds": ["synthetic"]}))
 
     for name, entry in found.items():
         said = FOREIGN.search(f"{entry.group}. {entry.title}. {entry.caption}")

@@ -1,12 +1,15 @@
 import re
 from html import escape
 
+from invented_effects import effects
 from reliability_tables import make_calibration, make_curve, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
+from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.index import Heading, PageTables, texts_in_words, write_index
 from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
+from bias_amplification.interventions.words import interventions_in_words
 
 
 def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_file, labels, tmp_path, write):
@@ -49,6 +52,20 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     # Nothing reproduces, so that no word is said of the overlap.
     paragraphs = "\n".join(f"<p>{sentence}</p>" for sentence in sentences)
     assert f'<h2 id="group-1">Neurons</h2>\n{paragraphs}\n<figure>' in page
+
+
+def test_the_section_of_interventions_begins_with_what_they_say(metrics_file, labels, tmp_path, write):
+    neurons = [tmp_path / "none.parquet"] * 4
+    heading = Heading("interventions", INTERVENTIONS, "Dose and response", "A caption.")
+    told = effects([("bias", "bias")])
+    tables = PageTables(metrics_file, *neurons, write(told, "effects.parquet", schemas.INTERVENTION_EFFECTS))
+    words = {"title": "A study", "introduction": "Read on."}
+
+    write_index([], tables, tmp_path / "index.html", headings=[heading], labels=labels, **words)
+
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    paragraphs = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in interventions_in_words(told))
+    assert f"{escape(INTERVENTIONS)}</h2>\n{paragraphs}\n<figure>" in page
 
 
 def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):

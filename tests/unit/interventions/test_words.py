@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from invented_effects import effects
 
-from bias_amplification.artifacts.schemas import INTERVENTION_EFFECTS
 from bias_amplification.interventions.words import (
     NO_SET,
     action_in_words,
@@ -12,22 +12,6 @@ from bias_amplification.interventions.words import (
     number_in_words,
     told_effects,
 )
-
-
-def effects(acting=(), sets=("bias", "quality"), **columns):
-    """Invent effects; `acting` has the sets and outcomes that are told from controls."""
-    rows = []
-    for name in sets:
-        for outcome in ("bias", "quality"):
-            acts = (name, outcome) in acting
-            row = dict.fromkeys(INTERVENTION_EFFECTS.names) | {"round": "first", "replicate": 1, "generation": 10}
-            row |= {"set": name, "expected": name, "action": "restore base", "chosen_on": "others", "size": 10}
-            row |= {"outcome": outcome, "articles": 48, "versions": 1, "controls": 20, "told": True, "amount": np.nan}
-            row |= {"effect": -0.2 if acts else 0.01, "controls_mean": 0.004, "specific": -0.204 if acts else 0.006}
-            row |= {"specific_low": -0.3, "specific_high": 0.12, "p_value": 1 / 21, "imbalance": 0.1}
-            row |= {"p_family": 1 / 21 if acts else 0.4, "smallest_p": 1 / 21, "seen": 0.15}
-            rows.append(row | columns)
-    return pd.DataFrame(rows)
 
 
 def test_what_was_done_is_said_first_with_the_error_rate():
@@ -58,6 +42,16 @@ def test_what_was_done_is_said_first_with_the_error_rate():
 )
 def test_the_versions_that_chose_are_named(chosen_on, said):
     assert said in interventions_in_words(effects(chosen_on=chosen_on))[0]
+
+
+def test_sets_from_files_are_named_beside_others():
+    table = pd.concat([effects(), effects(sets=["mine"], chosen_on="file")], ignore_index=True)
+
+    head = interventions_in_words(table)[0]
+    assert (
+        "The sets bias, quality were chosen on other rounds or replicates than those that are changed. The set mine "
+        "was given in a file. The p-values are adjusted for 6 comparisons" in head
+    )
 
 
 def test_a_set_that_acts_on_its_own_outcome_alone_leaves_the_other_open():

@@ -48,10 +48,13 @@ INTERVENTION_CONDITIONS = table(
     optional(REAL, "amount"),
 )
 
+#: Value of `chosen_on` for sets from files.
+FROM_FILE = "file"
+
 #: The effects: one row for each changed version, or all of them together (`round` is null), set, size, action, amount
 #: and outcome.
 #:
-#: chosen_on                 "others", "own" or names of rounds
+#: chosen_on                 "others", "own", names of rounds, or `FROM_FILE`
 #: expected                  the outcome on which the set is expected to act: "bias", "quality" or "both"
 #: size                      number of neurons; a mean over versions if all significant neurons are a set
 #: before                    the outcome without a change of neurons

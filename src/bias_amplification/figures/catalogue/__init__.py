@@ -23,6 +23,7 @@ def catalogue(plan: Plan) -> dict[str, Entry]:
     topics = not press and corpus.has("event_id") is not False
     published = comparable(plan.study)
     has = {"": True, "replicates": several(plan), "press": press, "topics": topics, "published": published}
+    has["interventions"] = bool(plan.study.interventions.rounds)
     known = facts(plan)
     first, others = ([entry.filled(known) for entry in entries if has[entry.only]] for entries in (FIRST, OTHERS))
     return {entry.name: entry for entry in [*first, *trajectory_entries(plan), *others]}

@@ -1,6 +1,7 @@
 """The figures, tables and pages of every study, as data. Fields in braces are explained in `facts.py`."""
 
 from bias_amplification.figures.catalogue.entry import Entry
+from bias_amplification.figures.catalogue.interventions import INTERVENTION_ENTRIES
 from bias_amplification.figures.catalogue.neurons import NEURON_ENTRIES
 
 BIAS_AND_QUALITY = "Bias and quality over generations"
@@ -382,6 +383,7 @@ OTHERS = (
     *_PUBLISHED,
     *_ARTICLES,
     *NEURON_ENTRIES,
+    *INTERVENTION_ENTRIES,
     *_CORPUS,
     *_THEORY,
 )

@@ -66,7 +66,7 @@ class Entry:
     """Names of further arguments that depend on the study (`Facts.arguments`)."""
     only: str = ""
     """Studies that have it, if not all do: those with several "replicates" of a round, with "published" counterparts,
-    with articles of the embedded "press", or with other articles, which may have "topics"."""
+    with articles of the embedded "press", with other articles, which may have "topics", or with "interventions"."""
     published: Mapping[str, str] = field(default_factory=dict)
     """Files of `resources/published` that the function reads, by parameter."""
 

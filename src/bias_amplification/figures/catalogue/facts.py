@@ -6,6 +6,7 @@ from bias_amplification.figures.catalogue.entry import Facts
 from bias_amplification.figures.catalogue.replicates import replicate_words, shown_round
 from bias_amplification.published.comparable import comparable, level_departures
 from bias_amplification.study import Chain, Plan, Version
+from bias_amplification.study.changed_versions import changed_versions
 from bias_amplification.study.unit import with_unit
 
 #: Tables of a generation that show one article.
@@ -44,6 +45,8 @@ def _words(plan: Plan) -> dict[str, Any]:
     return {
         **{name: with_unit(text, study.corpus.unit) for name, text in prose.items()},
         "centred": centred[study.neurons.fixed_effects],
+        "changed": _changed(plan),
+        "controls": study.interventions.controls,
         "half_alpha": study.neurons.alpha / 2,
         "held_out": "replicate" if several else "round",
         "split_by": "replicates" if several else "rounds",
@@ -58,6 +61,7 @@ def _words(plan: Plan) -> dict[str, Any]:
         "second": ", counted by the second-best candidate" if plan.second_classifier else "",
         "section": " (section 4.4)" if comparable(study) else "",
         "seed_set": plan.seed_sets_used()[0],
+        "sets_chosen": _sets_chosen(plan),
         "versions": len(plan.neuron_versions()),
     }
 
@@ -73,6 +77,30 @@ def _splits(plan: Plan) -> str:
     if corpus.source in _LABELLED_BY_OUTLET:
         return f"{text}. Articles have the label of their outlet, so scores on a random split are too good."
     return f"{text}. If labels follow outlets, scores on a random split are too good."
+
+
+def _changed(plan: Plan) -> str:
+    """Name the version that is changed by interventions if there is only one."""
+    versions = changed_versions(plan)
+    if len(versions) != 1:
+        return f", in {len(versions)} versions"
+    return f", in generation {versions[0].generation} of round {versions[0].round}"
+
+
+def _sets_chosen(plan: Plan) -> str:
+    """Say on which versions the sets of neurons for interventions are chosen."""
+    settings = plan.study.interventions
+    if all(one.file for one in settings.sets):
+        return ""
+    several = max(plan.replicates(version.round) for version in plan.neuron_versions()) > 1
+    where = {
+        "own": "the same versions that are changed, so that chance can make them look effective",
+        "others": "the other replicates of all rounds" if several else "the other rounds",
+    }
+    chosen_on = settings.chosen_on
+    on = where[chosen_on] if isinstance(chosen_on, str) else f"the rounds {', '.join(chosen_on)}"
+    sets = "Sets that are not from a file" if any(one.file for one in settings.sets) else "Sets"
+    return f" {sets} were chosen on {on}."
 
 
 def _files(plan: Plan) -> dict[str, str | list[str]]:

@@ -1,0 +1,57 @@
+"""The figure and the tables of interventions, as data. Fields in braces are explained in `facts.py`."""
+
+from bias_amplification.figures.catalogue.entry import Entry
+
+INTERVENTIONS = "Interventions: neurons are changed"
+
+_EFFECTS = {"effects_file": "interventions/effects.parquet"}
+
+INTERVENTION_ENTRIES = (
+    Entry(
+        "interventions_table",
+        INTERVENTIONS,
+        "Which neurons act on what",
+        "The neurons of a set are changed, and the model writes the articles again{changed}. Effect: mean difference "
+        "from the articles that it writes without a change, with a 95% interval over articles (over versions, if "
+        "several are changed). Controls: mean effect of {controls} sets of random neurons, as many in each layer, as "
+        "large and as changed; in brackets, where a set that acts like its controls would be in 95% of studies. "
+        "Difference: effect minus this mean. p: the share of the set and its controls that are at least as far from "
+        "the mean of all of them. Adjusted: the same for all comparisons of this table together. Told in 80% of "
+        "studies: a difference of this size would have been told from controls so often. Imbalance: largest "
+        "standardised difference of the set's neurons from those of its controls, in size and change; above 0.25 the "
+        "two are unlike. Bias is in per cent and percentage points, text quality from 0 to 3.{sets_chosen}",
+        kind="table",
+        function="figures.tables.interventions:write_interventions_table",
+        inputs=_EFFECTS,
+        arguments={"told": True},
+        study_arguments=("unit",),
+        only="interventions",
+    ),
+    Entry(
+        "interventions",
+        INTERVENTIONS,
+        "Dose and response of changed neurons",
+        "Change of bias (left) and of text quality (right) when the neurons of a set are changed{changed}. Points: "
+        "mean difference from the articles without a change, with 95% intervals over articles; if several versions "
+        "are changed, means over them, and thin lines for single ones. Grey: mean of {controls} controls, and the band "
+        "in which a set that acts like its controls would be in 95% of studies. Large points: what conclusions are "
+        "about; full if told from controls, with one error rate of 5% for all of them. Other points are for "
+        "description.{sets_chosen}",
+        function="figures.interventions:write_dose_response",
+        inputs=_EFFECTS,
+        only="interventions",
+    ),
+    Entry(
+        "interventions_all",
+        INTERVENTIONS,
+        "All effects of changed neurons",
+        "The same as the first table, for every changed version, size of a set, action and amount. Effects without an "
+        "adjusted p are for description.{sets_chosen}",
+        kind="table",
+        function="figures.tables.interventions:write_interventions_table",
+        inputs=_EFFECTS,
+        arguments={"told": False},
+        study_arguments=("unit",),
+        only="interventions",
+    ),
+)
