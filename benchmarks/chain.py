@@ -29,7 +29,7 @@ from bias_amplification import RESOURCES
 from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES, QUALITY, predictions
 from bias_amplification.corpus.press.edition import write_press
-from bias_amplification.language_model.finetune import finetune_generation
+from bias_amplification.language_model.finetune import InitialModel, finetune_generation
 from bias_amplification.language_model.generate import generate_articles
 from bias_amplification.language_model.training import NextToken
 from bias_amplification.measures.corruption import CLASSES
@@ -108,7 +108,7 @@ class Chain:
             origins = training_sets.origins("synthetic", generation, Strategies())
             timed(
                 "fine-tuning", finetune_generation, training_set, {name: sources[name] for name in origins},
-                ModelFolders(model, self.tokenizer), own, finetuning, SEED + generation, compute,
+                InitialModel(model, self.tokenizer), own, finetuning, SEED + generation, compute,
             )  # fmt: skip
             model = own
             timed(

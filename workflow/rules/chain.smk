@@ -3,7 +3,9 @@
 # Inputs: the base model and the seed sets.
 # Outputs, for each chain and generation: the training set, the model, and the articles that the model writes.
 # A round with `models` in the config has no training sets: it uses these models and trains none.
+# A round with `held` in the config trains with the neurons that held.smk chooses.
 from bias_amplification.artifacts.placement import VERSION_FOLDER
+from bias_amplification.study.held_rounds import held_chains, held_file, holding_files
 
 
 wildcard_constraints:
@@ -40,6 +42,7 @@ rule chain:
             if file != "model.safetensors" or plan.keeps_weights(version.generation)
             if file not in TRAINING_FILES or version.round not in plan.given
         ],
+        [held_file(plan, chain) for chain in held_chains(plan).values()],
 
 
 rule compose_training_set:
@@ -76,6 +79,7 @@ rule finetune:
             f"{plan.initial_model(plan.version(wildcards))}/{file}" for file in MODEL_FILES
         ],
         tokenizer=f"{RESULTS}/base/tokenizer.json",
+        held=lambda wildcards: holding_files(plan, plan.version(wildcards)),
     output:
         f"{GENERATION}/training_log.parquet",
         f"{GENERATION}/config.json",
@@ -99,6 +103,9 @@ rule finetune:
         ),
         seed=lambda wildcards: plan.seed("finetune", plan.version(wildcards)),
         precision=study.compute.precision,
+        # Snakemake does not record a parameter that is derived from inputs, so versions that hold no neurons have the
+        # parameters that they had before there was this one. The table of held neurons says how they are held.
+        architecture=lambda wildcards, input: study.neurons.architecture if input.held else None,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: fine-tuning"
     script:

@@ -4,15 +4,19 @@ from pathlib import Path
 
 from bias_amplification.execution.jobs import job_compute, run_job
 
+initial = {
+    "model": str(Path(snakemake.input.initial_model[0]).parent),
+    "tokenizer": str(Path(snakemake.input.tokenizer).parent),
+}
+if snakemake.input.held:
+    initial |= {"held": snakemake.input.held[0], "architecture": snakemake.params.architecture}
+
 run_job(
     "language_model.finetune:finetune_generation",
     snakemake,
     training_set=snakemake.input.training_set,
     sources=dict(zip(snakemake.params.origins, snakemake.input.sources, strict=True)),
-    initial={
-        "model": str(Path(snakemake.input.initial_model[0]).parent),
-        "tokenizer": str(Path(snakemake.input.tokenizer).parent),
-    },
+    initial=initial,
     out=str(Path(snakemake.output.model).parent),
     finetuning=snakemake.params.finetuning,
     seed=snakemake.params.seed,

@@ -32,7 +32,10 @@ MEASURED_PATTERN = "|".join(
 )
 
 #: Paths of files that occur many times in a study with the same name and schema.
-_PLACES = re.compile(rf"(?:^|/)((?:(?:{MEASURED_PATTERN})/|corpus/(?:seed_sets|real)/(?:[^/]+/)?)[^/]+)$")
+_PLACES = re.compile(
+    rf"(?:^|/)((?:(?:{MEASURED_PATTERN})/|corpus/(?:seed_sets|real)/(?:[^/]+/)?)[^/]+"
+    rf"|rounds/{REPLICATE_PATTERN}/held\.parquet)$"
+)
 
 #: Files of a generation 0, without their chain.
 _FIRST = re.compile(VERSION_FOLDER.format(chain=REPLICATE_PATTERN, generation="00") + "/(.+)")

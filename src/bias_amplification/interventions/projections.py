@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.provenance import check_made_here
 from bias_amplification.models.architectures import Architecture, find_architecture
-from bias_amplification.models.folders import MODEL_FILES, check_model_folder, read_json
+from bias_amplification.models.folders import MODEL_FILES, check_model_folder, read_json, tensors
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +83,20 @@ def read_projections(
             "neurons.architecture: set the key to auto, or to the architecture with the same layout."
         )
     return found
+
+
+def count_neurons(folder: Path | str, architecture: str = "auto") -> dict[int, int]:
+    """Return the number of neurons of each layer, from the headers of a model's files.
+
+    Parameters
+    ----------
+    folder, architecture
+        As for `read_projections`.
+    """
+    entry = find_architecture(str(read_json(Path(folder) / "config.json").get("model_type")), architecture)
+    stored = tensors(check_model_folder(folder))
+    outputs = 1 if entry.inputs_first else 0
+    return {layer: stored[f"{name}.weight"]["shape"][outputs] for layer, name in _names(set(stored), entry).items()}
 
 
 def _names(stored: set[str], architecture: Architecture) -> dict[int, str]:

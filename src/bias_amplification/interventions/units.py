@@ -23,7 +23,7 @@ from bias_amplification.interventions.controls import (
 )
 from bias_amplification.neurons.designs import Versions, make_rows
 from bias_amplification.neurons.p_value_files import read_neuron_list
-from bias_amplification.neurons.panel import OUTCOMES, measure_columns, read_outcomes, stream_batches
+from bias_amplification.neurons.panel import OUTCOMES, Outcomes, measure_columns, read_outcomes, stream_batches
 from bias_amplification.neurons.regress import Slopes, regress
 from bias_amplification.neurons.sets import significant
 from bias_amplification.seeds import derive_seed
@@ -149,14 +149,39 @@ class Associations:
         if not keep.any():
             return {}
         versions = Versions(*(tuple(np.asarray(part)[keep].tolist()) for part in outcomes.versions))
-        rows = make_rows(versions, settings.difference)
-        pair = dict(zip(OUTCOMES, outcomes.pair(settings.bias, self.quality.score), strict=True))
-        column = measure_columns(settings)[self.interventions.measure]
-        parts: dict[str, list[Slopes]] = {outcome: [] for outcome in OUTCOMES}
-        for batch in stream_batches(list(compress(files, keep)), [column]):
-            for outcome, values in pair.items():
-                parts[outcome].append(regress(batch.values[column], values[keep], rows, settings))
-        return {outcome: Slopes.join(found) for outcome, found in parts.items()}
+        chosen = Outcomes(versions, {name: values[keep] for name, values in outcomes.values.items()})
+        return associate(chosen, list(compress(files, keep)), self.interventions.measure, settings, self.quality)
+
+
+def associate(
+    outcomes: Outcomes, files: Sequence[Path], measure: str, neurons: Neurons, quality: Quality
+) -> dict[str, Slopes]:
+    """Regress bias and text quality on every neuron.
+
+    Parameters
+    ----------
+    outcomes
+        Those of some versions.
+    files
+        The neurons table of each of them, in the same order.
+    measure
+        "weight" or "activation".
+    neurons, quality
+        The settings of `choose_units`.
+
+    Returns
+    -------
+    dict of str to Slopes
+        The regression of each of `OUTCOMES`, arrays [neurons].
+    """
+    rows = make_rows(outcomes.versions, neurons.difference)
+    pair = dict(zip(OUTCOMES, outcomes.pair(neurons.bias, quality.score), strict=True))
+    column = measure_columns(neurons)[measure]
+    parts: dict[str, list[Slopes]] = {outcome: [] for outcome in OUTCOMES}
+    for batch in stream_batches(files, [column]):
+        for outcome, values in pair.items():
+            parts[outcome].append(regress(batch.values[column], values, rows, neurons))
+    return {outcome: Slopes.join(found) for outcome, found in parts.items()}
 
 
 def choosing_versions(versions: Versions, changed: Changed, chosen_on: str | Sequence[str]) -> np.ndarray:

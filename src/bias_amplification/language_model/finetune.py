@@ -24,7 +24,8 @@ from bias_amplification.language_model.load import (
 from bias_amplification.language_model.texts import encode, read_training_texts, training_texts
 from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
-from bias_amplification.models.folders import MODEL_FILES, ModelFolders
+from bias_amplification.models.folders import MODEL_FILES
+from bias_amplification.models.held import Held, check_units, read_units
 from bias_amplification.models.processes import Group, together
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Finetuning, JobCompute
@@ -56,10 +57,31 @@ class Examples(NamedTuple):
         return taken, planned
 
 
+class InitialModel(NamedTuple):
+    """The model that training starts from.
+
+    Attributes
+    ----------
+    model
+        Its folder.
+    tokenizer
+        The folder of the base model, which has the tokenizer, and the weights to which neurons are pulled.
+    held
+        The neurons that are held (schema `HELD_UNITS`): frozen as they are in this model, or pulled; None: none.
+    architecture
+        Config key `neurons.architecture`, which is read if neurons are held.
+    """
+
+    model: Path | str
+    tokenizer: Path | str
+    held: Path | str | None = None
+    architecture: str = "auto"
+
+
 def finetune_generation(
     training_set: Path | str,
     sources: Mapping[str, Path | str],
-    initial: ModelFolders,
+    initial: InitialModel,
     out: Path | str,
     finetuning: Finetuning,
     seed: int,
@@ -75,7 +97,7 @@ def finetune_generation(
         From each origin in the training set to the table that holds its texts: the seed set or other real articles
         (schema `ARTICLES`), or a generation's articles (schema `GENERATED_ARTICLES`).
     initial
-        The model to start from, and the folder with tokenizer.json.
+        The model to start from, the folder with tokenizer.json, and neurons that are held.
     out
         The generation's folder.
     finetuning
@@ -88,7 +110,8 @@ def finetune_generation(
     Raises
     ------
     StudyError
-        If a table lacks a named article, `finetuning.max_tokens` exceeds the model's positions, or a file is damaged.
+        If a table lacks a named article, `finetuning.max_tokens` exceeds the model's positions, the model lacks a held
+        neuron, or a file is damaged.
     """
     if compute.processes > 1 and Group.here().size == 1:
         # At this point the local variables are the arguments: each process makes the same call.
@@ -99,6 +122,7 @@ def finetune_generation(
     end = end_token(model)
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
     _report(examples, finetuning, out)
+    held = _hold(initial, model) if initial.held else None
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
@@ -108,6 +132,7 @@ def finetune_generation(
         seed=seed,
         compute=compute,
         checkpoint=checkpoint,
+        held=held,
         key="finetuning",
     )
     if Group.here().rank:
@@ -125,8 +150,20 @@ def finetune_generation(
         examples=len(examples.tokens),
         training=facts | {"steps_planned": examples.steps(finetuning)[1]},
         checksums=checksums(out, MODEL_FILES),
+        **({"held": held.describe()} if held else {}),
     )
     checkpoint.remove()
+
+
+def _hold(initial: InitialModel, model: PreTrainedModel) -> Held:
+    """Hold neurons of the initial model, which is about to be trained, and say so in the log."""
+    units, penalty = read_units(initial.held)
+    check_units(units, model, initial.held, initial.architecture)
+    found = Held(model if penalty is None else load_model(initial.tokenizer), units, penalty, initial.architecture)
+    if Group.here().rank == 0:
+        said = found.describe()
+        print(f"{said['neurons']} neurons are {said['how']}{f', penalty {penalty:g}' if penalty else ''}", flush=True)
+    return found
 
 
 def _report(examples: Examples, finetuning: Finetuning, out: Path | str) -> None:

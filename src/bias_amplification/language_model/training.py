@@ -13,6 +13,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.models.batches import pad
 from bias_amplification.models.device import choose_device, use_bfloat16
+from bias_amplification.models.held import Held
 from bias_amplification.models.learning import Recipe, Step, learn
 from bias_amplification.models.output_head import output_weight, summed_loss
 from bias_amplification.models.processes import Group
@@ -110,6 +111,7 @@ def train(
     seed: int,
     compute: JobCompute,
     checkpoint: Checkpoint | None = None,
+    held: Held | None = None,
     key: str | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Train a model in place on token sequences.
@@ -128,6 +130,8 @@ def train(
         Device and precision.
     checkpoint
         Where the state of the unfinished training is saved.
+    held
+        Neurons that are held.
     key
         The config key of the recipe, for messages.
 
@@ -150,7 +154,8 @@ def train(
     bfloat16 = use_bfloat16(compute.precision, device)
     objective = NextToken(examples, pad, seed, recipe.batch_size)
     checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
-    steps = learn(model.to(device), objective, recipe, seed=seed, bfloat16=bfloat16, checkpoint=checkpoint, key=key)
+    options = {"seed": seed, "bfloat16": bfloat16, "checkpoint": checkpoint, "held": held, "key": key}
+    steps = learn(model.to(device), objective, recipe, **options)
     seconds = checkpoint.earlier_seconds + time.perf_counter() - start
     log = _training_log(steps)
     facts = {

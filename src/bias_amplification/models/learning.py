@@ -17,6 +17,7 @@ import torch
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.models.device import autocast
+from bias_amplification.models.held import Held
 from bias_amplification.models.processes import Group
 from bias_amplification.seeds import derive_seed
 
@@ -105,9 +106,11 @@ class Step:
 class _Training:
     """The weights, the optimizer and the losses of a training, which can be saved and restored between two steps."""
 
-    def __init__(self, model: torch.nn.Module, recipe: Recipe, observer: Observer | None) -> None:
+    def __init__(
+        self, model: torch.nn.Module, recipe: Recipe, observer: Observer | None, held: Held | None = None
+    ) -> None:
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.observer = observer
+        self.observer, self.held = observer, held
         self.losses: list[torch.Tensor | float] = []
         self.numbers = 0
         """How many of the losses, from the first on, are numbers that are known to be finite."""
@@ -120,15 +123,21 @@ class _Training:
             weight_decay=recipe.weight_decay,
             fused=True,
         )
+        if held:
+            held.bind(model)
 
     def step(self, loss: torch.Tensor, learning_rate: float, group: Group) -> None:
         """Change the weights along the gradient of this process's part of the loss, and record the whole loss."""
         # DistributedDataParallel takes the mean of the processes' gradients; the sum is needed.
         (loss * group.size).backward()
+        if self.held:
+            self.held.change_gradients()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), _LARGEST_NORM)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = learning_rate
         self.optimizer.step()
+        if self.held:
+            self.held.put_back()
         self.optimizer.zero_grad(set_to_none=True)
         self.losses.append(group.sum(loss.detach()))
 
@@ -186,6 +195,7 @@ def learn(
     bfloat16: bool = False,
     checkpoint: Checkpoint | None = None,
     observer: Observer | None = None,
+    held: Held | None = None,
     key: str | None = None,
 ) -> list[Step]:
     """Train a model in place.
@@ -204,6 +214,8 @@ def learn(
         Where the state of the training is saved. The caller removes it after writing the trained model.
     observer
         Called after each epoch; its state is saved with the training's.
+    held
+        Neurons that are held.
     key
         The config key of the recipe, for messages.
 
@@ -220,8 +232,9 @@ def learn(
     group, checkpoint, device = Group.here(), checkpoint or Checkpoint(), next(model.parameters()).device
     per_epoch = math.ceil(len(objective) / recipe.batch_size)
     rates = _learning_rates(recipe, recipe.epochs * per_epoch)
-    training = _Training(model, recipe, observer)
+    training = _Training(model, recipe, observer, held)
     about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "bfloat16": bfloat16}
+    about |= {"held": held.facts()} if held else {}
     _resume(training, model, objective, checkpoint, about, len(rates))
 
     def check(*, weights: bool = False) -> None:

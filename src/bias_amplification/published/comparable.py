@@ -77,11 +77,13 @@ def published_seed_sets(study: Study) -> dict[str, str]:
 def published_rounds(study: Study) -> dict[str, str]:
     """Find the rounds that have a published counterpart: own name to published name.
 
-    A round counts as a published one if its seed set has the same labels, its strategy is the same, and it decodes
-    greedily. Several rounds may have the same counterpart, for example rounds with different training settings.
+    A round counts as a published one if its seed set has the same labels, its strategy is the same, it decodes
+    greedily, and its training holds no neurons. Several rounds may have the same counterpart, for example rounds with
+    different training settings.
     """
     seed_sets = published_seed_sets(study)
-    found = {r.name: f"{seed_sets.get(r.seed_set)}_{r.strategy}" for r in study.rounds if r.decoding.method == "greedy"}
+    plain = [r for r in study.rounds if r.decoding.method == "greedy" and not r.held]
+    found = {r.name: f"{seed_sets.get(r.seed_set)}_{r.strategy}" for r in plain}
     return {name: published for name, published in found.items() if published in ROUNDS}
 
 

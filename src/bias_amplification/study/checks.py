@@ -106,6 +106,7 @@ def _files(study: Study) -> dict[str, str]:
     tokenizer = study.base_model.pretraining.tokenizer
     if study.base_model.source == "pretrain" and tokenizer:
         files["base_model.pretraining.tokenizer"] = f"{tokenizer}/tokenizer.json"
+    files |= {f"rounds {r.name}: held.file": r.held.file for r in study.rounds if r.held}
     return {key: path for key, path in files.items() if path is not None}
 
 

@@ -18,6 +18,7 @@ from bias_amplification.study.sections.section import (
     NOUN_PATTERN,
     UNMET_DEMAND,
     Section,
+    optional_section,
 )
 
 #: What a value of a type must be, in the words of config/README.md, by the type of pydantic's error.
@@ -235,7 +236,7 @@ def _section_at(config: type[Section], key: Key) -> type[Section] | None:
             found = next(iter(get_args(found)), None) if get_origin(found) is list else None
         else:
             field = getattr(found, "model_fields", {}).get(part)
-            found = field and field.annotation
+            found = field and (optional_section(field.annotation) or field.annotation)
     return found if isinstance(found, type) and issubclass(found, Section) else None
 
 

@@ -303,7 +303,7 @@ class Plan:
         """Return how a round's models are fine-tuned and write, as JSON; for given models, what is said of each."""
         r = self.rounds[name]
         parts = [*r.models] if r.models else [self.finetuning(name)]
-        return "\n".join(part.model_dump_json() for part in (*parts, r.decoding))
+        return "\n".join(part.model_dump_json() for part in (*parts, r.decoding, *([r.held] if r.held else [])))
 
     @cached_property
     def sharing(self) -> dict[str, str]:
@@ -318,7 +318,8 @@ class Plan:
             r = self.rounds[chain.round]
             if r.models:
                 continue
-            key = (chain.replicate, self.draw(chain), self.recipe(r.name))
+            # Not the recipe: neurons are held from generation 1 on.
+            key = (chain.replicate, self.draw(chain), self.finetuning(r.name), r.decoding)
             if key in first:
                 shared[name] = first[key]
             else:

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from bias_amplification.artifacts import new_file
 from bias_amplification.study.sections import NAME_PATTERN, Section
+from bias_amplification.study.sections.section import optional_section
 from bias_amplification.study.settings import Study
 from bias_amplification.study.strategies import STRATEGIES
 
@@ -112,6 +113,8 @@ def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Sec
     for name, field in section.model_fields.items():
         if _is_own_section(path, field.annotation):
             yield from _sections(_join(path, name), field.annotation)
+        elif section_or_null := optional_section(field.annotation):
+            yield from _sections(_join(path, name), section_or_null)
         elif row := _row_section(field.annotation):
             yield from _sections(f"{_join(path, name)}[]", row)
 
@@ -142,6 +145,8 @@ def _row(path: str, name: str, field: FieldInfo) -> str:
         kind = f"list of maps{_range(field.metadata)}, see `{_join(path, name)}[]`"
     elif _is_section(field.annotation):
         kind = "map"
+    elif optional_section(field.annotation):
+        kind = f"map or null, see `{_join(path, name)}`"
     else:
         kind = _type(field.annotation, field.metadata)
     cells = [f"`{name}`", kind, _default(field), field.description or ""]

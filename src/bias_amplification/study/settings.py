@@ -1,6 +1,6 @@
 """The config as a whole: its sections, and the rules that hold between them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,9 @@ class Study(Section):
         if isinstance(self.interventions.chosen_on, list):
             for name in self.interventions.chosen_on:
                 _check_reference("interventions.chosen_on", name, rounds, "rounds")
+        for r in self.rounds:
+            for name in r.held.rounds if r.held else ():
+                _check_reference(f"rounds {r.name}: held.rounds", name, rounds, "rounds")
         return self
 
     def _label_references(self) -> Iterator[tuple[str, str | None]]:
@@ -274,6 +277,34 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_held(self) -> "Study":
+        """Check that rounds that hold neurons are trained, and that no set is found on the round that it is tried on.
+
+        Any round has neurons and outcomes to find a set on, also one whose models are given.
+        """
+        found_on = {r.name: r.held.rounds if r.held else [] for r in self.rounds}
+        for r in self.rounds:
+            if r.held and r.models:
+                raise ValueError(f"rounds {r.name}: held has no effect on a round with models: remove it")
+            if r.held and self.generations == 1:
+                raise ValueError(
+                    f"rounds {r.name}: neurons are held from generation 1 on, but generations is 1: raise it, or "
+                    "remove held"
+                )
+            if r.name in found_on[r.name]:
+                raise ValueError(
+                    f"rounds {r.name}: held.rounds has the round itself, so that neurons would be found on the round "
+                    "that they are tried on: remove it"
+                )
+            if circle := _circle(r.name, found_on):
+                between = f" by way of {', '.join(circle[1:-1])}" if circle[1:-1] else ""
+                raise ValueError(
+                    f"rounds {r.name}: held.rounds has {circle[0]}, whose own held neurons are found on "
+                    f"{r.name}{between}, so that each would wait for the other: remove one of the names"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_context(self) -> "Study":
         """Check that texts fit into the model that the run will pretrain. Other models are checked when loaded."""
         if self.base_model.source != "pretrain":
@@ -294,6 +325,19 @@ def _check_reference(key: str, name: str | None, known: Collection[str], where: 
     """Raise an error unless a name is null or one of those that another key has."""
     if name is not None and name not in known:
         raise ValueError(f"{key} is {as_in_yaml(name)}, which is not in {where}: use one of {', '.join(known)}")
+
+
+def _circle(name: str, found_on: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the shortest way from a round over the rounds on which its neurons are found back to it; empty if none."""
+    ways = [[first] for first in found_on[name]]
+    seen = set(found_on[name])
+    for way in ways:
+        if way[-1] == name:
+            return way
+        following = [following for following in found_on.get(way[-1], ()) if following not in seen]
+        seen.update(following)
+        ways += [[*way, one] for one in following]
+    return []
 
 
 def read_study(config: dict[str, Any], files: ConfigFiles | None = None) -> Study:

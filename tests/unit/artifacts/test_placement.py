@@ -22,6 +22,8 @@ SCHEMA = pa.schema([pa.field("x", pa.int64(), nullable=False)])
             "interventions/a/replicate_02/generation_01/articles.parquet",
         ),
         ("results/interventions/effects.parquet", None),
+        ("results/rounds/a/held.parquet", "rounds/a/held.parquet"),
+        ("results/rounds/a/replicate_02/held.parquet", "rounds/a/replicate_02/held.parquet"),
         ("results/metrics.parquet", None),
         ("articles.parquet", None),
     ],

@@ -13,13 +13,13 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import (
     ARTICLES,
     GENERATED_ARTICLES,
+    HELD_UNITS,
     TRAINING_LOG,
     TRAINING_SET,
     TRAINING_SET_WITH_TITLES,
 )
-from bias_amplification.language_model.finetune import finetune_generation, training_examples
+from bias_amplification.language_model.finetune import InitialModel, finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
-from bias_amplification.models.folders import ModelFolders
 from bias_amplification.study import strategies, training_sets
 from bias_amplification.study.sections import Finetuning, JobCompute, Strategies
 
@@ -69,7 +69,7 @@ def decoded(base: SimpleNamespace, rows: list[list[int]]) -> list[str]:
 
 def finetune(base: SimpleNamespace, training_set: Path, sources: dict, out: Path, **changes: Any) -> None:
     finetuning = RECIPE.model_copy(update=changes)
-    initial = ModelFolders(base.folder, base.folder)
+    initial = InitialModel(base.folder, base.folder)
     finetune_generation(training_set, sources, initial, out, finetuning, seed=5, compute=JobCompute(device="cpu"))
 
 
@@ -252,7 +252,7 @@ def test_blank_lines_take_places_in_batches(base: SimpleNamespace, sources: dict
 def test_two_processes_learn_what_one_learns(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:
     # Of 6 examples in batches of 5, the processes have three and two of the first, and one and none of the second.
     recipe = RECIPE.model_copy(update={"epochs": 3, "batch_size": 5})
-    initial = ModelFolders(base.folder, base.folder)
+    initial = InitialModel(base.folder, base.folder)
     for processes in (1, 2):
         compute = JobCompute(device="cpu", processes=processes)
         finetune_generation(compose("synthetic", 1), sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
@@ -267,6 +267,78 @@ def test_two_processes_learn_what_one_learns(base: SimpleNamespace, sources: dic
     logits = [load_model(place)(tokens).logits for place in (base.folder, one, two)]
     assert torch.allclose(logits[2], logits[1], atol=1e-4)
     assert not torch.allclose(logits[0], logits[1], atol=0.1)
+
+
+@pytest.fixture
+def hold(base: SimpleNamespace, tmp_path: Path):
+    """A function that writes a table of held neurons, and returns an initial model in which they are held."""
+
+    def hold(model: Path, penalty: float | None = None, neuron: int = 31) -> InitialModel:
+        table = pa.table({"layer": [0, 1, 1], "neuron": [3, 0, neuron], "penalty": [penalty] * 3})
+        write_table(table, tmp_path / "held.parquet", HELD_UNITS)
+        return InitialModel(model, base.folder, tmp_path / "held.parquet")
+
+    return hold
+
+
+def held_weights(folder: Path) -> list[torch.Tensor]:
+    """Return the weights and biases of the neurons of `hold`, and those of all others, of a model's second projections.
+
+    Those of GPT-2 are [inputs, outputs].
+    """
+    projections = [block.mlp.c_proj for block in load_model(folder).transformer.h]
+    both = [torch.vstack([one.weight, one.bias]).detach() for one in projections]
+    return [both[0][:, [3]], both[1][:, [0, 31]], both[0][:, [0, 1, 2, *range(4, 32)]], both[1][:, 1:31]]
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_frozen_neurons_are_those_of_the_initial_model(
+    base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path, processes: int, precision: str
+) -> None:
+    compute = JobCompute(device="cpu", processes=processes, precision=precision)
+    recipe = RECIPE.model_copy(update={"weight_decay": 0.5})
+
+    finetune_generation(compose("synthetic", 1), sources, hold(base.folder), tmp_path / "out", recipe, 5, compute)
+
+    before, after = held_weights(base.folder), held_weights(tmp_path / "out")
+    assert [torch.equal(*pair) for pair in zip(before, after, strict=True)] == [True, True, False, False]
+    metadata = json.loads((tmp_path / "out" / "metadata.json").read_text())
+    assert metadata["held"] == {"neurons": 3, "how": "frozen"}
+    assert metadata["training"]["processes"] == processes
+
+
+def test_neurons_are_pulled_to_the_base_model(
+    base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path
+) -> None:
+    finetune(base, compose("synthetic", 1), sources, tmp_path / "first")
+    recipe, compute = RECIPE.model_copy(update={"epochs": 20}), JobCompute(device="cpu")
+    for name, penalty in (("free", None), ("weak", 1e-3), ("strong", 10.0)):
+        later = hold(tmp_path / "first", penalty) if penalty else InitialModel(tmp_path / "first", base.folder)
+        finetune_generation(compose("synthetic", 1), sources, later, tmp_path / name, recipe, 5, compute)
+
+    wanted = held_weights(base.folder)
+    away = {
+        name: [float((own - other).norm()) for own, other in zip(held_weights(tmp_path / name), wanted, strict=True)]
+        for name in ("first", "free", "weak", "strong")
+    }
+    for place in (0, 1):
+        assert away["strong"][place] < 0.2 * away["first"][place] < away["weak"][place]
+        assert away["free"][place] > away["first"][place]
+    for place in (2, 3):
+        assert away["strong"][place] > 0.8 * away["free"][place]
+    told = [json.loads((tmp_path / name / "metadata.json").read_text()).get("held") for name in ("free", "strong")]
+    assert told == [None, {"neurons": 3, "how": "pulled to the base model", "penalty": 10.0}]
+
+
+def test_a_held_neuron_that_the_model_lacks_is_refused(
+    base: SimpleNamespace, sources: dict, compose, hold, tmp_path: Path
+) -> None:
+    arguments = (compose("synthetic", 1), sources, hold(base.folder, neuron=32), tmp_path / "out", RECIPE, 5)
+
+    with pytest.raises(StudyError, match=r"held.parquet has neuron 32 of layer 1, which the model does not have: its"):
+        finetune_generation(*arguments, JobCompute(device="cpu"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_faults(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -> None:

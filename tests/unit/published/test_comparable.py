@@ -35,6 +35,8 @@ def test_round_is_recognised_by_its_settings_not_its_name(shipped):
         {"name": "d", "seed_set": "center", "strategy": "synthetic", "tracked_label": "center"},
     ]
     rounds[1]["decoding"] = {"method": "beam"}
+    # A mitigation is no replication.
+    rounds.append({**rounds[0], "name": "e", "held": {"outcome": "bias", "size": 3, "rounds": ["a"]}})
 
     found = published_rounds(read_study(shipped(rounds=rounds)))
 

@@ -6,6 +6,7 @@ with columns for each label are functions of the labels.
 
 from bias_amplification.artifacts.schemas.corpus import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
 from bias_amplification.artifacts.schemas.interventions import (
+    HELD_UNITS,
     INTERVENTION_CONDITIONS,
     INTERVENTION_EFFECTS,
     INTERVENTION_UNITS,
@@ -51,6 +52,7 @@ __all__ = [
     "DEGENERATE_KINDS",
     "DEGENERATION",
     "GENERATED_ARTICLES",
+    "HELD_UNITS",
     "HUMAN_LIKENESS",
     "INTERVENTION_CONDITIONS",
     "INTERVENTION_EFFECTS",

@@ -30,6 +30,11 @@ INTERVENTION_UNITS = table(
     required(REAL, "weight_norm", "weight_change", "activation_change"),
 )
 
+#: The neurons that the training of a round holds, ordered by layer and neuron.
+#:
+#: penalty  how strongly they are pulled to the base model's weights, the same in all rows; null: they are frozen
+HELD_UNITS = table(required(GENERATION, "layer"), required(COUNT, "neuron"), optional(REAL, "penalty"))
+
 #: The conditions under which a version writes; condition 0 changes nothing, and has no set and no action.
 #:
 #: action  such as "restore base", "restore 3", "ablate mean", "scale", "steer base"

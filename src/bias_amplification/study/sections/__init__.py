@@ -6,6 +6,7 @@ are generated from them (``make docs``).
 
 from bias_amplification.study.sections.compute import Compute, JobCompute, Storage
 from bias_amplification.study.sections.corpus import Cleaning, Corpus, Identity, Press, SeedSet
+from bias_amplification.study.sections.held import Held
 from bias_amplification.study.sections.interventions import Action, Interventions, UnitSet
 from bias_amplification.study.sections.measures import (
     BiasMeasure,
@@ -73,6 +74,7 @@ __all__ = [
     "Finetuning",
     "Generation",
     "GivenModel",
+    "Held",
     "Identity",
     "Interventions",
     "JobCompute",

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bias_amplification.study.sections.held import Held
 from bias_amplification.study.sections.models import GivenModel
 from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
 from bias_amplification.study.strategies import STRATEGIES, control_names, with_option
@@ -174,7 +175,7 @@ class Replicates(Section):
     """Repetitions of each round with other seeds, which show how much of a difference is chance.
 
     A replicate has its own generation 0, and its own seeds for training and writing. If `number` is raised, only the
-    new replicates are made.
+    new replicates are made, and rounds with `held` neurons again.
     """
 
     number: int = Field(1, ge=1, le=99, description="Number of replicates of each round.")
@@ -215,6 +216,9 @@ class Round(Section):
         Strategies(), description="The round's own values of keys of `strategies`; a key left out has the value there."
     )
     replicates: RoundReplicates = RoundReplicates()
+    held: Held | None = Field(
+        None, description="Neurons that the round's training holds from generation 1 on; null: none."
+    )
     models: list[GivenModel] = Field(
         default_factory=list,
         description="Models that were trained elsewhere, one for each generation from 0 on. Empty: the round trains "

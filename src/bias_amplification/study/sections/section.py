@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -59,6 +60,12 @@ class Section(BaseModel):
     """A part of the config. It refuses unknown keys, converts no value and cannot be changed once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def optional_section(annotation: Any) -> type[Section] | None:
+    """Return the section of a key that is a section or null; None if the key is of another type."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
 
 
 def plain_name(name: str) -> str:
