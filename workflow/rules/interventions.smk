@@ -4,7 +4,13 @@
 # Outputs, for each changed version: the sets of neurons with their controls, the conditions, and what it writes,
 # predictions and quality under each of them. For all: the effects of the sets beside those of their controls.
 from bias_amplification.artifacts.placement import INTERVENTION_FOLDER
-from bias_amplification.study.changed_versions import changed_versions, mean_files, reference_folder, reference_folders
+from bias_amplification.study.changed_versions import (
+    changed_versions,
+    mean_files,
+    reference_folder,
+    reference_folders,
+    texts_in_generations,
+)
 
 INTERVENTION = f"{RESULTS}/{INTERVENTION_FOLDER}"
 INTERVENTION_LOGS = f"{RESULTS}/logs/{INTERVENTION_FOLDER}"
@@ -96,7 +102,7 @@ rule intervene:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("generate", gpus=1),
+        **needs("generate", gpus=1, times=texts_in_generations(plan)),
     params:
         references=lambda wildcards: list(reference_folders(plan, plan.version(wildcards))),
         settings=study.interventions.model_dump(include={"actions", "articles"}),

@@ -1,5 +1,7 @@
 """The versions whose neurons are changed, and the files of other models that this needs."""
 
+import math
+
 from bias_amplification.study.plan import Plan
 from bias_amplification.study.versions import Version
 
@@ -9,6 +11,16 @@ def changed_versions(plan: Plan) -> list[Version]:
     chosen = plan.study.interventions
     generations = chosen.changed_generations(plan.study.generations)
     return [v for v in plan.versions() if v.round in plan.study.changed_rounds and v.generation in generations]
+
+
+def texts_in_generations(plan: Plan) -> int:
+    """Return how many generations' texts a changed version writes at most, rounded up; 1 or more."""
+    study, chosen = plan.study, plan.study.interventions
+    changes = sum(len(action.amounts) or 1 for action in chosen.actions)
+    conditions = 1 + len(chosen.sets) * len(chosen.sizes) * (1 + chosen.controls) * changes
+    sizes = {seed_set.name: seed_set.size for seed_set in study.seed_sets}
+    shares = [min(1.0, (chosen.articles or size) / size) for size in sizes.values()]
+    return math.ceil(conditions * max(shares))
 
 
 def reference_folder(plan: Plan, version: Version, reference: str) -> str:

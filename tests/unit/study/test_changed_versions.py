@@ -4,7 +4,12 @@ import pytest
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Plan, Version, read_study
-from bias_amplification.study.changed_versions import changed_versions, mean_files, reference_folders
+from bias_amplification.study.changed_versions import (
+    changed_versions,
+    mean_files,
+    reference_folders,
+    texts_in_generations,
+)
 from bias_amplification.study.sections import Action
 
 STEER = {"kind": "steer", "amounts": [1.0]}
@@ -147,3 +152,12 @@ def test_faults(config: dict, interventions: dict, sentence: str) -> None:
 )
 def test_generations_on_the_right_side_are_accepted(config: dict, action: dict) -> None:
     assert planned(config, actions=[action]).study.interventions.actions[0].kind == action["kind"]
+
+
+def test_time_is_asked_for_all_conditions(config: dict) -> None:
+    size = read_study(config).seed_sets[0].size
+    scaling = [{"kind": "scale", "amounts": [0.5, 2.0]}, {"kind": "restore"}]
+
+    # Two sets of two sizes with 19 controls, and 3 changes: 240 conditions, and the one without a change.
+    assert texts_in_generations(planned(config, sizes=[3, 4], controls=19, actions=scaling)) == 241
+    assert texts_in_generations(planned(config, sizes=[3], controls=19, articles=size // 2)) == round(41 / 2 + 0.01)

@@ -62,7 +62,7 @@ class Needs:
         model, encoder = model_bytes(study) or UNKNOWN_MODEL, encoder_bytes(study)
         self.models = dict.fromkeys(_NEEDS, model) | {"train_encoder": encoder, "measure": max(model, encoder)}
 
-    def __call__(self, kind: str, gpus: int | None = None) -> dict[str, int | Callable[..., int]]:
+    def __call__(self, kind: str, gpus: int | None = None, times: int = 1) -> dict[str, int | Callable[..., int]]:
         """Return a rule's resources.
 
         Parameters
@@ -71,6 +71,8 @@ class Needs:
             train, train_encoder, generate, measure, analyse, prepare or light.
         gpus
             Number of GPUs of the job if the study uses GPUs; None for a job that never uses one.
+        times
+            How many times the work of a version the job does.
         """
         need = _NEEDS[kind]
         # With `device: cuda`, activations are in the GPU's memory.
@@ -84,7 +86,7 @@ class Needs:
             return round(round(memory) * 1.5 ** (attempt - 1))
 
         def runtime(wildcards: Any, attempt: int) -> int:
-            return need.minutes * 2 ** (attempt - 1)
+            return need.minutes * times * 2 ** (attempt - 1)
 
         resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
         if gpus is not None:
