@@ -119,7 +119,7 @@ def plain_number(value: float, _position: int | None = None) -> str:
 
 def per_cent(value: float, _position: int | None = None) -> str:
     """Format a tick at a fraction in per cent, without trailing zeros."""
-    return f"{100 * value:.4g}"
+    return f"{100 * value:.4g}".replace("-", "\N{MINUS SIGN}")  # as in matplotlib's own ticks
 
 
 def label_colours(labels: Sequence[str]) -> dict[str, str]:
