@@ -12,7 +12,7 @@ both models. So an action without any effect leaves every bit of the output as i
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,10 @@ import torch
 from bias_amplification.interventions.projections import Projection
 from bias_amplification.models.architectures import find_architecture, find_blocks
 from bias_amplification.models.packed import Product, packed_product
+
+#: Up to this share of a layer's units, the changed units are computed apart from the others. Beyond it, this takes
+#: longer than to compute all units of the layer anew.
+_MOST_APART = 0.6
 
 
 @dataclass(frozen=True)
@@ -101,28 +105,30 @@ def steer(layer: int, units: torch.Tensor, change: torch.Tensor, multiple: float
 class _Layer:
     """The edits of one layer for the rows of a batch."""
 
-    units: torch.Tensor | slice
-    """The union of the conditions' units."""
+    units: torch.Tensor | None
+    """The union of the conditions' units; None: all units of the layer."""
     factor: torch.Tensor
     """[rows, 1, units], as `offset`."""
     offset: torch.Tensor
-    products: list[tuple[torch.Tensor | slice, torch.Tensor, Product]] = field(default_factory=list)
-    """For each source of weights: its places among the units, whether a row takes its product, [rows, 1, places], and
-    the product, from [..., inputs] to [..., places]."""
+    products: list[tuple[torch.Tensor, Product]]
+    """For each source of weights: which units of a row take its product, 1 or 0, [rows, 1, units], and the product,
+    from [..., inputs] to [..., units]."""
 
     def keep(self, rows: torch.Tensor) -> None:
         self.factor, self.offset = self.factor[rows], self.offset[rows]
-        self.products = [(places, taken[rows], product) for places, taken, product in self.products]
+        self.products = [(taken[rows], product) for taken, product in self.products]
 
     def change(self, hidden: torch.Tensor, output: torch.Tensor) -> None:
         """Change a projection's output in place."""
-        # Some architectures have [row, position, unit], others [row * position, unit]. Rows with the same condition
-        # count as one.
+        # Some architectures have [row, position, unit], others [row * position, unit]. If all rows are under the same
+        # condition, they count as one.
         rows = output.view(len(self.factor), -1, output.shape[-1])
-        part = rows[..., self.units] * self.factor + self.offset
-        for places, taken, product in self.products:
-            part[..., places] += product(hidden).view(len(rows), rows.shape[1], -1) * taken
-        rows[..., self.units] = part
+        part = rows if self.units is None else rows.index_select(-1, self.units)
+        part.mul_(self.factor).add_(self.offset)
+        for taken, product in self.products:
+            part.addcmul_(product(hidden).view_as(part), taken)
+        if self.units is not None:
+            rows.index_copy_(-1, self.units, part)
 
 
 class RowEdits:
@@ -141,7 +147,7 @@ class RowEdits:
         self._conditions = [{edit.layer: edit for edit in edits if len(edit.units)} for edits in conditions]
         self._layers: dict[int, _Layer] = {}
         self._several = False
-        self._device = torch.device("cpu")
+        self._width, self._device = 0, torch.device("cpu")
 
     @property
     def number(self) -> int:
@@ -176,7 +182,7 @@ class RowEdits:
         rows = torch.tensor([places[condition] for condition in conditions] if self._several else [0])
         chosen = [self._conditions[condition] for condition in distinct]
         self._layers = {
-            layer: _prepare([edits.get(layer) for edits in chosen], rows, self._device)
+            layer: _prepare([edits.get(layer) for edits in chosen], rows, self._width, self._device)
             for layer in sorted({layer for edits in chosen for layer in edits})
         }
 
@@ -199,7 +205,7 @@ class RowEdits:
         """
         blocks = find_blocks(model, find_architecture(model.config.model_type, architecture))
         edited = {layer for edits in self._conditions for layer in edits}
-        self._device = next(model.parameters()).device
+        self._width, self._device = model.config.get_text_config().hidden_size, next(model.parameters()).device
         handles = [
             block.projection.register_forward_hook(self._hook(layer))
             for layer, block in enumerate(blocks)
@@ -220,7 +226,7 @@ class RowEdits:
         return hook
 
 
-def _prepare(edits: Sequence[Edit | None], rows: torch.Tensor, device: torch.device) -> _Layer:
+def _prepare(edits: Sequence[Edit | None], rows: torch.Tensor, width: int, device: torch.device) -> _Layer:
     """Put the edits of one layer under several conditions together.
 
     Parameters
@@ -229,11 +235,15 @@ def _prepare(edits: Sequence[Edit | None], rows: torch.Tensor, device: torch.dev
         The edit under each condition of a batch; None: there is none.
     rows
         The place in `edits` of each row's condition, [rows].
+    width
+        Number of units of the layer.
     device
         Where the model is.
     """
     known = [(place, edit) for place, edit in enumerate(edits) if edit]
     units = torch.cat([edit.units for _, edit in known]).unique()
+    everywhere = len(units) > _MOST_APART * width
+    units = torch.arange(width) if everywhere else units
     shape = (len(edits), len(units))
     factor, offset = torch.ones(shape), torch.zeros(shape)
     sources = {id(edit.source): edit.source for _, edit in known if edit.source}
@@ -247,12 +257,13 @@ def _prepare(edits: Sequence[Edit | None], rows: torch.Tensor, device: torch.dev
     def by_row(table: torch.Tensor) -> torch.Tensor:
         return table[rows][:, None].to(device)
 
-    layer = _Layer(units.to(device), by_row(factor), by_row(offset))
+    products = []
     for key, source in sources.items():
-        columns = taken[key].any(0).nonzero().squeeze(1)
-        weight = source.of(units[columns])[0].to(device)
-        layer.products.append((columns.to(device), by_row(taken[key][:, columns]), _product(weight)))
-    return layer
+        weight = torch.zeros(len(units), source.weight.shape[1])
+        columns = taken[key].any(0)
+        weight[columns] = source.of(units[columns])[0]
+        products.append((by_row(taken[key]), _product(weight.to(device))))
+    return _Layer(None if everywhere else units.to(device), by_row(factor), by_row(offset), products)
 
 
 def _product(weight: torch.Tensor) -> Product:

@@ -17,8 +17,8 @@ from bias_amplification.models.architectures import ARCHITECTURES
 from bias_amplification.study.sections import Decoding, Generation
 
 GREEDY, NUCLEUS, BEAM = Decoding(), Decoding(method="nucleus", temperature=1.2), Decoding(method="beam", beams=3)
-#: Units that are changed, by layer.
-UNITS = {0: torch.tensor([0, 3, 7, 15]), 1: torch.tensor([2, 3])}
+#: Units that are changed, by layer: some, and most of them, which are computed in different ways.
+UNITS = {0: torch.tensor([0, 3, 7, 15]), 1: torch.arange(2, 13)}
 CHANGE = torch.linspace(-2, 2, WIDTH)
 #: Models have 32 positions. Four prompts are decoded at once.
 SHORT = Generation(block_tokens=6, new_tokens=10, batch_prompts=4)

@@ -159,6 +159,40 @@ def test_a_narrow_nucleus_is_greedy(writer: SimpleNamespace) -> None:
     assert continue_prompts(writer.model, Prompts(writer.prompts), SHORT, decoding, seed=1) == one_by_one(writer)
 
 
+class Recorded:
+    """Three conditions that change nothing and record what they are told."""
+
+    number, digest = 3, "nothing"
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.rows: list[int] = []
+
+    def begin(self, conditions: list[int]) -> None:
+        self.batches.append(list(conditions))
+        self.rows.append(len(conditions))
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self.rows.append(len(rows))
+
+
+@pytest.mark.parametrize("limits", [None, [12, 3, 12, 5, 5, 1, 9, 2, 12, 3, 4]], ids=["blocks", "heads"])
+@pytest.mark.parametrize("method", ["greedy", "nucleus", "beam"])
+def test_each_prompt_is_continued_under_each_condition(writer: SimpleNamespace, method: str, limits: list) -> None:
+    decoding, conditions, prompts = Decoding(method=method), Recorded(), Prompts(writer.prompts, limits)
+    plain = continue_prompts(writer.model, prompts, SHORT, decoding, seed=1)
+
+    found = continue_prompts(writer.model, prompts, SHORT, decoding, seed=1, conditions=conditions)
+
+    assert found == plain * 3
+    # Each prompt but the empty one, once under each condition.
+    assert sorted(k for batch in conditions.batches for k in batch) == sorted([0, 1, 2] * (len(plain) - 1))
+    mixed = any(len(set(batch)) > 1 for batch in conditions.batches)
+    assert mixed == (method == "greedy")
+    # Only greedy decoding drops rows that have ended.
+    assert (len(conditions.rows) > len(conditions.batches)) == (method == "greedy")
+
+
 def test_one_article_per_article_in_order(writer: SimpleNamespace) -> None:
     generation = SHORT.model_copy(update={"block_tokens": 8})
 
