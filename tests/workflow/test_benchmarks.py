@@ -248,3 +248,12 @@ def test_reliability_is_tried_in_every_world(benchmark, monkeypatch):
         assert len(cells) == len(coverage.HEAD) == 12
         assert cells[0] == world.words and cells[1] and cells[4]
         assert all(0 <= float(cells[place]) <= 100 for place in (2, 5, 8, 11))
+
+
+def test_random_sets_are_told_from_their_controls_as_rarely_as_the_level_says(benchmark):
+    calibration = benchmark("intervention_calibration")
+
+    rates = calibration.simulate(calibration.World(2, 48, 6, 0.3), 400, 20)
+
+    assert rates.told < 0.1 and rates.family < 0.1 < rates.singly
+    assert 0.6 < rates.seen < 0.95 and rates.imbalance < 0.15

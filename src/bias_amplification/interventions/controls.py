@@ -1,10 +1,12 @@
 """Control sets: random neurons that are as large and as changed as those of a set, in the same layers.
 
 Each neuron of a set has candidates: the neurons of its layer that are nearest in the standardised logarithms of
-`FEATURES`. A control takes one candidate of each neuron at random. Of `TRIES` such draws, the one whose mean features
-are nearest to the set's is kept, so that what features explain of an effect is the same in a set and in its controls.
+`FEATURES`. A control takes one candidate of each neuron at random, and takes candidates more often that bring the mean
+features to those of the set. Of `TRIES` such draws, the one whose mean features are nearest to the set's is kept. So
+the part of an effect that features explain is the same in a set and in its controls.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +19,11 @@ from bias_amplification.neurons.panel import layer_slices, read_keys, stream_bat
 #: Columns of `INTERVENTION_UNITS` by which controls are matched.
 FEATURES = ("weight_norm", "weight_change", "activation_change")
 #: Candidates of a neuron; as many as the set has neurons in the layer if it has more.
-NEAREST = 20
+NEAREST = 30
 #: Draws of which the best balanced one becomes a control.
 TRIES = 100
+#: Weight of the squared tilt (see `_tilt`).
+RIDGE = 0.05
 #: Draws x neurons of a layer in memory at once.
 AT_ONCE = 2**24
 
@@ -163,12 +167,13 @@ def draw_controls(
     order = generator.permutation(chosen)
     others = [_candidates(order[layer[order] == one], layer, scores) for one in np.unique(layer[order])]
     target = scores[chosen].mean(axis=0)
+    tilt = _tilt([scores[free[places]] for free, places in others], target)
     widest = max(len(free) for free, _ in others)
     step = max(1, AT_ONCE // (TRIES * widest))
     controls = []
     for start in range(0, number, step):
         count = min(step, number - start)
-        drawn = [free[_draw(places, len(free), count * TRIES, generator)] for free, places in others]
+        drawn = [free[_draw(places, scores[free] @ tilt, count * TRIES, generator)] for free, places in others]
         sets = np.concatenate(drawn, axis=1)  # [draws, units]
         far = np.square(scores[sets].mean(axis=1) - target).sum(axis=1).reshape(count, TRIES)
         controls.append(sets.reshape(count, TRIES, -1)[np.arange(count), far.argmin(axis=1)])
@@ -182,15 +187,46 @@ def _candidates(units: np.ndarray, layer: np.ndarray, scores: np.ndarray) -> tup
     return free, np.argsort(far, axis=1, kind="stable")[:, : max(NEAREST, len(units))]
 
 
-def _draw(places: np.ndarray, free: int, draws: int, generator: np.random.Generator) -> np.ndarray:
+def _tilt(candidates: Sequence[np.ndarray], target: np.ndarray) -> np.ndarray:
+    """Return how much likelier candidates with larger features must be drawn, so that the mean is the set's.
+
+    The neurons of a set may be the most changed ones, so that all their neighbours are less changed. If candidate c of
+    each unit is drawn with a probability proportional to exp(tilt · c), the mean of the draws approaches the target
+    (entropy balancing; Hainmueller, 2012). `RIDGE` keeps the tilt small, so that draws differ.
+
+    Parameters
+    ----------
+    candidates
+        [units, candidates, features] for each layer.
+    target
+        [features], mean of the set.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
+
+    units = sum(map(len, candidates))
+
+    def loss(tilt: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = RIDGE * tilt @ tilt / 2 - tilt @ target, RIDGE * tilt - target
+        for one in candidates:
+            weights = one @ tilt
+            total = logsumexp(weights, axis=1, keepdims=True)
+            value += total.sum() / units
+            slope = slope + (np.exp(weights - total)[..., None] * one).sum(axis=(0, 1)) / units
+        return value, slope
+
+    return minimize(loss, np.zeros(len(target)), jac=True).x
+
+
+def _draw(places: np.ndarray, weight: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Draw a candidate for each unit, none twice.
 
     Parameters
     ----------
     places
-        [units, candidates], at least as many candidates as units, or all `free` ones.
-    free
-        Number of neurons that can be drawn.
+        [units, candidates], at least as many candidates as units, or all free neurons.
+    weight
+        [free neurons], logarithm of how likely each is drawn.
     draws
         Number of independent draws.
     generator
@@ -201,12 +237,13 @@ def _draw(places: np.ndarray, free: int, draws: int, generator: np.random.Genera
     np.ndarray
         [draws, units], places among the free neurons.
     """
-    taken = np.zeros((draws, free), dtype=bool)
+    taken = np.zeros((draws, len(weight)), dtype=bool)
     found = np.empty((draws, len(places)), dtype=np.int64)
     rows = np.arange(draws)
     for unit, candidates in enumerate(places):
-        lot = generator.random((draws, len(candidates)), dtype=np.float32)
-        lot[taken[:, candidates]] = -1.0
+        # The largest of such sums is each candidate with the wanted probability (Gumbel, 1954).
+        lot = weight[candidates] + generator.gumbel(size=(draws, len(candidates)))
+        lot[taken[:, candidates]] = -np.inf
         found[:, unit] = candidates[lot.argmax(axis=1)]
         taken[rows, found[:, unit]] = True
     return found

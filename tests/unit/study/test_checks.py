@@ -38,6 +38,7 @@ def save_model(folder: Path) -> str:
         ({"corpus": {"identity": {"review_file": "none.csv"}}}, "corpus.identity.review_file is none.csv"),
         ({"corpus": {"identity": {"outlets_file": "none.csv"}}}, "corpus.identity.outlets_file is none.csv"),
         ({"base_model": {"pretraining": {"tokenizer": "none"}}}, "pretraining.tokenizer is none/tokenizer.json"),
+        ({"interventions": {"sets": [{"name": "a", "file": "none.csv"}]}}, "interventions.sets a: file is none.csv"),
         ({"base_model": FOLDER}, "base_model.path"),
         ({"quality": {"detector": FOLDER}}, "quality.detector.path"),
         ({"classifier": {"candidates": [{"name": "a", **FOLDER}]}}, "classifier.candidates a.path"),
