@@ -23,6 +23,7 @@ from bias_amplification.interventions.place import family_p_values, inflation, p
 from bias_amplification.measures.compare import OUTCOMES as LARGEST
 from bias_amplification.measures.compare import stack_articles
 from bias_amplification.measures.contrasts import paired_contrast
+from bias_amplification.measures.intervals import ALPHA
 from bias_amplification.study.sections import BiasMeasure, Interventions, UnitSet
 
 #: A change that single articles may have although none of those seen has it, as in `measures.compare`.
@@ -245,18 +246,26 @@ def list_effects(group: Group, largest: Mapping[str, float]) -> list[dict[str, A
     """
     values = {key: np.mean([cell.values for cell in cells], axis=0) for key, cells in group.items()}
     factor = {key: _inflation(cells) for key, cells in group.items()}
+    contrasts = {
+        key: paired_contrast(*stack_articles([cell.differences for cell in cells]), _SPAN)
+        for key, cells in group.items()
+    }
+    steps = {key: _SPAN / max(contrasts[key].articles * len(cells), 1) for key, cells in group.items()}
     family = [key for key, cells in group.items() if cells[0].told and np.isfinite(values[key][0])]
     p_family: dict = {}
+    smallest = 1.0
     if family:
-        found = family_p_values(np.stack([values[key] for key in family]), np.array([factor[key] for key in family]))
+        together = np.stack([values[key] for key in family])
+        found = family_p_values(together, *(np.array([numbers[key] for key in family]) for numbers in (factor, steps)))
         p_family = dict(zip(family, found, strict=True))
+        smallest = 1 / max(np.isfinite(together).all(axis=0).sum(), 1)
     rows = []
     for key, cells in group.items():
         change, outcome = key
-        told = cells[0].told
-        contrast = paired_contrast(*stack_articles([cell.differences for cell in cells]), _SPAN)
-        step = _SPAN / max(contrast.articles * len(cells), 1)
-        place = place_among(values[key], factor[key], step, tests=len(family) if told else 1)
+        told, contrast = cells[0].told, contrasts[key]
+        place = place_among(values[key], factor[key], steps[key], tests=len(family) if told else 1)
+        if told:
+            place = place._replace(smallest_p=smallest, seen=place.seen if smallest <= ALPHA else np.nan)
         effect = {
             "effect": contrast.estimate,
             "effect_low": max(contrast.low, -largest[outcome]),

@@ -95,10 +95,12 @@ def share_as_far(far: np.ndarray) -> np.ndarray:
     return (far >= far[..., :1] - _ROUNDING * far.max(initial=0.0)).mean(axis=-1)
 
 
-def family_p_values(values: np.ndarray, inflations: np.ndarray) -> np.ndarray:
+def family_p_values(values: np.ndarray, inflations: np.ndarray, steps: np.ndarray | float = 0.0) -> np.ndarray:
     """Return p-values for several sets and outcomes that are told of together.
 
-    Distances are divided by their standard deviation. The p-value of a set and outcome is the share of the `1 +
+    Distances are divided by their standard deviation, to whose square that of `steps` is added. Without this, one
+    control that differs while all others are the same would be far from the mean by many standard deviations, and would
+    hide every effect in the other tests. The p-value of a set and outcome is the share of the `1 +
     controls` places at which the largest distance of all sets and outcomes is at least as large (single-step maxT of
     Westfall and Young, 1993). If no set differs from its controls, the smallest of these p-values is at most .05 in at
     most 5% of studies.
@@ -110,6 +112,8 @@ def family_p_values(values: np.ndarray, inflations: np.ndarray) -> np.ndarray:
         test.
     inflations
         [tests].
+    steps
+        [tests], the change of an effect if one article changes.
 
     Returns
     -------
@@ -122,7 +126,8 @@ def family_p_values(values: np.ndarray, inflations: np.ndarray) -> np.ndarray:
     if not tested.any() or known.shape[1] < 3:
         return found
     far = np.stack([distances(*one) for one in zip(known, inflations[tested], strict=True)])
-    spread = np.sqrt(np.square(far).mean(axis=1, keepdims=True))
+    steps = np.broadcast_to(steps, len(values))[tested, None]
+    spread = np.sqrt(np.square(far).mean(axis=1, keepdims=True) + np.square(steps))
     far = np.divide(far, spread, out=np.zeros_like(far), where=spread > 0)
     largest = far.max(axis=0)
     found[tested] = [share_as_far(np.append(own, largest[1:])) for own in far[:, 0]]

@@ -95,7 +95,7 @@ def _origin(chosen_on: str, names: Sequence[str], alone: bool) -> str:
     return f"{subject} {verb} " + {
         "own": "chosen on the same versions that are changed. So this is no test on new data: chance in these versions "
         "can make a set look effective.",
-        "others": "chosen on other rounds or replicates than those that are changed.",
+        "others": "chosen on other rounds or replicates than the version in which they are changed.",
         FROM_FILE: "given in a file.",
     }.get(chosen_on, f"chosen on other rounds: {chosen_on}.")
 
@@ -138,21 +138,24 @@ def _verdict(rows: dict[str, dict[str, Any]], expected: str | None) -> str:
     """Say on which outcomes a set acts, and what is known of the others."""
     acts = [outcome for outcome, row in rows.items() if row["p_family"] <= ALPHA]
     rest = [outcome for outcome, row in rows.items() if row["p_family"] > ALPHA]
-    if len(acts) == len(OUTCOMES):
-        return "So it acts on both outcomes, more than its controls do."
-    if not acts:
-        said = "No effect beyond that of its controls is told"
-        return f"{said}, which is no evidence that there is none: {_not_excluded(rows, rest)}." if rest else f"{said}."
-    (acted,) = acts
-    own = ", its own outcome," if acted == expected else ""
-    said = f"So it acts on {OUTCOMES[acted]}{own} more than its controls do."
-    for outcome in rest:
-        of_own = ", its own outcome," if outcome == expected else ""
-        said += (
-            f" No effect on {OUTCOMES[outcome]}{of_own} is told, which is no evidence that there is none: "
-            f"{_not_excluded(rows, rest)}."
-        )
-    return said
+    clauses = [_how_it_acts(outcome, rows[outcome], own=outcome == expected) for outcome in acts]
+    sentences = [f"So it {' and '.join(clauses)}."] if clauses else []
+    if rest:
+        names = "".join(f" on {OUTCOMES[one]}" + ", its own outcome," * (one == expected) for one in rest if acts)
+        said = f"No effect{names or ' beyond that of its controls'} is told"
+        sentences.append(f"{said}, which is no evidence that there is none: {_not_excluded(rows, rest)}.")
+    return " ".join(sentences) or "No effect beyond that of its controls is told."
+
+
+def _how_it_acts(outcome: str, row: dict[str, Any], *, own: bool) -> str:
+    """Say how the effect of a set differs from that of its controls."""
+    name = OUTCOMES[outcome] + ", its own outcome," * own
+    effect, controls = row["effect"], row["controls_mean"]
+    if abs(effect) > abs(controls) and effect * row["specific"] > 0:
+        return f"acts on {name} more than its controls do"
+    if effect * controls < 0:
+        return f"acts on {name} in the other direction than its controls do"
+    return f"acts on {name} less than its controls do"
 
 
 def _not_excluded(rows: dict[str, dict[str, Any]], outcomes: list[str]) -> str:
@@ -160,6 +163,11 @@ def _not_excluded(rows: dict[str, dict[str, Any]], outcomes: list[str]) -> str:
     texts = []
     for outcome in outcomes:
         row, unit = rows[outcome], " points" if outcome == "bias" else ""
+        if row["smallest_p"] > ALPHA:
+            texts.append(
+                f"for {OUTCOMES[outcome]}, nothing can be told: too few controls have a value in all comparisons"
+            )
+            continue
         if row["seen"] != row["seen"]:
             texts.append(f"for {OUTCOMES[outcome]}, every difference fits, because all controls have the same neurons")
             continue

@@ -96,7 +96,7 @@ def test_told_are_the_first_size_action_and_amount_of_the_config(tmp_path):
         read_differences(version, outcome, change)[0].mean(axis=1)
         for outcome, change in zip(told["outcome"], changes, strict=True)
     ]
-    assert told["p_family"].tolist() == family_p_values(np.array(values), np.ones(4)).tolist()
+    assert told["p_family"].tolist() == family_p_values(np.array(values), np.ones(4), 1 / 12).tolist()
     assert told["p_family"].tolist()[::3] == [0.05, 0.05] and (told["p_family"].iloc[[1, 2]] > 0.05).all()
     assert table[~table["told"]]["p_family"].isna().all()
 

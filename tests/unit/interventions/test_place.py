@@ -115,21 +115,39 @@ def test_p_values_of_a_family_agree_with_a_plain_loop():
     values, factors = generator.normal(size=(4, K + 1)) * [[1], [10], [0.1], [1]], np.array([1, 1.2, 1, 1.4])
     values[0, 0] += 4
 
-    found = family_p_values(values, factors)
+    steps = np.array([0.5, 2.0, 0.05, 0.0])
+
+    found = family_p_values(values, factors, steps)
 
     scaled = []
-    for one, factor in zip(values, factors, strict=True):
+    for one, factor, step in zip(values, factors, steps, strict=True):
         far = distances(one, factor)
-        scaled.append(far / np.sqrt((far**2).mean()))
+        scaled.append(far / np.sqrt((far**2).mean() + step**2))
     for test in range(4):
         as_far = [1] + [max(one[k] for one in scaled) >= scaled[test][0] for k in range(1, K + 1)]
         assert found[test] == sum(as_far) / (K + 1)
     assert found[0] == 1 / (K + 1)
     values[2, 0] = np.nan
-    without = family_p_values(values, factors)
+    without, rest = family_p_values(values, factors, steps), [0, 1, 3]
     assert np.isnan(without[2])
-    assert without[[0, 1, 3]].tolist() == family_p_values(values[[0, 1, 3]], factors[[0, 1, 3]]).tolist()
+    assert without[rest].tolist() == family_p_values(values[rest], factors[rest], steps[rest]).tolist()
     assert np.isnan(family_p_values(np.full((2, K + 1), np.nan), np.ones(2))).all()
+
+
+@pytest.mark.parametrize("changed", [0.01, 0.1, 0.5])
+def test_what_would_have_been_seen_is_found_among_several_tests_of_few_articles(changed):
+    generator = np.random.default_rng(4)
+    articles, found, wrong = 12, [], []
+    for _ in range(600):
+        # Each article's text changes its label with this probability, in either direction.
+        flips = generator.choice([-1, 0, 1], p=[changed / 2, 1 - changed, changed / 2], size=(4, K + 1, articles))
+        values = flips.mean(axis=2)
+        wrong.append(family_p_values(values, np.ones(4), 1 / articles).min() <= 0.05)
+        values[0, 0] += place_among(values[0], 1.0, 1 / articles, tests=4).seen
+        found.append(family_p_values(values, np.ones(4), 1 / articles)[0] <= 0.05)
+
+    assert np.mean(found) > 0.7  # without the step, 17 to 64% are
+    assert np.mean(wrong) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
 
 def random_version(generator, layers=2, width=48):

@@ -21,8 +21,8 @@ def test_what_was_done_is_said_first_with_the_error_rate():
     assert head == (
         "In generation 10 of round first, the neurons of a set get back the incoming weights of the base model, and "
         "the model writes again. Each set is compared with 20 controls: random neurons, as many in each layer, as "
-        "large and as changed. The sets were chosen on other rounds or replicates than those that are changed. The "
-        "p-values are adjusted for 4 comparisons: if no set acted, one of them would be told by chance in 5% of "
+        "large and as changed. The sets were chosen on other rounds or replicates than the version in which they are "
+        "changed. The p-values are adjusted for 4 comparisons: if no set acted, one of them would be told by chance in 5% of "
         "studies (without the adjustment, in up to 19%)."
     )
     one = effects(sets=["bias"])
@@ -49,8 +49,8 @@ def test_sets_from_files_are_named_beside_others():
 
     head = interventions_in_words(table)[0]
     assert (
-        "The sets bias, quality were chosen on other rounds or replicates than those that are changed. The set mine "
-        "was given in a file. The p-values are adjusted for 6 comparisons" in head
+        "The sets bias, quality were chosen on other rounds or replicates than the version in which they are changed. "
+        "The set mine was given in a file. The p-values are adjusted for 6 comparisons" in head
     )
 
 
@@ -73,7 +73,10 @@ def test_sets_that_act_on_both_on_none_or_on_the_other_outcome():
     _, both, other = interventions_in_words(effects([("bias", "bias"), ("bias", "quality"), ("quality", "bias")]))
     _, none, _ = interventions_in_words(effects())
 
-    assert both.endswith("So it acts on both outcomes, more than its controls do.")
+    assert both.endswith(
+        "So it acts on bias, its own outcome, more than its controls do and acts on text quality more than its "
+        "controls do."
+    )
     assert "So it acts on bias more than its controls do. No effect on text quality, its own outcome, is told" in other
     assert none.endswith(
         "No effect beyond that of its controls is told, which is no evidence that there is none: for bias, differences "
@@ -132,3 +135,21 @@ def test_actions(action, amount, words):
 def test_numbers_have_the_units_of_their_outcome_and_zero_has_no_minus():
     assert number_in_words("bias", -0.1234) == "-12.3" and number_in_words("quality", -0.001) == "+0.00"
     assert number_in_words("quality", 0.5, sign=False) == "0.50"
+
+
+def test_a_set_that_acts_less_than_its_controls_is_not_said_to_act_more():
+    table = effects([("bias", "bias")], sets=["bias"])
+    table.loc[0, ["effect", "controls_mean", "specific"]] = [0.0, -0.125, 0.125]
+    _, less = interventions_in_words(table)
+    table.loc[0, ["effect", "controls_mean", "specific"]] = [0.1, -0.125, 0.225]
+    _, other = interventions_in_words(table)
+
+    assert "So it acts on bias, its own outcome, less than its controls do." in less
+    assert "So it acts on bias, its own outcome, in the other direction than its controls do." in other
+
+
+def test_nothing_is_said_to_have_been_seen_with_too_few_controls():
+    _, own = interventions_in_words(effects(sets=["bias"], smallest_p=1 / 19))
+
+    assert "for bias, nothing can be told: too few controls have a value in all comparisons" in own
+    assert "would have been told" not in own
