@@ -22,8 +22,8 @@ def test_what_was_done_is_said_first_with_the_error_rate():
         "In generation 10 of round first, the neurons of a set get back the incoming weights of the base model, and "
         "the model writes again. Each set is compared with 20 controls: random neurons, as many in each layer, as "
         "large and as changed. The sets were chosen on other rounds or replicates than the version in which they are "
-        "changed. The p-values are adjusted for 4 comparisons: if no set acted, one of them would be told by chance in 5% of "
-        "studies (without the adjustment, in up to 19%)."
+        "changed. The p-values are adjusted for 4 comparisons: if no set acted, one of them would be told by chance in "
+        "5% of studies (without the adjustment, in up to 19%)."
     )
     one = effects(sets=["bias"])
     one.loc[1, "p_family"] = np.nan
