@@ -53,7 +53,7 @@ class Rates(NamedTuple):
     missed: float
     """The interval misses 0."""
     seen: float
-    """p of at most 5% after an effect of the size `seen` is added."""
+    """Adjusted p of at most 5% after an effect of the size `seen` is added."""
     family: float
     """The smallest of four adjusted p-values is at most 5%."""
     singly: float
@@ -101,13 +101,13 @@ def simulate_study(world: World, controls: int, generator: np.random.Generator) 
         values = np.concatenate([np.mean(one, axis=0).T for one in by_set])  # [tests, 1 + controls]
         factors = np.repeat([inflation(one, np.ones(len(one)).tolist()) for one in members], 2)
         places = [place_among(*test) for test in zip(values, factors, strict=True)]
-        place, shifted = places[0], values[0].copy()
-        shifted[0] += place.seen
+        place, shifted = places[0], values.copy()
+        shifted[0, 0] += place_among(values[0], factors[0], tests=len(values)).seen
         yield (
             place.p_value <= LEVEL,
             place_among(values[0]).p_value <= LEVEL,
             not place.low <= 0 <= place.high,
-            place_among(shifted, factors[0]).p_value <= LEVEL,
+            family_p_values(shifted, factors)[0] <= LEVEL,
             family_p_values(values, factors).min() <= LEVEL,
             min(one.p_value for one in places) <= LEVEL,
             imbalance,
