@@ -34,6 +34,35 @@ def test_the_first_round_of_a_small_model_is_changed_by_default(config: dict) ->
     assert changed_versions(planned(config, rounds=[])) == []
 
 
+SHARED = (
+    "generation 0 of balanced_synthetic is changed, but balanced_preservation, whose versions choose the neurons, has"
+)
+
+
+@pytest.mark.parametrize("chosen_on", ["others", ["green_synthetic", "balanced_preservation"]])
+def test_no_set_is_tried_on_a_generation_0_that_chose_it(config: dict, chosen_on: str | list[str]) -> None:
+    chosen = {"generations": [0, 3], "chosen_on": chosen_on}
+
+    assert SHARED in fault(config, **chosen)
+    # Rounds of other replicates have another generation 0; those named choose in all replicates.
+    replicated = config | {"replicates": {"number": 2}}
+    if chosen_on == "others":
+        assert len(changed_versions(planned(replicated, **chosen))) == 4
+    else:
+        assert SHARED in fault(replicated, **chosen)
+
+
+def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
+    # The overfitting round has other epochs, the green rounds another seed set.
+    generations = {"generations": [0]}
+    for chosen_on in ("own", ["green_synthetic", "balanced_overfitting"]):
+        assert planned(config, chosen_on=chosen_on, **generations)
+    assert planned(config, rounds=["balanced_overfitting"], **generations)
+    assert planned(config, sets=[{"name": "mine", "file": "mine.csv"}], **generations)
+    # The last generation is 0, but no one asked for interventions.
+    assert changed_versions(Plan(read_study(config | {"generations": 1}))) == []
+
+
 def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
     config["replicates"] = {"number": 2}
 
@@ -45,7 +74,7 @@ def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
 
 
 def test_named_generations_are_changed(config: dict) -> None:
-    found = changed_versions(planned(config, generations=[4, 0, 2]))
+    found = changed_versions(planned(config, generations=[4, 0, 2], chosen_on=["green_synthetic"]))
 
     assert [version.generation for version in found] == [0, 2, 4]
 
