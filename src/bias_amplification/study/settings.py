@@ -95,9 +95,7 @@ class Study(Section):
             chosen_on,
             analysed=[chain for chain in self.chains if chain.round in analysed],
             found_on={r.name: r.held.rounds if r.held else [] for r in self.rounds},
-            first={
-                r.name: r.name if r.models else (r.seed_set, self.finetuning_of(r), r.decoding) for r in self.rounds
-            },
+            first={r.name: (r.seed_set, self.finetuning_of(r), r.decoding, r.models and r.name) for r in self.rounds},
         )
 
     @property

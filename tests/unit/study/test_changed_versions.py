@@ -34,9 +34,7 @@ def test_the_first_round_of_a_small_model_is_changed_by_default(config: dict) ->
     assert changed_versions(planned(config, rounds=[])) == []
 
 
-SHARED = (
-    "generation 0 of balanced_synthetic is changed, but balanced_preservation, whose versions choose the neurons, has"
-)
+SHARED = "generation 0 of balanced_synthetic is changed, but balanced_preservation, whose versions choose the neurons"
 
 
 @pytest.mark.parametrize("chosen_on", ["others", ["green_synthetic", "balanced_preservation"]])
@@ -50,6 +48,18 @@ def test_no_set_is_tried_on_a_generation_0_that_chose_it(config: dict, chosen_on
         assert len(changed_versions(planned(replicated, **chosen))) == 4
     else:
         assert SHARED in fault(replicated, **chosen)
+
+
+def test_rounds_share_generation_0_as_in_the_plan(config: dict) -> None:
+    config["rounds"][3]["models"] = [{"source": "folder", "path": f"models/{k}"} for k in range(11)]
+    config["rounds"].append(config["rounds"][0] | {"name": "nucleus", "decoding": {"method": "nucleus"}})
+    plan = planned(config, rounds=[])
+
+    first = plan.study.choice("others").first
+    owners = {name: plan.sharing.get(name, name) for name in plan.rounds}
+    assert len(plan.sharing) == 2
+    for one in first:
+        assert [first[one] == first[other] for other in first] == [owners[one] == owners[other] for other in first]
 
 
 def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
