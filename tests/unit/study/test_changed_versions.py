@@ -3,7 +3,7 @@
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import Plan, Version, read_study
+from bias_amplification.study import Chain, Plan, Version, read_study
 from bias_amplification.study.changed_versions import (
     changed_versions,
     mean_files,
@@ -71,6 +71,36 @@ def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
     assert planned(config, sets=[{"name": "mine", "file": "mine.csv"}], **generations)
     # The last generation is 0, but no one asked for interventions.
     assert changed_versions(Plan(read_study(config | {"generations": 1}))) == []
+
+
+def held(config: dict, **found_on: list[str]) -> dict:
+    """Return the config with neurons held in some rounds, by name: the rounds on which these are found."""
+    found = {name: {"held": {"outcome": "bias", "size": 3, "rounds": names}} for name, names in found_on.items()}
+    return config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+
+
+def test_rounds_whose_held_neurons_are_found_on_the_changed_round_do_not_choose(config: dict) -> None:
+    of_others = held(
+        config,
+        balanced_preservation=["balanced_synthetic"],
+        green_preservation=["balanced_preservation", "green_synthetic"],
+        green_synthetic=["balanced_overfitting"],
+    )
+    plan = planned(of_others)
+    choice = plan.study.choice("others")
+
+    assert choice.left_out("balanced_synthetic") == ["balanced_preservation", "green_preservation"]
+    assert choice.left_out("balanced_overfitting") == ["green_synthetic", "green_preservation"]
+    assert choice.left_out("balanced_accumulation") == []
+    assert [chain.round for chain in choice.chains(Chain("balanced_synthetic"))] == [
+        "balanced_overfitting", "balanced_accumulation", "green_synthetic",
+    ]  # fmt: skip
+    assert (
+        "interventions.chosen_on has green_preservation, whose held neurons are found on balanced_synthetic, which is "
+        "changed, so that its sets would be tried on a round that helped to choose them: remove it, or set chosen_on "
+        "to own"
+    ) in fault(of_others, chosen_on=["green_synthetic", "green_preservation"])
+    assert planned(of_others, chosen_on=["green_synthetic"])
 
 
 def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:

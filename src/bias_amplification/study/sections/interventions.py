@@ -125,8 +125,9 @@ class Interventions(Section):
     chosen_on: Literal["others", "own"] | list[Name] = Field(
         "others",
         description="The versions whose neurons and outcomes choose the sets. `others`: all versions but those of the "
-        "changed round, or of the changed replicate where there are several. `own`: the changed chain itself, which "
-        "answers another question, and is said in tables and figures. Or names of rounds.",
+        "changed round, or of the changed replicate where there are several, and without rounds whose held neurons are "
+        "found on the changed round. `own`: the changed chain itself, which answers another question, and is said in "
+        "tables and figures. Or names of rounds.",
     )
     measure: Literal["weight", "activation"] = Field(
         "weight", description="The measure of neurons whose association with an outcome chooses a set."
