@@ -195,6 +195,20 @@ def test_names_of_actions() -> None:
             {"actions": [{"kind": "ablate"}, {"kind": "ablate", "output": "zero"}]},
             "interventions.actions has ablate zer",
         ),
+        (
+            {"actions": [{"kind": "scale", "amounts": [amount]} for amount in (0.5, 2.0)]},
+            "interventions.actions has scale twice: put the amounts together in one action",
+        ),
+        ({"actions": [STEER, STEER]}, "interventions.actions has steer base twice: put the amounts together in one"),
+        ({"chosen_on": []}, "interventions.chosen_on is empty: name rounds, or set it to others or own"),
+        ({"chosen_on": ["green_synthetic"] * 2}, "interventions.chosen_on has green_synthetic twice: remove or"),
+        (
+            {"rounds": None, "chosen_on": ["balanced_synthetic"]},
+            "interventions.chosen_on has balanced_synthetic, which is changed by default (interventions.rounds is "
+            "null), so that its sets would be tried on the round that chose them: remove it, name another round in "
+            "interventions.rounds, or set chosen_on to own",
+        ),
+        ({"controls": 1001}, "interventions.controls is 1001, but must be"),
         ({"actions": [{"kind": "scale", "amounts": [2.0, 2.0]}]}, "amounts has the same number twice: remove one"),
         (
             {"generations": [5, 3], "actions": [{"kind": "restore", "generation": 3}]},
@@ -206,7 +220,11 @@ def test_names_of_actions() -> None:
             "interventions.actions transplant: generation is 4, but generation 5 is changed and 10 is the last: name a "
             "later generation, up to the last one",
         ),
-        ({"actions": [{"kind": "transplant", "generation": 10}]}, "name a later generation, up to the last one"),
+        (
+            {"actions": [{"kind": "transplant", "generation": 10}]},
+            "interventions.actions transplant: generation is 10, but generation 10 is changed and 10 is the last: set "
+            "interventions.generations to an earlier one",
+        ),
         ({"generations": [5], "actions": [{"kind": "transplant", "generation": 11}]}, "name a later generation, up to"),
         ({"actions": [STEER | {"generation": 10}]}, "name another generation, up to the last one"),
         ({"actions": [STEER | {"generation": 11}]}, "name another generation, up to the last one"),
@@ -214,6 +232,41 @@ def test_names_of_actions() -> None:
 )
 def test_faults(config: dict, interventions: dict, sentence: str) -> None:
     assert sentence in fault(config, **interventions)
+
+
+def test_only_rounds_whose_neurons_are_analysed_can_choose(config: dict) -> None:
+    config["neurons"] = {"rounds": ["balanced_synthetic", "green_synthetic"]}
+    assert planned(config, chosen_on=["green_synthetic"])
+    assert (
+        "interventions.chosen_on has green_preservation, which is not in neurons.rounds, so that its neurons are not "
+        "analysed: add it there, or remove it"
+    ) in fault(config, chosen_on=["green_synthetic", "green_preservation"])
+    assert (
+        "interventions.chosen_on is own, but green_preservation, which is changed, is not in neurons.rounds: add it "
+        "there"
+    ) in fault(config, rounds=["green_preservation"], chosen_on="own")
+    # Interventions are off.
+    assert planned(config, rounds=[], chosen_on=["green_preservation"])
+
+
+def test_other_versions_are_needed_to_choose(config: dict) -> None:
+    alone = config | {"neurons": {"rounds": ["balanced_synthetic"]}}
+    only_held = held(config, green_preservation=["balanced_synthetic"])
+    only_held["neurons"] = {"rounds": ["balanced_synthetic", "green_preservation"]}
+    begin = "interventions.chosen_on is others, but no other version is analysed that could choose the neurons of "
+    end = ": add names to rounds or neurons.rounds, set replicates.number to at least 2, or set chosen_on to own"
+
+    assert f"{begin}balanced_synthetic{end}" in fault(alone)
+    why = " (the held neurons of green_preservation are found on balanced_synthetic)"
+    assert f"{begin}balanced_synthetic{why}{end}" in fault(only_held)
+    for study in (alone, only_held):
+        assert changed_versions(Plan(read_study(study))) == []
+        assert planned(study, chosen_on="own")
+        assert planned(study, sets=[{"name": "mine", "file": "mine.csv"}])
+        assert len(changed_versions(planned(study | {"replicates": {"number": 2}}))) == 2
+    # The number of replicates may be the round's own.
+    alone["rounds"][0]["replicates"] = {"number": 3}
+    assert len(changed_versions(planned(alone))) == len(changed_versions(Plan(read_study(alone)))) == 3
 
 
 @pytest.mark.parametrize(
