@@ -8,6 +8,7 @@ from bias_amplification.study.changed_versions import (
     changed_versions,
     mean_files,
     reference_folders,
+    texts_in_folder,
     texts_in_generations,
 )
 from bias_amplification.study.sections import Action
@@ -283,3 +284,11 @@ def test_time_is_asked_for_all_conditions(config: dict) -> None:
     # Two sets of two sizes with 19 controls, and 3 changes: 240 conditions, and the one without a change.
     assert texts_in_generations(planned(config, sizes=[3, 4], controls=19, actions=scaling)) == 241
     assert texts_in_generations(planned(config, sizes=[3], controls=19, articles=size // 2)) == round(41 / 2 + 0.01)
+
+
+def test_time_is_asked_for_measuring_all_conditions(config: dict) -> None:
+    plan = planned(config, sizes=[3], controls=19)
+    version = changed_versions(plan)[0]
+
+    assert texts_in_folder(plan, version.intervention_folder) == texts_in_generations(plan) == 41
+    assert texts_in_folder(plan, version.folder) == texts_in_folder(plan, "base/generated/balanced") == 1
