@@ -69,6 +69,7 @@ rule choose_units:
     params:
         round=lambda wildcards: plan.version(wildcards).round,
         replicate=lambda wildcards: plan.version(wildcards).replicate,
+        left_out=lambda wildcards: study.choice(study.interventions.chosen_on).left_out(plan.version(wildcards).round),
         interventions=study.interventions.model_dump(
             include={"sets", "chosen_on", "measure", "criterion", "sizes", "controls"}
         ),

@@ -6,6 +6,7 @@
 # all versions and their changes, and how often real articles of each label led to articles of each label.
 from bias_amplification.artifacts.placement import MEASURED_PATTERN
 from bias_amplification.seeds import derive_seed
+from bias_amplification.study.changed_versions import texts_in_folder
 
 PREDICTION_FILES = [f"{name}.parquet" for name in CLASSIFIERS]
 METRIC_FILES = [
@@ -86,7 +87,7 @@ rule classify:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("measure", gpus=1),
+        **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
@@ -112,7 +113,7 @@ rule score_quality:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("measure", gpus=1),
+        **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
         language=study.corpus.language,

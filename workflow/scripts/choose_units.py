@@ -19,6 +19,7 @@ run_job(
         "replicate": snakemake.params.replicate,
         "version": model_files(snakemake.input.version),
         "reference": model_files(snakemake.input.reference),
+        "left_out": list(snakemake.params.left_out),
     },
     out=snakemake.output[0],
     interventions=snakemake.params.interventions,

@@ -27,7 +27,9 @@ from bias_amplification.neurons.panel import OUTCOMES, Outcomes, measure_columns
 from bias_amplification.neurons.regress import Slopes, regress
 from bias_amplification.neurons.sets import significant
 from bias_amplification.seeds import derive_seed
+from bias_amplification.study.choosing import choosing_chains
 from bias_amplification.study.sections import Interventions, Neurons, Quality, UnitSet
+from bias_amplification.study.versions import Chain
 
 
 class Analysed(NamedTuple):
@@ -46,6 +48,8 @@ class Changed(NamedTuple):
     replicate: int
     version: ModelFiles
     reference: ModelFiles
+    left_out: Sequence[str] = ()
+    """Rounds that do not choose, because their held neurons were found on the changed round."""
 
 
 class NoSet(Exception):
@@ -146,6 +150,9 @@ class Associations:
         outcomes = read_outcomes(self.analysed.panel, len(files))
         keep = choosing_versions(outcomes.versions, self.changed, chosen_on)
         print(f"{keep.sum()} of {len(keep)} versions choose (interventions.chosen_on: {chosen_on})", flush=True)
+        if self.changed.left_out and chosen_on == "others":
+            names = ", ".join(self.changed.left_out)
+            print(f"Left out, because their held neurons were found on {self.changed.round}: {names}", flush=True)
         if not keep.any():
             return {}
         versions = Versions(*(tuple(np.asarray(part)[keep].tolist()) for part in outcomes.versions))
@@ -194,25 +201,21 @@ def choosing_versions(versions: Versions, changed: Changed, chosen_on: str | Seq
     changed
         The changed version.
     chosen_on
-        "others": all other rounds. In a study with replicates, all other replicates of all rounds, because rounds of
-        one replicate may have the same articles. "own": the changed chain. Or names of rounds.
+        As for `choosing_chains`.
 
     Raises
     ------
     StudyError
         If `chosen_on` names the changed round.
     """
-    rounds, replicates = np.asarray(versions.strategies, dtype=object), np.asarray(versions.replicates, dtype=np.int64)
-    if chosen_on == "own":
-        return (rounds == changed.round) & (replicates == changed.replicate)
-    if chosen_on == "others":
-        return replicates != changed.replicate if (replicates > 1).any() else rounds != changed.round
-    if changed.round in chosen_on:
+    if not isinstance(chosen_on, str) and changed.round in chosen_on:
         raise StudyError(
             f"interventions.chosen_on has {changed.round}, whose neurons are changed: remove it, or set chosen_on to "
             "own."
         )
-    return np.isin(rounds, list(chosen_on))
+    chains = [Chain(*chain) for chain in zip(versions.strategies, versions.replicates, strict=True)]
+    chosen = choosing_chains(chains, Chain(changed.round, changed.replicate), chosen_on, changed.left_out)
+    return np.array([chain in chosen for chain in chains])
 
 
 def strongest(outcome: str, slopes: Mapping[str, Slopes], size: int) -> np.ndarray:

@@ -23,6 +23,11 @@ def texts_in_generations(plan: Plan) -> int:
     return math.ceil(conditions * max(shares))
 
 
+def texts_in_folder(plan: Plan, folder: str) -> int:
+    """Return how many generations' texts a folder has whose articles are measured (`MEASURED_PATTERN`)."""
+    return texts_in_generations(plan) if folder.startswith("interventions/") else 1
+
+
 def reference_folder(plan: Plan, version: Version, reference: str) -> str:
     """Return the folder of a reference model of a version: "base", or the number of a generation of its chain."""
     if reference == "base":

@@ -37,13 +37,11 @@ class Plan:
     @cached_property
     def chains(self) -> dict[str, Chain]:
         """Chains by name: rounds in the config's order, replicates ascending."""
-        found = (Chain(r, replicate) for r in self.rounds for replicate in range(1, self.replicates(r) + 1))
-        return {chain.name: chain for chain in found}
+        return {chain.name: chain for chain in self.study.chains}
 
     def replicates(self, name: str) -> int:
         """Return the number of replicates of a round."""
-        r = self.rounds[name]
-        return 1 if r.models else r.replicates.number or self.study.replicates.number
+        return self.study.replicates_of(self.rounds[name])
 
     def redrawn(self, name: str) -> bool:
         """Return whether the replicates of a round start from different draws of its seed set."""
@@ -209,9 +207,7 @@ class Plan:
 
     def finetuning(self, name: str) -> Finetuning:
         """Return the fine-tuning settings of a round, with its own epochs and weight decay."""
-        r = self.rounds[name]
-        own = {key: value for key in ("epochs", "weight_decay") if (value := getattr(r, key)) is not None}
-        return self.study.finetuning.model_copy(update=own)
+        return self.study.finetuning_of(self.rounds[name])
 
     def strategy_options(self, version: Version) -> dict[str, Any]:
         """Return the keys of `strategies` that a version's training set depends on: none for generation 0."""

@@ -1,12 +1,13 @@
 """The config as a whole: its sections, and the rules that hold between them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bias_amplification.artifacts import StudyError
+from bias_amplification.study.choosing import Choice, way_to
 from bias_amplification.study.config_faults import as_in_yaml, in_words
 from bias_amplification.study.config_files import ConfigFiles
 from bias_amplification.study.sections import (
@@ -35,6 +36,7 @@ from bias_amplification.study.sections import (
 )
 from bias_amplification.study.sections.section import LocalPath, names_alike
 from bias_amplification.study.strategies import STRATEGIES
+from bias_amplification.study.versions import Chain
 
 #: Folders in `results/classifier/` that are not a candidate's.
 _CLASSIFIER_FOLDERS = frozenset({"selected", "second", "splits"})
@@ -73,14 +75,39 @@ class Study(Section):
     compute: Compute = Compute()
 
     @property
+    def chains(self) -> list[Chain]:
+        """Chains: rounds in the config's order, replicates ascending."""
+        return [Chain(r.name, number) for r in self.rounds for number in range(1, self.replicates_of(r) + 1)]
+
+    def replicates_of(self, r: Round) -> int:
+        """Return the number of replicates of a round."""
+        return 1 if r.models else r.replicates.number or self.replicates.number
+
+    def finetuning_of(self, r: Round) -> Finetuning:
+        """Return the fine-tuning settings of a round, with its own epochs and weight decay."""
+        own = {key: value for key in ("epochs", "weight_decay") if (value := getattr(r, key)) is not None}
+        return self.finetuning.model_copy(update=own)
+
+    def choice(self, chosen_on: str | list[str]) -> Choice:
+        """Return how neurons for interventions are chosen, with a value of `interventions.chosen_on`."""
+        analysed = self.neurons.rounds or [r.name for r in self.rounds]
+        return Choice(
+            chosen_on,
+            analysed=[chain for chain in self.chains if chain.round in analysed],
+            found_on={r.name: r.held.rounds if r.held else [] for r in self.rounds},
+            first={r.name: (r.seed_set, self.finetuning_of(r), r.decoding, r.models and r.name) for r in self.rounds},
+        )
+
+    @property
     def changed_rounds(self) -> list[str]:
         """The rounds whose versions are changed by interventions."""
         if self.interventions.rounds is not None:
             return self.interventions.rounds
-        trained = [r.name for r in self.rounds if not r.models]
-        analysed = self.neurons.rounds or [r.name for r in self.rounds]
-        several = set(analysed) - set(trained[:1]) or self.replicates.number > 1
-        return trained[:1] if self.base_model.source == "pretrain" and several else []
+        first = next((r.name for r in self.rounds if not r.models), None)
+        if first is None or self.base_model.source != "pretrain" or self.generations == 1:
+            return []
+        others = self.choice("others")
+        return [first] if all(others.chains(chain) for chain in self.chains if chain.round == first) else []
 
     @field_validator("results")
     @classmethod
@@ -244,36 +271,12 @@ class Study(Section):
     def _check_exchanges(self) -> "Study":
         """Check that a study whose replicates are exchanged has replicates."""
         schemes = self.neurons.permutations.schemes or []
-        several = any((r.replicates.number or self.replicates.number) > 1 for r in self.rounds if not r.models)
+        several = any(self.replicates_of(r) > 1 for r in self.rounds)
         if not several and any("exchange_replicates" in moves for moves in schemes):
             raise ValueError(
                 "neurons.permutations.schemes has exchange_replicates, but no round has several replicates: remove it, "
                 "or set replicates.number to at least 2"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_interventions(self) -> "Study":
-        """Check that the generations of interventions exist, and that actions name generations on the right side."""
-        last, chosen_on = self.generations - 1, self.interventions.chosen_on
-        for name in self.changed_rounds:
-            if isinstance(chosen_on, list) and name in chosen_on:
-                raise ValueError(
-                    f"interventions.chosen_on has {name}, which is in interventions.rounds, so that its sets would be "
-                    "tried on the round that chose them: remove it, or set chosen_on to own"
-                )
-        generations = self.interventions.changed_generations(self.generations) if self.changed_rounds else []
-        for generation in generations:
-            if generation > last:
-                raise ValueError(
-                    f"interventions.generations has {generation}, but the last generation is {last}: lower it"
-                )
-            for action in self.interventions.actions:
-                if fault := action.fault(generation, last):
-                    raise ValueError(
-                        f"interventions.actions {action.kind}: generation is {action.generation}, but generation "
-                        f"{generation} is changed and {last} is the last: {fault}"
-                    )
         return self
 
     @model_validator(mode="after")
@@ -296,12 +299,36 @@ class Study(Section):
                     f"rounds {r.name}: held.rounds has the round itself, so that neurons would be found on the round "
                     "that they are tried on: remove it"
                 )
-            if circle := _circle(r.name, found_on):
+            if circle := way_to(r.name, r.name, found_on):
                 between = f" by way of {', '.join(circle[1:-1])}" if circle[1:-1] else ""
                 raise ValueError(
                     f"rounds {r.name}: held.rounds has {circle[0]}, whose own held neurons are found on "
                     f"{r.name}{between}, so that each would wait for the other: remove one of the names"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_interventions(self) -> "Study":
+        """Check that changed generations exist, that actions fit them, and that other versions choose the neurons."""
+        last, interventions, changed = self.generations - 1, self.interventions, self.changed_rounds
+        generations = interventions.changed_generations(self.generations) if changed else []
+        for generation in generations:
+            if generation > last:
+                raise ValueError(
+                    f"interventions.generations has {generation}, but the last generation is {last}: lower it"
+                )
+            for action in interventions.actions:
+                if fault := action.fault(generation, last):
+                    raise ValueError(
+                        f"interventions.actions {action.kind}: generation is {action.generation}, but generation "
+                        f"{generation} is changed and {last} is the last: {fault}"
+                    )
+        # Sets from files are chosen on no version.
+        if any(one.outcome for one in interventions.sets):
+            choice = self.choice(interventions.chosen_on)
+            for chain in (chain for chain in self.chains if chain.round in changed):
+                if fault := choice.fault(chain, interventions.rounds is None, generations):
+                    raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
@@ -325,19 +352,6 @@ def _check_reference(key: str, name: str | None, known: Collection[str], where: 
     """Raise an error unless a name is null or one of those that another key has."""
     if name is not None and name not in known:
         raise ValueError(f"{key} is {as_in_yaml(name)}, which is not in {where}: use one of {', '.join(known)}")
-
-
-def _circle(name: str, found_on: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the shortest way from a round over the rounds on which its neurons are found back to it; empty if none."""
-    ways = [[first] for first in found_on[name]]
-    seen = set(found_on[name])
-    for way in ways:
-        if way[-1] == name:
-            return way
-        following = [following for following in found_on.get(way[-1], ()) if following not in seen]
-        seen.update(following)
-        ways += [[*way, one] for one in following]
-    return []
 
 
 def read_study(config: dict[str, Any], files: ConfigFiles | None = None) -> Study:

@@ -181,6 +181,16 @@ def test_captions_of_interventions_say_where_sets_are_from(shipped, chosen, endi
     assert ("in 2 versions" in found.caption) == ("generations" in chosen)
 
 
+def test_caption_says_that_rounds_with_held_neurons_do_not_choose(shipped):
+    config = shipped(interventions={"rounds": ["balanced_synthetic"]})
+    config["rounds"][2]["held"] = {"outcome": "bias", "size": 3, "rounds": ["balanced_synthetic"]}
+
+    caption = entries(config)["interventions_table"].caption
+    assert caption.endswith(
+        "chosen on the other rounds, without rounds whose held neurons were found on the changed round."
+    )
+
+
 def test_sets_of_a_study_with_replicates_are_chosen_on_other_replicates(shipped):
     found = entries(shipped("replicates", interventions={"rounds": ["synthetic"]}))
 

@@ -116,6 +116,30 @@ def test_of_replicates_the_changed_number_is_left_out_in_all_rounds():
     ]  # fmt: skip
 
 
+def test_rounds_whose_held_neurons_were_found_on_the_changed_round_do_not_choose():
+    rounds, replicates = ("a", "a", "h", "h", "b", "b"), (1, 2, 1, 2, 1, 2)
+    alone = Versions(rounds[::2], (0,) * 3, rounds[::2], (1,) * 3, ("s",) * 3)
+    replicated = Versions(tuple(map("{} {}".format, rounds, replicates)), (0,) * 6, rounds, replicates, ("s",) * 6)
+    changed = Changed("a", 1, None, None, left_out=["h"])
+
+    assert choosing_versions(alone, changed, "others").tolist() == [False, False, True]
+    assert choosing_versions(replicated, changed, "others").tolist() == [False, True, False, False, False, True]
+    # A chain that chooses for itself does so, whatever was found on it.
+    assert choosing_versions(replicated, changed, "own").tolist() == [True] + [False] * 5
+
+
+def test_the_log_names_rounds_that_are_left_out(study, tmp_path, capfd):
+    files, changed = study
+    without = files, changed._replace(left_out=["round 1"])
+
+    table = choose(without, tmp_path)
+
+    log = capfd.readouterr().out
+    assert "14 of 28 versions choose (interventions.chosen_on: others)" in log
+    assert "Left out, because their held neurons were found on round 3: round 1" in log
+    assert table.equals(choose(study, tmp_path, chosen_on=["round 0", "round 2"]))
+
+
 def slopes(statistic, p_value=None):
     statistic = np.array(statistic, dtype=float)
     missing = np.full_like(statistic, np.nan)

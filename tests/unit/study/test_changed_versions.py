@@ -3,11 +3,12 @@
 import pytest
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.study import Plan, Version, read_study
+from bias_amplification.study import Chain, Plan, Version, read_study
 from bias_amplification.study.changed_versions import (
     changed_versions,
     mean_files,
     reference_folders,
+    texts_in_folder,
     texts_in_generations,
 )
 from bias_amplification.study.sections import Action
@@ -34,6 +35,75 @@ def test_the_first_round_of_a_small_model_is_changed_by_default(config: dict) ->
     assert changed_versions(planned(config, rounds=[])) == []
 
 
+SHARED = "generation 0 of balanced_synthetic is changed, but balanced_preservation, whose versions choose the neurons"
+
+
+@pytest.mark.parametrize("chosen_on", ["others", ["green_synthetic", "balanced_preservation"]])
+def test_no_set_is_tried_on_a_generation_0_that_chose_it(config: dict, chosen_on: str | list[str]) -> None:
+    chosen = {"generations": [0, 3], "chosen_on": chosen_on}
+
+    assert SHARED in fault(config, **chosen)
+    # Rounds of other replicates have another generation 0; those named choose in all replicates.
+    replicated = config | {"replicates": {"number": 2}}
+    if chosen_on == "others":
+        assert len(changed_versions(planned(replicated, **chosen))) == 4
+    else:
+        assert SHARED in fault(replicated, **chosen)
+
+
+def test_rounds_share_generation_0_as_in_the_plan(config: dict) -> None:
+    config["rounds"][3]["models"] = [{"source": "folder", "path": f"models/{k}"} for k in range(11)]
+    config["rounds"].append(config["rounds"][0] | {"name": "nucleus", "decoding": {"method": "nucleus"}})
+    plan = planned(config, rounds=[])
+
+    first = plan.study.choice("others").first
+    owners = {name: plan.sharing.get(name, name) for name in plan.rounds}
+    assert len(plan.sharing) == 2
+    for one in first:
+        assert [first[one] == first[other] for other in first] == [owners[one] == owners[other] for other in first]
+
+
+def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
+    # The overfitting round has other epochs, the green rounds another seed set.
+    generations = {"generations": [0]}
+    for chosen_on in ("own", ["green_synthetic", "balanced_overfitting"]):
+        assert planned(config, chosen_on=chosen_on, **generations)
+    assert planned(config, rounds=["balanced_overfitting"], **generations)
+    assert planned(config, sets=[{"name": "mine", "file": "mine.csv"}], **generations)
+    # The last generation is 0, but no one asked for interventions.
+    assert changed_versions(Plan(read_study(config | {"generations": 1}))) == []
+
+
+def held(config: dict, **found_on: list[str]) -> dict:
+    """Return the config with neurons held in some rounds, by name: the rounds on which these are found."""
+    found = {name: {"held": {"outcome": "bias", "size": 3, "rounds": names}} for name, names in found_on.items()}
+    return config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+
+
+def test_rounds_whose_held_neurons_are_found_on_the_changed_round_do_not_choose(config: dict) -> None:
+    of_others = held(
+        config,
+        balanced_preservation=["balanced_synthetic"],
+        green_preservation=["balanced_preservation", "green_synthetic"],
+        green_synthetic=["balanced_overfitting"],
+    )
+    plan = planned(of_others)
+    choice = plan.study.choice("others")
+
+    assert choice.left_out("balanced_synthetic") == ["balanced_preservation", "green_preservation"]
+    assert choice.left_out("balanced_overfitting") == ["green_synthetic", "green_preservation"]
+    assert choice.left_out("balanced_accumulation") == []
+    assert [chain.round for chain in choice.chains(Chain("balanced_synthetic"))] == [
+        "balanced_overfitting", "balanced_accumulation", "green_synthetic",
+    ]  # fmt: skip
+    assert (
+        "interventions.chosen_on has green_preservation, whose held neurons are found on balanced_synthetic, which is "
+        "changed, so that its sets would be tried on a round that helped to choose them: remove it, or set chosen_on "
+        "to own"
+    ) in fault(of_others, chosen_on=["green_synthetic", "green_preservation"])
+    assert planned(of_others, chosen_on=["green_synthetic"])
+
+
 def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
     config["replicates"] = {"number": 2}
 
@@ -45,7 +115,7 @@ def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:
 
 
 def test_named_generations_are_changed(config: dict) -> None:
-    found = changed_versions(planned(config, generations=[4, 0, 2]))
+    found = changed_versions(planned(config, generations=[4, 0, 2], chosen_on=["green_synthetic"]))
 
     assert [version.generation for version in found] == [0, 2, 4]
 
@@ -126,6 +196,20 @@ def test_names_of_actions() -> None:
             {"actions": [{"kind": "ablate"}, {"kind": "ablate", "output": "zero"}]},
             "interventions.actions has ablate zer",
         ),
+        (
+            {"actions": [{"kind": "scale", "amounts": [amount]} for amount in (0.5, 2.0)]},
+            "interventions.actions has scale twice: put the amounts together in one action",
+        ),
+        ({"actions": [STEER, STEER]}, "interventions.actions has steer base twice: put the amounts together in one"),
+        ({"chosen_on": []}, "interventions.chosen_on is empty: name rounds, or set it to others or own"),
+        ({"chosen_on": ["green_synthetic"] * 2}, "interventions.chosen_on has green_synthetic twice: remove or"),
+        (
+            {"rounds": None, "chosen_on": ["balanced_synthetic"]},
+            "interventions.chosen_on has balanced_synthetic, which is changed by default (interventions.rounds is "
+            "null), so that its sets would be tried on the round that chose them: remove it, name another round in "
+            "interventions.rounds, or set chosen_on to own",
+        ),
+        ({"controls": 1001}, "interventions.controls is 1001, but must be"),
         ({"actions": [{"kind": "scale", "amounts": [2.0, 2.0]}]}, "amounts has the same number twice: remove one"),
         (
             {"generations": [5, 3], "actions": [{"kind": "restore", "generation": 3}]},
@@ -137,7 +221,11 @@ def test_names_of_actions() -> None:
             "interventions.actions transplant: generation is 4, but generation 5 is changed and 10 is the last: name a "
             "later generation, up to the last one",
         ),
-        ({"actions": [{"kind": "transplant", "generation": 10}]}, "name a later generation, up to the last one"),
+        (
+            {"actions": [{"kind": "transplant", "generation": 10}]},
+            "interventions.actions transplant: generation is 10, but generation 10 is changed and 10 is the last: set "
+            "interventions.generations to an earlier one",
+        ),
         ({"generations": [5], "actions": [{"kind": "transplant", "generation": 11}]}, "name a later generation, up to"),
         ({"actions": [STEER | {"generation": 10}]}, "name another generation, up to the last one"),
         ({"actions": [STEER | {"generation": 11}]}, "name another generation, up to the last one"),
@@ -145,6 +233,41 @@ def test_names_of_actions() -> None:
 )
 def test_faults(config: dict, interventions: dict, sentence: str) -> None:
     assert sentence in fault(config, **interventions)
+
+
+def test_only_rounds_whose_neurons_are_analysed_can_choose(config: dict) -> None:
+    config["neurons"] = {"rounds": ["balanced_synthetic", "green_synthetic"]}
+    assert planned(config, chosen_on=["green_synthetic"])
+    assert (
+        "interventions.chosen_on has green_preservation, which is not in neurons.rounds, so that its neurons are not "
+        "analysed: add it there, or remove it"
+    ) in fault(config, chosen_on=["green_synthetic", "green_preservation"])
+    assert (
+        "interventions.chosen_on is own, but green_preservation, which is changed, is not in neurons.rounds: add it "
+        "there"
+    ) in fault(config, rounds=["green_preservation"], chosen_on="own")
+    # Interventions are off.
+    assert planned(config, rounds=[], chosen_on=["green_preservation"])
+
+
+def test_other_versions_are_needed_to_choose(config: dict) -> None:
+    alone = config | {"neurons": {"rounds": ["balanced_synthetic"]}}
+    only_held = held(config, green_preservation=["balanced_synthetic"])
+    only_held["neurons"] = {"rounds": ["balanced_synthetic", "green_preservation"]}
+    begin = "interventions.chosen_on is others, but no other version is analysed that could choose the neurons of "
+    end = ": add names to rounds or neurons.rounds, set replicates.number to at least 2, or set chosen_on to own"
+
+    assert f"{begin}balanced_synthetic{end}" in fault(alone)
+    why = " (the held neurons of green_preservation are found on balanced_synthetic)"
+    assert f"{begin}balanced_synthetic{why}{end}" in fault(only_held)
+    for study in (alone, only_held):
+        assert changed_versions(Plan(read_study(study))) == []
+        assert planned(study, chosen_on="own")
+        assert planned(study, sets=[{"name": "mine", "file": "mine.csv"}])
+        assert len(changed_versions(planned(study | {"replicates": {"number": 2}}))) == 2
+    # The number of replicates may be the round's own.
+    alone["rounds"][0]["replicates"] = {"number": 3}
+    assert len(changed_versions(planned(alone))) == len(changed_versions(Plan(read_study(alone)))) == 3
 
 
 @pytest.mark.parametrize(
@@ -161,3 +284,11 @@ def test_time_is_asked_for_all_conditions(config: dict) -> None:
     # Two sets of two sizes with 19 controls, and 3 changes: 240 conditions, and the one without a change.
     assert texts_in_generations(planned(config, sizes=[3, 4], controls=19, actions=scaling)) == 241
     assert texts_in_generations(planned(config, sizes=[3], controls=19, articles=size // 2)) == round(41 / 2 + 0.01)
+
+
+def test_time_is_asked_for_measuring_all_conditions(config: dict) -> None:
+    plan = planned(config, sizes=[3], controls=19)
+    version = changed_versions(plan)[0]
+
+    assert texts_in_folder(plan, version.intervention_folder) == texts_in_generations(plan) == 41
+    assert texts_in_folder(plan, version.folder) == texts_in_folder(plan, "base/generated/balanced") == 1

@@ -99,6 +99,8 @@ def _sets_chosen(plan: Plan) -> str:
     }
     chosen_on = settings.chosen_on
     on = where[chosen_on] if isinstance(chosen_on, str) else f"the rounds {', '.join(chosen_on)}"
+    if chosen_on == "others" and any(map(plan.study.choice(chosen_on).left_out, plan.study.changed_rounds)):
+        on += ", without rounds whose held neurons were found on the changed round"
     sets = "Sets that are not from a file" if any(one.file for one in settings.sets) else "Sets"
     return f" {sets} were chosen on {on}."
 

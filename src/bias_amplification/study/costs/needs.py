@@ -62,7 +62,9 @@ class Needs:
         model, encoder = model_bytes(study) or UNKNOWN_MODEL, encoder_bytes(study)
         self.models = dict.fromkeys(_NEEDS, model) | {"train_encoder": encoder, "measure": max(model, encoder)}
 
-    def __call__(self, kind: str, gpus: int | None = None, times: int = 1) -> dict[str, int | Callable[..., int]]:
+    def __call__(
+        self, kind: str, gpus: int | None = None, times: int | Callable[[Any], int] = 1
+    ) -> dict[str, int | Callable[..., int]]:
         """Return a rule's resources.
 
         Parameters
@@ -72,7 +74,7 @@ class Needs:
         gpus
             Number of GPUs of the job if the study uses GPUs; None for a job that never uses one.
         times
-            How many times the work of a version the job does.
+            How many times the work of a version the job does, or a function of the job's wildcards that returns it.
         """
         need = _NEEDS[kind]
         # With `device: cuda`, activations are in the GPU's memory.
@@ -86,7 +88,7 @@ class Needs:
             return round(round(memory) * 1.5 ** (attempt - 1))
 
         def runtime(wildcards: Any, attempt: int) -> int:
-            return need.minutes * times * 2 ** (attempt - 1)
+            return need.minutes * (times(wildcards) if callable(times) else times) * 2 ** (attempt - 1)
 
         resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
         if gpus is not None:

@@ -89,6 +89,8 @@ class Action(Section):
             return None
         if self.kind == "restore" and self.generation >= changed:
             return "name an earlier generation, or null for the base model"
+        if self.kind == "transplant" and changed == last:
+            return "set interventions.generations to an earlier one"
         if self.kind == "transplant" and not changed < self.generation <= last:
             return "name a later generation, up to the last one"
         if self.generation == changed or self.generation > last:
@@ -111,8 +113,8 @@ class Interventions(Section):
     rounds: list[Name] | None = Field(
         None,
         description="Names of the rounds whose versions are changed; empty: no interventions. null: the first round "
-        "that trains its models, if the run pretrains the base model, which is small then, and if other rounds or "
-        "replicates can choose the neurons; otherwise none.",
+        "that trains its models, if the run pretrains the base model, which is small then, if there are several "
+        "generations, and if other rounds or replicates can choose the neurons; otherwise none.",
     )
     generations: list[Annotated[int, Field(ge=0)]] | None = Field(
         None, min_length=1, description="Generations that are changed; null: the last one."
@@ -125,8 +127,9 @@ class Interventions(Section):
     chosen_on: Literal["others", "own"] | list[Name] = Field(
         "others",
         description="The versions whose neurons and outcomes choose the sets. `others`: all versions but those of the "
-        "changed round, or of the changed replicate where there are several. `own`: the changed chain itself, which "
-        "answers another question, and is said in tables and figures. Or names of rounds.",
+        "changed round, or of the changed replicate where there are several, and without rounds whose held neurons are "
+        "found on the changed round. `own`: the changed chain itself, which answers another question, and is said in "
+        "tables and figures. Or names of rounds.",
     )
     measure: Literal["weight", "activation"] = Field(
         "weight", description="The measure of neurons whose association with an outcome chooses a set."
@@ -143,7 +146,7 @@ class Interventions(Section):
         "layer has too few other neurons for a control are left out.",
     )
     controls: int = Field(
-        20, ge=19, description="Number of control sets. The smallest possible p-value is 1 / (controls + 1)."
+        20, ge=19, le=1_000, description="Number of control sets. The smallest possible p-value is 1 / (controls + 1)."
     )
     actions: list[Action] = Field(
         default_factory=lambda: [Action(kind="restore")],
@@ -157,11 +160,17 @@ class Interventions(Section):
     @model_validator(mode="after")
     def _check_repeated(self) -> "Interventions":
         named = {"sets": [one.name for one in self.sets], "actions": [action.name for action in self.actions]}
-        for key in ("rounds", "generations", "sizes"):
-            named[key] = getattr(self, key) or []
+        for key in ("rounds", "generations", "sizes", "chosen_on"):
+            values = getattr(self, key)
+            named[key] = values if isinstance(values, list) else []
         for key, values in named.items():
             if repeated := [value for value in values if values.count(value) > 1]:
-                raise ValueError(f"interventions.{key} has {repeated[0]} twice: remove or rename one")
+                with_amounts = {action.name for action in self.actions if action.amounts} if key == "actions" else ()
+                together = "put the amounts together in one action"
+                remedy = together if repeated[0] in with_amounts else "remove or rename one"
+                raise ValueError(f"interventions.{key} has {repeated[0]} twice: {remedy}")
+        if self.chosen_on == []:
+            raise ValueError("interventions.chosen_on is empty: name rounds, or set it to others or own")
         return self
 
     def changed_generations(self, generations: int) -> list[int]:

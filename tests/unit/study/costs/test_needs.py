@@ -23,6 +23,14 @@ def test_later_attempts_ask_for_more(make_study: Callable[..., Study]) -> None:
     assert [needs("train")["runtime"](None, attempt=attempt) for attempt in (1, 2, 3)] == [120, 240, 480]
 
 
+def test_time_follows_the_work_of_a_job(make_study: Callable[..., Study]) -> None:
+    needs = Needs(make_study())
+
+    of_length = needs("measure", times=len)["runtime"]
+    assert [of_length("abc", attempt=1), of_length("a", attempt=1), of_length("ab", attempt=2)] == [180, 60, 240]
+    assert needs("generate", times=5)["runtime"](None, attempt=2) == 600
+
+
 def test_gpus_are_asked_for_if_the_study_uses_them(make_study: Callable[..., Study]) -> None:
     on_gpu, on_cpu = (Needs(make_study(compute={"device": device})) for device in ("cuda", "cpu"))
 
