@@ -42,10 +42,10 @@ def not_valid_here(calibration: pd.DataFrame, world: pd.DataFrame) -> dict[str, 
     Returns
     -------
     dict
-        As `Invalid`: the tests and intervals that are not valid in the world of the run's own neurons or in the
-        nearest other world, with the larger rate.
+        As `Invalid`: the tests and intervals that are not valid in the world of the run's own neurons or, if the run
+        fits it, in the nearest other world, with the larger rate.
     """
-    rows = calibration[calibration["world"].isin({OWN, *world["nearest"]})]
+    rows = calibration[calibration["world"].isin({OWN, *world.loc[world["fits"].eq(True), "nearest"]})]
     # The study's own test is the first one of a world.
     single = rows[rows["scheme"].isna() & rows["test"].eq(ONE_NEURON)].drop_duplicates("world")
     rows = pd.concat([rows[rows["scheme"].notna()], single.assign(scheme="")])
@@ -99,11 +99,8 @@ def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
         return f"{sentence} So it is not known whether the tests are valid here."
     invalid = not_valid_here(calibration, world)
     wrong = of_first_scheme(invalid)
-    claim = (
-        f"Not valid here, because they are wrong too often in simulated studies like this run: {rates_in_words(wrong)}."
-    )
+    like = "like this run" if world["fits"].eq(True).all() else "with its own neurons"
+    claim = f"Not valid here, because they are wrong too often in simulated studies {like}: {rates_in_words(wrong)}."
     if not wrong:
-        claim = (
-            "No test by permutation is wrong clearly more often than it should be in simulated studies like this run."
-        )
+        claim = f"No test by permutation is wrong clearly more often than it should be in simulated studies {like}."
     return " ".join(filter(None, (sentence, claim, one_neuron_in_words(invalid))))

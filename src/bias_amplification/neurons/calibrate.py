@@ -29,6 +29,8 @@ TOLERATED = 1.6
 #: Standard errors by which the rate of a test that is not valid exceeds the level: few studies would call sound tests
 #: invalid by chance.
 MARGIN = 1.645
+#: The same for claims that a study makes or not: the level of a binomial test.
+CLEARLY = 0.05
 #: Worlds in which effects are planted too.
 PLANTED_WORLDS = ("random_walks", "own_neurons")
 
@@ -192,15 +194,22 @@ def _scheme_rows(
     """Yield how often the tests by permutation reject, and how often intervals miss the truth."""
     for claim, wrong in count_claims(simulation, moves, settings, seed, whole=whole).items():
         about = _describe(simulation.world, claim, settings, scheme="+".join(moves))
-        yield about | _share(wrong, level_of(claim, settings.alpha))
+        yield about | share_of_studies(wrong, level_of(claim, settings.alpha))
 
 
-def _share(rejected: np.ndarray, level: float) -> dict[str, Any]:
+def share_of_studies(rejected: np.ndarray, level: float) -> dict[str, Any]:
+    """Return the share of the studies in which a claim is wrong, and whether that fits its level."""
     if not len(rejected):
         return {"studies": 0}
-    share, studies = float(np.mean(rejected)), len(rejected)
+    from scipy.stats import binom
+
+    wrong, studies = int(np.sum(rejected)), len(rejected)
+    share = wrong / studies
     error = float(np.sqrt(share * (1 - share) / studies))
-    return {"studies": studies, "rejected": share, "standard_error": error, "valid": is_valid(share, error, level)}
+    # The standard error is 0 if all of few studies are wrong.
+    chance = float(binom.sf(wrong - 1, studies, level))
+    valid = share <= TOLERATED * level or chance > CLEARLY - 1e-12
+    return {"studies": studies, "rejected": share, "standard_error": error, "valid": valid}
 
 
 def _power_rows(simulation: Simulation, effect: float, settings: Neurons) -> Iterator[dict[str, Any]]:
@@ -231,6 +240,6 @@ def _scheme_power_rows(
             about = _describe(simulation.world, claim, settings, scheme="+".join(moves), effect=effect, planted=kind)
             if claim.startswith("interval"):
                 if len(found):
-                    yield about | _share(found, level_of(claim, settings.alpha))
+                    yield about | share_of_studies(found, level_of(claim, settings.alpha))
             else:
                 yield about | {"studies": len(found), "power": float(np.mean(found)) if len(found) else None}

@@ -8,7 +8,7 @@ import numpy as np
 
 from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.panel import OUTCOMES
-from bias_amplification.neurons.worlds import HARD, WORLDS, Run, Simulation, grid_steps, persistence_of, simulate
+from bias_amplification.neurons.worlds import WORLDS, Run, Simulation, grid_steps, persistence_of, simulate
 
 #: What is computed of the steps of an outcome, or on average of the neurons.
 #:
@@ -40,9 +40,9 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
     -------
     list of dict
         Rows of `NEURON_WORLD`: one for each outcome, and one for the neurons. The same in all rows are `nearest`, the
-        world in whose simulated studies the facts are nearest to the run's, in standard deviations, or None if too
-        little changes; `distance`, the mean square of these; and `fits`, whether at least 5% of that world's own
-        studies are as far away.
+        world in whose simulated studies the run's facts are most likely, or None if too little changes; `distance`,
+        their mean squared distance from those of the studies, in standard deviations; and `fits`, whether at least 5%
+        of that world's own studies are as far away.
     """
     with warnings.catch_warnings():
         # Means of nothing are NaN, which is what is wanted here.
@@ -52,17 +52,19 @@ def describe_world(versions: Versions, run: Run, seed: int = 0) -> list[dict[str
 
 def _describe(versions: Versions, run: Run, seed: int) -> list[dict[str, Any]]:
     own = {name: _facts(values, versions) for name, values in _parts(run.neurons, run.outcomes)}
-    distances, limits = {}, {}
+    found: dict[str, tuple[float, float, bool]] = {}
     for number, world in enumerate(name for name in WORLDS if name != "own_neurons"):
         simulation = simulate(world, versions, run, STUDIES, max(2, run.neurons.shape[1]), [seed, number])
         studies = [_of_study(simulation, study, versions) for study in range(STUDIES)]
-        distances[world] = _distance(own, studies)
-        limits[world] = np.quantile([_distance(study, studies) for study in studies], 0.95)
-    fitting = {world: distance for world, distance in distances.items() if np.isfinite(distance)}
-    nearest = min(fitting, key=lambda world: fitting[world], default=None)
+        distance, likelihood = _compare(own, studies)
+        # Each study is compared with the others, as the run is.
+        of_studies = [_compare(one, [*studies[:k], *studies[k + 1 :]])[0] for k, one in enumerate(studies)]
+        if np.isfinite(distance):
+            found[world] = likelihood, distance, bool(distance <= np.nanquantile(of_studies, 0.95))
+    nearest = min(found, key=lambda world: found[world][0], default=None)
     common = {"nearest": nearest, "distance": None, "fits": None}
     if nearest:
-        common |= {"distance": distances[nearest], "fits": bool(distances[nearest] <= limits[nearest])}
+        common |= {"distance": found[nearest][1], "fits": found[nearest][2]}
     return [
         {"of": name, **{key: None if np.isnan(value) else value for key, value in facts.items()}, **common}
         for name, facts in own.items()
@@ -79,17 +81,31 @@ def _of_study(simulation: Simulation, study: int, versions: Versions) -> dict[st
     return {name: _facts(values, versions) for name, values in parts}
 
 
-def _distance(own: Mapping[str, Mapping[str, float]], studies: list[dict[str, dict[str, float]]]) -> float:
-    """Return the mean squared distance of a run from the mean of simulated studies, in standard deviations."""
-    squares = []
+def _compare(own: Mapping[str, Mapping[str, float]], studies: list[dict[str, dict[str, float]]]) -> tuple[float, float]:
+    """Compare a run with simulated studies.
+
+    Returns
+    -------
+    distance : float
+        Mean squared distance from the studies' mean, in standard deviations; infinite if nothing is known.
+    likelihood : float
+        The same with the logarithm of the variance added: -2 times the mean logarithm of a normal density, but for a
+        constant. A world whose studies differ much from one another is near to everything, but makes nothing likely.
+    """
+    squares, spreads = [], []
     for name, facts in own.items():
         for key, value in facts.items():
             simulated = np.array([study[name][key] for study in studies])
             # The ratios are positive and skewed.
             one, many = (np.log(value), np.log(simulated)) if key.endswith("ratio") else (value, simulated)
-            squares.append(np.square(one - np.nanmean(many)) / max(float(np.nanvar(many)), 1e-4))
-    squares = [one for one in squares if np.isfinite(one)]
-    return float(np.mean(np.minimum(squares, 100))) if squares else np.inf
+            variance = max(float(np.nanvar(many)), 1e-4)
+            square = np.square(one - np.nanmean(many)) / variance
+            if np.isfinite(square):
+                squares.append(min(float(square), 100.0))
+                spreads.append(np.log(variance))
+    if not squares:
+        return np.inf, np.inf
+    return float(np.mean(squares)), float(np.mean(squares) + np.mean(spreads))
 
 
 def _facts(values: np.ndarray, versions: Versions) -> dict[str, float]:
@@ -148,6 +164,4 @@ def world_in_words(world: Any) -> str:
         sentence += f" Of the simulated worlds, this run is most like {named}."
     else:
         sentence += f" No simulated world is like this run; the nearest is {named}."
-    if nearest in HARD:
-        sentence += " In this world the tests by permutation of generations reject too often."
     return sentence

@@ -29,10 +29,6 @@ WORLDS = {
     "rounds, the profile over generations and the persistence of the run's own outcomes",
 }
 
-#: Worlds in which no null distribution without replicates has its nominal size: neurons and outcomes follow time in the
-#: same way, round by round.
-HARD = ("scaled_trend", "persistent_steps")
-
 
 class Run(NamedTuple):
     """What a simulation takes from the run: the values of some neurons, and both outcomes, [versions, ...]."""

@@ -60,3 +60,12 @@ def test_a_panel_of_a_test_that_is_not_valid_says_so(rate):
     notes = [" ".join(text.get_text() for text in axes.texts) for axes in figure.axes]
     assert ["not valid here" in note for note in notes] == [rate > 0.08, False, False]
     assert "signs of generations flipped" in str([text.get_text() for text in figure.legends[0].get_texts()])
+
+
+def test_a_world_that_does_not_fit_marks_nothing():
+    elsewhere = make_calibration(0.05)
+    elsewhere.loc[elsewhere["world"] == "random_walks", ["rejected", "valid"]] = [0.3, False]
+    unlike = make_world("random_walks").assign(fits=False)
+
+    assert not any(not_valid_here(elsewhere, unlike).values())
+    assert "in simulated studies with its own neurons" in validity_in_words(elsewhere, unlike)

@@ -6,7 +6,13 @@ from random_studies import list_versions, write_study
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
-from bias_amplification.neurons.calibrate import PLANTED_WORLDS, calibrate_neurons, is_valid, list_tests
+from bias_amplification.neurons.calibrate import (
+    PLANTED_WORLDS,
+    calibrate_neurons,
+    is_valid,
+    list_tests,
+    share_of_studies,
+)
 from bias_amplification.neurons.claims import study_claims
 from bias_amplification.neurons.designs import make_rows
 from bias_amplification.neurons.regress import regress
@@ -129,3 +135,10 @@ def test_the_run_is_described_and_likened_to_a_world(tables):
 )  # fmt: skip
 def test_a_test_is_held_against_its_own_level(rejected, error, level, valid):
     assert is_valid(rejected, error, level) is valid
+
+
+@pytest.mark.parametrize(("wrong", "studies", "valid"), [(1, 1, True), (2, 2, False), (9, 100, True), (12, 100, False)])
+def test_few_studies_cannot_make_a_claim_invalid(wrong, studies, valid):
+    rejected = np.arange(studies) < wrong
+
+    assert share_of_studies(rejected, 0.05)["valid"] is valid

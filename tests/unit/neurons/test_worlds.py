@@ -100,7 +100,7 @@ def test_planted_neurons_follow_the_outcome():
     assert np.abs(np.delete(correlations, [2, 3])).max() < 0.1
 
 
-@pytest.mark.parametrize("world", ["random_walks", "shared_75", "decaying_steps", "round_drift"])
+@pytest.mark.parametrize("world", ["random_walks", "shared_75", "decaying_steps", "round_drift", "common_trend"])
 def test_a_run_of_a_world_is_likened_to_it(world):
     versions = list_versions(6, 11)
     simulation = simulate(world, versions, NOTHING, 1, 40, seed=9)
@@ -108,7 +108,15 @@ def test_a_run_of_a_world_is_likened_to_it(world):
     rows = describe_world(versions, Run(simulation.x[:, 0], list(simulation.y[:, :, 0])))
 
     assert {row["nearest"] for row in rows} == {world}
-    assert {row["fits"] for row in rows} == {True}
+
+
+def test_most_runs_of_a_world_fit_it():
+    versions = list_versions(6, 11)
+    simulation = simulate("random_walks", versions, NOTHING, 6, 40, seed=9)
+
+    runs = [Run(simulation.x[:, study], list(simulation.y[:, :, study])) for study in range(6)]
+
+    assert sum(describe_world(versions, run)[0]["fits"] for run in runs) >= 4
 
 
 def test_a_run_of_another_kind_fits_no_world():
@@ -140,7 +148,7 @@ def test_outcomes_like_the_runs_keep_a_clear_persistence(persistence, kept):
     assert np.corrcoef(drawn[:, 5].ravel(), drawn[:, 6].ravel())[0, 1] == pytest.approx(kept, abs=0.2)
 
 
-def test_the_words_name_the_world_and_where_tests_fail():
+def test_the_words_name_the_world():
     import pandas as pd
 
     facts = {"between_rounds": 0.5, "scale_ratio": 2.0, "early_ratio": 1.5, "drift": 0.1, "persistence": -0.1}
@@ -148,7 +156,7 @@ def test_the_words_name_the_world_and_where_tests_fail():
         [{"of": name, **facts, "nearest": "scaled_trend", "fits": True} for name in ("bias", "quality", "neurons")]
     )
 
-    assert "most like 'scaled trend'" in world_in_words(rows) and "reject too often" in world_in_words(rows)
+    assert "most like 'scaled trend'" in world_in_words(rows)
     assert WORLDS["scaled_trend"] in world_in_words(rows)
     assert "No simulated world is like this run; the nearest is 'scaled" in world_in_words(rows.assign(fits=False))
     assert "Too few" in world_in_words(rows.assign(between_rounds=np.nan))

@@ -82,7 +82,8 @@ def overlap_table(overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.Dat
     pd.DataFrame
         Each observed count with its 95% range under permutation in brackets and its p-value, and the verdict.
     """
-    rows = []
+    rows, shown = [], {test for tests in TESTS_OF.values() for test in tests}
+    shown |= {"family-wise, bias", "family-wise, quality"}
     for row in overlap[overlap["layer"].isna()].to_dict("records"):
         line = {
             "measure": row["measure"],
@@ -100,7 +101,7 @@ def overlap_table(overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.Dat
             line[words] = with_interval(*(row[name + end] for end in ("", "_low", "_high")), digits=digits)
             line[f"p, {words}"] = row[f"p_{name}"]
         line |= {f"{name}, family-wise": row[f"{name}_familywise"] for name in ("bias", "quality")}
-        wrong = rates_in_words(invalid.get(row["scheme"], {}))
+        wrong = rates_in_words({test: rate for test, rate in invalid.get(row["scheme"], {}).items() if test in shown})
         rows.append(line | {"overlap is": row["verdict"], "smallest p": row["smallest_p"], "not valid here": wrong})
     return pd.DataFrame(rows)
 
