@@ -13,7 +13,7 @@ from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
 from bias_amplification.figures import style
 from bias_amplification.figures.neuron_validity import ALL_VALID, Invalid, of_first_scheme, read_invalid
 from bias_amplification.figures.neurons import words
-from bias_amplification.figures.tables.reliability import claim_of
+from bias_amplification.figures.tables.reliability import worst_rate
 
 #: Statistics that are drawn; the others follow from them.
 _DRAWN = ("reliability", "prediction", "cross_correlation")
@@ -46,7 +46,7 @@ def reproducibility(reliability: pd.DataFrame, invalid: Invalid = ALL_VALID) -> 
         axes.set_title(f"{style.letter(place, len(measures))}{words(measure)}")
     rates = of_first_scheme(invalid)
     names = [
-        _name(row) + "\n(not valid here)" * (claim_of(row) in rates)
+        _name(row) + "\n(not valid here)" * (worst_rate(row, rates) is not None)
         for _, row in drawn[drawn["measure"] == measures[0]].iterrows()
     ]
     panels[0].set_yticks(range(len(names)), names)

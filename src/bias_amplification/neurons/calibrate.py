@@ -231,7 +231,8 @@ def _scheme_power_rows(
     planted = max(1, int(PLANTED * simulation.x.shape[2]))
     first, second = slice(0, planted), slice(planted, 2 * planted)
     # Two sets without a common neuron have effects that correlate negatively over all neurons.
-    apart = -PLANTED / (1 - PLANTED)
+    share = planted / simulation.x.shape[2]
+    apart = -share / (1 - share) if share < 1 else None
     for kind, both, truth in (
         ("same neurons", plant(simulation, [0, 1], first, effect), Truth(1.0, 1.0)),
         ("other neurons", plant(plant(simulation, [0], first, effect), [1], second, effect), Truth(apart, 0.0)),

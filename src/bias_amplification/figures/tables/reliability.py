@@ -1,6 +1,6 @@
 """Whether associations of neurons reproduce, in a table and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,13 +27,33 @@ def statistic_in_words(row: pd.Series) -> str:
     }[row["statistic"]]
 
 
-def claim_of(row: pd.Series) -> str:
-    """Return the name that the test of a row has in the calibration."""
+def worst_rate(row: pd.Series, rates: Mapping[str, float]) -> float | None:
+    """Return the largest rate at which what a row says is wrong, of the rates of tests that are not valid here.
+
+    Parameters
+    ----------
+    row
+        Of `NEURON_RELIABILITY`. It has a test, perhaps an interval, and a part in the claim that an outcome reproduces.
+    rates
+        From `neuron_validity.of_first_scheme`.
+
+    Returns
+    -------
+    float or None
+        None if all of it is valid.
+    """
     source, target = row["source"], row["target"]
-    if source == target:
-        return f"{row['statistic']}, {source}"
-    names = {"prediction": f"prediction, {source} neurons of {target}", "cross_correlation": "cross-correlation"}
-    return names.get(row["statistic"], row["statistic"])
+    if row["statistic"] == "prediction":
+        own = source == target
+        claims = (
+            [f"prediction, {source}", f"reproduces, {source}"] if own else [f"prediction, {source} neurons of {target}"]
+        )
+    elif source == target:  # stepping up changes neither the test nor the interval
+        claims = [f"reliability, {source}", f"interval of reliability, {source}", f"reproduces, {source}"]
+    else:
+        kind = "cross-correlation" if row["statistic"] == "cross_correlation" else "corrected correlation"
+        claims = ["cross-correlation", f"interval of {kind}"]
+    return max((rates[claim] for claim in claims if claim in rates), default=None)
 
 
 def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
@@ -50,6 +70,7 @@ def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALI
     for measure, own in reliability.groupby("measure", sort=False):
         sentence = reproducibility_in_words(own)
         for _, row in own.iterrows():
+            wrong = worst_rate(row, rates)
             chosen = "" if pd.isna(row["chosen"]) else f" ({int(row['chosen'])} of {row['neurons']:,})"
             rows.append(
                 {
@@ -60,7 +81,7 @@ def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALI
                     "p": row["p_value"],
                     "permutations": "" if pd.isna(row["permutations"]) else f"{int(row['permutations']):,}",
                     "no value, because": row["reason"] or "",
-                    "not valid here": f"{100 * rates[claim_of(row)]:.0f}% wrong" if claim_of(row) in rates else "",
+                    "not valid here": "" if wrong is None else f"{100 * wrong:.0f}% wrong",
                     "result": sentence,
                 }
             )

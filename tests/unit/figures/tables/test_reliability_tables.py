@@ -3,12 +3,14 @@
 import csv
 
 import numpy as np
+import pytest
 from reliability_tables import make_reliability
 
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
 from bias_amplification.figures.tables.reliability import (
     reproducibility_in_words,
     reproducibility_table,
+    worst_rate,
     write_reproducibility_table,
 )
 
@@ -123,3 +125,23 @@ def test_tests_that_are_not_valid_here_are_marked():
     assert (
         marked["correlation of"].str.startswith("text quality of a held-out round, predicted by neurons of bias").all()
     )
+
+
+@pytest.mark.parametrize(
+    ("claim", "marked"),
+    [
+        ("reliability, bias", ["reliability", "stepped_up"]),
+        ("interval of reliability, bias", ["reliability", "stepped_up"]),
+        ("reproduces, bias", ["prediction", "reliability", "stepped_up"]),
+        ("interval of corrected correlation", ["corrected"]),
+        ("cross-correlation", ["corrected", "cross_correlation"]),
+    ],
+)
+def test_a_row_is_marked_by_its_test_its_interval_and_its_part_in_a_claim(claim, marked):
+    rows = make_reliability()
+    rows = rows[rows["measure"] == "weight"]
+
+    found = [row["statistic"] for _, row in rows.iterrows() if worst_rate(row, {claim: 0.3}) == 0.3]
+
+    assert sorted(found) == marked
+    assert not [row for _, row in rows.iterrows() if worst_rate(row, {"count of bias": 0.3})]
