@@ -1,6 +1,6 @@
 """What the analysis of neurons claims in a simulated study: its tests, verdicts and intervals."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -67,17 +67,16 @@ def count_claims(
     whole: bool = True,
     truth: Truth = NO_EFFECT,
 ) -> dict[str, np.ndarray]:
-    """Return for each claim in which studies it is made, [studies]; studies without a decision are left out."""
-    return each_study(
-        simulation,
-        lambda study: study_claims(simulation, study, moves, settings, seed, whole=whole, truth=truth),
-    )
+    """Return for each claim in which studies it is made, [studies]; studies without a decision are left out.
 
-
-def each_study(simulation: Simulation, work: Callable[[int], dict[str, bool | None]]) -> dict[str, np.ndarray]:
-    """Apply a function to every study, in threads with one thread for each product: for each claim [studies]."""
+    The parameters are those of `study_claims`.
+    """
     from threadpoolctl import threadpool_limits
 
+    def work(study: int) -> dict[str, bool | None]:
+        return study_claims(simulation, study, moves, settings, seed, whole=whole, truth=truth)
+
+    # One thread for each product: the products are small.
     with threadpool_limits(limits=1), ThreadPoolExecutor(2) as pool:
         found = list(pool.map(work, range(simulation.x.shape[1])))
     return {name: np.array([one[name] for one in found if one.get(name) is not None]) for name in found[0]}
@@ -169,13 +168,14 @@ def _reproduction(
     # The expected correlations of halves with effects depend on the noise.
     noisy = 0.0 if truth.without_effects else None
     for outcome in OUTCOMES:
-        claims[f"interval of reliability, {outcome}"] = _misses(found.get(("reliability", outcome, outcome)), noisy)
-    claims["interval of cross-correlation"] = _misses(found.get(("cross_correlation", BIAS, QUALITY)), noisy)
-    claims["interval of corrected correlation"] = _misses(found.get(("corrected", BIAS, QUALITY)), truth.correlation)
+        claims[f"interval of reliability, {outcome}"] = misses(found.get(("reliability", outcome, outcome)), noisy)
+    claims["interval of cross-correlation"] = misses(found.get(("cross_correlation", BIAS, QUALITY)), noisy)
+    claims["interval of corrected correlation"] = misses(found.get(("corrected", BIAS, QUALITY)), truth.correlation)
     return claims
 
 
-def _misses(row: Mapping[str, Any] | None, value: float | None) -> bool | None:
+def misses(row: Mapping[str, Any] | None, value: float | None) -> bool | None:
+    """Return whether the interval of a row excludes a value; None without an interval or a value."""
     if not row or value is None or np.isnan(row["value_low"]):
         return None
     return not row["value_low"] <= value <= row["value_high"]
