@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bias_amplification.neurons.designs import Versions, make_rows
-from bias_amplification.neurons.halves import Changes, lay_out
+from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.permutations import DEFAULT, permute_changes
 from bias_amplification.neurons.reliability import Key, PermutedStudy, reliability_rows, scaled_changes
 from bias_amplification.neurons.worlds import Run, plant, simulate
@@ -87,16 +86,12 @@ def try_study(world: World, shape: tuple[int, int, int], seed: int) -> dict[Key,
             drawn = plant(drawn, outcomes, chosen, effect)
         # Every second neuron follows in the opposite direction: else effects on two sets would be anticorrelated.
         drawn.x[:, :, 1::2] *= -1
-    rows = make_rows(versions, "within")
     outcomes = [
-        [
-            Changes.of(one, rows)
-            for one in permute_changes(drawn.y[:, :, 0], versions, DEFAULT, number, seed, settings.fixed_effects)[0]
-        ]
+        permute_changes(drawn.y[:, :, 0], versions, DEFAULT, number, seed, settings.fixed_effects)[0]
         for number in (PERMUTATIONS, FEWER)
     ]
-    study = PermutedStudy(rows, lay_out(versions, 0), *outcomes, settings, seed)
-    found = reliability_rows(scaled_changes(drawn.x[:, 0], rows, settings.fixed_effects), study)
+    study = PermutedStudy.of(*outcomes, versions, settings, seed)
+    found = reliability_rows(scaled_changes(drawn.x[:, 0], study.rows, settings.fixed_effects), study)
     return {(row["statistic"], row["source"], row["target"]): row for row in found}
 
 

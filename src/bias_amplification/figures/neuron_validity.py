@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
+from bias_amplification.neurons.calibrate import PLUGIN
 from bias_amplification.neurons.describe import world_in_words
 
 #: The simulated world made of the run itself.
@@ -16,8 +17,15 @@ OWN = "own_neurons"
 #: For each scheme, the tests that are wrong too often and their rates; the scheme of the test of one neuron is "".
 Invalid = Mapping[str, Mapping[str, float]]
 ALL_VALID: Invalid = MappingProxyType({})
-#: Name of the test of one neuron.
-ONE_NEURON = "neuron"
+#: Names of the test of one neuron, with the study's own lags and with those of the plug-in rule.
+ONE_NEURON, ONE_NEURON_PLUGIN = "neuron", "neuron, plug-in lags"
+#: What the curve of the overlap claims.
+OVERLAP_CLAIMS = (
+    "ceilings of overlap",
+    "overlap estimated above chance",
+    "overlap estimated below chance",
+    "interval of overlap",
+)
 #: The rows of the calibration that belong to a panel or column.
 TESTS_OF = {
     "bias": ("count of bias",),
@@ -45,14 +53,21 @@ def not_valid_here(calibration: pd.DataFrame, world: pd.DataFrame) -> dict[str, 
         As `Invalid`: the tests and intervals that are not valid in the world of the run's own neurons or, if the run
         fits it, in the nearest other world, with the larger rate.
     """
-    rows = calibration[calibration["world"].isin({OWN, *world.loc[world["fits"].eq(True), "nearest"]})]
-    # The study's own test is the first one of a world.
-    single = rows[rows["scheme"].isna() & rows["test"].eq(ONE_NEURON)].drop_duplicates("world")
-    rows = pd.concat([rows[rows["scheme"].notna()], single.assign(scheme="")])
+    rows = _like_the_run(calibration, world)
+    single = rows[rows["scheme"].isna() & rows["effect"].eq(0)].assign(scheme="")
+    plugin = single[single["lags"].eq(PLUGIN)].assign(test=ONE_NEURON_PLUGIN)
+    # The study's own tests are the first ones of a world.
+    own = pd.concat([single, plugin]).drop_duplicates(["world", "test"])
+    rows = pd.concat([rows[rows["scheme"].notna()], own])
     rows = rows[rows["valid"].eq(False)]
     worst = rows.groupby(["scheme", "test"], sort=False)["rejected"].max()
     invalid = {scheme: of.droplevel(0).to_dict() for scheme, of in worst.groupby(level=0, sort=False)}
     return {scheme: invalid.get(scheme, {}) for scheme in (*calibration["scheme"].dropna().unique(), "")}
+
+
+def _like_the_run(calibration: pd.DataFrame, world: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the worlds that are like a run: of its own neurons, and of the nearest world if it fits."""
+    return calibration[calibration["world"].isin({OWN, *world.loc[world["fits"].eq(True), "nearest"]})]
 
 
 def read_invalid(calibration_file: Path, world_file: Path) -> dict[str, dict[str, float]]:
@@ -87,6 +102,11 @@ def of_first_scheme(invalid: Invalid) -> Mapping[str, float]:
     return next((tests for scheme, tests in invalid.items() if scheme), {})
 
 
+def overlap_claims(tests: Mapping[str, float]) -> dict[str, float]:
+    """Return the tests that are about the estimated overlap."""
+    return {test: rate for test, rate in tests.items() if test in OVERLAP_CLAIMS}
+
+
 def rates_in_words(tests: Mapping[str, float]) -> str:
     """Name tests with their rates."""
     return ", ".join(f"{test} ({100 * rate:.0f}%)" for test, rate in tests.items())
@@ -95,7 +115,8 @@ def rates_in_words(tests: Mapping[str, float]) -> str:
 def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
     """Say in which world a run seems to be, and which of its tests by the first scheme are not valid there."""
     sentence = world_in_words(world)
-    if calibration["scheme"].isna().all() or world[["between_rounds", "nearest"]].isna().any(axis=None):
+    rows = _like_the_run(calibration, world)
+    if not (rows["scheme"].notna() & rows["valid"].notna()).any():
         return f"{sentence} So it is not known whether the tests are valid here."
     invalid = not_valid_here(calibration, world)
     wrong = of_first_scheme(invalid)

@@ -201,14 +201,7 @@ def _notes(row: pd.Series, corrected: Sequence[int]) -> list[str]:
         for name, after in zip(("bias", "quality"), corrected, strict=False)
     ]
     both = f"{row['both']:,.0f}, corrected {corrected[2]:,}"
-    if pd.notna(row["p_overlap"]):
-        both += f"; P(at least {row['both']:,.0f} by chance) {_probability(row['p_overlap'])}"
     return [*notes, both, f"{row['expected_both']:,.1f}" if pd.notna(row["expected_both"]) else "not known"]
-
-
-def _probability(value: float) -> str:
-    """Format a probability with three decimals; "< .001" if it is smaller."""
-    return "< .001" if value < 0.001 else "= " + f"{value:.3f}".removeprefix("0")
 
 
 def write_correlations(correlations_file: Path, out: Sequence[Path], *, measure: str) -> None:

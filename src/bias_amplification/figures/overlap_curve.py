@@ -12,6 +12,14 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP_CURVE
 from bias_amplification.figures import style
+from bias_amplification.figures.neuron_validity import (
+    ALL_VALID,
+    Invalid,
+    of_first_scheme,
+    overlap_claims,
+    rates_in_words,
+    read_invalid,
+)
 from bias_amplification.figures.neurons import words
 from bias_amplification.neurons.overlap_words import overlap_in_words
 
@@ -20,13 +28,15 @@ LINE = 125
 
 
 @style.styled
-def overlap_curve(curve: pd.DataFrame) -> Figure:
+def overlap_curve(curve: pd.DataFrame, invalid: Invalid = ALL_VALID) -> Figure:
     """Draw the overlap that was found, what halves have in common, and the estimated overlap.
 
     Parameters
     ----------
     curve
         As in `artifacts.schemas.NEURON_OVERLAP_CURVE`.
+    invalid
+        From `neuron_validity.not_valid_here`; the panel of the estimates is marked if what it claims is among these.
 
     Returns
     -------
@@ -38,6 +48,7 @@ def overlap_curve(curve: pd.DataFrame) -> Figure:
     measures = list(dict.fromkeys(curve["measure"]))
     text = {measure: textwrap.fill(said, LINE) for measure, said in overlap_in_words(curve).items()}
     lines = max(said.count("\n") + 1 for said in text.values())
+    wrong = rates_in_words(overlap_claims(of_first_scheme(invalid)))
     by = next(iter(curve["by"].dropna()), "rounds")
     figure = style.new_figure(height=0.5 + len(measures) * (2.3 + 0.15 * lines))
     for part, measure in zip(figure.subfigures(len(measures), squeeze=False)[:, 0], measures, strict=True):
@@ -58,6 +69,8 @@ def overlap_curve(curve: pd.DataFrame) -> Figure:
             else:
                 style.note(axes, "nothing tested")
         panels[0].set_ylabel("Neurons in common (%)")
+        if wrong:
+            style.note(panels[2], "not valid here:\n" + wrong.replace(", ", "\n"))
         part.supxlabel(text[measure], fontsize="small", x=0.02, ha="left")
     style.legend_below(figure, *figure.axes[:3])
     return figure
@@ -101,6 +114,7 @@ def _unrelated(axes: Axes, rows: pd.DataFrame) -> None:
     axes.plot(rows["size"], rows["chance"], color=style.PALETTE[2], linestyle=":", label="unrelated sets")
 
 
-def write_overlap_curve(curve_file: Path, out: Sequence[Path]) -> None:
+def write_overlap_curve(curve_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/overlap_curve.parquet` and write `overlap_curve` to each of `out` (.png, .svg, .pdf)."""
-    style.save_figure(overlap_curve(read_table(curve_file, NEURON_OVERLAP_CURVE).to_pandas()), out)
+    curve = read_table(curve_file, NEURON_OVERLAP_CURVE).to_pandas()
+    style.save_figure(overlap_curve(curve, read_invalid(calibration_file, world_file)), out)

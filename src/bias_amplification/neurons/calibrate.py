@@ -18,7 +18,7 @@ from bias_amplification.neurons.designs import DATA_DRIVEN, Versions, make_rows
 from bias_amplification.neurons.panel import Outcomes, read_outcomes, stream_batches
 from bias_amplification.neurons.permutations import resolve_schemes
 from bias_amplification.neurons.regress import ROUNDING, regress
-from bias_amplification.neurons.sets import CORRECTIONS, significant
+from bias_amplification.neurons.sets import CORRECTIONS, overlap, significant
 from bias_amplification.neurons.worlds import WORLDS, Run, Simulation, plant, simulate
 from bias_amplification.study.sections import Neurons, Quality
 
@@ -31,6 +31,12 @@ TOLERATED = 1.6
 MARGIN = 1.645
 #: The same for claims that a study makes or not: the level of a binomial test.
 CLEARLY = 0.05
+#: The rule of the lags with which neurons are counted too.
+PLUGIN = "plugin"
+#: What is claimed of many neurons at once: that a correction finds at least one, and that the sets of bias and of
+#: quality have more in common than those of independent neurons.
+ANY_NEURON = {correction: f"any neuron, {correction}" for correction in CORRECTIONS}
+INDEPENDENT_OVERLAP = "overlap of independent neurons"
 #: Worlds in which effects are planted too.
 PLANTED_WORLDS = ("random_walks", "own_neurons")
 
@@ -85,7 +91,7 @@ def list_tests(own: Neurons) -> list[Neurons]:
     """List the settings of the tests to compare, the study's own first, each once."""
     tests = [NeuronTest(**{key: getattr(own, key) for key in Neurons.TEST_KEYS})]
     tests += [NeuronTest("within", 1, "t", True, fixed_effects) for fixed_effects in ("both", "rounds", "none")]
-    tests += [NeuronTest("within", lags, "t", True, own.fixed_effects) for lags in ("plugin", *DATA_DRIVEN)]
+    tests += [tests[0]._replace(lags=lags) for lags in (PLUGIN, *DATA_DRIVEN)]
     tests += [NeuronTest(difference, 1, "normal", False, "none") for difference in ("within", "across", "levels")]
     return [own.model_copy(update=test._asdict()) for test in dict.fromkeys(tests)]
 
@@ -141,6 +147,7 @@ def calibrate_world(world: str, outcomes: Outcomes, run: Run, settings: Neurons,
     for test in list_tests(settings):
         p_values = _p_values(simulation, test)
         yield _describe(world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha), test.alpha)
+    yield from _many_neurons_rows(simulation, settings)
     schemes = resolve_schemes(settings.permutations.schemes, run.outcomes, versions, settings.alpha)
     for moves in schemes:
         yield from _scheme_rows(simulation, moves, settings, seed, whole=moves == schemes[0])
@@ -156,18 +163,34 @@ def _describe(world: str, test: str, settings: Neurons, **others: object) -> dic
     return {"world": world, "test": test, **keys, "lags": str(settings.lags), "effect": 0.0} | others
 
 
-def _p_values(simulation: Simulation, settings: Neurons) -> np.ndarray:
-    """Test every neuron of every study on bias: [studies, neurons]."""
+def _many_neurons_rows(simulation: Simulation, settings: Neurons) -> Iterator[dict[str, Any]]:
+    """Yield how often something is found in any neuron, and in the overlap of both sets."""
+    both = [_p_values(simulation, settings, outcome) for outcome in (0, 1)]
+    for correction, claim in ANY_NEURON.items():
+        tested = [line for line in both[0] if np.isfinite(line).any()]
+        found = np.array([significant(line, settings.alpha, correction).any() for line in tested])
+        yield _describe(simulation.world, claim, settings) | share_of_studies(found, settings.alpha)
+    sets = [
+        overlap(*(significant(line, settings.alpha) for line in pair), np.isfinite(pair).all(axis=0))
+        for pair in zip(*both, strict=True)
+    ]
+    found = np.array([one.p_overlap <= settings.alpha for one in sets if one.population])
+    yield _describe(simulation.world, INDEPENDENT_OVERLAP, settings) | share_of_studies(found, settings.alpha)
+
+
+def _p_values(simulation: Simulation, settings: Neurons, outcome: int = 0) -> np.ndarray:
+    """Test every neuron of every study on bias, or on quality: [studies, neurons]."""
     versions, studies, neurons = simulation.x.shape
     rows = make_rows(simulation.versions, settings.difference)
-    outcome = np.repeat(simulation.y[0], neurons, axis=1)
-    return regress(simulation.x.reshape(versions, -1), outcome, rows, settings).p_value.reshape(studies, -1)
+    repeated = np.repeat(simulation.y[outcome], neurons, axis=1)
+    return regress(simulation.x.reshape(versions, -1), repeated, rows, settings).p_value.reshape(studies, -1)
 
 
 def _rates(p_values: np.ndarray, found: np.ndarray, alpha: float) -> dict[str, Any]:
     """Compute how often neurons without an effect are found; both arrays are [studies, neurons]."""
-    share = np.nanmean(np.where(np.isfinite(p_values), found, np.nan), axis=1)
-    share = share[np.isfinite(share)]
+    tested = np.isfinite(p_values)
+    known = tested.any(axis=1)
+    share = np.where(tested, found, False)[known].sum(axis=1) / tested[known].sum(axis=1)
     if not len(share):
         return {"studies": 0}
     low, high = np.quantile(share, [0.025, 0.975])

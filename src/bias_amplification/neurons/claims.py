@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bias_amplification.neurons.designs import Versions, make_rows
-from bias_amplification.neurons.halves import Changes, lay_out
 from bias_amplification.neurons.null_distribution import Null, fill_layer
 from bias_amplification.neurons.null_tables import overlap_row
-from bias_amplification.neurons.overlap_curve import estimate_sizes
+from bias_amplification.neurons.overlap_curve import TOO_FEW_PERMUTATIONS, estimate_sizes
 from bias_amplification.neurons.panel import OUTCOMES
 from bias_amplification.neurons.permutations import permute_changes
 from bias_amplification.neurons.reliability import (
@@ -21,6 +20,7 @@ from bias_amplification.neurons.reliability import (
     scaled_changes,
     told_apart,
 )
+from bias_amplification.neurons.sets import NOT_ENOUGH_PERMUTATIONS
 from bias_amplification.neurons.worlds import Simulation
 from bias_amplification.study.sections import Neurons
 
@@ -126,8 +126,11 @@ def study_claims(
         return None if row[name] is None else row[name] <= alpha
 
     found: dict[str, bool | None] = {f"count of {name}": below(f"p_{name}") for name in (*OUTCOMES, "both")}
-    found |= {f"family-wise, {name}": (row.get(f"{name}_familywise") or 0) > 0 for name in OUTCOMES}
-    found |= {f"overlap {words}": row["verdict"] == f"more {words} than chance" for words in ("alike", "distinct")}
+    familywise = {name: row.get(f"{name}_familywise") for name in OUTCOMES}
+    found |= {f"family-wise, {name}": None if number is None else number > 0 for name, number in familywise.items()}
+    can_tell = row["tested"] and row["verdict"] != NOT_ENOUGH_PERMUTATIONS
+    for words in ("alike", "distinct"):
+        found[f"overlap {words}"] = row["verdict"] == f"more {words} than chance" if can_tell else None
     found |= {"ranks agree": below("p_rank_agreement"), "signs agree": below("p_same_sign")}
     if whole:
         intervals = study < max(INTERVALS, SHARE_OF_INTERVALS * simulation.x.shape[1])
@@ -146,14 +149,12 @@ def _reproduction(
     intervals: bool,
 ) -> dict[str, bool | None]:
     """Return which tests of reproduction reject, and which intervals miss the truth."""
-    rows, layout = make_rows(versions, "within"), lay_out(versions, 0)
-    outcomes = [Changes.of(outcome, rows) for outcome in pair]
-    study = PermutedStudy(rows, layout, outcomes, outcomes, settings, 0)
-    changes = scaled_changes(neurons, rows, settings.fixed_effects)
+    study = PermutedStudy.of(pair, pair, versions, settings, 0)
+    changes = scaled_changes(neurons, study.rows, settings.fixed_effects)
     found: dict[Key, dict[str, Any]] = {}
-    if layout.splits and changes.shape[1] > 1:
+    if study.layout.splits and changes.shape[1] > 1:
         found = compute_halves(changes, study, intervals=intervals)
-        found |= compute_predictions(changes, outcomes, study, max(1, int(CHOSEN * changes.shape[1])))
+        found |= compute_predictions(changes, study.fewer, study, max(1, int(CHOSEN * changes.shape[1])))
 
     def rejects(*key: str) -> bool | None:
         return found[key]["p_value"] <= settings.alpha if key in found else None
@@ -163,7 +164,7 @@ def _reproduction(
         claims[f"reliability, {outcome}"] = rejects("reliability", outcome, outcome)
         claims[f"prediction, {outcome}"] = rejects("prediction", outcome, outcome)
         claims[f"prediction, {outcome} neurons of {other}"] = rejects("prediction", outcome, other)
-        claims[f"reproduces, {outcome}"] = told_apart(found, outcome, settings.alpha) if found else None
+        claims[f"reproduces, {outcome}"] = told_apart(found, outcome, settings.alpha)
     claims["cross-correlation"] = rejects("cross_correlation", BIAS, QUALITY)
     # The expected correlations of halves with effects depend on the noise.
     noisy = 0.0 if truth.without_effects else None
@@ -194,7 +195,7 @@ def _overlap(
     layer = np.zeros(neurons.shape[1], dtype=np.int64)
     row = estimate_sizes(neurons, layer, pair, versions, sized, np.random.default_rng(seed))[0]
     visible, low, high = row["visible"], row.get("estimate_low"), row.get("estimate_high")
-    halved = row["splits"] > 0
+    halved = row["splits"] > 0 and row.get("reason") != TOO_FEW_PERMUTATIONS
     claims: dict[str, bool | None] = {
         "ceilings of overlap": visible if halved else None,
         "overlap estimated above chance": visible and low > row["chance"] if halved else None,

@@ -143,22 +143,26 @@ def world_in_words(world: Any) -> str:
         A data frame of `NEURON_WORLD`.
     """
     rows = world.set_index("of")
-    if "neurons" not in rows.index or rows[["between_rounds", "nearest"]].isna().any(axis=None):
+    if "neurons" not in rows.index or rows["nearest"].isna().any():
         return "Too few neurons, rounds or generations change to say which simulated world this run is like."
     nearest = str(rows["nearest"].iloc[0])
     words = {"bias": "bias", "quality": "text quality", "neurons": "the neurons"}
 
     def each(column: str, digits: int) -> str:
         parts = [
-            f"{rows.loc[name, column]:.{digits}f} for {text}" for name, text in words.items() if name in rows.index
+            f"{rows.loc[name, column]:.{digits}f} for {text}"
+            for name, text in words.items()
+            if name in rows.index and rows.loc[name, column] == rows.loc[name, column]  # not NaN
         ]
-        return ", ".join(parts[:-1]) + " and " + parts[-1]
+        return ", ".join(parts[:-1]) + " and " * (len(parts) > 1) + "".join(parts[-1:])
 
-    sentence = (
-        f"Changes of two rounds into the same generation correlate {each('between_rounds', 2)}; the largest "
-        f"movement of a round over the smallest is {each('scale_ratio', 1)}; the size of first changes over that of "
-        f"last ones is {each('early_ratio', 1)}."
-    )
+    facts = {
+        "changes of two rounds into the same generation correlate": each("between_rounds", 2),
+        "the largest movement of a round over the smallest is": each("scale_ratio", 1),
+        "the size of first changes over that of last ones is": each("early_ratio", 1),
+    }
+    sentence = "; ".join(f"{text} {values}" for text, values in facts.items() if values)
+    sentence = f"{sentence[0].upper()}{sentence[1:]}."
     named = f"'{nearest.replace('_', ' ')}' ({WORLDS[nearest]})"
     if rows["fits"].iloc[0]:
         sentence += f" Of the simulated worlds, this run is most like {named}."

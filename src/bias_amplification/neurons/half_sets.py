@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bias_amplification.neurons.designs import Versions, make_rows
-from bias_amplification.neurons.halves import split_rows
+from bias_amplification.neurons.halves import series_with, split_rows
 from bias_amplification.neurons.top_sets import Compared, common_share
 
 #: Splits into halves: all, or a random choice of so many.
@@ -50,8 +50,7 @@ def choose_splits(
     """
     after = make_rows(versions, compared.settings.difference).after
     known = np.logical_and(*(np.isfinite(one[0]) for one in compared.pair))
-    names = np.asarray(versions.rounds)[after]
-    usable = np.isin(names, names[known])
+    usable = series_with(known, versions, after)
     unit, by, splits = split_rows(versions, after[usable], int(generator.integers(2**31)))
     chosen = []
     for place in sorted(generator.permutation(len(splits))[:MOST_SPLITS]):

@@ -38,7 +38,7 @@ class Layout:
     generation: np.ndarray
     """[rows], generation after the change."""
     unit: np.ndarray
-    """[rows], number of the round or of the replicate, from 0."""
+    """[rows], number of the round or of the replicate, from 0; -1 for rows that belong to none."""
     by: str
     """What the units are: "rounds" or "replicates"."""
     splits: Sequence[np.ndarray]
@@ -98,7 +98,28 @@ class HalfCorrelations(NamedTuple):
     `null_distribution.MOVED`."""
 
 
-def lay_out(versions: Versions, seed: int) -> Layout:
+def series_with(known: np.ndarray, versions: Versions, after: np.ndarray) -> np.ndarray:
+    """Return which rows belong to a series with both outcomes, so that it can be in a half.
+
+    Parameters
+    ----------
+    known
+        [rows], whether both outcomes of a row are known.
+    versions
+        The versions of the study.
+    after
+        [rows], the version of each row.
+
+    Returns
+    -------
+    np.ndarray
+        [rows]; whole series are true or false.
+    """
+    names = np.asarray(versions.rounds)[after]
+    return np.isin(names, names[known])
+
+
+def lay_out(versions: Versions, seed: int, usable: np.ndarray | None = None) -> Layout:
     """Lay out the changes of a study and list its splits into halves.
 
     Parameters
@@ -107,19 +128,24 @@ def lay_out(versions: Versions, seed: int) -> Layout:
         The versions of the study. Studies with the same ones share their layout.
     seed
         Seed of the draw of splits, if there are more than `MOST_SPLITS`.
+    usable
+        [rows], from `series_with`; None for all. The other rows belong to no unit.
 
     Returns
     -------
     Layout
         Split by replicates if each half can have every round, else by rounds.
     """
-    return _lay_out(Versions(*map(tuple, versions)), seed)
+    return _lay_out(Versions(*map(tuple, versions)), seed, None if usable is None else tuple(usable.tolist()))
 
 
 @functools.lru_cache(maxsize=1)
-def _lay_out(versions: Versions, seed: int) -> Layout:
+def _lay_out(versions: Versions, seed: int, usable: tuple[bool, ...] | None) -> Layout:
     rows = make_rows(versions, "within")
-    return Layout(rows.group, rows.time, *split_rows(versions, rows.after, seed))
+    chosen = np.ones(len(rows.after), dtype=bool) if usable is None else np.array(usable, dtype=bool)
+    unit = np.full(len(rows.after), -1)
+    unit[chosen], by, splits = split_rows(versions, rows.after[chosen], seed)
+    return Layout(rows.group, rows.time, unit, by, splits)
 
 
 def split_rows(versions: Versions, after: np.ndarray, seed: int) -> tuple[np.ndarray, str, list[np.ndarray]]:

@@ -51,7 +51,7 @@ def predict_held_out(
     total, count = np.zeros((2, 2, many)), np.zeros((2, 2, many))
     whole = _whole_study(neurons, outcomes, layout, centre)
     length = max(1, BLOCK // max(1, neurons.shape[1]))
-    for unit in np.unique(layout.unit):
+    for unit in np.unique(layout.unit[layout.unit >= 0]):
         held = layout.unit == unit
         others = _fit(neurons, outcomes, ~held, layout, centre)
         tests = [one.only(held) for one in whole]

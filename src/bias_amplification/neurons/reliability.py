@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
-from bias_amplification.neurons.designs import Rows, make_rows
-from bias_amplification.neurons.halves import Changes, Layout, correlate_halves, lay_out
+from bias_amplification.neurons.designs import Rows, Versions, make_rows
+from bias_amplification.neurons.halves import Changes, Layout, correlate_halves, lay_out, series_with
 from bias_amplification.neurons.held_out import CHANGING, predict_held_out
 from bias_amplification.neurons.null_distribution import MOVED
 from bias_amplification.neurons.panel import OUTCOMES, measure_columns, read_outcomes, stream_batches
@@ -66,6 +66,22 @@ class PermutedStudy:
     settings: Neurons
     seed: int
 
+    @classmethod
+    def of(
+        cls, many: Sequence[np.ndarray], fewer: Sequence[np.ndarray], versions: Versions, settings: Neurons, seed: int
+    ) -> "PermutedStudy":
+        """Take bias and quality under many and under fewer permutations, each [permutations, versions].
+
+        Series without both outcomes are left out: they cannot be in a half. An outcome that no series has is no
+        reason to leave out the other.
+        """
+        rows = make_rows(versions, "within")
+        drawn = [[Changes.of(outcome, rows) for outcome in pair] for pair in (many, fewer)]
+        known = [one.known for one in drawn[0] if one.known.any()] or [drawn[0][0].known]
+        usable = series_with(np.logical_and.reduce(known), versions, rows.after)
+        outcomes, chosen = ([one.only(usable) for one in pair] for pair in drawn)
+        return cls(rows, lay_out(versions, seed, usable), outcomes, chosen, settings, seed)
+
 
 def measure_reliability(
     panel: Path, neurons: Sequence[Path], out: Path, settings: Neurons, quality: Quality, seed: int
@@ -95,13 +111,11 @@ def measure_reliability(
 
     outcomes = read_outcomes(panel, len(neurons))
     pair, permutations = outcomes.pair(settings.bias, quality.score), settings.permutations
-    rows = make_rows(outcomes.versions, "within")
     permuted = [
         permute_by_first(pair, outcomes.versions, settings, number, seed)[0]
         for number in (permutations.number, permutations.sensitivity)
     ]
-    many, fewer = ([Changes.of(outcome, rows) for outcome in drawn] for drawn in permuted)
-    study = PermutedStudy(rows, lay_out(outcomes.versions, seed), many, fewer, settings, seed)
+    study = PermutedStudy.of(*permuted, outcomes.versions, settings, seed)
     table: list[dict[str, Any]] = []
     # The products are small: threads would take longer to start than to multiply.
     with threadpool_limits(limits=1):
@@ -157,10 +171,10 @@ def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str
     found: dict[Key, dict[str, Any]] = {}
     if layout.splits and many > 1:
         found = compute_halves(neurons, study) | compute_predictions(neurons, study.fewer, study, chosen)
-    told = {outcome: told_apart(found, outcome, settings.alpha) for outcome in OUTCOMES}
+    told = {outcome: bool(told_apart(found, outcome, settings.alpha)) for outcome in OUTCOMES}
     common = {
         "by": layout.by,
-        "units": len(np.unique(layout.unit)),
+        "units": len(np.unique(layout.unit[layout.unit >= 0])),
         "splits": len(layout.splits),
         "centre": settings.fixed_effects,
         "neurons": many,
@@ -179,10 +193,14 @@ def reliability_rows(neurons: np.ndarray, study: PermutedStudy) -> list[dict[str
     return rows
 
 
-def told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: float) -> bool:
-    """Return whether an outcome's associations reproduce: by halves or by prediction, each tested at half the level."""
-    tests = [found.get((name, outcome, outcome), {}) for name in ("reliability", "prediction")]
-    return any(test.get("p_value", 1.0) <= alpha / len(tests) for test in tests)
+def told_apart(found: Mapping[Key, Mapping[str, Any]], outcome: str, alpha: float) -> bool | None:
+    """Return whether an outcome's associations reproduce: by halves or by prediction, each tested at half the level.
+
+    None if neither has a value.
+    """
+    keys = [(name, outcome, outcome) for name in ("reliability", "prediction")]
+    tests = [found[key]["p_value"] <= alpha / len(keys) for key in keys if key in found]
+    return any(tests) if tests else None
 
 
 def _reason(key: Key, found: Mapping[Key, Mapping[str, Any]], neurons: int, study: PermutedStudy) -> str:

@@ -181,6 +181,10 @@ def tails(values: np.ndarray, found: float) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(values >= found, axis=1), np.mean(values <= found, axis=1)
 
 
+#: The verdict where no overlap could be told from chance, whatever it is.
+NOT_ENOUGH_PERMUTATIONS = "too few permutations to tell"
+
+
 def verdict(
     both: int, nulls: np.ndarray, independent: np.ndarray, *, smallest: float = 0.0, level: float = 0.05
 ) -> tuple[str, int]:
@@ -214,7 +218,7 @@ def verdict(
     if independent[least] >= 1 - 1e-12:
         return "too few neurons to tell", place
     if smallest > level / 2:
-        return "too few permutations to tell", place
+        return NOT_ENOUGH_PERMUTATIONS, place
     if (upper <= level / 2).all():
         return "more alike than chance", place
     if (lower <= level / 2).all():

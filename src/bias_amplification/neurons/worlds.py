@@ -111,9 +111,15 @@ def plant(simulation: Simulation, outcomes: Sequence[int], chosen: slice, effect
         mixed = np.sqrt(max(0.0, 1 - len(outcomes) * effect**2)) * step
         for outcome in outcomes:
             follow = np.diff(simulation.y[outcome, mine], axis=0)
-            mixed += effect * follow[:, :, None] * step.std(axis=(0, 1)) / (np.nanstd(follow) or 1.0)
+            mixed += effect * follow[:, :, None] * step.std(axis=(0, 1)) / (_spread(follow) or 1.0)
         x[mine[1:], :, chosen] = x[mine[:1], :, chosen] + np.cumsum(np.nan_to_num(mixed), axis=0)
     return Simulation(simulation.world, simulation.versions, x, simulation.y)
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return the standard deviation of the values that are not NaN; 0 without any."""
+    known = values[np.isfinite(values)]
+    return float(known.std()) if len(known) else 0.0
 
 
 def _lay_out(versions: Versions) -> _Layout:
@@ -169,8 +175,8 @@ def _outcome_like(outcome: np.ndarray, layout: _Layout, studies: int, generator:
     steps, _ = grid_steps(outcome, layout.chain, layout.generation)
     persistence = clear_persistence(steps[:, :, None])
     scale, correlation = scales_and_correlation(steps)
-    profile = np.sqrt(np.nanmean(np.square(steps / np.where(scale > 0, scale, 1.0)[:, None]), axis=0))
-    profile = np.nan_to_num(profile, nan=1.0)
+    scaled = np.square(steps / np.where(scale > 0, scale, 1.0)[:, None])
+    profile = np.sqrt(np.where(np.isfinite(scaled).any(axis=0), _mean_of_known(scaled, axis=0), 1.0))
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.clip(values, 0, None))
     drawn = np.einsum("rk,kts->rts", root, generator.normal(size=(len(root), steps.shape[1], studies)))
@@ -192,12 +198,18 @@ def grid_steps(values: np.ndarray, chain: np.ndarray, generation: np.ndarray) ->
     return np.diff(levels, axis=1), chains
 
 
+def _mean_of_known(values: np.ndarray, axis: int, *, keepdims: bool = False) -> np.ndarray:
+    """Average the values that are not NaN; 0 where there are none."""
+    count = np.isfinite(values).sum(axis=axis, keepdims=keepdims)
+    return np.nansum(values, axis=axis, keepdims=keepdims) / np.maximum(count, 1)
+
+
 def scales_and_correlation(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each round's root mean square step [chains], and the correlations between rounds [chains, chains].
 
     Steps are not centred: a drift that all rounds have counts as common. Rounds without steps correlate with none.
     """
-    scale = np.sqrt(np.nan_to_num(np.nanmean(np.square(steps), axis=1)))
+    scale = np.sqrt(_mean_of_known(np.square(steps), axis=1))
     scaled = np.nan_to_num(steps / np.where(scale > 0, scale, 1.0)[:, None])
     known = np.isfinite(steps).astype(np.float64)
     correlation = (scaled @ scaled.T) / np.maximum(known @ known.T, 1)
@@ -210,8 +222,8 @@ def persistence_of(steps: np.ndarray) -> np.ndarray:
 
     Means of chains and of generations are subtracted first, which lowers it by about 1 / (generations - 1).
     """
-    left = steps - np.nanmean(steps, axis=1, keepdims=True)
-    left = np.nan_to_num(left - np.nanmean(left, axis=0, keepdims=True) * (len(steps) > 1))
+    left = steps - _mean_of_known(steps, axis=1, keepdims=True)
+    left = np.nan_to_num(left - _mean_of_known(left, axis=0, keepdims=True) * (len(steps) > 1))
     squares = np.square(left).sum(axis=(0, 1))
     product = (left[:, 1:] * left[:, :-1]).sum(axis=(0, 1))
     return np.divide(product, squares, out=np.full(len(squares), np.nan), where=squares > 0)

@@ -96,23 +96,16 @@ def test_bars_of_sets_are_the_counts_and_the_expected_overlap(sets):
     assert [text.get_text() for text in figure.axes[0].texts] == [
         "3,243 (35.2%), corrected 2,252",
         "1,033 (11.2%), corrected 24",
-        "389, corrected 11; P(at least 389 by chance) = .042",
+        "389, corrected 11",
         "363.5",
     ]
     assert figure.axes[1].texts[2].get_text() == "1, corrected 0"
     assert figure.axes[-1].get_xlabel() == "Neurons"
 
 
-@pytest.mark.parametrize(("probability", "text"), [(0.0004, "< .001"), (0.5, "= .500"), (1.0, "= 1.000")])
-def test_probabilities_have_three_decimals(sets, probability, text):
-    sets.loc[0, "p_overlap"] = probability
-
-    assert neuron_sets(sets).axes[0].texts[2].get_text().endswith(f"by chance) {text}")
-
-
 def test_sets_without_any_neuron(sets):
     sets[["bias", "quality", "both", "bias_bh", "quality_bh", "both_bh"]] = 0
-    sets[["expected_both", "p_overlap"]] = np.nan
+    sets["expected_both"] = np.nan
 
     figure = neuron_sets(sets)
 

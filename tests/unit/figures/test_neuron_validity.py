@@ -23,11 +23,38 @@ def test_only_tests_that_fail_in_a_world_like_the_run_are_named():
 
 def test_only_the_studys_own_test_of_one_neuron_counts():
     calibration = make_calibration(0.05)
-    other = calibration[calibration["test"] == "neuron"].assign(lags="plugin", rejected=0.4, valid=False)
+    other = calibration[calibration["test"] == "neuron"].assign(lags="andrews", rejected=0.4, valid=False)
+    # Counts with the plug-in rule's lags have a mark of their own.
+    plugin = other.assign(lags="plugin", rejected=0.3)
 
-    found = not_valid_here(pd.concat([calibration, other]), make_world())
+    found = [not_valid_here(pd.concat([calibration, *more]), make_world())[""] for more in ([other], [other, plugin])]
 
-    assert found[""] == {}
+    assert found == [{}, {"neuron, plug-in lags": 0.3}]
+
+
+def test_a_world_decides_by_its_larger_rate_and_planted_rows_of_one_neuron_do_not():
+    calibration = make_calibration(0.2)
+    nearest = calibration["world"].eq("random_walks") & calibration["scheme"].eq("flip_generations")
+    calibration.loc[nearest, ["rejected", "valid"]] = [0.3, False]
+    planted = calibration[calibration["test"] == "neuron"].assign(effect=0.5, valid=False, rejected=0.9)
+
+    found = not_valid_here(pd.concat([planted, calibration]), make_world("random_walks"))
+
+    assert found["flip_generations"] == {"count of bias": 0.3} and found[""] == {}
+    own = not_valid_here(calibration, make_world("shared_50"))
+    assert own["flip_generations"] == {"count of bias": 0.2}
+
+
+def test_the_page_and_the_marks_agree_where_the_nearest_world_is_unknown():
+    unknown = make_world().assign(nearest=None, fits=None, distance=None)
+    sentence = validity_in_words(make_calibration(0.2), unknown)
+
+    assert not_valid_here(make_calibration(0.2), unknown)["flip_generations"] == {"count of bias": 0.2}
+    assert "Too few neurons" in sentence and "with its own neurons: count of bias (20%)" in sentence
+    nothing = make_calibration(0.2)
+    nothing = nothing[nothing["world"] != "own_neurons"]
+    assert "not known whether the tests are valid" in validity_in_words(nothing, unknown)
+    assert not any(not_valid_here(nothing, unknown).values())
 
 
 def test_figures_of_single_tests_say_that_they_are_not_valid():

@@ -49,7 +49,7 @@ def test_each_measure_has_its_panels_and_its_words():
 
 
 @pytest.mark.parametrize("reason", [TOO_FEW_ROUNDS, NOTHING_TESTED])
-def test_a_study_without_halves_or_without_tests_is_drawn(reason, tmp_path, write):
+def test_a_study_without_halves_or_without_tests_is_drawn(reason, tmp_path, write, validity):
     table = curve()
     empty = [name for name in table if name.startswith(("halves", "ceiling", "p_", "estimate"))]
     if reason == NOTHING_TESTED:
@@ -61,8 +61,16 @@ def test_a_study_without_halves_or_without_tests_is_drawn(reason, tmp_path, writ
     table = table.assign(visible=False, reason=reason, splits=0)
     file = write(table, "curve.parquet", NEURON_OVERLAP_CURVE)
 
-    write_overlap_curve(file, [tmp_path / "curve.png"])
+    write_overlap_curve(file, **validity(), out=[tmp_path / "curve.png"])
 
     assert (tmp_path / "curve.png").stat().st_size > 10_000
     notes = [text.get_text() for axes in overlap_curve(table).axes for text in axes.texts]
     assert notes == (["nothing tested"] * 3 if reason == NOTHING_TESTED else [])
+
+
+def test_the_panel_of_the_estimates_says_what_is_not_valid():
+    invalid = {"flip": {"count of bias": 0.3, "overlap estimated above chance": 0.12}, "shift": {}, "": {"neuron": 0.2}}
+
+    notes = [[text.get_text() for text in axes.texts] for axes in overlap_curve(curve(), invalid).axes]
+
+    assert notes == [[], [], ["not valid here:\noverlap estimated above chance (12%)"]]

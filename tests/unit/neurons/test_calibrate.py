@@ -7,6 +7,8 @@ from random_studies import list_versions, write_study
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import NEURON_CALIBRATION, NEURON_WORLD
 from bias_amplification.neurons.calibrate import (
+    ANY_NEURON,
+    INDEPENDENT_OVERLAP,
     PLANTED_WORLDS,
     calibrate_neurons,
     is_valid,
@@ -49,6 +51,27 @@ def test_every_test_and_interval_has_a_row_in_every_world(table):
         "shared_50"
     ]
     assert plain["valid"].notna().all() and plain["rejected"].between(0, 1).all()
+
+
+def test_corrections_have_a_row_without_an_effect(table):
+    claims = [*ANY_NEURON.values(), INDEPENDENT_OVERLAP]
+    plain = table[table["test"].isin(claims) & (table["effect"] == 0)].set_index(["world", "test"])
+
+    assert plain.index.is_unique and len(plain) == len(WORLDS) * len(claims)
+    assert plain["valid"].notna().all() and plain["scheme"].isna().all()
+    walks, trend = (plain.loc[world, "rejected"] for world in ("random_walks", "scaled_trend"))
+    assert walks[ANY_NEURON["bonferroni"]] <= walks[ANY_NEURON["benjamini_hochberg"]] < 0.3
+    # A trend makes many tests of one neuron small at once, which no correction for their number repairs.
+    assert trend[ANY_NEURON["bonferroni"]] > 0.3
+
+
+def test_reproduction_is_tested_by_the_first_scheme_only(table):
+    plain = table[(table["effect"] == 0) & table["scheme"].notna()]
+    named = {scheme: set(rows["test"]) for scheme, rows in plain.groupby("scheme")}
+
+    assert "count of bias" in named["flip+exchange"]
+    only = named["flip_generations"] - named["flip+exchange"]
+    assert {"reliability, bias", "reproduces, quality", "ceilings of overlap"} <= only
 
 
 def test_the_old_moves_fail_where_rounds_share_steps_and_the_default_does_not(table):

@@ -9,6 +9,7 @@ from random_studies import random_study, rounds_of_rows
 from bias_amplification.neurons.designs import Versions
 from bias_amplification.neurons.half_sets import MOST_SPLITS, choose_splits, compare_halves, leave_out_generations
 from bias_amplification.neurons.halves import lay_out
+from bias_amplification.neurons.reliability import PermutedStudy
 from bias_amplification.neurons.top_sets import Compared
 from bias_amplification.study.sections import Neurons
 
@@ -126,3 +127,19 @@ def test_rounds_without_an_outcome_are_in_no_half():
     assert choose_splits(prepare(study), study.versions, np.random.default_rng(0))[1] == []
     study.y[1, 9:18] = random_study(1, rounds=5, generations=9).y[1, 9:18]
     assert len(choose_splits(prepare(study), study.versions, np.random.default_rng(0))[1]) == 3
+
+
+def test_a_round_without_outcomes_is_in_no_half_of_the_overlap_nor_of_the_reliability():
+    study = random_study(rounds=5)
+    names = np.asarray(study.versions.rounds)
+    last = names == names[-1]
+    pair = [np.where(last, np.nan, y)[None] for y in study.y]
+    compared = Compared.prepare(study.x, pair, study.versions, Neurons())[0]
+
+    _, splits = choose_splits(compared, study.versions, np.random.default_rng(0))
+
+    found = PermutedStudy.of(pair, pair, study.versions, Neurons(), 0)
+    rows = rounds_of_rows(study.versions) == names[-1]
+    assert (found.layout.unit[rows] == -1).all() and not any(split[rows].any() for split in splits)
+    usable = {tuple(split[found.layout.unit] & ~rows) for split in found.layout.splits}
+    assert usable == {tuple(split) for split in splits} and len(usable) == 3

@@ -159,4 +159,8 @@ def test_the_words_name_the_world():
     assert "most like 'scaled trend'" in world_in_words(rows)
     assert WORLDS["scaled_trend"] in world_in_words(rows)
     assert "No simulated world is like this run; the nearest is 'scaled" in world_in_words(rows.assign(fits=False))
-    assert "Too few" in world_in_words(rows.assign(between_rounds=np.nan))
+    one_round = world_in_words(rows.assign(between_rounds=np.nan))
+    assert one_round.startswith("The largest movement") and "Changes of two rounds" not in one_round
+    half = rows.assign(scale_ratio=[2.0, np.nan, 3.0])
+    assert "over the smallest is 2.0 for bias and 3.0 for the neurons;" in world_in_words(half)
+    assert "Too few" in world_in_words(rows.assign(nearest=None))

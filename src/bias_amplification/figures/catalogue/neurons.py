@@ -62,8 +62,7 @@ NEURON_ENTRIES = (
         "Neurons associated with bias, with text quality, and with both{section}",
         "Number of neurons whose changes are associated with changes of the outcome at p ≤ {alpha:g} (Newey-West), for "
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
-        "Open bar: the overlap that independent sets would have. The text beside the observed overlap gives the "
-        "probability of at least this overlap, if neurons were independent, which they are not.",
+        "Open bar: the overlap that independent sets would have.",
         function="figures.neurons:write_neuron_sets",
         inputs={**_SETS, **_VALIDITY},
     ),
@@ -77,8 +76,9 @@ NEURON_ENTRIES = (
         "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
         "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
         "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
-        "are not associated with the outcome. Not valid here: in simulated studies like this run, the test of one "
-        "neuron finds so many of the neurons that are not associated.",
+        "are not associated with the outcome. Not valid here: in simulated studies like this run without any "
+        "association, the test of one neuron finds so many of the neurons, a correction finds any neuron in so many "
+        "studies, or the overlap is larger than that of independent neurons in so many.",
         kind="table",
         function="figures.tables.neurons:write_neuron_table",
         inputs={**_SETS, **_VALIDITY},
@@ -138,9 +138,10 @@ NEURON_ENTRIES = (
         "outcome, which would be the same without noise, with their range under permutation. Right: the share of the "
         "truly strongest neurons of bias that are also among those of text quality, estimated from the middle panel, "
         "with its 95% interval. Grey: the neurons of an outcome are not found again in the other half more often than "
-        "by chance, or too seldom to exclude any share; then nothing is known about the overlap.{chains}",
+        "by chance, or too seldom to exclude any share; then nothing is known about the overlap. Not valid here: what "
+        "is claimed of the overlap is wrong in so many simulated studies like this run.{chains}",
         function="figures.overlap_curve:write_overlap_curve",
-        inputs=_CURVE,
+        inputs={**_CURVE, **_VALIDITY},
     ),
     Entry(
         "overlap_estimates",
@@ -151,10 +152,11 @@ NEURON_ENTRIES = (
         "same, of different neurons: what the sets of two halves of the {split_by} would have in common, with the "
         "noise of this study, if the neurons of bias and of text quality were the same, or none of them. p: the share "
         "of permutations in which the sets of an outcome in two halves have at least as many neurons in common. An "
-        "interval from 0 to 100 means that nothing is known about the overlap.",
+        "interval from 0 to 100 means that nothing is known about the overlap. Not valid here: what is claimed of the "
+        "overlap is wrong in so many simulated studies like this run.",
         kind="table",
         function="figures.tables.overlap_curve:write_overlap_curve_table",
-        inputs=_CURVE,
+        inputs={**_CURVE, **_VALIDITY},
     ),
     Entry(
         "layer_map",

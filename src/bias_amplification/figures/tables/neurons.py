@@ -1,7 +1,7 @@
 """Tables of the analysis of neurons: counts, permutation tests, calibration and sensitivity."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,8 @@ from bias_amplification.artifacts.schemas import (
 )
 from bias_amplification.figures.neuron_validity import (
     ALL_VALID,
+    ONE_NEURON,
+    ONE_NEURON_PLUGIN,
     TESTS_OF,
     Invalid,
     of_first_scheme,
@@ -22,6 +24,20 @@ from bias_amplification.figures.neuron_validity import (
     read_invalid,
 )
 from bias_amplification.figures.tables.writing import with_interval, with_share, write_table_for_reading
+from bias_amplification.neurons.calibrate import ANY_NEURON, INDEPENDENT_OVERLAP
+from bias_amplification.neurons.sets import CORRECTIONS
+
+#: The claims of each way of counting, by the ending of its columns.
+CLAIMS_OF_COUNTS = {
+    "": (ONE_NEURON, INDEPENDENT_OVERLAP),
+    **{f"_{ending}": (ANY_NEURON[correction],) for correction, ending in CORRECTIONS.items()},
+    "_plugin": (ONE_NEURON_PLUGIN,),
+}
+
+
+def _of(rates: Mapping[str, float], claims: Collection[str]) -> dict[str, float]:
+    """Return the rates of some claims."""
+    return {claim: rate for claim, rate in rates.items() if claim in claims}
 
 
 def neuron_table(sets: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFrame:
@@ -62,7 +78,7 @@ def neuron_table(sets: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFra
                 {"measure": row["measure"], "counted": way, "neurons": row["neurons"], **found}
                 | {"both": with_share(row["both" + ending], row["tested"])}
                 | (overlap if not ending else dict.fromkeys(overlap, math.nan))
-                | {"not valid here": "" if ending else rates_in_words(invalid.get("", {}))}
+                | {"not valid here": rates_in_words(_of(invalid.get("", {}), CLAIMS_OF_COUNTS[ending]))}
             )
     return pd.DataFrame(rows)
 
@@ -101,7 +117,7 @@ def overlap_table(overlap: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.Dat
             line[words] = with_interval(*(row[name + end] for end in ("", "_low", "_high")), digits=digits)
             line[f"p, {words}"] = row[f"p_{name}"]
         line |= {f"{name}, family-wise": row[f"{name}_familywise"] for name in ("bias", "quality")}
-        wrong = rates_in_words({test: rate for test, rate in invalid.get(row["scheme"], {}).items() if test in shown})
+        wrong = rates_in_words(_of(invalid.get(row["scheme"], {}), shown))
         rows.append(line | {"overlap is": row["verdict"], "smallest p": row["smallest_p"], "not valid here": wrong})
     return pd.DataFrame(rows)
 
@@ -153,8 +169,7 @@ def sensitivity_table(sensitivity: pd.DataFrame, invalid: Invalid = ALL_VALID) -
     """
     table = sensitivity.copy()
     shown = {test for name in ("bias", "quality", "matched") for test in TESTS_OF[name]}
-    wrong = {test: rate for test, rate in of_first_scheme(invalid).items() if test in shown}
-    table["not_valid_here"] = rates_in_words(wrong)
+    table["not_valid_here"] = rates_in_words(_of(of_first_scheme(invalid), shown))
     both = zip(table["both"], table["both_low"], table["both_high"], strict=True)
     table["both"] = [with_interval(*values, digits=0) for values in both]
     table = table.drop(columns=["measure", "both_low", "both_high"])

@@ -6,10 +6,19 @@ import pandas as pd
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP, NEURON_SETS
 from bias_amplification.figures.tables.neurons import (
     calibration_table,
+    neuron_table,
     overlap_table,
     sensitivity_table,
     write_neuron_table,
 )
+
+CHOICES = {
+    "named": "paper", "measure": "weight", "column": "weight_mean", "bias_measure": "share",
+    "quality_measure": "class", "difference": "within", "reference": "normal", "tested": 10, "bias": 4,
+    "quality": 3, "both": 2, "expected_both": 1.2, "both_low": 0.0, "both_high": 4.0, "p_bias": 0.1,
+    "p_quality": 0.2,
+    "verdict": "too few neurons to tell",
+}  # fmt: skip
 
 
 def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write, validity):
@@ -54,6 +63,27 @@ def test_overlap_table_has_one_row_per_measure_and_scheme():
     assert table["overlap is"].tolist() == ["verdict of weight", "verdict of activation"] * 2
 
 
+def test_each_way_of_counting_has_the_mark_of_its_own_claim(sets):
+    rates = {"neuron": 0.3, "any neuron, bonferroni": 0.2, "neuron, plug-in lags": 0.4}
+    invalid = {"flip": {"count of bias": 0.5}, "": rates}
+
+    marks = neuron_table(sets, invalid)["not valid here"].tolist()
+
+    assert marks == ["neuron (30%)", "", "", "any neuron, bonferroni (20%)", "neuron, plug-in lags (40%)"] * 2
+    overlap = neuron_table(sets, {"": {"overlap of independent neurons": 0.6}})["not valid here"]
+    assert overlap.tolist() == ["overlap of independent neurons (60%)", "", "", "", ""] * 2
+
+
+def test_overlaps_have_the_marks_of_their_permutations_and_choices_those_of_the_first():
+    invalid = {"flip": {"count of bias": 0.2, "reliability, bias": 0.5}, "shift": {"family-wise, bias": 0.1}, "": {}}
+    row = dict.fromkeys(NEURON_OVERLAP.names, 0.25) | {"measure": "weight", "layer": None, "permutations": 9}
+    table = overlap_table(pd.DataFrame([row | {"scheme": scheme} for scheme in ("shift", "flip", "exchange")]), invalid)
+    choices = sensitivity_table(pd.DataFrame([CHOICES]), invalid)
+
+    assert table["not valid here"].tolist() == ["family-wise, bias (10%)", "count of bias (20%)", ""]
+    assert choices["not valid here"].tolist() == ["count of bias (20%)"]
+
+
 def test_calibration_table_is_in_per_cent():
     rows = {
         "world": ["random_walks"] * 2, "test": ["neuron", "benjamini_hochberg"], "difference": ["levels"] * 2,
@@ -74,15 +104,7 @@ def test_calibration_table_is_in_per_cent():
 
 
 def test_sensitivity_table_has_the_range_of_the_overlap():
-    row = {
-        "named": "paper", "measure": "weight", "column": "weight_mean", "bias_measure": "share",
-        "quality_measure": "class", "difference": "within", "reference": "normal", "tested": 10, "bias": 4,
-        "quality": 3, "both": 2, "expected_both": 1.2, "both_low": 0.0, "both_high": 4.0, "p_bias": 0.1,
-        "p_quality": 0.2,
-        "verdict": "too few neurons to tell",
-    }  # fmt: skip
-
-    table = sensitivity_table(pd.DataFrame([row]))
+    table = sensitivity_table(pd.DataFrame([CHOICES]))
 
     assert table.loc[0, "both [95% of permutations]"] == "2 [0, 4]"
     assert table.loc[0, "neurons"] == "weight, mean"

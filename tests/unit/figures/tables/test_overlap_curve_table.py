@@ -5,7 +5,7 @@ import csv
 import pandas as pd
 
 from bias_amplification.artifacts.schemas import NEURON_OVERLAP_CURVE
-from bias_amplification.figures.tables.overlap_curve import write_overlap_curve_table
+from bias_amplification.figures.tables.overlap_curve import overlap_curve_table, write_overlap_curve_table
 from bias_amplification.neurons.overlap_curve import NOT_REPRODUCED, NOTHING_TESTED
 
 ROW = dict.fromkeys(NEURON_OVERLAP_CURVE.names) | {
@@ -21,12 +21,12 @@ HIDDEN = {"size": 100, "visible": False, "estimate": None, "estimate_high": 1.0,
           "halves_distinct": None, "reason": NOT_REPRODUCED}  # fmt: skip
 
 
-def test_shares_are_in_per_cent_with_their_ranges(tmp_path, write):
+def test_shares_are_in_per_cent_with_their_ranges(tmp_path, write, validity):
     nothing = dict.fromkeys(ROW) | {name: ROW[name] for name in ("measure", "scheme", "complete", "permutations")}
     nothing |= {"tested": 1, "splits": 0, "visible": False, "reason": NOTHING_TESTED}
     file = write(pd.DataFrame([ROW, ROW | HIDDEN, nothing]), "curve.parquet", NEURON_OVERLAP_CURVE)
 
-    write_overlap_curve_table(file, [tmp_path / "curve.csv"])
+    write_overlap_curve_table(file, **validity(), out=[tmp_path / "curve.csv"])
 
     with (tmp_path / "curve.csv").open(newline="", encoding="utf-8") as lines:
         found, hidden, untested = csv.DictReader(lines)
@@ -36,8 +36,17 @@ def test_shares_are_in_per_cent_with_their_ranges(tmp_path, write):
         "between halves (%)": "5 [1, 6]", "bias with itself (%)": "40 [2, 20]", "p, bias": "0.01",
         "text quality with itself (%)": "30 [3, 21]", "p, text quality": "0.02", "halves of the same neurons (%)": "35",
         "halves of different neurons (%)": "2", "no estimate because": "",
+        "not valid here": "",
     }  # fmt: skip
     assert (hidden["estimate (%)"], hidden["95% interval (%)"]) == ("", "0 to 100")
     assert hidden["no estimate because"] == NOT_REPRODUCED
     assert untested["no estimate because"] == NOTHING_TESTED
     assert untested["95% interval (%)"] == untested["found in all rounds (%)"] == untested["neurons in a set"] == ""
+
+
+def test_a_claim_about_the_overlap_that_is_often_wrong_is_named():
+    invalid = {"flip": {"count of bias": 0.3, "interval of overlap": 0.1}, "": {"neuron": 0.2}}
+
+    table = overlap_curve_table(pd.DataFrame([ROW, ROW | HIDDEN]), invalid)
+
+    assert table["not valid here"].tolist() == ["interval of overlap (10%)"] * 2
