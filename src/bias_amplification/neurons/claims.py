@@ -1,7 +1,6 @@
 """What the analysis of neurons claims in a simulated study: its tests, verdicts and intervals."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,12 +72,12 @@ def count_claims(
     """
     from threadpoolctl import threadpool_limits
 
-    def work(study: int) -> dict[str, bool | None]:
-        return study_claims(simulation, study, moves, settings, seed, whole=whole, truth=truth)
-
-    # One thread for each product: the products are small.
-    with threadpool_limits(limits=1), ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(work, range(simulation.x.shape[1])))
+    # The products are small: threads, for each product or for several studies at once, take longer than one.
+    with threadpool_limits(limits=1):
+        found = [
+            study_claims(simulation, study, moves, settings, seed, whole=whole, truth=truth)
+            for study in range(simulation.x.shape[1])
+        ]
     return {name: np.array([one[name] for one in found if one.get(name) is not None]) for name in found[0]}
 
 

@@ -12,8 +12,9 @@ from bias_amplification.neurons.top_sets import Compared, common_share
 
 #: Splits into halves: all, or a random choice of so many.
 MOST_SPLITS = 20
-#: Splits that are computed at once. More would take more memory.
-WORKERS = 2
+#: Splits that are computed at once, if there are many neurons. More would take more memory; with few neurons, threads
+#: wait for each other.
+WORKERS, MANY_NEURONS = 2, 500
 
 
 class Halves(NamedTuple):
@@ -82,7 +83,7 @@ def compare_halves(
         The splits in which both outcomes can be tested in both halves.
     """
     rows = np.ones(len(compared.generations), dtype=bool)
-    found = _each(splits, lambda split: _compare_split(compared, split, rows, permutations))
+    found = _each(splits, lambda split: _compare_split(compared, split, rows, permutations), compared)
     used = [place for place, shares in enumerate(found) if np.isfinite(shares).all()]
     shape = 3, len(permutations), len(compared.sizes)
     shares = np.mean([found[place] for place in used], axis=0) if used else np.full(shape, np.nan)
@@ -108,15 +109,20 @@ def leave_out_generations(compared: Compared, splits: Sequence[np.ndarray]) -> H
         left = [_compare_split(compared, split, generations != one, observed) for one in np.unique(generations)]
         return np.concatenate(left, axis=1)
 
-    return Halves(*np.mean(_each(splits, without_each), axis=0))
+    return Halves(*np.mean(_each(splits, without_each, compared), axis=0))
 
 
-def _each(splits: Sequence[np.ndarray], work: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
-    """Apply a function to every split, in threads with one thread for each product."""
+def _each(
+    splits: Sequence[np.ndarray], work: Callable[[np.ndarray], np.ndarray], compared: Compared
+) -> list[np.ndarray]:
+    """Apply a function to every split, with one thread for each product."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(work, splits))
+    with threadpool_limits(limits=1):
+        if compared.neurons.shape[1] < MANY_NEURONS:
+            return [work(split) for split in splits]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return list(pool.map(work, splits))
 
 
 def _compare_split(compared: Compared, first: np.ndarray, keep: np.ndarray, permutations: np.ndarray) -> np.ndarray:
