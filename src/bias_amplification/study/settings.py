@@ -96,6 +96,7 @@ class Study(Section):
             analysed=[chain for chain in self.chains if chain.round in analysed],
             found_on={r.name: r.held.rounds if r.held else [] for r in self.rounds},
             first={r.name: (r.seed_set, self.finetuning_of(r), r.decoding, r.models and r.name) for r in self.rounds},
+            given={r.name: [model.identity for model in r.models] for r in self.rounds},
         )
 
     @property
