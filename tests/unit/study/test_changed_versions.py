@@ -75,9 +75,32 @@ def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
 
 
 def held(config: dict, **found_on: list[str]) -> dict:
-    """Return the config with neurons held in some rounds, by name: the rounds on which these are found."""
+    """Return the config with neurons held in some rounds, by name: the rounds on which these are found.
+
+    All rounds are analysed, also those with held neurons, unless the config says which.
+    """
     found = {name: {"held": {"outcome": "bias", "size": 3, "rounds": names}} for name, names in found_on.items()}
-    return config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+    everything = {"neurons": {"rounds": [r["name"] for r in config["rounds"]]}}
+    return everything | config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+
+
+def test_rounds_with_held_neurons_neither_are_analysed_nor_choose_by_default(config: dict) -> None:
+    one = {
+        key: part for key, part in held(config, green_synthetic=["balanced_overfitting"]).items() if key != "neurons"
+    }
+    plan = planned(one)
+
+    rounds = [name for name in plan.rounds if name != "green_synthetic"]
+    assert list(dict.fromkeys(version.round for version in plan.neuron_versions())) == rounds
+    choosing = plan.study.choice("others").chains(Chain("balanced_synthetic"))
+    assert [chain.round for chain in choosing] == [name for name in rounds if name != "balanced_synthetic"]
+    assert (
+        "interventions.chosen_on has green_synthetic, which is not in neurons.rounds, so that its neurons are not "
+        "analysed: add it there, or remove it"
+    ) in fault(one, chosen_on=["green_synthetic"])
+    # If all rounds hold neurons, all are analysed.
+    every = one | {"rounds": [r | {"held": {"file": "units.csv"}} for r in one["rounds"]]}
+    assert planned(every).study.analysed_rounds == list(plan.rounds)
 
 
 def test_rounds_whose_held_neurons_are_found_on_the_changed_round_do_not_choose(config: dict) -> None:
