@@ -129,10 +129,10 @@ class Choice:
         for chain in (chain for chain in choosing if chain.round != changed.round):
             apart = chain.replicate != changed.replicate and not self.given[chain.round]
             if chain.round in same and not apart:
-                return self._same_in_words(changed.round, chain.round, "whose versions choose the neurons", generations)
+                return self._same_in_words(changed.round, chain.round, "whose versions choose the neurons")
             if name := next((name for name in same if way_to(chain.round, name, self.found_on)), None):
                 why = f"on which the held neurons of {chain.round} are found, whose versions choose the neurons"
-                return self._same_in_words(changed.round, name, why, generations)
+                return self._same_in_words(changed.round, name, why)
         return None
 
     def _has_changed(self, name: str, changed: Chain, generations: Collection[int]) -> bool:
@@ -141,7 +141,7 @@ class Choice:
             return not set(own[1:]).union(own[generation] for generation in generations).isdisjoint(self.given[name])
         return 0 in generations and self.first[name] == self.first[changed.round]
 
-    def _same_in_words(self, changed: str, name: str, who: str, generations: Collection[int]) -> str:
+    def _same_in_words(self, changed: str, name: str, who: str) -> str:
         """Say what to do about a round that has the same models as the changed round."""
         if self.given[changed]:
             return (
