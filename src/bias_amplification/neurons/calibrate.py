@@ -166,8 +166,8 @@ def _p_values(simulation: Simulation, settings: Neurons) -> np.ndarray:
 
 def _rates(p_values: np.ndarray, found: np.ndarray, alpha: float) -> dict[str, Any]:
     """Compute how often neurons without an effect are found; both arrays are [studies, neurons]."""
-    tested = np.isfinite(p_values)
-    share = (found & tested).sum(axis=1)[tested.any(axis=1)] / tested.sum(axis=1)[tested.any(axis=1)]
+    share = np.nanmean(np.where(np.isfinite(p_values), found, np.nan), axis=1)
+    share = share[np.isfinite(share)]
     if not len(share):
         return {"studies": 0}
     low, high = np.quantile(share, [0.025, 0.975])
