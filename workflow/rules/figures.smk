@@ -122,7 +122,10 @@ rule write_index:
             for name in ("reliability", "overlap_curve", "calibration", "world")
         },
         **(
-            {f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet" for name in ("effects", "missing", "calibration")}
+            {
+                f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet"
+                for name in ("effects", "missing", "calibration")
+            }
             if study.changed_rounds
             else {}
         ),
