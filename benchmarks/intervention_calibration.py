@@ -52,13 +52,13 @@ class Rates(NamedTuple):
     """The same without `inflation`."""
     missed: float
     """The interval misses 0."""
-    seen: float
-    """Adjusted p of at most 5% after an effect of the size `seen` is added."""
+    detected: float
+    """Adjusted p of at most 5% after an effect of the size `detectable` is added."""
     family: float
     """The smallest of four adjusted p-values is at most 5%."""
     singly: float
     """The smallest of four p-values is at most 5%."""
-    imbalance: float
+    unlike: float
     """Mean of the largest standardised difference."""
 
 
@@ -92,7 +92,7 @@ def simulate_study(world: World, controls: int, generator: np.random.Generator) 
         for one in chosen
     ]
     of_set, of_controls = scores[members[0][0][0]], scores[members[0][0][1:]]
-    imbalance = np.abs(of_set.mean(axis=0) - of_controls.mean(axis=(0, 1))).max()
+    unlike = np.abs(of_set.mean(axis=0) - of_controls.mean(axis=(0, 1))).max()
     for _ in range(DRAWS):
         explained = scores @ generator.normal(size=(3, 2))
         noise = generator.normal(size=explained.shape)
@@ -102,7 +102,7 @@ def simulate_study(world: World, controls: int, generator: np.random.Generator) 
         factors = np.repeat([inflation(one, np.ones(len(one)).tolist()) for one in members], 2)
         places = [place_among(*test) for test in zip(values, factors, strict=True)]
         place, shifted = places[0], values.copy()
-        shifted[0, 0] += place_among(values[0], factors[0], tests=len(values)).seen
+        shifted[0, 0] += place_among(values[0], factors[0], tests=len(values)).detectable
         yield (
             place.p_value <= LEVEL,
             place_among(values[0]).p_value <= LEVEL,
@@ -110,7 +110,7 @@ def simulate_study(world: World, controls: int, generator: np.random.Generator) 
             family_p_values(shifted, factors)[0] <= LEVEL,
             family_p_values(values, factors).min() <= LEVEL,
             min(one.p_value for one in places) <= LEVEL,
-            imbalance,
+            unlike,
         )
 
 
@@ -132,12 +132,11 @@ def main() -> None:
         jobs = [pool.submit(simulate, world, arguments.studies, arguments.controls) for world in WORLDS]
         lines = [(world.words, job.result()) for world, job in zip(WORLDS, jobs, strict=True)]
     print(f"{arguments.studies} studies a world, {arguments.controls} controls, {time.perf_counter() - start:.0f} s\n")
-    print(
-        "| World (%) | p ≤ 5% | without correction for shared neurons | interval misses 0 | told at the size `seen` | "
-        "one of four, adjusted | one of four, singly | imbalance |\n|---|---|---|---|---|---|---|---|"
-    )
+    headings = "p ≤ 5%", "without correction for shared neurons", "interval misses 0", "told at the detectable size"
+    headings += "one of four, adjusted", "one of four, singly", "difference of features"
+    print(f"| World (%) | {' | '.join(headings)} |\n|{'---|' * (1 + len(headings))}")
     for words, rates in lines:
-        print(f"| {words} | {' | '.join(f'{100 * rate:.1f}' for rate in rates[:-1])} | {rates.imbalance:.2f} |")
+        print(f"| {words} | {' | '.join(f'{100 * rate:.1f}' for rate in rates[:-1])} | {rates.unlike:.2f} |")
 
 
 if __name__ == "__main__":

@@ -256,4 +256,4 @@ def test_random_sets_are_told_from_their_controls_as_rarely_as_the_level_says(be
     rates = calibration.simulate(calibration.World(2, 48, 6, 0.3), 400, 20)
 
     assert rates.told < 0.1 and rates.family < 0.1 < rates.singly
-    assert 0.6 < rates.seen < 0.95 and rates.imbalance < 0.15
+    assert 0.6 < rates.detected < 0.95 and rates.unlike < 0.15

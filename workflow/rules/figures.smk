@@ -121,7 +121,14 @@ rule write_index:
             name: f"{RESULTS}/neurons/{name}.parquet"
             for name in ("reliability", "overlap_curve", "calibration", "world")
         },
-        **({"effects": f"{RESULTS}/interventions/effects.parquet"} if study.changed_rounds else {}),
+        **(
+            {
+                f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet"
+                for name in ("effects", "missing", "calibration")
+            }
+            if study.changed_rounds
+            else {}
+        ),
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
     output:

@@ -2,7 +2,8 @@
 # scored as those of every version are (rules `classify` and `score_quality`).
 # Inputs: the models of these versions and of reference models, the seed sets, and the analysis of neurons.
 # Outputs, for each changed version: the sets of neurons with their controls, the conditions, and what it writes,
-# predictions and quality under each of them. For all: the effects of the sets beside those of their controls.
+# predictions and quality under each of them. For all: the effects of the sets beside those of their controls, the sets
+# that could not be made, and how often the comparisons are wrong in simulated studies.
 from bias_amplification.artifacts.placement import INTERVENTION_FOLDER
 from bias_amplification.study.changed_versions import (
     changed_versions,
@@ -15,19 +16,22 @@ from bias_amplification.study.changed_versions import (
 INTERVENTION = f"{RESULTS}/{INTERVENTION_FOLDER}"
 INTERVENTION_LOGS = f"{RESULTS}/logs/{INTERVENTION_FOLDER}"
 INTERVENTION_FILES = [
-    f"{RESULTS}/{version.intervention_folder}/{file}"
+    f"{RESULTS}/{version.intervention_folder}/{file}.parquet"
     for version in changed_versions(plan)
-    for file in ("conditions.parquet", "articles.parquet", "predictions.parquet", "quality.parquet")
+    for file in ("units", "units_missing", "conditions", "articles", "predictions", "quality")
 ]
 
 # Tables of each changed version from which effects are computed.
-EFFECT_TABLES = ["units", "conditions", "predictions", "quality"]
+EFFECT_TABLES = ["units", "units_missing", "conditions", "predictions", "quality"]
+
+#: What is made of them: effects, sets that could not be made, and how often comparisons are wrong.
+COMPARED = {name: f"{RESULTS}/interventions/{name}.parquet" for name in ("effects", "missing", "calibration")}
 
 
 rule interventions:
     input:
         INTERVENTION_FILES,
-        f"{RESULTS}/interventions/effects.parquet",
+        COMPARED.values(),
 
 
 # The base model's mean activations, from which the change of a version's is counted.
@@ -59,7 +63,8 @@ rule choose_units:
         ],
         lists=given_files([one.file for one in study.interventions.sets if one.file]),
     output:
-        f"{INTERVENTION}/units.parquet",
+        units=f"{INTERVENTION}/units.parquet",
+        missing=f"{INTERVENTION}/units_missing.parquet",
     log:
         f"{INTERVENTION_LOGS}/choose_units.log",
     conda:
@@ -129,7 +134,7 @@ rule compare_interventions:
             for table in EFFECT_TABLES
         ],
     output:
-        f"{RESULTS}/interventions/effects.parquet",
+        **COMPARED,
     log:
         f"{RESULTS}/logs/interventions/effects.log",
     conda:
@@ -151,6 +156,7 @@ rule compare_interventions:
         labels=study.corpus.labels,
         bias=study.neurons.bias,
         quality=study.quality.column,
+        seed=derive_seed(study.seed, "calibrate interventions"),
     message:
         "Interventions: comparing sets of neurons with their controls"
     script:

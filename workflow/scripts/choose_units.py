@@ -21,7 +21,7 @@ run_job(
         "reference": model_files(snakemake.input.reference),
         "left_out": list(snakemake.params.left_out),
     },
-    out=snakemake.output[0],
+    out=dict(snakemake.output.items()),
     interventions=snakemake.params.interventions,
     neurons=snakemake.params.neurons,
     quality=snakemake.params.quality,

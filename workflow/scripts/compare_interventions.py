@@ -10,9 +10,10 @@ run_job(
     versions=[
         version | {name: next(tables) for name in snakemake.params.tables} for version in snakemake.params.versions
     ],
-    out=snakemake.output[0],
+    out=dict(snakemake.output.items()),
     interventions=snakemake.params.interventions,
     labels=snakemake.params.labels,
     bias=snakemake.params.bias,
     quality=snakemake.params.quality,
+    seed=snakemake.params.seed,
 )

@@ -14,7 +14,9 @@ import pandas as pd
 from bias_amplification.artifacts import new_file, read_table
 from bias_amplification.artifacts.schemas import (
     DEGENERATE_KINDS,
+    INTERVENTION_CALIBRATION,
     INTERVENTION_EFFECTS,
+    INTERVENTION_MISSING,
     NEURON_CALIBRATION,
     NEURON_OVERLAP_CURVE,
     NEURON_RELIABILITY,
@@ -65,8 +67,12 @@ class PageTables(NamedTuple):
     """`neurons/calibration.parquet`, from which the section says which tests are not valid here."""
     world: Path
     """`neurons/world.parquet`: which simulated world the run is like."""
-    effects: Path | None = None
+    interventions_effects: Path | None = None
     """`interventions/effects.parquet`, from which the section of interventions says first what changed neurons do."""
+    interventions_missing: Path | None = None
+    """`interventions/missing.parquet`: which sets of neurons could not be made."""
+    interventions_calibration: Path | None = None
+    """`interventions/calibration.parquet`, from which the section says whether verdicts are valid."""
 
 
 def write_index(
@@ -106,9 +112,8 @@ def write_index(
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
             parts += [f"<p>{escape(text)}</p>" for text in _neurons_in_words(tables)]
-        if name == INTERVENTIONS and tables.effects:
-            effects = read_table(tables.effects, INTERVENTION_EFFECTS).to_pandas()
-            parts += [f"<p>{escape(text)}</p>" for text in interventions_in_words(effects)]
+        if name == INTERVENTIONS and tables.interventions_effects:
+            parts += [f"<p>{escape(text)}</p>" for text in _interventions_in_words(tables)]
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
@@ -125,6 +130,15 @@ def _neurons_in_words(tables: PageTables) -> list[str]:
         both = rows[rows["source"] != rows["target"]]["reproduces"]
         texts += [overlap[measure]] if measure in overlap and both.any() else []
     return [*texts, validity_in_words(calibration, read_table(tables.world, NEURON_WORLD).to_pandas())]
+
+
+def _interventions_in_words(tables: PageTables) -> list[str]:
+    """Say what changed neurons do, which sets could not be made, and whether verdicts are valid."""
+    return interventions_in_words(
+        read_table(tables.interventions_effects, INTERVENTION_EFFECTS).to_pandas(),
+        read_table(tables.interventions_missing, INTERVENTION_MISSING).to_pandas(),
+        read_table(tables.interventions_calibration, INTERVENTION_CALIBRATION).to_pandas(),
+    )
 
 
 def texts_in_words(metrics: pd.DataFrame) -> str:

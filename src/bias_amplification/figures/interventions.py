@@ -53,7 +53,7 @@ def dose_response(effects: pd.DataFrame) -> Figure:
         figure = style.new_figure(height=1.5)
         axes = figure.subplots()
         axes.set_axis_off()
-        style.note(axes, NO_SET.split(";")[0])
+        style.note(axes, NO_SET)
         return figure
     figure = style.new_figure(height=0.6 + 2.0 * len(rows))
     panels = figure.subplots(len(rows), len(OUTCOMES), squeeze=False)
@@ -109,7 +109,7 @@ def _draw(axes: Axes, row: _Row, outcome: str) -> None:
         axes.vlines(dose, rows["effect_low"], rows["effect_high"], color=colour, linewidth=1.2)
     axes.plot(dose, rows["effect"], "o-", color=colour, markersize=4, label=f"set, {OUTCOMES[outcome]}")
     told = rows[rows["told"]]
-    full = (told["p_family"] <= ALPHA).any()
+    full = (told["p_family"].le(ALPHA) & told["valid"].ne(False)).any()
     axes.plot(
         told[row.doses], told["effect"], "o", color=colour if full else "white", markeredgecolor=colour, markersize=9
     )

@@ -237,13 +237,15 @@ def _draw(places: np.ndarray, weight: np.ndarray, draws: int, generator: np.rand
     np.ndarray
         [draws, units], places among the free neurons.
     """
+    # The smallest of such waiting times is each candidate's with the wanted probability. Rates must not become 0.
+    rate = np.exp(np.maximum(weight - weight.max(initial=-np.inf), -700))
     taken = np.zeros((draws, len(weight)), dtype=bool)
     found = np.empty((draws, len(places)), dtype=np.int64)
     rows = np.arange(draws)
     for unit, candidates in enumerate(places):
-        # The largest of such sums is each candidate with the wanted probability (Gumbel, 1954).
-        lot = weight[candidates] + generator.gumbel(size=(draws, len(candidates)))
-        lot[taken[:, candidates]] = -np.inf
-        found[:, unit] = candidates[lot.argmax(axis=1)]
+        waiting = generator.standard_exponential(size=(draws, len(candidates)))
+        waiting /= rate[candidates]
+        waiting[taken[:, candidates]] = np.inf
+        found[:, unit] = candidates[waiting.argmin(axis=1)]
         taken[rows, found[:, unit]] = True
     return found

@@ -11,18 +11,22 @@ import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import (
+    INTERVENTION_CALIBRATION,
     INTERVENTION_CONDITIONS,
     INTERVENTION_EFFECTS,
+    INTERVENTION_MISSING,
     INTERVENTION_UNITS,
+    INTERVENTION_UNITS_MISSING,
     QUALITY,
     predictions,
 )
 from bias_amplification.artifacts.schemas.interventions import FROM_FILE
+from bias_amplification.interventions.calibrate import DECIDING, Comparison, calibrate_comparisons
 from bias_amplification.interventions.controls import FEATURES
 from bias_amplification.interventions.place import family_p_values, inflation, place_among
 from bias_amplification.measures.compare import OUTCOMES as LARGEST
 from bias_amplification.measures.compare import stack_articles
-from bias_amplification.measures.contrasts import paired_contrast
+from bias_amplification.measures.contrasts import Contrast, paired_contrast
 from bias_amplification.measures.intervals import ALPHA
 from bias_amplification.study.sections import BiasMeasure, Interventions, UnitSet
 
@@ -41,9 +45,21 @@ class ChangedVersion(NamedTuple):
     tracked_label: str
     """The label whose share or probability is the bias."""
     units: Path
+    units_missing: Path
     conditions: Path
     predictions: Path
     quality: Path
+
+
+class Compared(NamedTuple):
+    """Tables that `compare_interventions` makes."""
+
+    effects: Path
+    """Schema `INTERVENTION_EFFECTS`; without rows if no set could be chosen."""
+    missing: Path
+    """The sets and sizes that could not be made (schema `INTERVENTION_MISSING`)."""
+    calibration: Path
+    """How often the comparisons are wrong in simulated studies (schema `INTERVENTION_CALIBRATION`)."""
 
 
 class Key(NamedTuple):
@@ -68,8 +84,19 @@ class Cell:
     members: np.ndarray
     """[1 + controls, units], a number for each neuron."""
     features: np.ndarray
-    """[features], standardised differences of the set from its controls."""
+    """[1 + controls, units, features], the features of these neurons."""
     told: bool
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the controls' effects, 0 without any."""
+        controls = self.values[1:]
+        return float(np.nanstd(controls)) if np.isfinite(controls).any() else 0.0
+
+    @property
+    def differences_of_features(self) -> np.ndarray:
+        """Standardised differences of the set from its controls, [features]."""
+        return self.features[0].mean(axis=0) - self.features[1:].mean(axis=(0, 1))
 
 
 #: The cells of one version or of several, by what was changed and by outcome.
@@ -78,20 +105,21 @@ Group = dict[tuple[Key, str], list[Cell]]
 
 def compare_interventions(
     versions: Sequence[ChangedVersion],
-    out: Path,
+    out: Compared,
     interventions: Interventions,
     labels: Sequence[str],
     bias: BiasMeasure,
     quality: str,
+    seed: int,
 ) -> None:
-    """Write the effects of all sets beside those of their controls (schema `INTERVENTION_EFFECTS`).
+    """Write the effects of all sets beside those of their controls, and how often such comparisons are wrong.
 
     Parameters
     ----------
     versions
         The changed versions.
     out
-        The table to write; without rows if no set could be chosen.
+        The tables to write.
     interventions
         `sets` and `chosen_on`.
     labels
@@ -100,6 +128,8 @@ def compare_interventions(
         The measure of bias.
     quality
         The study's text quality index: the column "quality" or "quality_weighted" of `QUALITY`.
+    seed
+        Of the simulated studies.
 
     Raises
     ------
@@ -120,12 +150,45 @@ def compare_interventions(
         for one in interventions.sets
     }
     largest = {"bias": LARGEST[bias], "quality": LARGEST["quality"]}
+    # Conclusions are about the last group: all versions together, or the only one.
+    calibration = calibrate_comparisons(list_tests(groups[-1][1]), seed)
+    valid = all(row["valid"] for row in calibration if row["claim"] == "family" and row["world"] in DECIDING)
     rows = [version | about[row["set"]] | row for version, group in groups for row in list_effects(group, largest)]
-    write_table(pa.Table.from_pylist(rows, schema=INTERVENTION_EFFECTS), out, INTERVENTION_EFFECTS)
+    for row in rows:
+        is_concluded = row["told"] and (len(versions) == 1 or "round" not in row)
+        row["valid"] = valid if is_concluded and row["p_family"] is not None else None
+    missing = [
+        _of_version(version) | row
+        for version in versions
+        for row in read_table(version.units_missing, INTERVENTION_UNITS_MISSING).to_pylist()
+    ]
+    tables = (rows, INTERVENTION_EFFECTS), (missing, INTERVENTION_MISSING), (calibration, INTERVENTION_CALIBRATION)
+    for path, (lines, schema) in zip(out, tables, strict=True):
+        write_table(pa.Table.from_pylist(lines, schema=schema), path, schema)
 
 
 def _of_version(version: ChangedVersion) -> dict[str, Any]:
     return {"round": version.round, "replicate": version.replicate, "generation": version.generation}
+
+
+def list_tests(group: Group) -> list[Comparison]:
+    """List the comparisons of a group that conclusions are about, as simulated studies need them."""
+    return [
+        Comparison(
+            outcome,
+            [cell.members for cell in group[key, outcome]],
+            [cell.features for cell in group[key, outcome]],
+            [cell.spread for cell in group[key, outcome]],
+            _inflation(group[key, outcome]),
+            _step(group[key, outcome]),
+        )
+        for key, outcome in _family(group)
+    ]
+
+
+def _family(group: Group) -> list[tuple[Key, str]]:
+    """List the comparisons that conclusions are about and that have a value."""
+    return [key for key, cells in group.items() if cells[0].told and all(np.isfinite(cell.values[0]) for cell in cells)]
 
 
 def expected_outcome(one: UnitSet) -> str | None:
@@ -172,9 +235,9 @@ def read_cells(
         own = of_set[name, size]
         change = action, None if np.isnan(amount) else amount
         told = size == first_size[name] and change == first_change.setdefault(name, change)
-        members = own.sort_values("control", kind="stable")["unit"].to_numpy().reshape(-1, int(size))
-        of_controls = own["control"] > 0
-        features = own.loc[~of_controls, list(FEATURES)].mean() - own.loc[of_controls, list(FEATURES)].mean()
+        by_control = own.sort_values("control", kind="stable")
+        members = by_control["unit"].to_numpy().reshape(-1, int(size))
+        features = by_control[list(FEATURES)].to_numpy().reshape(*members.shape, len(FEATURES))
         for outcome, table in tables.items():
             differences = table.loc[rows["condition"]] - table.loc[0]
             found[Key(name, int(size), *change), outcome] = Cell(
@@ -182,7 +245,7 @@ def read_cells(
                 differences.iloc[0],
                 float(table.loc[0].mean()),
                 members,
-                features.to_numpy(),
+                features,
                 told,
             )
     return found
@@ -242,16 +305,12 @@ def list_effects(group: Group, largest: Mapping[str, float]) -> list[dict[str, A
     Returns
     -------
     list of dict
-        Rows of `INTERVENTION_EFFECTS` without the version, `chosen_on` and `expected`.
+        Rows of `INTERVENTION_EFFECTS` without the version, `chosen_on`, `expected` and `valid`.
     """
     values = {key: np.mean([cell.values for cell in cells], axis=0) for key, cells in group.items()}
     factor = {key: _inflation(cells) for key, cells in group.items()}
-    contrasts = {
-        key: paired_contrast(*stack_articles([cell.differences for cell in cells]), _SPAN)
-        for key, cells in group.items()
-    }
-    steps = {key: _SPAN / max(contrasts[key].articles * len(cells), 1) for key, cells in group.items()}
-    family = [key for key, cells in group.items() if cells[0].told and np.isfinite(values[key][0])]
+    steps = {key: _step(cells) for key, cells in group.items()}
+    family = _family(group)
     p_family: dict = {}
     smallest = 1.0
     if family:
@@ -262,17 +321,17 @@ def list_effects(group: Group, largest: Mapping[str, float]) -> list[dict[str, A
     rows = []
     for key, cells in group.items():
         change, outcome = key
-        told, contrast = cells[0].told, contrasts[key]
+        told, contrast = cells[0].told, _contrast(cells)
         place = place_among(values[key], factor[key], steps[key], tests=len(family) if told else 1)
         if told:
-            place = place._replace(smallest_p=smallest, seen=place.seen if smallest <= ALPHA else np.nan)
+            place = place._replace(smallest_p=smallest, detectable=place.detectable if smallest <= ALPHA else np.nan)
         effect = {
             "effect": contrast.estimate,
             "effect_low": max(contrast.low, -largest[outcome]),
             "effect_high": min(contrast.high, largest[outcome]),
             "before": np.mean([cell.before for cell in cells]),
             "inflation": factor[key],
-            "imbalance": np.abs(np.mean([cell.features for cell in cells], axis=0)).max(),
+            "standardised_difference": np.abs(np.mean([c.differences_of_features for c in cells], axis=0)).max(),
             "p_family": p_family.get(key, np.nan),
         }
         numbers = effect | place._asdict()
@@ -283,6 +342,15 @@ def list_effects(group: Group, largest: Mapping[str, float]) -> list[dict[str, A
     return rows
 
 
+def _contrast(cells: Sequence[Cell]) -> Contrast:
+    """Return the mean difference over articles, and over versions if there are several."""
+    return paired_contrast(*stack_articles([cell.differences for cell in cells]), _SPAN)
+
+
+def _step(cells: Sequence[Cell]) -> float:
+    """Return the change of an effect if one article changes."""
+    return _SPAN / max(_contrast(cells).articles * len(cells), 1)
+
+
 def _inflation(cells: Sequence[Cell]) -> float:
-    spreads = [float(np.nanstd(cell.values[1:])) if np.isfinite(cell.values[1:]).any() else 0.0 for cell in cells]
-    return inflation([cell.members for cell in cells], spreads)
+    return inflation([cell.members for cell in cells], [cell.spread for cell in cells])

@@ -17,7 +17,7 @@ import numpy as np
 
 from bias_amplification.measures.intervals import ALPHA, student_quantile
 
-#: A specific effect of the size `Place.seen` is told from controls with this probability.
+#: A specific effect of the size `Place.detectable` is told from controls with this probability.
 POWER = 0.8
 #: What stands for it in Student's formula if several tests are told of together: their ranks decide less sharply. So
 #: 76 to 84% are told in the simulations of `benchmarks/intervention_calibration.py`.
@@ -38,7 +38,7 @@ class Place(NamedTuple):
         would be in 95% of studies.
     p_value, smallest_p
         The place, and the smallest p-value that is possible.
-    seen
+    detectable
         Size of a specific effect that is told from controls with probability `POWER`.
     """
 
@@ -50,7 +50,7 @@ class Place(NamedTuple):
     high: float = np.nan
     p_value: float = np.nan
     smallest_p: float = np.nan
-    seen: float = np.nan
+    detectable: float = np.nan
 
 
 def place_among(values: np.ndarray, inflation: float = 1.0, step: float = 0.0, tests: int = 1) -> Place:
@@ -66,7 +66,7 @@ def place_among(values: np.ndarray, inflation: float = 1.0, step: float = 0.0, t
         The change of an effect if one article changes. Two controls that are so far above and below the mean are added
         to the variance, since all effects of few articles may be the same by chance. The p-value does without them.
     tests
-        Number of tests that are told of together, for `seen`.
+        Number of tests that are told of together, for `detectable`.
     """
     values = np.append(values[0], values[1:][np.isfinite(values[1:])])
     count = len(values) - 1
@@ -83,7 +83,7 @@ def place_among(values: np.ndarray, inflation: float = 1.0, step: float = 0.0, t
     half_width = float(student_quantile(count - 1) * error)
     power = POWER if tests == 1 else POWER_TOGETHER
     quantiles = student_quantile(count - 1, ALPHA / tests) + student_quantile(count - 1, 2 * (1 - power))
-    return place._replace(low=specific - half_width, high=specific + half_width, seen=float(quantiles * error))
+    return place._replace(low=specific - half_width, high=specific + half_width, detectable=float(quantiles * error))
 
 
 def distances(values: np.ndarray, inflation: float) -> np.ndarray:

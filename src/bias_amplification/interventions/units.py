@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from bias_amplification.artifacts import StudyError, write_table
-from bias_amplification.artifacts.schemas import INTERVENTION_UNITS
+from bias_amplification.artifacts.schemas import INTERVENTION_UNITS, INTERVENTION_UNITS_MISSING
 from bias_amplification.interventions.controls import (
     FEATURES,
     Measured,
@@ -52,6 +52,15 @@ class Changed(NamedTuple):
     """Rounds that do not choose, because their held neurons were found on the changed round."""
 
 
+class Chosen(NamedTuple):
+    """Tables that `choose_units` makes."""
+
+    units: Path
+    """Schema `INTERVENTION_UNITS`; without rows if no set can be chosen."""
+    missing: Path
+    """The sets and sizes that cannot be made (schema `INTERVENTION_UNITS_MISSING`)."""
+
+
 class NoSet(Exception):
     """There is no set of this kind; the message is a part of a sentence that says why."""
 
@@ -59,15 +68,15 @@ class NoSet(Exception):
 def choose_units(
     analysed: Analysed,
     changed: Changed,
-    out: Path,
+    out: Chosen,
     interventions: Interventions,
     neurons: Neurons,
     quality: Quality,
     seed: int,
 ) -> None:
-    """Write the neurons of each set and of its controls (schema `INTERVENTION_UNITS`).
+    """Write the neurons of each set and of its controls, and which sets and sizes cannot be made.
 
-    The log says which sets and sizes are left out, and how well controls are balanced.
+    The log says how well controls are balanced.
 
     Parameters
     ----------
@@ -76,7 +85,7 @@ def choose_units(
     changed
         The version that is changed.
     out
-        The table to write; without rows if no set can be chosen.
+        The tables to write.
     interventions
         `sets`, `chosen_on`, `measure`, `criterion`, `sizes` and `controls`.
     neurons
@@ -96,27 +105,41 @@ def choose_units(
     measured = measure_neurons(changed.version, changed.reference, neurons.architecture)
     scores = standardise(measured.features, measured.layer)
     associations = Associations(analysed, changed, interventions, neurons, quality)
-    tables = []
+    tables, missing = [], []
     for one in interventions.sets:
         for size, chosen in list_sizes(one, measured, associations):
-            full = full_layer(chosen, measured.layer)
-            if full is not None:
-                _say(one, size, f"left out, because layer {full} has too few other neurons for controls")
+            if isinstance(chosen, NoSet):
+                missing.append({"set": one.name, "size": size, "reason": str(chosen)})
+                _say(one, size, f"left out, because {chosen}")
                 continue
             generator = np.random.default_rng(derive_seed(seed, one.name, size))
             controls = draw_controls(chosen, measured.layer, scores, interventions.controls, generator)
             differences = scores[chosen].mean(axis=0) - scores[controls].mean(axis=(0, 1))
             _say(one, size, f"{len(controls)} controls; standardised differences of the set: {_in_words(differences)}")
             tables.append(_table(one.name, np.vstack([chosen, controls]), measured, scores))
-    write_table(pa.concat_tables([INTERVENTION_UNITS.empty_table(), *tables]), out, INTERVENTION_UNITS)
+    write_table(pa.concat_tables([INTERVENTION_UNITS.empty_table(), *tables]), out.units, INTERVENTION_UNITS)
+    write_table(
+        pa.Table.from_pylist(missing, schema=INTERVENTION_UNITS_MISSING), out.missing, INTERVENTION_UNITS_MISSING
+    )
 
 
-def list_sizes(one: UnitSet, measured: Measured, associations: "Associations") -> Iterator[tuple[int, np.ndarray]]:
+def list_sizes(
+    one: UnitSet, measured: Measured, associations: "Associations"
+) -> Iterator[tuple[int | None, np.ndarray | NoSet]]:
     """Yield the sizes of a set in the config's order, each with the places of its neurons, ascending.
 
-    A set from a file, or of all significant neurons, has one size. Sets and sizes that do not exist are left out and
-    are named in the log.
+    A set from a file, or of all significant neurons, has one size. If there is no such set, or if a layer has too few
+    other neurons for its controls, the reason is yielded instead; the size is None if it is unknown then.
     """
+    for size, chosen in _choose_sizes(one, measured, associations):
+        full = None if isinstance(chosen, NoSet) else full_layer(chosen, measured.layer)
+        yield size, chosen if full is None else NoSet(f"layer {full} has too few other neurons for controls")
+
+
+def _choose_sizes(
+    one: UnitSet, measured: Measured, associations: "Associations"
+) -> Iterator[tuple[int | None, np.ndarray | NoSet]]:
+    """Yield the sizes of a set, whether controls can be drawn or not."""
     if one.file:
         places = {key: place for place, key in enumerate(zip(measured.layer, measured.neuron, strict=True))}
         listed = read_neuron_list(one.file, dict(zip(*np.unique(measured.layer, return_counts=True), strict=True)))
@@ -128,7 +151,7 @@ def list_sizes(one: UnitSet, measured: Measured, associations: "Associations") -
             slopes = associations.slopes
             chosen = strongest(one.outcome, slopes, size) if size else all_significant(one.outcome, slopes, alpha)
         except NoSet as reason:
-            _say(one, size, f"left out, because {reason}")
+            yield size, reason
             continue
         yield len(chosen), np.sort(chosen)
 

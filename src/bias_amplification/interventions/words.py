@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bias_amplification.artifacts.schemas.interventions import FROM_FILE
+from bias_amplification.interventions.calibrate import DECIDING
 from bias_amplification.measures.intervals import ALPHA
 
 if TYPE_CHECKING:
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-NO_SET = (
-    "No neurons were changed, because no set of neurons could be chosen; the logs of the rule choose_units say why."
-)
+NO_SET = "No neurons were changed, because no set of neurons could be chosen."
 #: A standardised difference above which a set and its controls are called unlike (Stuart, 2010).
 UNLIKE = 0.25
 
@@ -27,23 +26,68 @@ def told_effects(effects: pd.DataFrame) -> pd.DataFrame:
     return effects[effects["told"] & (together if together.any() else True)]
 
 
-def interventions_in_words(effects: pd.DataFrame) -> list[str]:
-    """Say which sets of neurons act on which outcome beyond their controls, and how large an effect had been seen.
+def interventions_in_words(effects: pd.DataFrame, missing: pd.DataFrame, calibration: pd.DataFrame) -> list[str]:
+    """Say which sets of neurons act on which outcome beyond their controls, and how large a difference is detectable.
 
     Parameters
     ----------
-    effects
-        As in `artifacts.schemas.INTERVENTION_EFFECTS`.
+    effects, missing, calibration
+        As in `artifacts.schemas.INTERVENTION_EFFECTS`, `INTERVENTION_MISSING` and `INTERVENTION_CALIBRATION`.
 
     Returns
     -------
     list of str
-        What was done, then a text for each set.
+        What was done, a text for each set, the sets that could not be made, and how often comparisons are wrong.
     """
     told = told_effects(effects)
+    left = missing_in_words(missing)
     if told.empty:
-        return [NO_SET]
-    return [_what_was_done(told), *(_set_in_words(own) for _, own in told.groupby("set", sort=False))]
+        return [NO_SET, *left]
+    sets = [_set_in_words(own) for _, own in told.groupby("set", sort=False)]
+    return [_what_was_done(told), *sets, *left, calibration_in_words(calibration)]
+
+
+def missing_in_words(missing: pd.DataFrame) -> list[str]:
+    """Name the sets and sizes that could not be made, and say why: one text, or none."""
+    parts = []
+    for (name, reason), rows in missing.groupby(["set", "reason"], sort=False):
+        sizes = [f"{size:,.0f}" for size in dict.fromkeys(rows["size"].dropna())]
+        neurons = f" with {' and '.join(sizes)} neurons" if sizes else ""
+        versions = list(dict.fromkeys(map(version_in_words, rows.to_dict("records"))))
+        several = len(missing[["round", "replicate", "generation"]].drop_duplicates()) > 1
+        where = f" in {' and '.join(versions)}" if several else ""
+        parts.append(f"{name}{neurons}{where} ({reason})")
+    return [f"These sets could not be made, and are left out: {'; '.join(parts)}."] if parts else []
+
+
+def calibration_in_words(calibration: pd.DataFrame) -> str:
+    """Say how often one of the comparisons is told from controls although no set acts more than they do."""
+    family = calibration[calibration["claim"] == "family"]
+    deciding = family["world"].isin(DECIDING)
+    rows, worst = family[deciding], family[~deciding & ~family["valid"].astype(bool)]
+    if rows.empty:
+        return "No comparison has a value, so that none was simulated."
+    low, high = (f"{100 * value:.1f}" for value in (rows["rejected"].min(), rows["rejected"].max()))
+    rate = f"{low}%" if low == high else f"{low} to {high}%"
+    of = f"one of the {count} comparisons is" if (count := rows["comparisons"].iloc[0]) > 1 else "the comparison is"
+    text = (
+        f"In {rows['studies'].iloc[0]:,} simulated studies with the same sets and controls, in which no set acts more "
+        f"than its controls, {of} told in {rate}, depending on what neurons do."
+    )
+    if not rows["valid"].all():
+        return f"{text} That is more than the {100 * ALPHA:.0f}% that it should be, so the verdicts are not valid here."
+    text += " So the verdicts have the error rate that they should have."
+    if len(worst):
+        text += (
+            f" If nearly all effects followed from size and change, it would be {100 * worst['rejected'].max():.1f}%."
+        )
+    return text
+
+
+def version_in_words(row: dict[str, Any]) -> str:
+    """Name a changed version."""
+    replicate = f", replicate {row['replicate']:.0f}" if row["replicate"] > 1 else ""
+    return f"{row['round']}{replicate}, generation {row['generation']:.0f}"
 
 
 def action_in_words(action: str, amount: float | None) -> str:
@@ -111,10 +155,10 @@ def _set_in_words(own: pd.DataFrame) -> str:
     versions = f", {first['versions']} versions)" if first["versions"] > 1 else ")"
     numbers = "; ".join(_outcome_in_words(outcome, rows[outcome]) for outcome in OUTCOMES)
     sentences = [f"{name}{versions}: {numbers}.", _verdict(rows, first["expected"])]
-    if first["imbalance"] > UNLIKE:
+    if first["standardised_difference"] > UNLIKE:
         sentences.append(
             "Its neurons differ from those of its controls in size or change (standardised difference "
-            f"{first['imbalance']:.2f}), which may cause a part of any difference."
+            f"{first['standardised_difference']:.2f}), which may cause a part of any difference."
         )
     return " ".join(sentences)
 
@@ -136,6 +180,8 @@ def _outcome_in_words(outcome: str, row: dict[str, Any]) -> str:
 
 def _verdict(rows: dict[str, dict[str, Any]], expected: str | None) -> str:
     """Say on which outcomes a set acts, and what is known of the others."""
+    if any(row["valid"] is False for row in rows.values()):
+        return "Whether it acts more than its controls do is not said, because such a verdict is not valid here."
     acts = [outcome for outcome, row in rows.items() if row["p_family"] <= ALPHA]
     rest = [outcome for outcome, row in rows.items() if row["p_family"] > ALPHA]
     clauses = [_how_it_acts(outcome, rows[outcome], own=outcome == expected) for outcome in acts]
@@ -168,13 +214,13 @@ def _not_excluded(rows: dict[str, dict[str, Any]], outcomes: list[str]) -> str:
                 f"for {OUTCOMES[outcome]}, nothing can be told: too few controls have a value in all comparisons"
             )
             continue
-        if row["seen"] != row["seen"]:
+        if row["detectable"] != row["detectable"]:
             texts.append(f"for {OUTCOMES[outcome]}, every difference fits, because all controls have the same neurons")
             continue
         low, high = (number_in_words(outcome, row[f"specific_{end}"]) for end in ("low", "high"))
-        seen = number_in_words(outcome, row["seen"], sign=False)
+        detectable = number_in_words(outcome, row["detectable"], sign=False)
         texts.append(
-            f"for {OUTCOMES[outcome]}, differences from {low} to {high}{unit} fit, and one of {seen}{unit} would have "
-            "been told in 80% of studies"
+            f"for {OUTCOMES[outcome]}, differences from {low} to {high}{unit} fit, and one of {detectable}{unit} would "
+            "have been told in 80% of studies"
         )
     return "; ".join(texts)

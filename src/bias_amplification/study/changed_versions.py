@@ -15,12 +15,29 @@ def changed_versions(plan: Plan) -> list[Version]:
 
 def texts_in_generations(plan: Plan) -> int:
     """Return how many generations' texts a changed version writes at most, rounded up; 1 or more."""
-    study, chosen = plan.study, plan.study.interventions
+    articles = plan.study.interventions.articles
+    shares = [min(1.0, (articles or seed_set.size) / seed_set.size) for seed_set in plan.study.seed_sets]
+    return math.ceil(count_conditions(plan) * max(shares))
+
+
+def count_conditions(plan: Plan) -> int:
+    """Return under how many conditions a changed version writes at most, the one without a change included."""
+    chosen = plan.study.interventions
     changes = sum(len(action.amounts) or 1 for action in chosen.actions)
-    conditions = 1 + len(chosen.sets) * len(chosen.sizes) * (1 + chosen.controls) * changes
-    sizes = {seed_set.name: seed_set.size for seed_set in study.seed_sets}
-    shares = [min(1.0, (chosen.articles or size) / size) for size in sizes.values()]
-    return math.ceil(conditions * max(shares))
+    return 1 + len(chosen.sets) * len(chosen.sizes) * (1 + chosen.controls) * changes
+
+
+def count_texts(plan: Plan, version: Version) -> int:
+    """Return how many texts a changed version writes at most."""
+    sizes = {seed_set.name: seed_set.size for seed_set in plan.study.seed_sets}
+    size = sizes[plan.rounds[version.round].seed_set]
+    return count_conditions(plan) * min(plan.study.interventions.articles or size, size)
+
+
+def count_units(plan: Plan) -> int:
+    """Return how many rows the table of changed neurons of a version has at most, if all sets are by `sizes`."""
+    chosen = plan.study.interventions
+    return len(chosen.sets) * sum(chosen.sizes) * (1 + chosen.controls)
 
 
 def texts_in_folder(plan: Plan, folder: str) -> int:

@@ -77,6 +77,8 @@ class Choice:
     """The rounds on which each round's held neurons are found."""
     first: Mapping[str, Hashable]
     """What the generation 0 of each round depends on. Rounds with equal values share it within a replicate."""
+    given: Mapping[str, Sequence[Hashable]]
+    """What identifies the given model of each generation of a round; empty for a round that trains its models."""
 
     def left_out(self, changed: str) -> list[str]:
         """List the rounds whose held neurons are found on a changed round, so that they follow its texts."""
@@ -115,15 +117,43 @@ class Choice:
                 f"{changed.name}{why}: add names to rounds or neurons.rounds, set replicates.number to at least 2, or "
                 "set chosen_on to own"
             )
-        same = [c.round for c in choosing if c != changed and c.replicate == changed.replicate]
-        same = [name for name in same if self.first[name] == self.first[changed.round]]
-        if 0 in generations and same:
-            return (
-                f"interventions.generations: generation 0 of {changed.round} is changed, but {same[0]}, whose versions "
-                "choose the neurons, has the same generation 0, so that sets would be tried on a model that chose "
-                "them: change only later generations, or set chosen_on to own"
-            )
+        return self._same_models(changed, choosing, generations)
+
+    def _same_models(self, changed: Chain, choosing: Sequence[Chain], generations: Collection[int]) -> str | None:
+        """Say if a model that is changed has chosen its own sets under the name of another round; None if not.
+
+        Rounds share generation 0 within a replicate, and the same given model may stand in several rounds. Rounds whose
+        held neurons are found on such a round follow these models, too.
+        """
+        same = [name for name in self.given if name != changed.round and self._has_changed(name, changed, generations)]
+        for chain in (chain for chain in choosing if chain.round != changed.round):
+            apart = chain.replicate != changed.replicate and not self.given[chain.round]
+            if chain.round in same and not apart:
+                return self._same_in_words(changed.round, chain.round, "whose versions choose the neurons")
+            if name := next((name for name in same if way_to(chain.round, name, self.found_on)), None):
+                why = f"on which the held neurons of {chain.round} are found, whose versions choose the neurons"
+                return self._same_in_words(changed.round, name, why)
         return None
+
+    def _has_changed(self, name: str, changed: Chain, generations: Collection[int]) -> bool:
+        """Return whether a round has models of a changed round, other than an unchanged generation 0."""
+        if own := self.given[changed.round]:
+            return not set(own[1:]).union(own[generation] for generation in generations).isdisjoint(self.given[name])
+        return 0 in generations and self.first[name] == self.first[changed.round]
+
+    def _same_in_words(self, changed: str, name: str, who: str) -> str:
+        """Say what to do about a round that has the same models as the changed round."""
+        if self.given[changed]:
+            return (
+                f"interventions.rounds has {changed}, but {name}, {who}, has a given model of {changed}, too, so that "
+                "sets would be tried on a model that chose them: name rounds with other models in chosen_on or "
+                "neurons.rounds, or set chosen_on to own"
+            )
+        return (
+            f"interventions.generations: generation 0 of {changed} is changed, but {name}, {who}, has the same "
+            "generation 0, so that sets would be tried on a model that chose them: change only later generations, or "
+            "set chosen_on to own"
+        )
 
     def _why_not(self, name: str, changed: str, by_default: bool) -> str | None:
         """Say why a named round cannot choose for a changed round, and what to do; None if it can."""

@@ -188,8 +188,7 @@ class Plan:
 
     def neuron_versions(self) -> list[Version]:
         """List the versions whose neurons are analysed, in the order of `versions`."""
-        chosen = self.study.neurons.rounds or list(self.rounds)
-        return [version for version in self.versions() if version.round in chosen]
+        return [version for version in self.versions() if version.round in self.study.analysed_rounds]
 
     def keeps_weights(self, generation: int) -> bool:
         """Return whether a generation's weights stay when everything that needs them is made."""

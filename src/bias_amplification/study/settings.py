@@ -88,14 +88,24 @@ class Study(Section):
         own = {key: value for key in ("epochs", "weight_decay") if (value := getattr(r, key)) is not None}
         return self.finetuning.model_copy(update=own)
 
+    @property
+    def analysed_rounds(self) -> list[str]:
+        """The rounds whose neurons are analysed, in the order of `neurons.rounds` or of the config.
+
+        By default these are the rounds whose training holds no neurons. In the others, the held neurons hardly change
+        or not at all, and were chosen by the outcomes of the rounds that are analysed.
+        """
+        free = [r.name for r in self.rounds if not r.held]
+        return self.neurons.rounds or free or [r.name for r in self.rounds]
+
     def choice(self, chosen_on: str | list[str]) -> Choice:
         """Return how neurons for interventions are chosen, with a value of `interventions.chosen_on`."""
-        analysed = self.neurons.rounds or [r.name for r in self.rounds]
         return Choice(
             chosen_on,
-            analysed=[chain for chain in self.chains if chain.round in analysed],
+            analysed=[chain for chain in self.chains if chain.round in self.analysed_rounds],
             found_on={r.name: r.held.rounds if r.held else [] for r in self.rounds},
             first={r.name: (r.seed_set, self.finetuning_of(r), r.decoding, r.models and r.name) for r in self.rounds},
+            given={r.name: [model.identity for model in r.models] for r in self.rounds},
         )
 
     @property

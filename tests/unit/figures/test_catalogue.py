@@ -147,7 +147,10 @@ def test_tables_about_replicates_are_only_in_studies_with_several(shipped):
 
 
 def test_interventions_are_shown_behind_the_neurons_where_neurons_are_changed(shipped):
-    names = ["interventions_table", "interventions", "interventions_all"]
+    names = ["interventions_table", "interventions", "interventions_all", "interventions_calibration"]
+    tables = dict(
+        zip(names, (["effects", "missing"], ["effects"], ["effects", "missing"], ["calibration"]), strict=True)
+    )
     changed = {"rounds": ["balanced_synthetic"], "controls": 40}
     found = entries(shipped(interventions=changed))
 
@@ -156,8 +159,11 @@ def test_interventions_are_shown_behind_the_neurons_where_neurons_are_changed(sh
     assert groups[groups.index("Neurons") + 1] == found["interventions"].group == "Interventions: neurons are changed"
     assert [name for name, entry in found.items() if entry.group == found["interventions"].group] == names
     for name in names:
-        assert found[name].sources("out") == {"effects_file": "out/interventions/effects.parquet"}
-        assert found[name].caption.endswith(" Sets were chosen on the other rounds.")
+        assert found[name].sources("out") == {
+            f"{table}_file": f"out/interventions/{table}.parquet" for table in tables[name]
+        }
+        if name != "interventions_calibration":
+            assert found[name].caption.endswith(" Sets were chosen on the other rounds.")
     assert "in generation 10 of round balanced_synthetic" in found["interventions"].caption
     assert "mean of 40 controls" in found["interventions"].caption
 

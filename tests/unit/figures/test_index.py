@@ -1,7 +1,7 @@
 import re
 from html import escape
 
-from invented_effects import effects
+from invented_effects import calibration, effects, missing
 from reliability_tables import make_calibration, make_curve, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
@@ -58,13 +58,21 @@ def test_the_section_of_interventions_begins_with_what_they_say(metrics_file, la
     neurons = [tmp_path / "none.parquet"] * 4
     heading = Heading("interventions", INTERVENTIONS, "Dose and response", "A caption.")
     told = effects([("bias", "bias")])
-    tables = PageTables(metrics_file, *neurons, write(told, "effects.parquet", schemas.INTERVENTION_EFFECTS))
+    left_out, simulated = missing(("bias", 100, "too few")), calibration()
+    changed = {
+        "effects": write(told, "effects.parquet", schemas.INTERVENTION_EFFECTS),
+        "missing": write(left_out, "missing.parquet", schemas.INTERVENTION_MISSING),
+        "calibration": write(simulated, "calibration.parquet", schemas.INTERVENTION_CALIBRATION),
+    }
+    tables = PageTables(metrics_file, *neurons, **{f"interventions_{name}": file for name, file in changed.items()})
     words = {"title": "A study", "introduction": "Read on."}
 
     write_index([], tables, tmp_path / "index.html", headings=[heading], labels=labels, **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    paragraphs = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in interventions_in_words(told))
+    paragraphs = "\n".join(
+        f"<p>{escape(sentence)}</p>" for sentence in interventions_in_words(told, left_out, simulated)
+    )
     assert f"{escape(INTERVENTIONS)}</h2>\n{paragraphs}\n<figure>" in page
 
 

@@ -57,6 +57,12 @@ def test_the_point_that_is_told_of_is_full_if_it_is_told_from_controls():
     assert faces[0] != "white" and faces[1] == "white"
 
 
+def test_no_point_is_full_if_verdicts_are_not_valid():
+    figure = dose_response(effects([("bias", "bias")], valid=False))
+
+    assert figure.axes[0].lines[-1].get_markerfacecolor() == "white"
+
+
 def test_versions_are_thin_lines_behind_their_mean():
     versions = [effects(generation=generation, effect=0.01 * generation) for generation in (3, 4)]
     together = effects(round=None, replicate=np.nan, generation=np.nan, versions=2, effect=0.035)

@@ -12,6 +12,7 @@ from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas import (
     INTERVENTION_CONDITIONS,
     INTERVENTION_UNITS,
+    INTERVENTION_UNITS_MISSING,
     QUALITY,
     predictions,
 )
@@ -38,6 +39,12 @@ def units_of(sets: Mapping[str, Sequence[int]], first: int = 0) -> pa.Table:
     return pa.Table.from_pylist(rows, INTERVENTION_UNITS)
 
 
+def missing_of(sets: Sequence[tuple[str, int, str]]) -> pa.Table:
+    """List sets that could not be made, with sizes and reasons."""
+    names = INTERVENTION_UNITS_MISSING.names
+    return pa.Table.from_pylist([dict(zip(names, one, strict=True)) for one in sets], INTERVENTION_UNITS_MISSING)
+
+
 def conditions_of(units: pa.Table, actions: Sequence[tuple[str, float | None]]) -> pa.Table:
     """List the conditions as `write.list_conditions` does: sizes ascending."""
     found = units.select(["set", "size", "control"]).to_pandas().drop_duplicates()
@@ -60,6 +67,7 @@ def write_version(
     seed: int = 0,
     name: tuple[str, int, int] = ("first", 1, 3),
     missing: bool = False,
+    missing_sets: Sequence[tuple[str, int, str]] = (),
 ) -> ChangedVersion:
     """Write the tables of a version.
 
@@ -69,6 +77,8 @@ def write_version(
         Effects of sets themselves, by set and outcome.
     missing
         Whether some texts have no label and no sentence.
+    missing_sets
+        Names, sizes and reasons of sets that could not be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
@@ -103,6 +113,7 @@ def write_version(
     schema = predictions(LABELS)
     tables = {
         "units": (units, INTERVENTION_UNITS),
+        "units_missing": (missing_of(missing_sets), INTERVENTION_UNITS_MISSING),
         "conditions": (conditions, INTERVENTION_CONDITIONS),
         "predictions": (pa.Table.from_pandas(written[schema.names], schema, preserve_index=False), schema),
         "quality": (pa.Table.from_pandas(scored[QUALITY.names], QUALITY, preserve_index=False), QUALITY),

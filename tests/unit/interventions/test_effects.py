@@ -5,15 +5,19 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from intervention_tables import CONTROLS, LABELS, write_version
+from scipy.stats import t as t_distribution
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import (
+    INTERVENTION_CALIBRATION,
     INTERVENTION_CONDITIONS,
     INTERVENTION_EFFECTS,
+    INTERVENTION_MISSING,
+    INTERVENTION_UNITS,
     QUALITY,
     predictions,
 )
-from bias_amplification.interventions.effects import compare_interventions
+from bias_amplification.interventions.effects import Compared, compare_interventions
 from bias_amplification.interventions.place import family_p_values, place_among
 from bias_amplification.measures.contrasts import paired_contrast
 from bias_amplification.study.sections import Interventions
@@ -26,7 +30,8 @@ PLANTED = {("bias", "bias"): -0.4, ("quality", "quality"): 0.8}
 def compare(versions, tmp_path, bias="mean_probability", quality="quality", **settings):
     settings = {"sets": [{"name": name, "outcome": name} for name in ("bias", "quality")], **settings}
     interventions = Interventions.model_validate(settings)
-    compare_interventions(versions, tmp_path / "effects.parquet", interventions, LABELS, bias, quality)
+    out = Compared(*(tmp_path / f"{name}.parquet" for name in Compared._fields))
+    compare_interventions(versions, out, interventions, LABELS, bias, quality, seed=1)
     return read_table(tmp_path / "effects.parquet", INTERVENTION_EFFECTS).to_pandas()
 
 
@@ -75,9 +80,9 @@ def test_numbers_agree_with_plain_loops(tmp_path, bias):
         place = place_among(values, step=1 / row["articles"], tests=4 if row["told"] else 1)
         assert row["p_value"] == place.p_value and row["specific"] == pytest.approx(place.specific)
         assert (row["specific_low"], row["specific_high"]) == pytest.approx((place.low, place.high))
-        assert row["seen"] == pytest.approx(place.seen) and row["smallest_p"] == 1 / (CONTROLS + 1)
+        assert row["detectable"] == pytest.approx(place.detectable) and row["smallest_p"] == 1 / (CONTROLS + 1)
         # No two controls share a neuron. The largest difference is that of the changes of weights.
-        assert row["inflation"] == pytest.approx(1) and row["imbalance"] == pytest.approx(0.75)
+        assert row["inflation"] == pytest.approx(1) and row["standardised_difference"] == pytest.approx(0.75)
 
 
 def test_told_are_the_first_size_action_and_amount_of_the_config(tmp_path):
@@ -121,6 +126,106 @@ def test_versions_are_averaged_control_by_control(tmp_path):
     assert together["inflation"] == pytest.approx(1)
     assert together["p_value"] == place_among(values).p_value
     assert together["specific"] == pytest.approx(values[0] - values[1:].mean())
+
+
+def share_neurons(version, seed):
+    """Give every control 4 of 6 neurons of its own version, and the set the same neurons in all versions."""
+    generator = np.random.default_rng(seed)
+    table = read_table(version.units, INTERVENTION_UNITS).to_pandas()
+    for control, rows in table.groupby("control"):
+        free = 100 * seed + generator.permutation(6)
+        table.loc[rows.index, "neuron"] = (free if control else np.arange(6))[: len(rows)].astype(np.int32)
+    table["layer"] = np.int16(0)
+    units = pa.Table.from_pandas(table, INTERVENTION_UNITS, preserve_index=False)
+    write_table(units, version.units, INTERVENTION_UNITS)
+    return {control: set(rows["neuron"]) for control, rows in table.groupby("control")}
+
+
+def shared_variance(members, spreads):
+    """Return the variances of sets and controls, by plain loops over pairs, if neurons had independent effects."""
+
+    def covariance(first, second):
+        return sum(s * t * len(m[first] & n[second]) / 16 for m, s in zip(members, spreads, strict=True)
+                   for n, t in zip(members, spreads, strict=True))  # fmt: skip
+
+    controls = range(1, CONTROLS + 1)
+    mean = sum(covariance(i, j) for i in controls for j in controls) / CONTROLS**2
+    own = covariance(0, 0) + mean - 2 * sum(covariance(0, j) for j in controls) / CONTROLS
+    between = (sum(covariance(i, i) for i in controls) - CONTROLS * mean) / (CONTROLS - 1)
+    return own, between
+
+
+def test_shared_neurons_widen_intervals_and_bring_a_set_nearer_to_its_controls(tmp_path):
+    settings = {"sets": {"bias": [4]}, "planted": {("bias", "bias"): -0.1}}
+    versions = [write_version(tmp_path / str(k), **settings, seed=k, name=("first", k, 3)) for k in (1, 2)]
+    members = [share_neurons(version, seed) for seed, version in enumerate(versions, 1)]
+
+    table = compare(versions, tmp_path)
+
+    change = ("bias", 4, "restore base", None)
+    for outcome in ("bias", "quality"):
+        found = [read_differences(version, outcome, change)[0].mean(axis=1) for version in versions]
+        row = table[table["round"].isna() & table["outcome"].eq(outcome)].iloc[0]
+        own, between = shared_variance(members, [one[1:].std() for one in found])
+        factor = np.sqrt(own / between * CONTROLS / (CONTROLS + 1))
+        assert factor > 1.5 and row["inflation"] == pytest.approx(factor)
+        # The place, by hand: the set's difference from its controls is divided by the factor first.
+        values = np.mean(found, axis=0)
+        mean = values[1:].mean()
+        values[0] = mean + (values[0] - mean) / factor
+        far = np.abs(values - values.mean())
+        assert row["p_value"] == pytest.approx((far >= far[0]).mean())
+        # The interval is that of one more control, with two controls at the change by one of 24 texts.
+        variance = np.sum((values[1:] - mean) ** 2) / (CONTROLS - 1) + 2 / 24**2 / (CONTROLS - 1)
+        half = t_distribution.ppf(0.975, CONTROLS - 1) * np.sqrt(variance * (1 + 1 / CONTROLS)) * factor
+        assert (row["specific_high"] - row["specific_low"]) / 2 == pytest.approx(half)
+    single = table[table["round"].notna()]
+    for number, rows in single.groupby("replicate"):
+        own, between = shared_variance([members[int(number) - 1]], [1.0])
+        factor = np.sqrt(own / between * CONTROLS / (CONTROLS + 1))
+        assert factor > 1.2 and rows["inflation"].tolist() == pytest.approx([factor] * 2)
+
+
+def test_sets_that_could_not_be_made_are_listed_with_their_version(tmp_path):
+    reason = "only 31 neurons can be chosen"
+    versions = [
+        write_version(tmp_path / "1", sets={"bias": [4]}, missing_sets=[("bias", 40, reason)]),
+        write_version(tmp_path / "2", sets={"bias": [4]}, name=("second", 2, 3)),
+        write_version(tmp_path / "3", sets={}, name=("third", 1, 3), missing_sets=[("bias", None, "no neuron is")]),
+    ]
+
+    compare(versions, tmp_path)
+
+    assert read_table(tmp_path / "missing.parquet", INTERVENTION_MISSING).to_pylist() == [
+        {"round": "first", "replicate": 1, "generation": 3, "set": "bias", "size": 40, "reason": reason},
+        {"round": "third", "replicate": 1, "generation": 3, "set": "bias", "size": None, "reason": "no neuron is"},
+    ]
+
+
+def test_conclusions_say_whether_their_error_rate_holds_in_simulated_studies(tmp_path):
+    # The features of a set and of its controls are far apart in one version, and the same in the other.
+    unlike = write_version(tmp_path / "unlike", sets={"bias": [4, 8]})
+    alike = write_version(tmp_path / "alike", sets={"bias": [4, 8]})
+    units = read_table(alike.units, INTERVENTION_UNITS).to_pandas()
+    names = INTERVENTION_UNITS.names[-3:]
+    drawn = np.random.default_rng(1).normal(size=(8, 3))
+    units[names] = drawn[units.groupby(["set", "size", "control"]).cumcount()]
+    write_table(pa.Table.from_pandas(units, INTERVENTION_UNITS, preserve_index=False), alike.units, INTERVENTION_UNITS)
+
+    for version, valid in ((unlike, False), (alike, True)):
+        table = compare([version], tmp_path)
+        calibration = read_table(tmp_path / "calibration.parquet", INTERVENTION_CALIBRATION).to_pandas()
+
+        family = calibration[calibration["claim"] == "family"].set_index("world")["valid"]
+        assert (
+            family["independent"]
+            and family["half_explained"] == family["mostly_explained"] == valid
+            and set(calibration["comparisons"]) == {2}
+        )
+        assert table[table["told"]]["valid"].tolist() == [valid] * 2 and table[~table["told"]]["valid"].isna().all()
+    # Of several versions, conclusions are about all of them together.
+    several = compare([alike, alike._replace(replicate=2)], tmp_path)
+    assert several["valid"].notna().tolist() == (several["round"].isna() & several["told"]).tolist()
 
 
 def test_sets_of_all_significant_neurons_are_put_together_whatever_their_size(tmp_path):
@@ -187,7 +292,7 @@ def test_an_outcome_that_no_text_has_has_no_effect(tmp_path):
 
     table = compare([version], tmp_path).set_index("outcome")
 
-    assert pd.isna(table.loc["bias", ["before", "effect", "specific", "p_value", "p_family", "seen"]]).all()
+    assert pd.isna(table.loc["bias", ["before", "effect", "specific", "p_value", "p_family", "detectable"]]).all()
     assert table.loc["quality", "p_family"] > 0 and table.loc["bias", "articles"] == 0
 
 

@@ -34,7 +34,7 @@ def test_ties_count_against_the_set():
     assert place_among(values).p_value == (np.abs(values - mean) >= 0.3 - mean - 1e-12).mean()
     # Nothing differs from anything.
     same = place_among(np.full(K + 1, 0.7), step=0.1)
-    assert same.p_value == 1.0 and same.specific == pytest.approx(0) and same.seen > 0
+    assert same.p_value == 1.0 and same.specific == pytest.approx(0) and same.detectable > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -58,20 +58,20 @@ def test_what_would_have_been_seen_is_found_in_four_of_five_studies():
     found = []
     for values in generator.normal(size=(4000, K + 1)):
         # The true deviation instead of the estimate, so that the planted effect does not depend on the values.
-        planted = place_among(np.append(0, np.tile([-1.0, 1.0], K // 2) * np.sqrt((K - 1) / K))).seen
+        planted = place_among(np.append(0, np.tile([-1.0, 1.0], K // 2) * np.sqrt((K - 1) / K))).detectable
         values[0] += planted
         found.append(place_among(values).p_value <= 0.05)
 
     # Standard error .6 points; a place among 20 controls decides a little less sharply than Student's t.
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
-    single, family = (place_among(effects(), tests=tests).seen for tests in (1, 4))
+    single, family = (place_among(effects(), tests=tests).detectable for tests in (1, 4))
     assert 1.2 < family / single < 1.5
 
 
 def test_an_interval_has_a_width_although_all_effects_are_the_same():
     place = place_among(np.zeros(K + 1), step=1 / 12)
 
-    assert -0.2 < place.low < -0.02 and place.high == -place.low and 0.02 < place.seen < 0.2
+    assert -0.2 < place.low < -0.02 and place.high == -place.low and 0.02 < place.detectable < 0.2
 
 
 def test_controls_without_a_value_are_left_out():
@@ -89,7 +89,7 @@ def test_controls_that_all_have_the_same_neurons_say_nothing():
     place = place_among(np.append(5.0, np.zeros(K)), factor)
 
     assert factor == float("inf")
-    assert place.p_value == 1.0 and np.isnan([place.low, place.high, place.seen]).all()
+    assert place.p_value == 1.0 and np.isnan([place.low, place.high, place.detectable]).all()
 
 
 def test_inflation_is_the_ratio_of_two_variances_of_simulated_effects():
@@ -143,7 +143,7 @@ def test_what_would_have_been_seen_is_found_among_several_tests_of_few_articles(
         flips = generator.choice([-1, 0, 1], p=[changed / 2, 1 - changed, changed / 2], size=(4, K + 1, articles))
         values = flips.mean(axis=2)
         wrong.append(family_p_values(values, np.ones(4), 1 / articles).min() <= 0.05)
-        values[0, 0] += place_among(values[0], 1.0, 1 / articles, tests=4).seen
+        values[0, 0] += place_among(values[0], 1.0, 1 / articles, tests=4).detectable
         found.append(family_p_values(values, np.ones(4), 1 / articles)[0] <= 0.05)
 
     assert np.mean(found) > 0.7  # without the step, 17 to 64% are

@@ -6,11 +6,12 @@ from random_studies import list_versions, write_panel, write_study
 from small_models import small_gpt2
 
 from bias_amplification.artifacts import StudyError, read_table
-from bias_amplification.artifacts.schemas import INTERVENTION_UNITS
+from bias_amplification.artifacts.schemas import INTERVENTION_UNITS, INTERVENTION_UNITS_MISSING
 from bias_amplification.interventions.controls import ModelFiles
 from bias_amplification.interventions.units import (
     Analysed,
     Changed,
+    Chosen,
     NoSet,
     all_significant,
     choose_units,
@@ -41,9 +42,8 @@ def choose(study, tmp_path, seed=0, **settings):
     files, changed = study
     interventions = Interventions.model_validate({"sizes": [5, 8], "controls": 19, **settings})
     analysed = Analysed(files.panel, files.neurons)
-    choose_units(
-        analysed, changed, tmp_path / "units.parquet", interventions, Neurons(bias="share"), Quality(), seed=seed
-    )
+    out = Chosen(tmp_path / "units.parquet", tmp_path / "units_missing.parquet")
+    choose_units(analysed, changed, out, interventions, Neurons(bias="share"), Quality(), seed=seed)
     return read_table(tmp_path / "units.parquet", INTERVENTION_UNITS).to_pandas()
 
 
@@ -212,6 +212,10 @@ def test_sets_and_sizes_that_cannot_be_are_left_out_with_a_reason(study, tmp_pat
     assert "set bias, 25 neurons: left out, because layer " in log and " has too few other neurons for controls" in log
     # Neuron 3 of layer 0 never changes.
     assert "set quality, 40 neurons: left out, because only 31 neurons can be chosen" in log
+    rows = read_table(tmp_path / "units_missing.parquet", INTERVENTION_UNITS_MISSING).to_pylist()
+    assert [(row["set"], row["size"]) for row in rows] == [(name, n) for name in ("bias", "quality") for n in (25, 40)]
+    assert rows[0]["reason"].endswith("has too few other neurons for controls")
+    assert rows[3]["reason"] == "only 31 neurons can be chosen"
 
 
 def without_test(study, tmp_path, kind):
@@ -240,3 +244,6 @@ def test_without_a_test_there_is_no_set(study, tmp_path, capfd, kind, reason):
 
     assert f"set bias, 5 neurons: left out, because {reason}" in capfd.readouterr().out
     assert table["set"].unique().tolist() == ([] if kind == "one round" else ["quality"])
+    rows = read_table(tmp_path / "units_missing.parquet", INTERVENTION_UNITS_MISSING).to_pylist()
+    assert rows[0] == {"set": "bias", "size": 5, "reason": reason}
+    assert {row["set"] for row in rows} == ({"bias", "quality"} if kind == "one round" else {"bias"})

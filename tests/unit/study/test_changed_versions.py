@@ -75,9 +75,32 @@ def test_a_generation_0_of_its_own_is_changed(config: dict) -> None:
 
 
 def held(config: dict, **found_on: list[str]) -> dict:
-    """Return the config with neurons held in some rounds, by name: the rounds on which these are found."""
+    """Return the config with neurons held in some rounds, by name: the rounds on which these are found.
+
+    All rounds are analysed, also those with held neurons, unless the config says which.
+    """
     found = {name: {"held": {"outcome": "bias", "size": 3, "rounds": names}} for name, names in found_on.items()}
-    return config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+    everything = {"neurons": {"rounds": [r["name"] for r in config["rounds"]]}}
+    return everything | config | {"rounds": [r | found.get(r["name"], {}) for r in config["rounds"]]}
+
+
+def test_rounds_with_held_neurons_neither_are_analysed_nor_choose_by_default(config: dict) -> None:
+    one = {
+        key: part for key, part in held(config, green_synthetic=["balanced_overfitting"]).items() if key != "neurons"
+    }
+    plan = planned(one)
+
+    rounds = [name for name in plan.rounds if name != "green_synthetic"]
+    assert list(dict.fromkeys(version.round for version in plan.neuron_versions())) == rounds
+    choosing = plan.study.choice("others").chains(Chain("balanced_synthetic"))
+    assert [chain.round for chain in choosing] == [name for name in rounds if name != "balanced_synthetic"]
+    assert (
+        "interventions.chosen_on has green_synthetic, which is not in neurons.rounds, so that its neurons are not "
+        "analysed: add it there, or remove it"
+    ) in fault(one, chosen_on=["green_synthetic"])
+    # If all rounds hold neurons, all are analysed.
+    every = one | {"rounds": [r | {"held": {"file": "units.csv"}} for r in one["rounds"]]}
+    assert planned(every).study.analysed_rounds == list(plan.rounds)
 
 
 def test_rounds_whose_held_neurons_are_found_on_the_changed_round_do_not_choose(config: dict) -> None:
@@ -102,6 +125,72 @@ def test_rounds_whose_held_neurons_are_found_on_the_changed_round_do_not_choose(
         "to own"
     ) in fault(of_others, chosen_on=["green_synthetic", "green_preservation"])
     assert planned(of_others, chosen_on=["green_synthetic"])
+
+
+@pytest.mark.parametrize("chosen_on", ["others", ["green_synthetic", "green_preservation"]])
+def test_held_neurons_that_were_found_on_the_same_generation_0_choose_for_later_ones_alone(
+    config: dict, chosen_on: str | list[str]
+) -> None:
+    # The only rounds that share generation 0 with the changed one are not analysed.
+    config["neurons"] = {"rounds": ["balanced_synthetic", "green_synthetic", "green_preservation"]}
+    found = held(config, green_preservation=["green_synthetic"], green_synthetic=["balanced_accumulation"])
+    said = fault(found, generations=[0], chosen_on=chosen_on)
+
+    assert (
+        "generation 0 of balanced_synthetic is changed, but balanced_accumulation, on which the held neurons of "
+        "green_synthetic are found, whose versions choose the neurons, has the same generation 0"
+    ) in said
+    assert planned(found, generations=[3], chosen_on=chosen_on)
+    assert planned(found, generations=[0], chosen_on="own")
+    # Found on a round with another generation 0.
+    assert planned(held(config, green_synthetic=["balanced_overfitting"]), generations=[0], chosen_on=chosen_on)
+
+
+def given(config: dict, **models: list[str]) -> dict:
+    """Return the config with given models in some rounds, by name: the last part of each generation's folder."""
+    added = {name: [{"source": "folder", "path": f"models/{one}"} for one in ones] for name, ones in models.items()}
+    rounds = [r | ({"models": added[r["name"]]} if r["name"] in added else {}) for r in config["rounds"]]
+    return config | {"rounds": rounds, "generations": 3}
+
+
+def test_a_given_model_is_recognised_in_other_rounds(config: dict) -> None:
+    own, theirs = "balanced_synthetic", "green_synthetic"
+    elsewhere = given(config, **{own: ["a", "b", "c"], theirs: ["x", "./c", "z"]})
+    said = (
+        f"interventions.rounds has {own}, but {theirs}, whose versions choose the neurons, has a given model of {own}, "
+        "too, so that sets would be tried on a model that chose them: name rounds with other models in chosen_on or "
+        "neurons.rounds, or set chosen_on to own"
+    )
+
+    assert said in fault(elsewhere) and said in fault(elsewhere, chosen_on=[theirs])
+    assert planned(elsewhere, chosen_on=["green_preservation"]) and planned(elsewhere, chosen_on="own")
+    # Another generation of the changed round is no other round, either. A common generation 0 is, if it is unchanged.
+    assert said in fault(given(config, **{own: ["a", "b", "c"], theirs: ["x", "b", "z"]}))
+    same_first = given(config, **{own: ["a", "b", "c"], theirs: ["a", "y", "z"]})
+    assert planned(same_first) and said in fault(same_first, generations=[0, 2])
+
+
+def test_held_neurons_that_were_found_on_a_changed_given_model_do_not_choose(config: dict) -> None:
+    models = {"balanced_synthetic": ["a", "b", "c"], "green_synthetic": ["x", "y", "c"]}
+    study = held(given(config, **models), green_preservation=["green_synthetic"])
+
+    assert (
+        "but green_synthetic, on which the held neurons of green_preservation are found, whose versions choose the "
+        "neurons, has a given model of balanced_synthetic, too"
+    ) in fault(study, chosen_on=["green_preservation"])
+
+
+def test_models_of_a_hub_are_the_same_by_id_and_commit(config: dict) -> None:
+    def rounds(commit: str) -> dict:
+        found = given(config, balanced_synthetic=["a", "b", "c"], green_synthetic=["x", "y", "z"])
+        hub = {"source": "hub", "hub_id": "a/model", "revision": "0" * 40}
+        for r in found["rounds"]:
+            if "models" in r:
+                r["models"][2] = hub | ({"revision": commit * 40} if r["name"] == "green_synthetic" else {})
+        return found
+
+    assert "green_synthetic, whose versions choose the neurons, has a given model of" in fault(rounds("0"))
+    assert planned(rounds("1"))
 
 
 def test_the_last_generation_of_each_replicate_is_changed(config: dict) -> None:

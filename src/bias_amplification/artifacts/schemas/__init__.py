@@ -7,9 +7,12 @@ with columns for each label are functions of the labels.
 from bias_amplification.artifacts.schemas.corpus import ARTICLES, CLASSIFIER_ARTICLES, CLEANING
 from bias_amplification.artifacts.schemas.interventions import (
     HELD_UNITS,
+    INTERVENTION_CALIBRATION,
     INTERVENTION_CONDITIONS,
     INTERVENTION_EFFECTS,
+    INTERVENTION_MISSING,
     INTERVENTION_UNITS,
+    INTERVENTION_UNITS_MISSING,
 )
 from bias_amplification.artifacts.schemas.neurons import (
     NEURON_CALIBRATION,
@@ -54,9 +57,12 @@ __all__ = [
     "GENERATED_ARTICLES",
     "HELD_UNITS",
     "HUMAN_LIKENESS",
+    "INTERVENTION_CALIBRATION",
     "INTERVENTION_CONDITIONS",
     "INTERVENTION_EFFECTS",
+    "INTERVENTION_MISSING",
     "INTERVENTION_UNITS",
+    "INTERVENTION_UNITS_MISSING",
     "NEURONS",
     "NEURON_CALIBRATION",
     "NEURON_CORRELATIONS",

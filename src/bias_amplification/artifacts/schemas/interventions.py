@@ -30,6 +30,20 @@ INTERVENTION_UNITS = table(
     required(REAL, "weight_norm", "weight_change", "activation_change"),
 )
 
+#: The sets and sizes for which a version has no neurons to change.
+#:
+#: size    number of neurons; null: that of all significant neurons
+#: reason  the reason, a part of a sentence
+INTERVENTION_UNITS_MISSING = table(required(TEXT, "set"), optional(COUNT, "size"), required(TEXT, "reason"))
+
+#: The same of all changed versions.
+INTERVENTION_MISSING = table(
+    required(TEXT, "round"),
+    required(COUNT, "replicate"),
+    required(GENERATION, "generation"),
+    INTERVENTION_UNITS_MISSING,
+)
+
 #: The neurons that the training of a round holds, ordered by layer and neuron.
 #:
 #: penalty  how strongly they are pulled to the base model's weights, the same in all rows; null: they are frozen
@@ -61,13 +75,15 @@ FROM_FILE = "file"
 #: effect                    mean paired difference from it, with its interval over articles (and versions if several)
 #: controls_*                mean, standard deviation and number of the controls' effects
 #: inflation                 factor for errors because controls or versions share neurons (`interventions.place`)
-#: imbalance                 largest standardised difference of the set's features from those of its controls
+#: standardised_difference   largest standardised difference of the set's features from those of its controls
 #: specific                  effect minus the controls' mean, with the interval of a control
 #: p_value                   share of set and controls that are at least as far from their common mean
 #: p_family                  the same among all sets and outcomes that are told of together; null in other rows
 #: smallest_p                smallest possible p-value
-#: seen                      size of a specific effect that would have been seen in 80% of studies
+#: detectable                size of a specific effect that is told from controls in 80% of studies
 #: told                      whether conclusions are about this row: the first size, action and amount of a set
+#: valid                     whether `p_family` has its level in simulated studies (`INTERVENTION_CALIBRATION`); null in
+#:                           rows that no conclusions are about
 INTERVENTION_EFFECTS = table(
     optional(TEXT, "round"),
     optional(COUNT, "replicate"),
@@ -79,8 +95,27 @@ INTERVENTION_EFFECTS = table(
     interval("effect"),
     optional(REAL, "controls_mean", "controls_deviation"),
     required(COUNT, "controls"),
-    optional(REAL, "inflation", "imbalance"),
+    optional(REAL, "inflation", "standardised_difference"),
     interval("specific"),
-    optional(REAL, "p_value", "p_family", "smallest_p", "seen"),
+    optional(REAL, "p_value", "p_family", "smallest_p", "detectable"),
     required(FLAG, "told"),
+    optional(FLAG, "valid"),
+)
+
+#: How often comparisons are wrong in simulated studies in which no set acts more than its controls do.
+#:
+#: world           what neurons do (`interventions.calibrate.WORLDS`)
+#: comparisons     number of comparisons that one error rate is for
+#: claim           "comparison": a p-value is at most `level`. "interval": an interval misses 0. "family": the smallest
+#:                 of the adjusted p-values is at most `level`
+#: rejected        how often this happens
+#: valid           whether `rejected` fits `level`
+INTERVENTION_CALIBRATION = table(
+    required(TEXT, "world"),
+    required(COUNT, "comparisons"),
+    required(TEXT, "claim"),
+    required(REAL, "level"),
+    required(COUNT, "studies"),
+    required(REAL, "rejected", "standard_error"),
+    required(FLAG, "valid"),
 )

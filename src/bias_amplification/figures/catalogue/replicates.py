@@ -36,7 +36,7 @@ def replicate_words(plan: Plan) -> dict[str, str]:
     """Return values for the fields in braces of titles and captions that are about replicates, without names."""
     replicates, means = plan.replicates(plan.example_round), several(plan)
     compared = several(plan, published_rounds(plan.study))
-    neurons = several(plan, plan.study.neurons.rounds or plan.rounds)
+    neurons = several(plan, plan.study.analysed_rounds)
     draws = sum(draw.seed_set == plan.seed_sets_used()[0] for draw in plan.draws)
     over_articles = "over articles"
     if means:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import free_space
+from bias_amplification.study.changed_versions import changed_versions, count_texts, count_units
 from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, bytes_of, model_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
+from bias_amplification.study.versions import Version
 
 _MB = 1_000_000
 _GB = 1_000_000_000
@@ -18,6 +20,13 @@ _GB = 1_000_000_000
 #: Approximate size of a version's tables and logs: a share of its weights, and a least number of bytes.
 _TABLES_SHARE = 0.02
 _TABLES_LEAST = 500_000
+
+#: Bytes of a text that a version with changed neurons writes, with its predictions and its quality. 60 to 250 were
+#: measured, because the same articles under hundreds of conditions are much alike; sampled texts are less so.
+_CHANGED_TEXT = 1_000
+
+#: Bytes of a row of the table of changed neurons (27 measured).
+_CHANGED_UNIT = 30
 
 #: Size of a training's saved state, in sizes of the model: weights and two moments, and as much again while a new state
 #: is written beside the old one.
@@ -85,14 +94,17 @@ def space(plan: Plan, outputs: Mapping[str, bool], trainings: int = 1) -> Space:
     kept = [version for version in versions if plan.keeps_weights(version.generation)]
     encoders = encoders_kept(plan)
     weights = {folder: each for folder in ["base", *(version.folder for version in kept)]} | encoders
-    total = sum(weights.values()) + len(versions) * tables
+    changed = {version.intervention_folder: changed_bytes(plan, version) for version in changed_versions(plan)}
+    total = sum(weights.values()) + len(versions) * tables + sum(changed.values())
     written = {file for file, is_made in outputs.items() if is_made}
 
     def is_written(folder: str) -> bool:
         return f"{study.results}/{folder}/model.safetensors" in written
 
     left = sum(size for folder, size in weights.items() if is_written(folder))
-    left += round(tables * _unfinished(plan, outputs))
+    unfinished = _unfinished(plan, outputs)
+    left += round(sum(unfinished[version.folder] * tables for version in versions))
+    left += round(sum(unfinished[folder] * size for folder, size in changed.items()))
     remade = [version for version in versions if is_written(version.folder)]
     # Given models, and a generation 0 that other rounds share, are copied.
     trained = {
@@ -110,14 +122,18 @@ def space(plan: Plan, outputs: Mapping[str, bool], trainings: int = 1) -> Space:
     return Space(model, len(versions), len(kept), total, left + states + passing, replaced, free_space(study.results))
 
 
-def _unfinished(plan: Plan, outputs: Mapping[str, bool]) -> float:
-    """Return how many versions' tables and logs the run will make; of a version that is half done, a half."""
+def changed_bytes(plan: Plan, version: Version) -> int:
+    """Return the size of the tables of a version whose neurons are changed, bytes."""
+    return count_texts(plan, version) * _CHANGED_TEXT + count_units(plan) * _CHANGED_UNIT
+
+
+def _unfinished(plan: Plan, outputs: Mapping[str, bool]) -> defaultdict[str, float]:
+    """Return which share of each folder's tables and logs the run will make, by folder below the results folder."""
     made = defaultdict(list)
     for file, is_made in outputs.items():
         if not file.endswith(".safetensors"):
-            made[os.path.dirname(file)].append(is_made)
-    found = [made[f"{plan.study.results}/{version.folder}"] for version in plan.versions()]
-    return sum(sum(files) / len(files) for files in found if files)
+            made[os.path.relpath(os.path.dirname(file), plan.study.results)].append(is_made)
+    return defaultdict(float, {folder: sum(files) / len(files) for folder, files in made.items()})
 
 
 def encoders_kept(plan: Plan) -> dict[str, int]:

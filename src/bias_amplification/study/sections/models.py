@@ -1,5 +1,6 @@
 """Models from a hub, from a folder, or trained by the run."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -42,6 +43,13 @@ class GivenModel(ModelSource):
     """The model of one generation that was trained elsewhere, such as a published checkpoint."""
 
     source: Literal["hub", "folder"] = Field(description="Where the model comes from.")
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What two entries have in common if they are the same model: its resolved folder, or its id and commit."""
+        if self.source == "folder":
+            return (str(Path(self.path).resolve()),)
+        return (self.hub_id, self.revision)
 
 
 class Pretraining(Section):

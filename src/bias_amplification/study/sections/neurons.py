@@ -101,7 +101,10 @@ class Neurons(Section):
         f"the model's type. Entries: {', '.join(f'`{name}`' for name in ARCHITECTURES)}.",
     )
     rounds: list[Name] | None = Field(
-        None, min_length=1, description="Names of the rounds that are analysed; null: all rounds."
+        None,
+        min_length=1,
+        description="Names of the rounds that are analysed; null: those whose training holds no neurons "
+        "(`rounds[].held`), or all rounds if every round holds some.",
     )
     weight: Literal["mean", "l2"] = Field(
         "mean", description="The weight of a neuron: mean or L2 norm of its incoming weights."

@@ -23,7 +23,7 @@ def outputs(plan: Plan, *, finished: bool = False) -> dict[str, bool]:
 
 @pytest.mark.parametrize(("weights", "kept"), [("all", 66), ("none", 0), (5, 18), (10, 12), (1, 66)])
 def test_space_depends_on_the_weights_that_stay(make_study, weights, kept):
-    plan = Plan(make_study(storage={"weights": weights}))
+    plan = Plan(make_study(storage={"weights": weights}, interventions={"rounds": []}))
 
     found = space(plan, outputs(plan))
 
@@ -58,6 +58,26 @@ def test_one_missing_version_needs_its_own_space(make_study):
     assert found.left == (1 + 6) * found.model + 500_000
     # Nothing is trained for tables alone.
     assert space(plan, half, trainings=6).left == 250_000
+
+
+def test_the_tables_of_changed_neurons_take_space(make_study):
+    changes = {"articles": 8, "sizes": [10, 30], "controls": 19, "actions": [{"kind": "scale", "amounts": [0.5, 2]}]}
+    without, plan = (
+        Plan(make_study(interventions={"rounds": rounds} | changes))
+        for rounds in ([], ["balanced_synthetic", "center_synthetic"])
+    )
+    # Two sets of two sizes, each with 19 controls and two amounts, and the texts without a change.
+    texts, neurons = 8 * (1 + 2 * 2 * 20 * 2), 2 * (10 + 30) * 20
+    each = 1_000 * texts + 30 * neurons
+
+    assert space(plan, {}).total - space(without, {}).total == 2 * each
+    folder = f"{plan.study.results}/interventions/center_synthetic/generation_10"
+    files = {f"{folder}/{name}.parquet": name == "quality" for name in ("units", "conditions", "articles", "quality")}
+    assert space(plan, files).left == each / 4
+    # A seed set may have fewer articles than are asked for.
+    many = Plan(make_study(interventions={"rounds": ["balanced_synthetic"]} | changes | {"articles": 10_000}))
+    size = next(one.size for one in many.study.seed_sets if one.name == "balanced")
+    assert space(many, {}).total - space(without, {}).total == 1_000 * size * texts // 8 + 30 * neurons
 
 
 def test_a_shared_generation_is_copied_and_not_trained(make_study):
