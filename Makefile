@@ -7,7 +7,7 @@ CORES ?= all
 # Without compiled files, every job would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help study resume unlock check test test-slurm test-nightly lint format docs benchmark lock environment
+.PHONY: help study real-model resume unlock check test test-slurm test-nightly lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -17,6 +17,9 @@ study: environment  ## run the embedded study: every table and figure, from noth
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
 	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
+
+real-model: environment  ## draw the figures of docs/real-model.md, a study of a real language model, from its numbers
+	PYTHONPATH=src $(BIN)/python -m bias_amplification.figures.shown_study resources/studies/smollm2 docs/images/real_model
 
 resume: unlock study  ## continue a study after Snakemake was killed
 

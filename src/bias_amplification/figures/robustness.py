@@ -92,7 +92,7 @@ def share_panels(
         Measures with a band for the 95% interval, and a thin line for each replicate if there are several.
     """
     rows = -(-len(tracked) // _PANELS_WIDE)
-    wide = min(len(tracked), _PANELS_WIDE)
+    wide = -(-len(tracked) // rows)  # no line of panels is much shorter than another
     figure = style.new_figure(height=0.9 + 2.1 * rows)
     panels = figure.subplots(rows, wide, sharex=True, sharey=True, squeeze=False).flatten()
     shown = list(tracked.values())

@@ -29,6 +29,7 @@ def axis_label(column: str, unit: str = "article") -> str:
         "text_quality_index_weighted": "Weighted text quality index (0 to 3)",
         "perplexity_base": "Perplexity (base model)",
         "perplexity_generating": "Perplexity (generating model)",
+        "repeated_4": "Share of repeated 4-grams",
     }.get(column, column.replace("_", " "))
 
 
