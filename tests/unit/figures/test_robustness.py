@@ -51,8 +51,12 @@ def test_each_panel_shows_the_tracked_label_of_its_round_in_every_way(metrics):
             np.testing.assert_array_equal(lines(axes)[text].get_ydata(), rows[f"{measure}_{label}"])
         corners = {tuple(corner) for corner in axes.collections[0].get_paths()[0].vertices}
         assert (10.0, rows[f"share_{label}_high"].iloc[-1]) in corners
-    # The third panel of the first row and the only panel of the second show another label.
-    assert [axes.get_ylabel() for axes in figure.axes] == ["blue (%)", "", "red (%)", "red (%)"]
+    # Two rows of two panels each.
+    assert [axes.get_ylabel() for axes in figure.axes] == ["blue (%)", "", "red (%)", ""]
+    assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes}) == 2
+    # The third panel of a row shows another label.
+    row = robustness(metrics, dict([*TRACKED.items()][:3]))
+    assert [axes.get_ylabel() for axes in row.axes] == ["blue (%)", "", "red (%)"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS.values())
 
 
