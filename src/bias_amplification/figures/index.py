@@ -25,9 +25,9 @@ from bias_amplification.artifacts.schemas import (
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.catalogue.neurons import NEURONS
-from bias_amplification.figures.neuron_validity import validity_in_words
+from bias_amplification.figures.neuron_validity import not_valid_here, of_first_scheme, validity_in_words
 from bias_amplification.figures.page import html_page
-from bias_amplification.figures.tables.reliability import reproducibility_in_words
+from bias_amplification.figures.tables.reliability import may_discuss_overlap, reproducibility_in_words
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
 from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.neurons.overlap_words import overlap_in_words
@@ -124,12 +124,13 @@ def _neurons_in_words(tables: PageTables) -> list[str]:
     reliability = read_table(tables.reliability, NEURON_RELIABILITY).to_pandas()
     overlap = overlap_in_words(read_table(tables.overlap_curve, NEURON_OVERLAP_CURVE).to_pandas())
     calibration = read_table(tables.calibration, NEURON_CALIBRATION).to_pandas()
+    world = read_table(tables.world, NEURON_WORLD).to_pandas()
+    rates = of_first_scheme(not_valid_here(calibration, world))
     texts = []
     for measure, rows in reliability.groupby("measure", sort=False):
-        texts.append(reproducibility_in_words(rows))
-        both = rows[rows["source"] != rows["target"]]["reproduces"]
-        texts += [overlap[measure]] if measure in overlap and both.any() else []
-    return [*texts, validity_in_words(calibration, read_table(tables.world, NEURON_WORLD).to_pandas())]
+        texts.append(reproducibility_in_words(rows, rates))
+        texts += [overlap[measure]] if measure in overlap and may_discuss_overlap(rows, rates) else []
+    return [*texts, validity_in_words(calibration, world)]
 
 
 def _interventions_in_words(tables: PageTables) -> list[str]:

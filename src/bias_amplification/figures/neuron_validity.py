@@ -1,6 +1,6 @@
 """Which tests of the neurons are not valid in the world that a run seems to be."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -90,11 +90,22 @@ def one_neuron_in_words(invalid: Invalid) -> str:
     )
 
 
-def mark_single_tests(figure: Figure, invalid: Invalid) -> Figure:
-    """Write above a figure of single neurons' tests that they are not valid here, if so."""
-    if text := one_neuron_in_words(invalid):
-        figure.suptitle(text, fontsize="small", fontstyle="italic", fontweight="normal")
+def mark_single_tests(figure: Figure, invalid: Invalid, claims: Collection[str] = ()) -> Figure:
+    """Write above a figure of single neurons' tests that they are not valid here, and the same of further claims."""
+    texts = [one_neuron_in_words(invalid), further_claims_in_words(invalid, claims)]
+    if any(texts):
+        figure.suptitle("\n".join(filter(None, texts)), fontsize="small", fontstyle="italic", fontweight="normal")
     return figure
+
+
+def further_claims_in_words(invalid: Invalid, claims: Collection[str] | None = None) -> str:
+    """Say which claims about many neurons are not valid here, of those named or of all; an empty text if none."""
+    wrong = {
+        claim: rate
+        for claim, rate in invalid.get("", {}).items()
+        if claim != ONE_NEURON and (claims is None or claim in claims)
+    }
+    return f"Not valid here without permutations: {rates_in_words(wrong)}." if wrong else ""
 
 
 def of_first_scheme(invalid: Invalid) -> Mapping[str, float]:
@@ -123,5 +134,5 @@ def validity_in_words(calibration: pd.DataFrame, world: pd.DataFrame) -> str:
     like = "like this run" if world["fits"].eq(True).all() else "with its own neurons"
     claim = f"Not valid here, because they are wrong too often in simulated studies {like}: {rates_in_words(wrong)}."
     if not wrong:
-        claim = f"No test by permutation is wrong clearly more often than it should be in simulated studies {like}."
-    return " ".join(filter(None, (sentence, claim, one_neuron_in_words(invalid))))
+        claim = f"No test by the permutations that decide is clearly wrong too often in simulated studies {like}."
+    return " ".join(filter(None, (sentence, claim, one_neuron_in_words(invalid), further_claims_in_words(invalid))))

@@ -14,6 +14,7 @@ from bias_amplification.artifacts import StudyError, read_table
 from bias_amplification.artifacts.schemas import NEURON_CORRELATIONS, NEURON_REGRESSION, NEURON_SETS
 from bias_amplification.figures import style
 from bias_amplification.figures.neuron_validity import mark_single_tests, read_invalid
+from bias_amplification.neurons.calibrate import ANY_NEURON
 from bias_amplification.study.sections import Neurons
 
 #: Words for the short names in tables.
@@ -222,4 +223,5 @@ def write_p_values(
 def write_neuron_sets(sets_file: Path, calibration_file: Path, world_file: Path, out: Sequence[Path]) -> None:
     """Read `neurons/sets.parquet` and write `neuron_sets` to each of `out` (.png, .svg, .pdf)."""
     figure = neuron_sets(read_table(sets_file, NEURON_SETS).to_pandas())
-    style.save_figure(mark_single_tests(figure, read_invalid(calibration_file, world_file)), out)
+    corrected = (ANY_NEURON["benjamini_hochberg"],)
+    style.save_figure(mark_single_tests(figure, read_invalid(calibration_file, world_file), corrected), out)

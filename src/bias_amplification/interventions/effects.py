@@ -137,12 +137,14 @@ def compare_interventions(
         If tables do not have the same conditions and articles.
     """
     cells = [read_cells(version, labels, bias, quality) for version in versions]
+    # Of several versions, conclusions are about all of them together: single ones are for description.
+    alone = len(versions) == 1
     groups: list[tuple[dict[str, Any], Group]] = [
-        (_of_version(version), {key: [cell] for key, cell in found.items()})
+        (_of_version(version), {key: [replace(cell, told=cell.told and alone)] for key, cell in found.items()})
         for version, found in zip(versions, cells, strict=True)
     ]
-    if len(versions) > 1:
-        groups.append(({}, over_versions(cells)))
+    if not alone:
+        groups.append(({}, over_versions(cells, mean_size=interventions.criterion == "significant")))
     chosen_on = interventions.chosen_on
     chosen_on = chosen_on if isinstance(chosen_on, str) else ", ".join(chosen_on)
     about = {
@@ -155,8 +157,7 @@ def compare_interventions(
     valid = all(row["valid"] for row in calibration if row["claim"] == "family" and row["world"] in DECIDING)
     rows = [version | about[row["set"]] | row for version, group in groups for row in list_effects(group, largest)]
     for row in rows:
-        is_concluded = row["told"] and (len(versions) == 1 or "round" not in row)
-        row["valid"] = valid if is_concluded and row["p_family"] is not None else None
+        row["valid"] = valid if row["told"] and row["p_family"] is not None else None
     missing = [
         _of_version(version) | row
         for version in versions
@@ -265,18 +266,21 @@ def _by_condition(table: pd.DataFrame, column: str, conditions: int, path: Path)
     return wide.astype(np.float64)
 
 
-def over_versions(cells: Sequence[Mapping[tuple[Key, str], Cell]]) -> Group:
+def over_versions(cells: Sequence[Mapping[tuple[Key, str], Cell]], *, mean_size: bool) -> Group:
     """Put the cells of several versions with the same change and outcome together.
 
-    A set of all significant neurons has another size in each version; its size is then the mean. If versions tell of
-    different sizes of a set, together they tell of the one that most of them tell of, and of equals, have.
+    If versions tell of different sizes of a set, together they tell of the one that most of them tell of, and of
+    equals, have. With `mean_size`, a set that has one size in each version has their mean: sets of all significant
+    neurons.
     """
     sizes: dict[str, list[set[int]]] = {}
     for found in cells:
         for name in dict.fromkeys(key.set for key, _ in found):
             sizes.setdefault(name, []).append({key.size for key, _ in found if key.set == name})
     mean = {
-        name: round(np.mean([one for (one,) in own])) for name, own in sizes.items() if all(len(s) == 1 for s in own)
+        name: round(np.mean([one for (one,) in own]))
+        for name, own in sizes.items()
+        if mean_size and all(len(s) == 1 for s in own)
     }
     group: Group = {}
     for found in cells:

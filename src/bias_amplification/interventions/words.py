@@ -112,7 +112,8 @@ def number_in_words(outcome: str, value: float, *, sign: bool = True) -> str:
 def _what_was_done(told: pd.DataFrame) -> str:
     first = told.iloc[0]
     replicate = f", replicate {first['replicate']:.0f}" if first["replicate"] and first["replicate"] > 1 else ""
-    versions = f"In {told['versions'].max()} versions together"
+    numbers = sorted(set(told["versions"]))
+    versions = f"In {' or '.join(map(str, numbers))} versions together" if numbers != [1] else "In one changed version"
     if isinstance(first["round"], str):
         versions = f"In generation {first['generation']:.0f} of round {first['round']}{replicate}"
     controls = sorted(set(told["controls"]))
@@ -220,7 +221,7 @@ def _not_excluded(rows: dict[str, dict[str, Any]], outcomes: list[str]) -> str:
         low, high = (number_in_words(outcome, row[f"specific_{end}"]) for end in ("low", "high"))
         detectable = number_in_words(outcome, row["detectable"], sign=False)
         texts.append(
-            f"for {OUTCOMES[outcome]}, differences from {low} to {high}{unit} fit, and one of {detectable}{unit} would "
-            "have been told in 80% of studies"
+            f"for {OUTCOMES[outcome]} looked at alone, differences from {low} to {high}{unit} fit, and one of "
+            f"{detectable}{unit} would have been told in 80% of studies"
         )
     return "; ".join(texts)

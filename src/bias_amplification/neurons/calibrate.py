@@ -33,6 +33,13 @@ MARGIN = 1.645
 CLEARLY = 0.05
 #: The rule of the lags with which neurons are counted too.
 PLUGIN = "plugin"
+#: Largest number of neurons, and number of studies, in which claims about many neurons are simulated. The more neurons
+#: there are, the more often such claims are wrong.
+MANY_NEURONS, MANY_STUDIES = 10_000, 60
+#: Numbers that are simulated at once for these claims.
+BLOCK = 2_000_000
+#: Fewest studies that say whether a claim is valid.
+FEWEST_STUDIES = 20
 #: What is claimed of many neurons at once: that a correction finds at least one, and that the sets of bias and of
 #: quality have more in common than those of independent neurons.
 ANY_NEURON = {correction: f"any neuron, {correction}" for correction in CORRECTIONS}
@@ -67,10 +74,9 @@ def calibrate_neurons(
     """
     outcomes = read_outcomes(panel, len(neurons))
     generator = np.random.default_rng(seed)
-    values = changing_neurons(
-        neurons, f"weight_{settings.weight}", outcomes.versions, settings.calibration.neurons, generator
-    )
-    run = Run(values, outcomes.pair(settings.bias, quality.score))
+    many = changing_neurons(neurons, f"weight_{settings.weight}", outcomes.versions, MANY_NEURONS, generator)
+    few = np.sort(generator.permutation(many.shape[1])[: settings.calibration.neurons])
+    run = Run(many[:, few], outcomes.pair(settings.bias, quality.score), many)
     world = describe_world(outcomes.versions, run)
     write_table(pa.Table.from_pylist(world, schema=NEURON_WORLD), out_world, NEURON_WORLD)
     rows = [row for name in WORLDS for row in calibrate_world(name, outcomes, run, settings, seed)]
@@ -147,7 +153,7 @@ def calibrate_world(world: str, outcomes: Outcomes, run: Run, settings: Neurons,
     for test in list_tests(settings):
         p_values = _p_values(simulation, test)
         yield _describe(world, "neuron", test) | _rates(p_values, significant(p_values, test.alpha), test.alpha)
-    yield from _many_neurons_rows(simulation, settings)
+    yield from _many_neurons_rows(world, outcomes.versions, run, settings, seed)
     schemes = resolve_schemes(settings.permutations.schemes, run.outcomes, versions, settings.alpha)
     for moves in schemes:
         yield from _scheme_rows(simulation, moves, settings, seed, whole=moves == schemes[0])
@@ -163,19 +169,30 @@ def _describe(world: str, test: str, settings: Neurons, **others: object) -> dic
     return {"world": world, "test": test, **keys, "lags": str(settings.lags), "effect": 0.0} | others
 
 
-def _many_neurons_rows(simulation: Simulation, settings: Neurons) -> Iterator[dict[str, Any]]:
-    """Yield how often something is found in any neuron, and in the overlap of both sets."""
-    both = [_p_values(simulation, settings, outcome) for outcome in (0, 1)]
-    for correction, claim in ANY_NEURON.items():
-        tested = [line for line in both[0] if np.isfinite(line).any()]
-        found = np.array([significant(line, settings.alpha, correction).any() for line in tested])
-        yield _describe(simulation.world, claim, settings) | share_of_studies(found, settings.alpha)
-    sets = [
-        overlap(*(significant(line, settings.alpha) for line in pair), np.isfinite(pair).all(axis=0))
-        for pair in zip(*both, strict=True)
-    ]
-    found = np.array([one.p_overlap <= settings.alpha for one in sets if one.population])
-    yield _describe(simulation.world, INDEPENDENT_OVERLAP, settings) | share_of_studies(found, settings.alpha)
+def _many_neurons_rows(
+    world: str, versions: Versions, run: Run, settings: Neurons, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield how often something is found in any neuron, and in the overlap of both sets, of as many as the run has."""
+    own = run.neurons if run.many is None else run.many
+    number = own.shape[1] or settings.calibration.neurons
+    at_once = max(1, BLOCK // (number * len(versions.rounds)))
+    studies = min(MANY_STUDIES, settings.calibration.studies)
+    claims: dict[str, list[bool]] = {claim: [] for claim in (*ANY_NEURON.values(), INDEPENDENT_OVERLAP)}
+    for start in range(0, studies, at_once):
+        key = [seed, list(WORLDS).index(world), 1 + start]
+        count = min(at_once, studies - start)
+        simulation = simulate(world, versions, Run(own, run.outcomes), count, number, key)
+        both = [_p_values(simulation, settings, outcome) for outcome in (0, 1)]
+        for line in both[0][np.isfinite(both[0]).any(axis=1)]:
+            for correction, claim in ANY_NEURON.items():
+                claims[claim].append(significant(line, settings.alpha, correction).any())
+        for pair in zip(*both, strict=True):
+            sets = (significant(line, settings.alpha) for line in pair)
+            shared = overlap(*sets, np.isfinite(pair).all(axis=0))
+            if shared.population:
+                claims[INDEPENDENT_OVERLAP].append(shared.p_overlap <= settings.alpha)
+    for claim, found in claims.items():
+        yield _describe(world, claim, settings) | share_of_studies(np.array(found), settings.alpha)
 
 
 def _p_values(simulation: Simulation, settings: Neurons, outcome: int = 0) -> np.ndarray:
@@ -221,7 +238,10 @@ def _scheme_rows(
 
 
 def share_of_studies(rejected: np.ndarray, level: float) -> dict[str, Any]:
-    """Return the share of the studies in which a claim is wrong, and whether that fits its level."""
+    """Return the share of the studies in which a claim is wrong, and whether that fits its level.
+
+    Too few studies do not say whether it fits.
+    """
     if not len(rejected):
         return {"studies": 0}
     from scipy.stats import binom
@@ -231,7 +251,7 @@ def share_of_studies(rejected: np.ndarray, level: float) -> dict[str, Any]:
     error = float(np.sqrt(share * (1 - share) / studies))
     # The standard error is 0 if all of few studies are wrong.
     chance = float(binom.sf(wrong - 1, studies, level))
-    valid = share <= TOLERATED * level or chance > CLEARLY - 1e-12
+    valid = share <= TOLERATED * level or chance > CLEARLY - 1e-12 if studies >= FEWEST_STUDIES else None
     return {"studies": studies, "rejected": share, "standard_error": error, "valid": valid}
 
 

@@ -96,10 +96,9 @@ def _read_columns(path: Path | str, wanted: Sequence[str], content: str) -> pd.D
     headers = [(read_header(text, mark), mark) for mark in _SEPARATORS]
     header, separator = max(headers, key=lambda each: sum(_use(name) in wanted for name in each[0]))
     columns = _find_columns(header, wanted, path)
-    rows = [
-        (number, *(row.get(column) for column in columns))
-        for number, row in read_rows(text, str(path), "[\r\n]", separator)
-    ]
+    found = list(read_rows(text, str(path), "[\r\n]", separator))
+    _refuse_split_numbers(found, columns[2:], separator, path)
+    rows = [(number, *(row.get(column) for column in columns)) for number, row in found]
     table = pd.DataFrame(rows, columns=["row", *wanted], dtype=object).set_index("row")
     if table.empty:
         raise StudyError(f"{path} has no row below its header: give a file with {content}.")
@@ -109,6 +108,29 @@ def _read_columns(path: Path | str, wanted: Sequence[str], content: str) -> pd.D
         missing = table[name].str.lower().isin(_MISSING)
         _refuse(missing, path, f"has no {name}: add it or remove the row.")
     return table
+
+
+def _refuse_split_numbers(
+    rows: Sequence[tuple[int, Mapping[str, str | None]]], columns: Sequence[str], separator: str, path: Path | str
+) -> None:
+    """Refuse decimal commas that are read as separators, so that .05 would be a p-value of 0 and a field of 05."""
+    if separator != "," or not columns or not rows:
+        return
+    header = list(rows[0][1])
+    following = header[header.index(columns[0]) + 1 :][:1]
+    pairs = [[(row.get(name) or "").strip() for name in (columns[0], *following)] for _, row in rows]
+    if not following:
+        return
+    some = any(after for _, after in pairs)
+    unnamed = some and not following[0].strip()
+    if unnamed or (some and all(value in ("0", "1") and (after.isdigit() or not after) for value, after in pairs)):
+        raise StudyError(
+            f"{path} has p-values of 0 or 1 with digits in the column after them, as decimal commas give: separate the "
+            "columns by semicolons, or remove or rename the column after the p-values."
+            if not unnamed
+            else f"{path} has values in the column after the p-values, which has no name, as decimal commas give: "
+            "separate the columns by semicolons, or name or remove that column."
+        )
 
 
 def _with_keys(table: pd.DataFrame, path: Path | str) -> pd.DataFrame:
@@ -163,4 +185,5 @@ def _number(text: str) -> float:
 def _numbers_or_names(values: pd.Series) -> pd.Series:
     """Return a column as numbers if all its values are whole numbers, so that 1, 01 and 1.0 are one layer."""
     numbers = pd.to_numeric(values, errors="coerce")
-    return numbers.astype("int64") if (numbers % 1 == 0).all() else values
+    # Larger numbers than 2 ** 53 are not exact.
+    return numbers.astype("int64") if ((numbers % 1 == 0) & (numbers.abs() < 2**53)).all() else values

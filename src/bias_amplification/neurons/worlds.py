@@ -35,6 +35,8 @@ class Run(NamedTuple):
 
     neurons: np.ndarray
     outcomes: Sequence[np.ndarray]
+    many: np.ndarray | None = None
+    """Many more of its neurons, for what depends on their number; None: the same."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,22 @@ def test_the_page_and_the_marks_agree_where_the_nearest_world_is_unknown():
     assert not any(not_valid_here(nothing, unknown).values())
 
 
+def test_claims_about_many_neurons_are_named_on_the_page_and_above_the_figure_that_makes_them():
+    many = {"any neuron, benjamini_hochberg": 0.43, "neuron, plug-in lags": 0.2}
+    calibration = make_calibration(0.05)
+    rows = [calibration[calibration["test"] == "neuron"].assign(test=name, rejected=rate, valid=False, lags="1")
+            for name, rate in many.items()]  # fmt: skip
+
+    figure = mark_single_tests(Figure(), {"": many}, ["any neuron, benjamini_hochberg"])
+
+    assert figure.get_suptitle() == "Not valid here without permutations: any neuron, benjamini_hochberg (43%)."
+    assert mark_single_tests(Figure(), {"": many}).get_suptitle() == ""
+    page = validity_in_words(pd.concat([calibration, *rows]), make_world())
+    assert page.endswith(
+        "Not valid here without permutations: any neuron, benjamini_hochberg (43%), neuron, plug-in lags (20%)."
+    )
+
+
 def test_figures_of_single_tests_say_that_they_are_not_valid():
     figures = [mark_single_tests(Figure(), {"": tests}) for tests in ({}, {"neuron": 0.3})]
 
@@ -70,7 +86,7 @@ def test_figures_of_single_tests_say_that_they_are_not_valid():
 def test_the_sentence_names_the_world_and_the_tests():
     good, bad = (validity_in_words(make_calibration(rate), make_world("shared_50")) for rate in (0.05, 0.2))
 
-    assert "most like 'shared 50'" in good and "No test by permutation is wrong clearly more often" in good
+    assert "most like 'shared 50'" in good and "No test by the permutations that decide is clearly wrong" in good
     assert "Not valid here" in bad and "count of bias (20%)" in bad
 
 

@@ -231,11 +231,18 @@ def test_conclusions_say_whether_their_error_rate_holds_in_simulated_studies(tmp
 def test_sets_of_all_significant_neurons_are_put_together_whatever_their_size(tmp_path):
     versions = [write_version(tmp_path / str(size), sets={"bias": [size]}, name=("first", size, 3)) for size in (4, 7)]
 
-    table = compare(versions, tmp_path)
+    table = compare(versions, tmp_path, criterion="significant")
 
     together = table[table["round"].isna()]
     assert together["versions"].tolist() == [2, 2] and together["size"].tolist() == [6, 6]
-    assert table[table["round"].notna()]["size"].tolist() == [4, 4, 7, 7]
+    alone = table[table["round"].notna()]
+    assert alone["size"].tolist() == [4, 4, 7, 7]
+    # Conclusions are about both versions together.
+    assert together["told"].all() and together["p_family"].notna().all()
+    assert not alone["told"].any() and alone["p_family"].isna().all()
+    # Sets of a wanted size keep it.
+    strongest = compare(versions, tmp_path)
+    assert strongest[strongest["round"].isna()]["size"].tolist() == [4, 4, 7, 7]
 
 
 def test_a_set_that_one_version_lacks_is_told_of_for_the_other(tmp_path):

@@ -67,8 +67,8 @@ def test_a_set_that_acts_on_its_own_outcome_alone_leaves_the_other_open():
         "Set bias (10 neurons): bias changes by -20.0 points, with controls by +0.4; the difference is -20.4 [-30.0, "
         "+12.0], p = 0.048; text quality changes by +0.01, with controls by +0.00; the difference is +0.01 [-0.30, "
         "+0.12], p = 0.4. So it acts on bias, its own outcome, more than its controls do. No effect on text quality is "
-        "told, which is no evidence that there is none: for text quality, differences from -0.30 to +0.12 fit, and one "
-        "of 0.15 would have been told in 80% of studies."
+        "told, which is no evidence that there is none: for text quality looked at alone, differences from -0.30 to "
+        "+0.12 fit, and one of 0.15 would have been told in 80% of studies."
     )
     assert (
         "So it acts on text quality, its own outcome, more than its controls do. No effect on bias is told" in quality
@@ -85,9 +85,10 @@ def test_sets_that_act_on_both_on_none_or_on_the_other_outcome():
     )
     assert "So it acts on bias more than its controls do. No effect on text quality, its own outcome, is told" in other
     assert none.endswith(
-        "No effect beyond that of its controls is told, which is no evidence that there is none: for bias, differences "
-        "from -30.0 to +12.0 points fit, and one of 15.0 points would have been told in 80% of studies; for text "
-        "quality, differences from -0.30 to +0.12 fit, and one of 0.15 would have been told in 80% of studies."
+        "No effect beyond that of its controls is told, which is no evidence that there is none: for bias looked at "
+        "alone, differences from -30.0 to +12.0 points fit, and one of 15.0 points would have been told in 80% of "
+        "studies; for text quality looked at alone, differences from -0.30 to +0.12 fit, and one of 0.15 would have "
+        "been told in 80% of studies."
     )
 
 

@@ -89,6 +89,8 @@ def test_names_of_layers_stay_as_they_are(tmp_path):
         ("layer,neuron,p\n0,0,0.1\n0.0,00,0.2\n", ", row 3 repeats neuron 0 of layer 0: remove one of the two rows."),
         ("layer,neuron,p\n0,0,\"0.1\n0,1,0.2\n", ", line 2: "),
         ("layer,neuron,p\n", "has no row below its header: give a file with p-values."),
+        ("layer,neuron,p,\n0,1,0,05\n", "has values in the column after the p-values, which has no name, as decimal"),
+        ("layer,neuron,p,note\n0,1,0,05\n0,2,1,\n0,3,0,30\n", "has p-values of 0 or 1 with digits in the column after"),
         ("\n", "has no column layer and no column neuron and no column p (it has an empty first line)"),
         ("", "is empty (0 bytes): copy or write it again, or remove it."),
         (PLAIN.encode("utf-16-le"), "is not text in UTF-8 (it has zero bytes): save it as a CSV in UTF-8."),

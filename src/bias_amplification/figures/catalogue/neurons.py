@@ -75,7 +75,7 @@ NEURON_ENTRIES = (
         "(Benjamini-Hochberg), the same under any dependence (Benjamini-Yekutieli), the same level as family-wise "
         "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
         "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
-        "odds ratio (1 for independent sets) with a 95% interval, and Storey's estimate of the share of neurons that "
+        "odds ratio (1 for independent sets), and Storey's estimate of the share of neurons that "
         "are not associated with the outcome. Not valid here: in simulated studies like this run without any "
         "association, the test of one neuron finds so many of the neurons, a correction finds any neuron in so many "
         "studies, or the overlap is larger than that of independent neurons in so many.",

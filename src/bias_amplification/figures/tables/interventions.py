@@ -120,7 +120,7 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
 
 def _version(row: dict[str, Any]) -> str:
     if not isinstance(row.get("round"), str):
-        return f"all {row['versions']}" if row else ""
+        return (f"{row['versions']} together" if row["versions"] > 1 else "one of several") if row else ""
     return version_in_words(row)
 
 

@@ -66,11 +66,10 @@ def neuron_table(sets: pd.DataFrame, invalid: Invalid = ALL_VALID) -> pd.DataFra
         ways["_plugin"] = f"p ≤ {row['alpha']:g}, {row['lags_plugin']} lags"
         for ending, way in ways.items():
             found = {name: with_share(row[name + ending], row[f"tested_{name}"]) for name in ("bias", "quality")}
-            odds = (row[f"odds_ratio{end}"] for end in ("", "_low", "_high"))
             overlap = {
                 "both expected by chance": row["expected_both"],
                 "P of this overlap or more": row["p_overlap"],
-                "odds ratio of overlap": with_interval(*odds, digits=2),
+                "odds ratio of overlap": row["odds_ratio"],
                 "share of true nulls, bias": row["true_nulls_bias"],
                 "share of true nulls, quality": row["true_nulls_quality"],
             }
@@ -149,6 +148,7 @@ def calibration_table(calibration: pd.DataFrame) -> pd.DataFrame:
         "planted in": table["planted"].fillna(""),
         "wrong without effect (%)": ["" if pd.isna(share) else f"{share:.1f} ± {error:.1f}" for share, error in found],
         "95% of studies (%)": ["" if pd.isna(low) else f"{100 * low:.0f} to {100 * high:.0f}" for low, high in ranges],
+        "studies": table["studies"],
         "valid": valid.where(valid.notna(), ""),
         "power (%)": per_cent["power"].round(1),
         "false among found (%)": (100 * table["false_discovery"].astype(float)).round(1),

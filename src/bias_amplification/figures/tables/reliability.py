@@ -68,7 +68,7 @@ def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALI
     """
     rows, rates = [], of_first_scheme(invalid)
     for measure, own in reliability.groupby("measure", sort=False):
-        sentence = reproducibility_in_words(own)
+        sentence = reproducibility_in_words(own, rates)
         for _, row in own.iterrows():
             wrong = worst_rate(row, rates)
             chosen = "" if pd.isna(row["chosen"]) else f" ({int(row['chosen'])} of {row['neurons']:,})"
@@ -89,18 +89,26 @@ def reproducibility_table(reliability: pd.DataFrame, invalid: Invalid = ALL_VALI
     return pd.DataFrame(rows)
 
 
-def reproducibility_in_words(reliability: pd.DataFrame) -> str:
+def reproducibility_in_words(reliability: pd.DataFrame, rates: Mapping[str, float] | None = None) -> str:
     """Say for each measure whether associations with each outcome reproduce, and whether the overlap can be discussed.
 
     Parameters
     ----------
     reliability
         As in `artifacts.schemas.NEURON_RELIABILITY`.
+    rates
+        From `neuron_validity.of_first_scheme`. What is among these is not claimed.
     """
-    return " ".join(_measure(own) for _, own in reliability.groupby("measure", sort=False))
+    return " ".join(_measure(own, rates or {}) for _, own in reliability.groupby("measure", sort=False))
 
 
-def _measure(own: pd.DataFrame) -> str:
+def may_discuss_overlap(reliability: pd.DataFrame, rates: Mapping[str, float]) -> bool:
+    """Return whether associations of one measure with both outcomes reproduce, by tests that are valid here."""
+    both = reliability[reliability["source"] != reliability["target"]]["reproduces"].any()
+    return bool(both) and not any(f"reproduces, {outcome}" in rates for outcome in ("bias", "quality"))
+
+
+def _measure(own: pd.DataFrame, rates: Mapping[str, float]) -> str:
     """Return the sentences about one measure."""
     rows = {(row["statistic"], row["source"], row["target"]): row for _, row in own.iterrows()}
     first = own.iloc[0]
@@ -110,10 +118,10 @@ def _measure(own: pd.DataFrame) -> str:
             f"{name}whether associations reproduce cannot be told here: it takes four rounds, or "
             "two replicates of every round. So the overlap of the sets is not discussed."
         )
-    bias, quality = (_outcome(rows, outcome) for outcome in ("bias", "quality"))
+    bias, quality = (_outcome(rows, outcome, rates) for outcome in ("bias", "quality"))
     sentences = [name + bias, quality[0].upper() + quality[1:]]
     cross, corrected = (rows[statistic, "bias", "quality"] for statistic in ("cross_correlation", "corrected"))
-    if not cross["reproduces"]:
+    if not may_discuss_overlap(own, rates):
         return " ".join([*sentences, "So the overlap of the sets is not discussed."])
     told = "are told from" if cross["p_value"] <= cross["alpha"] else "are not told from"
     last = f"Effects on bias in one half and on text quality in the other {told} unrelated ones ({_number(cross)})"
@@ -122,7 +130,7 @@ def _measure(own: pd.DataFrame) -> str:
     return " ".join([*sentences, f"{last}."])
 
 
-def _outcome(rows: dict[tuple[str, str, str], pd.Series], outcome: str) -> str:
+def _outcome(rows: dict[tuple[str, str, str], pd.Series], outcome: str, rates: Mapping[str, float]) -> str:
     """Return the sentence about one measure and outcome, which begins with a small letter."""
     halves, predicted = (rows[statistic, outcome, outcome] for statistic in ("reliability", "prediction"))
     subject = f"associations with {WORDS[outcome]}"
@@ -133,6 +141,11 @@ def _outcome(rows: dict[tuple[str, str, str], pd.Series], outcome: str) -> str:
         f"{halves['by'].removesuffix('s')} from the others, {_number(predicted)}"
     )
     if halves["reproduces"]:
+        if rate := rates.get(f"reproduces, {outcome}"):
+            return (
+                f"whether {subject} reproduce is not said, because such a claim is wrong in {100 * rate:.0f}% of "
+                f"simulated studies like this run ({found})."
+            )
         return f"{subject} reproduce ({found})."
     if min(halves["smallest_p"], predicted["smallest_p"]) > halves["alpha"] / 2:
         return f"{subject} have too few permutations to tell whether they reproduce ({found})."

@@ -49,7 +49,7 @@ def test_the_first_table_has_what_is_told_and_the_second_all(tmp_path, write):
 
     told, every = (written(table, tmp_path, write, told=wanted, unit="post") for wanted in (True, False))
 
-    assert [row["version"] for row in told] == ["all 3"] * 4 and len(every) == 12
+    assert [row["version"] for row in told] == ["3 together"] * 4 and len(every) == 12
     assert every[0]["version"] == "first, replicate 2, generation 10" and every[0]["posts"] == "48"
     assert (every[4]["amount"], every[4]["p, adjusted"], every[4]["told from controls"]) == ("0.5", "", "")
     assert {row["own outcome"] for row in told} == {""}

@@ -31,7 +31,7 @@ def test_counts_have_their_share_of_the_tested_neurons(tmp_path, sets, write, va
     assert rows[0] == {
         "measure": "weight", "counted": "p ≤ 0.05", "neurons": "9216", "bias": "3,243 (35.2%)",
         "quality": "1,033 (11.2%)", "both": "389 (4.2%)", "both expected by chance": "363.5",
-        "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.13 [0.98, 1.29]",
+        "P of this overlap or more": "0.0419", "odds ratio of overlap": "1.128",
         "share of true nulls, bias": "0.6", "share of true nulls, quality": "0.9",
         "not valid here": "",
     }  # fmt: skip
@@ -89,7 +89,7 @@ def test_calibration_table_is_in_per_cent():
         "world": ["random_walks"] * 2, "test": ["neuron", "benjamini_hochberg"], "difference": ["levels"] * 2,
         "lags": ["newey_west", "1"], "reference": ["t"] * 2, "small_sample": [True, False],
         "fixed_effects": ["none"] * 2, "effect": [0.0, 0.5], "rejected": [0.4012, 0.001],
-        "scheme": [None] * 2, "planted": [None] * 2, "valid": [False, None],
+        "studies": [100, 40], "scheme": [None] * 2, "planted": [None] * 2, "valid": [False, None],
         "standard_error": [0.0031, 0.0002], "rejected_low": [0.1, np.nan], "rejected_high": [0.8, np.nan],
         "power": [np.nan, 0.5432], "false_discovery": [np.nan, 0.049],
     }  # fmt: skip

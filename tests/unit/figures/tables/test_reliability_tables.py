@@ -8,6 +8,7 @@ from reliability_tables import make_reliability
 
 from bias_amplification.artifacts.schemas import NEURON_RELIABILITY
 from bias_amplification.figures.tables.reliability import (
+    may_discuss_overlap,
     reproducibility_in_words,
     reproducibility_table,
     worst_rate,
@@ -145,3 +146,18 @@ def test_a_row_is_marked_by_its_test_its_interval_and_its_part_in_a_claim(claim,
 
     assert sorted(found) == marked
     assert not [row for _, row in rows.iterrows() if worst_rate(row, {"count of bias": 0.3})]
+
+
+def test_a_claim_that_is_often_wrong_here_is_not_made():
+    keys = [("weight", name, one, one) for name in ("reliability", "prediction") for one in ("bias", "quality")]
+    keys += [("weight", name, "bias", "quality") for name in ("cross_correlation", "corrected")]
+    table = make_reliability({key: {"reproduces": True, "p_value": 0.01} for key in keys})
+    own = table[table["measure"] == "weight"]
+
+    said, withheld = (reproducibility_in_words(own, rates) for rates in ({}, {"reproduces, bias": 0.22}))
+
+    assert "associations with bias reproduce (" in said and may_discuss_overlap(own, {})
+    assert "whether associations with bias reproduce is not said, because such a claim is wrong in 22%" in withheld
+    assert "Associations with text quality reproduce (" in withheld
+    assert withheld.endswith("So the overlap of the sets is not discussed.")
+    assert not may_discuss_overlap(own, {"reproduces, bias": 0.22})
