@@ -119,8 +119,12 @@ rule write_index:
     input:
         **{
             name: f"{RESULTS}/neurons/{name}.parquet"
-            for name in ("reliability", "overlap_curve", "calibration", "world")
+            for name in ("reliability", "overlap_curve", "calibration", "world", "overlap")
         },
+        **({"scores": SOURCES["table_1"]["scores_files"]} if "table_1" in SOURCES else {}),
+        **({"comparison": f"{RESULTS}/comparison.parquet"} if "comparison_summary" in SOURCES else {}),
+        contrasts=f"{RESULTS}/replicates/contrasts.parquet",
+        changes=f"{RESULTS}/changes.parquet",
         **(
             {
                 f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet"
@@ -150,6 +154,7 @@ rule write_index:
         f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
         f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
         labels=study.corpus.labels,
+        unit=study.corpus.unit,
     message:
         "Page: all figures and tables"
     script:

@@ -12,4 +12,5 @@ run_job(
     title=snakemake.params.title,
     introduction=snakemake.params.introduction,
     labels=snakemake.params.labels,
+    unit=snakemake.params.unit,
 )

@@ -6,23 +6,35 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
 
 from bias_amplification.artifacts import new_file, read_table
 from bias_amplification.artifacts.schemas import (
+    COMPARISON,
     DEGENERATE_KINDS,
     INTERVENTION_CALIBRATION,
     INTERVENTION_EFFECTS,
     INTERVENTION_MISSING,
     NEURON_CALIBRATION,
+    NEURON_OVERLAP,
     NEURON_OVERLAP_CURVE,
     NEURON_RELIABILITY,
     NEURON_WORLD,
 )
+from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
+from bias_amplification.artifacts.schemas.contrasts import CONTRASTS
+from bias_amplification.figures.answers import (
+    Line,
+    answer_rows,
+    answers_html,
+    neurons_in_words,
+    published_in_words,
+    trust_in_words,
+)
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.catalogue.neurons import NEURONS
 from bias_amplification.figures.neuron_validity import not_valid_here, of_first_scheme, validity_in_words
@@ -30,6 +42,7 @@ from bias_amplification.figures.page import html_page
 from bias_amplification.figures.tables.reliability import may_discuss_overlap, reproducibility_in_words
 from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
 from bias_amplification.interventions.words import interventions_in_words
+from bias_amplification.measures.encoders import read_scores
 from bias_amplification.neurons.overlap_words import overlap_in_words
 from bias_amplification.published.record import BASE
 
@@ -39,6 +52,7 @@ figure img { display: block; max-width: 100%; height: auto; background: #fff; bo
   border-radius: .5rem; padding: .8rem; }
 figcaption { margin-top: .6rem; max-width: 46rem; }
 .table { max-height: 30rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .9rem; }
+.answers li { margin: .4rem 0; max-width: 60rem; }
 nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0; }
 """
 
@@ -67,6 +81,16 @@ class PageTables(NamedTuple):
     """`neurons/calibration.parquet`, from which the section says which tests are not valid here."""
     world: Path
     """`neurons/world.parquet`: which simulated world the run is like."""
+    contrasts: Path
+    """`replicates/contrasts.parquet`: the change of every round, from which the page's first table is made."""
+    changes: Path
+    """`changes.parquet`, for the ways of counting in that table."""
+    overlap: Path
+    """`neurons/overlap.parquet`: the counts of neurons, and whether they are told from chance."""
+    scores: Sequence[Path] = ()
+    """`scores.json` of every classifier that the study trains."""
+    comparison: Path | None = None
+    """`comparison.parquet`: the published numbers beside the run's own."""
     interventions_effects: Path | None = None
     """`interventions/effects.parquet`, from which the section of interventions says first what changed neurons do."""
     interventions_missing: Path | None = None
@@ -84,8 +108,9 @@ def write_index(
     title: str,
     introduction: str,
     labels: Sequence[str],
+    unit: str = "article",
 ) -> None:
-    """Write the page of results: figures and tables with captions, by groups.
+    """Write the page of results: what the run answers, and figures and tables with captions, by groups.
 
     Parameters
     ----------
@@ -102,12 +127,14 @@ def write_index(
         Heading and first paragraph of the page, as plain text.
     labels
         The label set.
+    unit
+        The study's word for an article.
     """
     metrics = read_table(tables.metrics, metrics_schema(labels)).to_pandas()
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
-    parts += [f"<p>{escape(texts_in_words(metrics))}</p>", f"<nav>{links}</nav>"]
+    parts += [_answers(tables, metrics, labels, [heading.name for heading in headings], unit), f"<nav>{links}</nav>"]
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
@@ -117,6 +144,30 @@ def write_index(
         parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
     with new_file(out) as temporary:
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
+
+
+def _answers(tables: PageTables, metrics: pd.DataFrame, labels: Sequence[str], shown: Sequence[str], unit: str) -> str:
+    """Return the section that says what the run answers."""
+
+    def read(path: Path, schema: Any) -> pd.DataFrame:
+        return read_table(path, schema).to_pandas()
+
+    rows = answer_rows(metrics, read(tables.changes, changes_schema(labels)), read(tables.contrasts, CONTRASTS))
+    invalid = not_valid_here(read(tables.calibration, NEURON_CALIBRATION), read(tables.world, NEURON_WORLD))
+    overlap, reliability = read(tables.overlap, NEURON_OVERLAP), read(tables.reliability, NEURON_RELIABILITY)
+    scores = [read_scores(file.parent) for file in tables.scores]
+    lines = [
+        Line(texts_in_words(metrics), ("degeneration", "diversity")),
+        Line(trust_in_words(scores, metrics, unit), ("table_1", "classifier_reliability", "robustness_table")),
+        Line(
+            neurons_in_words(overlap, reliability, invalid),
+            ("reproducibility", "counts_against_chance", "neuron_calibration"),
+        ),
+    ]
+    if tables.comparison:
+        found = published_in_words(read(tables.comparison, COMPARISON))
+        lines.append(Line(found, ("comparison_summary", "comparison")))
+    return answers_html(rows, lines, shown, unit)
 
 
 def _neurons_in_words(tables: PageTables) -> list[str]:
@@ -192,6 +243,7 @@ def _entry(heading: Heading, files: Sequence[Path], page: Path) -> str:
                 columns, *rows = list(csv.reader(lines))
             shown += html_table(columns, rows)
     return (
-        f"<figure>{shown}<figcaption><h3>{escape(heading.title)}</h3><p>{escape(heading.caption)}</p>"
+        f'<figure id="{escape(heading.name)}">{shown}<figcaption><h3>{escape(heading.title)}</h3>'
+        f"<p>{escape(heading.caption)}</p>"
         f'<span class="quiet">{" · ".join(links)}</span></figcaption></figure>'
     )

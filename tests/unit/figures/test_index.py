@@ -2,11 +2,12 @@ import re
 from html import escape
 
 from invented_effects import calibration, effects, missing
-from reliability_tables import make_calibration, make_curve, make_reliability, make_world
+from page_tables import write_page_tables
+from reliability_tables import make_calibration, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
-from bias_amplification.figures.index import Heading, PageTables, texts_in_words, write_index
+from bias_amplification.figures.index import Heading, texts_in_words, write_index
 from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.interventions.words import interventions_in_words
@@ -24,26 +25,23 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
         Heading("table_1", "Neurons", "Table 1", "Scores."),
     ]
     reliability = make_reliability()
-    tables = PageTables(
-        metrics_file,
-        write(reliability, "reliability.parquet", schemas.NEURON_RELIABILITY),
-        write(make_curve(), "curve.parquet", schemas.NEURON_OVERLAP_CURVE),
-        write(make_calibration(), "calibration.parquet", schemas.NEURON_CALIBRATION),
-        write(make_world(), "world.parquet", schemas.NEURON_WORLD),
-    )
+    tables = write_page_tables(write, metrics, metrics_file, labels)
     words = {"title": "A study", "introduction": "Read on."}
 
     write_index(files, tables, tmp_path / "index.html", headings=headings, labels=labels, **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'(?:href|src)="([^#"][^"]*)"', page)
+    # What is said leads to figures and tables of the page.
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r' id="([^"]+)"', page))
+    assert '<a href="#table_1">table 1</a>' in page
     assert set(links) == {"figures/figure%202.png", "figures/figure%202.svg", "tables/table_1.csv"}
     assert re.findall(r'<h2 id="(group-\d)">([^<]+)</h2>', page) == [
         ("group-0", "Bias &amp; quality"), ("group-1", "Neurons"),
     ]  # fmt: skip
     assert "What is &lt;seen&gt;." in page and "<script>" not in page
     assert '<td>&lt;script&gt;</td><td class="number">0.9</td>' in page
-    assert f"<p>{escape(texts_in_words(metrics))}</p>" in page
+    assert f"<li>{escape(texts_in_words(metrics))} " in page and '<h2 id="answers">What this run answers</h2>' in page
     sentences = [
         escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
         for measure in ("weight", "activation")
@@ -51,20 +49,20 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     sentences.append(escape(validity_in_words(make_calibration(), make_world())))
     # Nothing reproduces, so that no word is said of the overlap.
     paragraphs = "\n".join(f"<p>{sentence}</p>" for sentence in sentences)
-    assert f'<h2 id="group-1">Neurons</h2>\n{paragraphs}\n<figure>' in page
+    assert f'<h2 id="group-1">Neurons</h2>\n{paragraphs}\n<figure ' in page
 
 
-def test_the_section_of_interventions_begins_with_what_they_say(metrics_file, labels, tmp_path, write):
-    neurons = [tmp_path / "none.parquet"] * 4
+def test_the_section_of_interventions_begins_with_what_they_say(metrics, metrics_file, labels, tmp_path, write):
     heading = Heading("interventions", INTERVENTIONS, "Dose and response", "A caption.")
     told = effects([("bias", "bias")])
     left_out, simulated = missing(("bias", 100, "too few")), calibration()
     changed = {
         "effects": write(told, "effects.parquet", schemas.INTERVENTION_EFFECTS),
         "missing": write(left_out, "missing.parquet", schemas.INTERVENTION_MISSING),
-        "calibration": write(simulated, "calibration.parquet", schemas.INTERVENTION_CALIBRATION),
+        "calibration": write(simulated, "changed_calibration.parquet", schemas.INTERVENTION_CALIBRATION),
     }
-    tables = PageTables(metrics_file, *neurons, **{f"interventions_{name}": file for name, file in changed.items()})
+    others = {f"interventions_{name}": file for name, file in changed.items()}
+    tables = write_page_tables(write, metrics, metrics_file, labels, **others)
     words = {"title": "A study", "introduction": "Read on."}
 
     write_index([], tables, tmp_path / "index.html", headings=[heading], labels=labels, **words)
@@ -73,7 +71,7 @@ def test_the_section_of_interventions_begins_with_what_they_say(metrics_file, la
     paragraphs = "\n".join(
         f"<p>{escape(sentence)}</p>" for sentence in interventions_in_words(told, left_out, simulated)
     )
-    assert f"{escape(INTERVENTIONS)}</h2>\n{paragraphs}\n<figure>" in page
+    assert f"{escape(INTERVENTIONS)}</h2>\n{paragraphs}\n<figure " in page
 
 
 def test_top_of_the_page_counts_texts_that_have_fallen_apart(metrics):

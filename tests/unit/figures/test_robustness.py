@@ -3,6 +3,7 @@ import csv
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from page_tables import changes_of
 
 from bias_amplification.artifacts import schemas, write_table
 from bias_amplification.figures.robustness import (
@@ -20,19 +21,6 @@ TRACKED = {
     "green_synthetic": "red",
     "green_preservation": "red",
 }
-
-
-def changes_of(metrics, half=0.02):
-    """Return the changes of a metrics table from generation 0, of replicate 1 and of all, with equal intervals."""
-    rows = metrics[metrics["generation"].notna()].set_index(["round", "generation"])
-    first = rows.xs(0, level="generation")
-    names = [name.removesuffix("_low") for name in metrics.columns if name.endswith("_low")]
-    found = rows[names] - first[names].reindex(rows.index, level="round")
-    # Rows of generation 0 are changes from the base model.
-    found.loc[found.index.get_level_values("generation") == 0] = 0.7
-    ends = [found, found.add_suffix("_low") - half, found.add_suffix("_high") + half]
-    table = pd.concat(ends, axis=1).reset_index()
-    return pd.concat([table.assign(replicate=1), table.assign(replicate=np.nan)], ignore_index=True)
 
 
 def lines(axes):

@@ -35,7 +35,7 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
     verdict = row["verdict"]
     if verdict == "no value":
         return f"{name}: {with_unit('no article', unit)} has a value of the {outcome}."
-    number = _number(row)
+    number = in_words(row)
     subject = "change" if row["kind"] == "change" else "difference"
     if verdict == "one replicate":
         which = "with one replicate" + ("" if row["kind"] == "change" else " that has the same articles in both")
@@ -43,7 +43,7 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
         return f"{name}: the {subject} of the {outcome} is {number} {with_unit(note, unit)}"
     replicates = f"{row['replicates']} replicates"
     if verdict != "not told apart":
-        sizes = _number(row, direction=-1 if row["estimate"] < 0 else 1)
+        sizes = in_words(row, direction=-1 if row["estimate"] < 0 else 1)
         if row["kind"] == "change":
             return f"{name}: the {outcome} {verdict} by {sizes} ({replicates})."
         more = "higher" if row["estimate"] > 0 else "lower"
@@ -61,7 +61,7 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
     return f"{found}."
 
 
-def _number(row: pd.Series, direction: int = 1) -> str:
+def in_words(row: pd.Series, direction: int = 1) -> str:
     """Return the estimate with its unit and its interval, with the opposite sign if `direction` is -1."""
     factor, digits, unit = UNITS[row["outcome"]]
     ends = (
@@ -107,13 +107,13 @@ def changes_table(contrasts: pd.DataFrame, unit: str = "article") -> pd.DataFram
             several = controls.loc[controls["other_strategy"] == strategy, "other_round"].nunique() > 1
             names = [f" ({one})" if several else "" for one in group["other_round"]]
             beside[strategy] = "; ".join(
-                _number(one) + name for name, (_, one) in zip(names, group.iterrows(), strict=True)
+                in_words(one) + name for name, (_, one) in zip(names, group.iterrows(), strict=True)
             )
         rows.append(
             {
                 "round": row["round"],
                 "outcome": outcome_name(row["outcome"], row["tracked_label"]),
-                "change": _number(row),
+                "change": in_words(row),
                 **{f"beside {strategy}": text for strategy, text in beside.items()},
                 "p": row["p_value"],
                 **_cells(row),
@@ -131,7 +131,7 @@ def comparisons_table(contrasts: pd.DataFrame, unit: str = "article") -> pd.Data
             "round": row["round"],
             "compared with": row["other_round"],
             "outcome": outcome_name(row["outcome"], row["tracked_label"]),
-            "difference of the changes": _number(row),
+            "difference of the changes": in_words(row),
             "p": row["p_value"],
             "p (Holm)": row["p_value_adjusted"],
             **_cells(row),
