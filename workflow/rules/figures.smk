@@ -123,8 +123,6 @@ rule write_index:
         },
         **({"scores": SOURCES["table_1"]["scores_files"]} if "table_1" in SOURCES else {}),
         **({"comparison": f"{RESULTS}/comparison.parquet"} if "comparison_summary" in SOURCES else {}),
-        contrasts=f"{RESULTS}/replicates/contrasts.parquet",
-        changes=f"{RESULTS}/changes.parquet",
         **(
             {
                 f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet"
@@ -133,6 +131,8 @@ rule write_index:
             if study.changed_rounds
             else {}
         ),
+        contrasts=f"{RESULTS}/replicates/contrasts.parquet",
+        changes=f"{RESULTS}/changes.parquet",
         files=[entry.files(RESULTS) for entry in CATALOGUE.values()],
         metrics=f"{RESULTS}/metrics.parquet",
     output:
