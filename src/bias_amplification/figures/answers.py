@@ -106,7 +106,12 @@ def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: 
         if told
         else "No number of neurons that go with an outcome is told from chance."
     ]
-    if "count of bias" in wrong or "count of quality" in wrong:
+    if (rows["smallest_p"] > alpha).all():
+        sentences = [
+            f"There are too few permutations ({rows['permutations'].max():,}) to tell whether numbers of neurons are "
+            "more than chance."
+        ]
+    elif "count of bias" in wrong or "count of quality" in wrong:
         rate = max(rate for claim, rate in wrong.items() if claim.startswith("count of"))
         sentences = [
             "Whether numbers of neurons are more than chance is not said, because this is wrong in up to "
@@ -118,6 +123,10 @@ def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: 
         for row in halves.to_dict("records")
         if row["reproduces"] and f"reproduces, {row['source']}" not in wrong
     ]
+    # Each outcome has two tests, at half the level.
+    if not again and not (halves["splits"].gt(0) & halves["smallest_p"].le(alpha / 2)).any():
+        sentences.append("Whether associations are found again in other rounds cannot be told here.")
+        return " ".join(sentences)
     sentences.append(
         f"Associations are found again in other {halves['by'].iloc[0]}: {_listed(again)}."
         if again

@@ -45,7 +45,7 @@ def make_overlap(**changed: float) -> pd.DataFrame:
         row |= {"scheme": "flip_generations", "measure": measure, "layer": None, "permutations": 512, "complete": True}
         row |= {name: 4 for name in ("tested", "rows_bias", "rows_quality", "lags_bias", "lags_quality")}
         row |= {name: "both" for name in row if name.endswith("_null")} | {"verdict": "not told apart from chance"}
-        row |= {"bias": 30, "quality": 3, "bias_familywise": 0, "quality_familywise": 0}
+        row |= {"smallest_p": 1 / 512, "bias": 30, "quality": 3, "bias_familywise": 0, "quality_familywise": 0}
         rows.append(row | (changed if measure == "weight" else {}))
     return pd.DataFrame(rows)
 

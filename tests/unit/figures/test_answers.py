@@ -72,6 +72,19 @@ def test_neurons_are_told_from_chance_or_not_or_nothing_is_said():
     )
 
 
+def test_too_few_permutations_or_rounds_tell_nothing():
+    few = make_overlap(smallest_p=0.125).assign(smallest_p=0.125, permutations=8)
+    reliability = make_reliability().assign(smallest_p=0.125)
+
+    expected = (
+        "There are too few permutations (8) to tell whether numbers of neurons are more than chance. Whether "
+        "associations are found again in other rounds cannot be told here."
+    )
+    assert neurons_in_words(few, reliability, {}) == expected
+    unsplit = make_reliability().assign(splits=0)
+    assert neurons_in_words(few, unsplit, {}) == expected
+
+
 def test_published_numbers_are_counted_by_verdict():
     table = pd.DataFrame({"verdict": ["undecided", "different", "undecided"]})
 
