@@ -56,9 +56,9 @@ class Calibration(Section):
     """Simulated studies that show how often each test rejects, and how many true effects it finds."""
 
     studies: int = Field(
-        100,
+        80,
         ge=20,
-        description="Number of simulated studies in each world. A rate of 5% is then known to about 2 points; 1,000 "
+        description="Number of simulated studies in each world. A rate of 5% is then known to about 2.4 points; 1,000 "
         "studies take ten times as long and give 0.7 points.",
     )
     neurons: int = Field(50, ge=10, description="Number of neurons in each simulated study.")
