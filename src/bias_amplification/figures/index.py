@@ -52,6 +52,7 @@ figure img { display: block; max-width: 100%; height: auto; background: #fff; bo
   border-radius: .5rem; padding: .8rem; }
 figcaption { margin-top: .6rem; max-width: 46rem; }
 .table { max-height: 30rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .9rem; }
+.answers td, .answers th { white-space: normal; }
 .answers li { margin: .4rem 0; max-width: 60rem; }
 nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0; }
 """
