@@ -4,6 +4,7 @@
 # Outputs: every entry of the catalogue (src/bias_amplification/figures/catalogue), a figure as PNG, SVG and PDF and a
 # table as CSV and HTML, and index.html, which shows all of them.
 from bias_amplification.figures.catalogue import KINDS, catalogue
+from bias_amplification.figures.catalogue.facts import corpus_shown
 
 
 report: "../report/workflow.rst"
@@ -153,8 +154,7 @@ rule write_index:
         introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; replicates: "
         f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
         f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
-        labels=study.corpus.labels,
-        unit=study.corpus.unit,
+        corpus=corpus_shown(plan),
     message:
         "Page: all figures and tables"
     script:

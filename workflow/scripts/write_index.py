@@ -11,6 +11,5 @@ run_job(
     headings=snakemake.params.headings,
     title=snakemake.params.title,
     introduction=snakemake.params.introduction,
-    labels=snakemake.params.labels,
-    unit=snakemake.params.unit,
+    corpus=snakemake.params.corpus,
 )

@@ -45,6 +45,7 @@ from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.measures.encoders import read_scores
 from bias_amplification.neurons.overlap_words import overlap_in_words
 from bias_amplification.published.record import BASE
+from bias_amplification.study.sections import Corpus
 
 _STYLE = """
 figure { margin: 0 0 2.2rem; }
@@ -108,8 +109,7 @@ def write_index(
     headings: Sequence[Heading],
     title: str,
     introduction: str,
-    labels: Sequence[str],
-    unit: str = "article",
+    corpus: Corpus,
 ) -> None:
     """Write the page of results: what the run answers, and figures and tables with captions, by groups.
 
@@ -126,16 +126,14 @@ def write_index(
         What to show, in order of appearance; members of a group follow each other.
     title, introduction
         Heading and first paragraph of the page, as plain text.
-    labels
-        The label set.
-    unit
-        The study's word for an article.
+    corpus
+        The config's section; the label set and the word for an article are read.
     """
-    metrics = read_table(tables.metrics, metrics_schema(labels)).to_pandas()
+    metrics = read_table(tables.metrics, metrics_schema(corpus.labels)).to_pandas()
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
-    parts += [_answers(tables, metrics, labels, [heading.name for heading in headings], unit), f"<nav>{links}</nav>"]
+    parts += [_answers(tables, metrics, corpus, [heading.name for heading in headings]), f"<nav>{links}</nav>"]
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
@@ -147,19 +145,19 @@ def write_index(
         temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
 
 
-def _answers(tables: PageTables, metrics: pd.DataFrame, labels: Sequence[str], shown: Sequence[str], unit: str) -> str:
+def _answers(tables: PageTables, metrics: pd.DataFrame, corpus: Corpus, shown: Sequence[str]) -> str:
     """Return the section that says what the run answers."""
 
     def read(path: Path, schema: Any) -> pd.DataFrame:
         return read_table(path, schema).to_pandas()
 
-    rows = answer_rows(metrics, read(tables.changes, changes_schema(labels)), read(tables.contrasts, CONTRASTS))
+    rows = answer_rows(metrics, read(tables.changes, changes_schema(corpus.labels)), read(tables.contrasts, CONTRASTS))
     invalid = not_valid_here(read(tables.calibration, NEURON_CALIBRATION), read(tables.world, NEURON_WORLD))
     overlap, reliability = read(tables.overlap, NEURON_OVERLAP), read(tables.reliability, NEURON_RELIABILITY)
     scores = [read_scores(file.parent) for file in tables.scores]
     lines = [
         Line(texts_in_words(metrics), ("degeneration", "diversity")),
-        Line(trust_in_words(scores, metrics, unit), ("table_1", "classifier_reliability", "robustness_table")),
+        Line(trust_in_words(scores, metrics, corpus.unit), ("table_1", "classifier_reliability", "robustness_table")),
         Line(
             neurons_in_words(overlap, reliability, invalid),
             ("reproducibility", "counts_against_chance", "neuron_calibration"),
@@ -168,7 +166,7 @@ def _answers(tables: PageTables, metrics: pd.DataFrame, labels: Sequence[str], s
     if tables.comparison:
         found = published_in_words(read(tables.comparison, COMPARISON))
         lines.append(Line(found, ("comparison_summary", "comparison")))
-    return answers_html(rows, lines, shown, unit)
+    return answers_html(rows, lines, shown, corpus.unit)
 
 
 def _neurons_in_words(tables: PageTables) -> list[str]:

@@ -11,6 +11,7 @@ from bias_amplification.figures.index import Heading, texts_in_words, write_inde
 from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.interventions.words import interventions_in_words
+from bias_amplification.study.sections import Corpus
 
 
 def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_file, labels, tmp_path, write):
@@ -28,7 +29,7 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     tables = write_page_tables(write, metrics, metrics_file, labels)
     words = {"title": "A study", "introduction": "Read on."}
 
-    write_index(files, tables, tmp_path / "index.html", headings=headings, labels=labels, **words)
+    write_index(files, tables, tmp_path / "index.html", headings=headings, corpus=Corpus(labels=[*labels]), **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'(?:href|src)="([^#"][^"]*)"', page)
@@ -65,7 +66,7 @@ def test_the_section_of_interventions_begins_with_what_they_say(metrics, metrics
     tables = write_page_tables(write, metrics, metrics_file, labels, **others)
     words = {"title": "A study", "introduction": "Read on."}
 
-    write_index([], tables, tmp_path / "index.html", headings=[heading], labels=labels, **words)
+    write_index([], tables, tmp_path / "index.html", headings=[heading], corpus=Corpus(labels=[*labels]), **words)
 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     paragraphs = "\n".join(
