@@ -59,7 +59,7 @@ class Calibration(Section):
         80,
         ge=20,
         description="Number of simulated studies in each world. A rate of 5% is then known to about 2.4 points; 1,000 "
-        "studies take ten times as long and give 0.7 points.",
+        "studies take some ten times as long and give 0.7 points.",
     )
     neurons: int = Field(50, ge=10, description="Number of neurons in each simulated study.")
     effects: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
