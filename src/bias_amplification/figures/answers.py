@@ -104,7 +104,7 @@ def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: 
     sentences = [
         f"The number of neurons that go with an outcome is told from chance for {_listed(told)} (p ≤ {alpha:g})."
         if told
-        else "No number of neurons that go with an outcome is told from chance."
+        else "The numbers of neurons that go with an outcome are not told from chance."
     ]
     if (rows["smallest_p"] > alpha).all():
         sentences = [
@@ -139,7 +139,7 @@ def published_in_words(comparison: pd.DataFrame) -> str:
     """Count the verdicts on the published numbers."""
     counts = comparison["verdict"].value_counts()
     found = [f"{number} {verdict}" for verdict, number in counts.items()]
-    return f"Beside the run, of {len(comparison)} published numbers are: {', '.join(found)}."
+    return f"Compared with the run, {len(comparison)} published numbers are: {', '.join(found)}."
 
 
 def answers_html(rows: Sequence[Sequence[str]], lines: Sequence[Line], shown: Collection[str], unit: str) -> str:

@@ -62,8 +62,8 @@ def test_neurons_are_told_from_chance_or_not_or_nothing_is_said():
         "Associations are found again in other rounds: weights with bias."
     )
     assert neurons_in_words(make_overlap(), make_reliability(), {}) == (
-        "No number of neurons that go with an outcome is told from chance. No association is found again in other "
-        "rounds, so nothing is said of common neurons."
+        "The numbers of neurons that go with an outcome are not told from chance. No association is found again in "
+        "other rounds, so nothing is said of common neurons."
     )
     wrong = {"flip_generations": {"count of bias": 0.25, "reproduces, bias": 0.19}}
     assert neurons_in_words(told, again, wrong) == (
@@ -88,7 +88,7 @@ def test_too_few_permutations_or_rounds_tell_nothing():
 def test_published_numbers_are_counted_by_verdict():
     table = pd.DataFrame({"verdict": ["undecided", "different", "undecided"]})
 
-    assert published_in_words(table) == "Beside the run, of 3 published numbers are: 2 undecided, 1 different."
+    assert published_in_words(table) == "Compared with the run, 3 published numbers are: 2 undecided, 1 different."
 
 
 @pytest.mark.parametrize("verdict", ["rises", "one replicate"])

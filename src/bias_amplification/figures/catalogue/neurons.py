@@ -76,9 +76,9 @@ NEURON_ENTRIES = (
         "error (Bonferroni), and the significance level with the Newey-West lags of the plug-in rule. The first row "
         "also has the overlap that independent sets would have, the probability of at least the observed overlap, its "
         "odds ratio (1 for independent sets), and Storey's estimate of the share of neurons that "
-        "are not associated with the outcome. Not valid here: in simulated studies like this run without any "
-        "association, the test of one neuron finds so many of the neurons, a correction finds any neuron in so many "
-        "studies, or the overlap is larger than that of independent neurons in so many.",
+        "are not associated with the outcome. Not valid here: claims that are wrong too often in simulated "
+        "studies like this run without any association. In brackets: the share of neurons that the test of one neuron "
+        "finds, or the share of studies in which a correction finds any neuron or the overlap is called too large.",
         kind="table",
         function="figures.tables.neurons:write_neuron_table",
         inputs={**_SETS, **_VALIDITY},
