@@ -11,17 +11,16 @@ from transformers import PreTrainedModel
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.models.batches import pad
-from bias_amplification.models.device import choose_device, use_bfloat16
+from bias_amplification.language_model.load import max_positions
+from bias_amplification.models.batches import pad, rounded_up
+from bias_amplification.models.device import choose_device, choose_precision
+from bias_amplification.models.graphs import Batch
 from bias_amplification.models.held import Held
 from bias_amplification.models.learning import Recipe, Step, learn
-from bias_amplification.models.output_head import output_weight, summed_loss
+from bias_amplification.models.output_head import IGNORED, output_weight, summed_loss
 from bias_amplification.models.processes import Group
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import JobCompute
-
-#: Positions with this target have no loss (the default of PyTorch's cross_entropy).
-IGNORED = -100
 
 
 class NextToken:
@@ -41,9 +40,14 @@ class NextToken:
         Seed of the order of the examples.
     batch_size
         Examples per step, from which the log's tokens per second are computed.
+    positions
+        Most tokens that the model can read.
     """
 
-    def __init__(self, examples: Sequence[list[int]], pad: int, seed: int, batch_size: int) -> None:
+    def __init__(
+        self, examples: Sequence[list[int]], pad: int, seed: int, batch_size: int, positions: float = math.inf
+    ) -> None:
+        self.positions = positions
         self.examples = examples
         self.pad = pad
         self.seed = seed
@@ -64,28 +68,30 @@ class NextToken:
         """
         return max(1, sum(len(self.examples[position]) - 1 for position in positions))
 
-    def collate(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return input tokens and, for each, the next token or `IGNORED`; both [examples, longest - 1]."""
-        tokens, real = pad([self.examples[position] for position in positions], self.pad)
-        # A batch of examples of one token has no target: it is padded, so that it is not empty.
-        short = (0, max(0, 2 - tokens.shape[1]))
-        tokens, real = torch.nn.functional.pad(tokens, short, value=self.pad), torch.nn.functional.pad(real, short)
-        following = tokens.masked_fill(real == 0, IGNORED)
-        return tokens[:, :-1].contiguous(), following[:, 1:].contiguous()
+    def batch(self, positions: Sequence[int], multiple: int = 1) -> Batch:
+        """Return the tokens of examples, [examples, length], and for each the next token or `IGNORED`, flattened.
 
-    def loss(self, model: torch.nn.Module, positions: Sequence[int]) -> torch.Tensor:
+        The length is that of the longest example without its last token, rounded up to the multiple if the model has so
+        many positions. With a multiple of 1, `real` has the places of the next tokens that are not ignored.
+        """
+        examples = [self.examples[position] for position in positions]
+        # A batch of examples of one token has no target: it is padded, so that it is not empty.
+        length = rounded_up(max(2, *map(len, examples)) - 1, multiple, self.positions)
+        tokens, real = pad(examples, self.pad, length=length + 1)
+        targets = tokens.masked_fill(real == 0, IGNORED)[:, 1:].flatten()
+        found = {"tokens": tokens[:, :-1].contiguous(), "targets": targets}
+        return found if multiple > 1 else found | {"real": (targets != IGNORED).nonzero().squeeze(1)}
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Return the cross-entropy in float32, summed over the predicted tokens."""
-        device = next(model.parameters()).device
-        tokens, following = (part.to(device, non_blocking=True) for part in self.collate(positions))
-        weight = output_weight(model)
-        if weight is not None and not torch.is_autocast_enabled(device.type):
-            hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
-            real = (following.flatten() != IGNORED).nonzero().squeeze(1)
-            return summed_loss(hidden[real], weight, following.flatten()[real])
-        logits = model(input_ids=tokens, use_cache=False).logits
-        return torch.nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), following.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+        tokens, targets, weight = batch["tokens"], batch["targets"], output_weight(model)
+        if weight is None:
+            logits = model(input_ids=tokens, use_cache=False).logits.float().flatten(0, 1)
+            return torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+        hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
+        if "real" in batch:
+            hidden, targets = hidden[batch["real"]], targets[batch["real"]]
+        return summed_loss(hidden, weight, targets)
 
     def facts(self) -> Any:
         """Return the examples, the padding token and the seed of the order."""
@@ -151,19 +157,18 @@ def train(
     if not longer_than_one(examples):
         raise StudyError("The training set has no example of two tokens or more: check the articles it names.")
     device = choose_device(compute.device)
-    bfloat16 = use_bfloat16(compute.precision, device)
-    objective = NextToken(examples, pad, seed, recipe.batch_size)
+    objective = NextToken(examples, pad, seed, recipe.batch_size, max_positions(model))
     checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
-    options = {"seed": seed, "bfloat16": bfloat16, "checkpoint": checkpoint, "held": held, "key": key}
+    options = {"seed": seed, "compute": compute, "checkpoint": checkpoint, "held": held, "key": key}
     steps = learn(model.to(device), objective, recipe, **options)
     seconds = checkpoint.earlier_seconds + time.perf_counter() - start
-    log = _training_log(steps)
+    log, precision = _training_log(steps), choose_precision(compute.precision, device)
     facts = {
         "steps": log.num_rows,
         "tokens": sum(map(len, examples)) * recipe.epochs,
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "processes": Group.here().size,
-        "precision": "bfloat16 autocast" if bfloat16 else "float32",
+        "precision": {"bfloat16": "bfloat16 autocast"}.get(precision, precision),
         "seconds": round(seconds, 3),
     }
     print(f"trained {facts['steps']} steps on {facts['device']} in {seconds:.1f} s", flush=True)

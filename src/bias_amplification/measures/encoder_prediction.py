@@ -112,6 +112,7 @@ def over_batches(
     from bias_amplification.models.batches import by_length, fill, pad
     from bias_amplification.models.device import choose_device
     from bias_amplification.models.packed import packed
+    from bias_amplification.models.window_attention import seeing_itself
 
     device, model = choose_device(compute.device), classifier.model
     padding, was_training = classifier.tokenizer.pad_token_id, model.training
@@ -121,7 +122,7 @@ def over_batches(
         input_ids, mask = (part.to(device) for part in pad([token_ids[row] for row in batch], padding))
         return of_batch(input_ids, mask, **({} if bool(mask.all()) else {"attention_mask": mask}))
 
-    with torch.inference_mode(), packed(model):
+    with torch.inference_mode(), packed(model), seeing_itself(model):
         found = fill(
             torch.empty(len(token_ids), columns, dtype=torch.float64),
             by_length([len(ids) for ids in token_ids], compute.batch_tokens),

@@ -1,5 +1,6 @@
 """Training and testing of sequence classifiers (paper, appendix A)."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.artifacts.notices import warn
 from bias_amplification.corpus.splits import PARTS
 from bias_amplification.measures.encoder_prediction import predict_probabilities, tokenize
 from bias_amplification.measures.encoders import TextClassifier
@@ -92,9 +94,14 @@ class LabelPrediction:
         Id of the padding token.
     seed
         Seed of the draws.
+    longest
+        Most tokens that the model reads.
     """
 
-    def __init__(self, examples: Sequence[list[int]], targets: np.ndarray, padding: int, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[list[int]], targets: np.ndarray, padding: int, seed: int, longest: float = math.inf
+    ) -> None:
+        self.longest = longest
         self.examples = examples
         self.targets = targets
         self.padding = padding
@@ -115,17 +122,26 @@ class LabelPrediction:
         """Return the number of texts, because each has one loss."""
         return len(positions)
 
-    def loss(self, model: "torch.nn.Module", positions: Sequence[int]) -> "torch.Tensor":
+    def batch(self, positions: Sequence[int], multiple: int = 1) -> dict[str, "torch.Tensor"]:
+        """Return token ids and mask, both [texts, length], and label ids, [texts].
+
+        The length is that of the longest text, rounded up to the multiple if the model reads so many tokens.
+        """
+        import torch
+
+        from bias_amplification.models.batches import pad, rounded_up
+
+        examples = [self.examples[position] for position in positions]
+        length = rounded_up(max(map(len, examples)), multiple, self.longest)
+        input_ids, mask = pad(examples, self.padding, length=length)
+        return {"input_ids": input_ids, "mask": mask, "targets": torch.from_numpy(self.targets[list(positions)])}
+
+    def loss(self, model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> "torch.Tensor":
         """Return the cross-entropy in float32, summed over the texts."""
         import torch
 
-        from bias_amplification.models.batches import pad
-
-        device = next(model.parameters()).device
-        input_ids, mask = pad([self.examples[position] for position in positions], self.padding)
-        logits = model(input_ids=input_ids.to(device), attention_mask=mask.to(device)).logits
-        targets = torch.from_numpy(self.targets[list(positions)]).to(device)
-        return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["mask"]).logits
+        return torch.nn.functional.cross_entropy(logits.float(), batch["targets"], reduction="sum")
 
     def facts(self) -> Any:
         """Return examples, label ids, padding and seed."""
@@ -161,7 +177,8 @@ def train_encoder(
     seed
         Seed of the order of the texts and of dropout.
     compute
-        Device, precision (`auto`: bfloat16 autocast on a GPU that supports it) and tokens of a batch in scoring.
+        Device, precision (`auto`: bfloat16 autocast on a GPU that supports it, and float32 if that diverges) and tokens
+        of a batch in scoring.
     checkpoint
         Where the state of an unfinished training is saved. The caller removes it.
     key
@@ -180,8 +197,9 @@ def train_encoder(
     StudyError
         If the training diverges.
     """
-    from bias_amplification.models.device import choose_device, use_bfloat16
-    from bias_amplification.models.learning import learn
+    from bias_amplification.models.device import choose_device, choose_precision
+    from bias_amplification.models.learning import DivergedError, learn
+    from bias_amplification.models.window_attention import seeing_itself
 
     model, tokenizer, labels = classifier
     validation, device = parts["validation"], choose_device(compute.device)
@@ -190,21 +208,27 @@ def train_encoder(
         probabilities = predict_probabilities(classifier, validation.texts, training.max_tokens, compute)
         return classification_scores(probabilities, _label_ids(validation, labels), labels)
 
-    best = BestEpoch(model, validate, validation)
     examples = tokenize(classifier, parts["train"].texts, training.max_tokens)
-    objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed)
-    bfloat16 = use_bfloat16(compute.precision, device)
+    longest = classifier.longest(training.max_tokens)
+    objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed, longest)
     checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
-    learn(
-        model.to(device),
-        objective,
-        training,
-        seed=seed,
-        bfloat16=bfloat16,
-        checkpoint=checkpoint,
-        observer=best,
-        key=key,
-    )
+    initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def learn_in(compute: JobCompute) -> BestEpoch:
+        best = BestEpoch(model, validate, validation)
+        options = {"seed": seed, "compute": compute, "checkpoint": checkpoint, "observer": best, "key": key}
+        with seeing_itself(model):
+            learn(model.to(device), objective, training, **options)
+        return best
+
+    try:
+        best = learn_in(compute)
+    except DivergedError as fault:
+        if compute.precision != "auto" or choose_precision("auto", device) == "float32":
+            raise
+        warn(f"{fault} As compute.precision is auto, the training starts again in float32.")
+        model.load_state_dict(initial)
+        best = learn_in(compute.model_copy(update={"precision": "float32"}))
     seconds = checkpoint.earlier_seconds + time.perf_counter() - start
     model.load_state_dict(best.weights)
     scores = score_encoder(classifier, parts, training.max_tokens, compute) | {"best_epoch": best.epoch}

@@ -42,13 +42,21 @@ def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return batches
 
 
-def pad(sequences: Sequence[Sequence[int]], padding: int, *, left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+def rounded_up(length: int, multiple: int, most: float) -> int:
+    """Return the length rounded up to the multiple if that is not above `most`, so that batches have few shapes."""
+    rounded = -(-length // multiple) * multiple
+    return rounded if rounded <= most else length
+
+
+def pad(
+    sequences: Sequence[Sequence[int]], padding: int, *, left: bool = False, length: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return token ids and mask (1 for a real token, 0 for padding), both [sequences, longest].
 
-    Padding is at the end or, with `left`, at the beginning.
+    Padding is at the end or, with `left`, at the beginning. Rows have `length` tokens if no sequence is longer.
     """
     lengths = torch.tensor([len(ids) for ids in sequences])
-    longest = int(lengths.max())
+    longest = max(length, int(lengths.max()))
     places = torch.arange(longest)[None, :]
     mask = places >= longest - lengths[:, None] if left else places < lengths[:, None]
     padded = torch.full(mask.shape, padding)

@@ -1,6 +1,7 @@
-"""The device that a job computes on, and whether training there uses bfloat16."""
+"""The device that a job computes on, and the precision of matrix products there."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -33,13 +34,35 @@ def device_memory(device: torch.device) -> int | None:
     return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
-def use_bfloat16(precision: str, device: str) -> bool:
-    """Return whether training runs under bfloat16 autocast; "auto" uses it on GPUs that support it natively."""
-    if precision == "auto":
-        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return precision == "bfloat16"
+def choose_precision(wanted: str, device: str) -> str:
+    """Return the precision of a training for a value of the config's `compute.precision`.
+
+    Parameters
+    ----------
+    wanted
+        "float32", "tf32", "bfloat16" or "auto"; "auto" is bfloat16 on a GPU that supports it natively, and float32
+        otherwise.
+    device
+        "cpu" or "cuda". Only a GPU has TF32: on a CPU, "tf32" is "float32".
+    """
+    if wanted == "auto":
+        native = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float32"
+    return "float32" if wanted == "tf32" and device == "cpu" else wanted
 
 
-def autocast(bfloat16: bool, device: str) -> Any:
-    """Return a context in which matrix products run in bfloat16, or a context that changes nothing."""
-    return torch.autocast(device, dtype=torch.bfloat16) if bfloat16 else nullcontext()
+def autocast(precision: str, device: str) -> Any:
+    """Return a context in which matrix products run in bfloat16 if that is the precision; weights stay in float32."""
+    # The cache of converted weights saves nothing, because a step uses each weight once; a CUDA graph cannot have it.
+    return torch.autocast(device, torch.bfloat16, cache_enabled=False) if precision == "bfloat16" else nullcontext()
+
+
+@contextmanager
+def tf32_products(precision: str) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products to 10 bits within a context if the precision is "tf32"."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

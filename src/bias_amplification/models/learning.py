@@ -8,7 +8,8 @@ a batch without making it larger.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,13 +17,18 @@ import torch
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
-from bias_amplification.models.device import autocast
+from bias_amplification.models.device import autocast, choose_precision, tf32_products
+from bias_amplification.models.graphs import Batch, CudaGraphs, GraphedSteps, StepFunction
 from bias_amplification.models.held import Held
 from bias_amplification.models.processes import Group
 from bias_amplification.seeds import derive_seed
+from bias_amplification.study.sections import Compute
 
 #: Gradients with a larger norm are scaled down to it (Trainer's default).
 _LARGEST_NORM = 1.0
+
+#: On a GPU, sequences are padded to a multiple of so many tokens, so that batches have few shapes.
+_MULTIPLE = 64
 
 #: Losses are checked after so many steps: each check makes a GPU wait.
 _STEPS_BETWEEN_CHECKS = 25
@@ -67,8 +73,15 @@ class Objective(Protocol):
     def terms(self, positions: Sequence[int]) -> int:
         """Return the number of losses that these examples have; the sum is divided by it."""
 
-    def loss(self, model: torch.nn.Module, positions: Sequence[int]) -> torch.Tensor:
-        """Return the sum of the losses of these examples, a scalar."""
+    def batch(self, positions: Sequence[int], multiple: int) -> Batch:
+        """Return what `loss` needs of these examples, on the CPU.
+
+        With a `multiple` above 1, lengths of sequences are padded to multiples of it, and shapes depend on nothing but
+        the number of examples and the padded length. It is called in a thread, while the step before is computed.
+        """
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Return the sum of the losses of a batch, a scalar. On a GPU, it must not wait for a result."""
 
     def facts(self) -> Any:
         """Return everything that the losses depend on except the model, as JSON values."""
@@ -103,13 +116,26 @@ class Step:
     learning_rate: float
 
 
+class DivergedError(StudyError):
+    """A training whose loss, or whose weights, are not finite numbers."""
+
+
 class _Training:
     """The weights, the optimizer and the losses of a training, which can be saved and restored between two steps."""
 
     def __init__(
-        self, model: torch.nn.Module, recipe: Recipe, observer: Observer | None, held: Held | None = None
+        self,
+        model: torch.nn.Module,
+        objective: Objective,
+        recipe: Recipe,
+        precision: str,
+        observer: Observer | None,
+        held: Held | None,
     ) -> None:
+        self.group = Group.here()
+        self.model, self.objective, self.precision = self.group.share(model), objective, precision
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.device = next(model.parameters()).device
         self.observer, self.held = observer, held
         self.losses: list[torch.Tensor | float] = []
         self.numbers = 0
@@ -117,29 +143,41 @@ class _Training:
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        on_gpu = self.device.type == "cuda"
+        # A CUDA graph reads the learning rate from a tensor, and counts its steps in one.
+        self.rate = torch.zeros((), device=self.device) if on_gpu else None
         self.optimizer = torch.optim.AdamW(
             [group for group in groups if group["params"]],
-            lr=recipe.learning_rate,
+            lr=recipe.learning_rate if self.rate is None else self.rate,
             weight_decay=recipe.weight_decay,
             fused=True,
+            capturable=on_gpu,
         )
         if held:
             held.bind(model)
 
-    def step(self, loss: torch.Tensor, learning_rate: float, group: Group) -> None:
-        """Change the weights along the gradient of this process's part of the loss, and record the whole loss."""
+    def set_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the next step."""
+        if self.rate is not None:
+            self.rate.fill_(learning_rate)
+            return
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = learning_rate
+
+    def step(self, batch: Batch) -> torch.Tensor:
+        """Change the weights along the gradient of this process's part of a batch, and return its loss."""
+        with autocast(self.precision, self.device.type):
+            loss = self.objective.loss(self.model, batch) / batch["terms"]
         # DistributedDataParallel takes the mean of the processes' gradients; the sum is needed.
-        (loss * group.size).backward()
+        (loss * self.group.size).backward()
         if self.held:
             self.held.change_gradients()
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), _LARGEST_NORM)
-        for parameters in self.optimizer.param_groups:
-            parameters["lr"] = learning_rate
         self.optimizer.step()
         if self.held:
             self.held.put_back()
         self.optimizer.zero_grad(set_to_none=True)
-        self.losses.append(group.sum(loss.detach()))
+        return loss.detach()
 
     def first_broken(self, *, weights: bool = False) -> int | None:
         """Return the first step, from 0, whose loss is not finite or, with `weights`, whose weights are not.
@@ -192,7 +230,7 @@ def learn(
     recipe: Recipe,
     *,
     seed: int,
-    bfloat16: bool = False,
+    compute: Compute | None = None,
     checkpoint: Checkpoint | None = None,
     observer: Observer | None = None,
     held: Held | None = None,
@@ -208,8 +246,8 @@ def learn(
         The examples and their loss; epochs, batch size, learning rate, weight decay and warm-up.
     seed
         Seed of the dropout of each step. The order of the examples is the objective's.
-    bfloat16
-        Whether matrix products run in bfloat16 (autocast).
+    compute
+        `precision`, and whether CUDA graphs and compiled code are used; None: the defaults.
     checkpoint
         Where the state of the training is saved. The caller removes it after writing the trained model.
     observer
@@ -226,39 +264,63 @@ def learn(
 
     Raises
     ------
-    StudyError
+    DivergedError
         If a loss or a weight is not a finite number, within `_STEPS_BETWEEN_CHECKS` steps.
     """
-    group, checkpoint, device = Group.here(), checkpoint or Checkpoint(), next(model.parameters()).device
-    per_epoch = math.ceil(len(objective) / recipe.batch_size)
-    rates = _learning_rates(recipe, recipe.epochs * per_epoch)
-    training = _Training(model, recipe, observer, held)
-    about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "bfloat16": bfloat16}
+    compute, checkpoint = compute or Compute(), checkpoint or Checkpoint()
+    device = next(model.parameters()).device
+    precision = choose_precision(compute.precision, device.type)
+    rates = _learning_rates(recipe, recipe.epochs * _steps_per_epoch(objective, recipe))
+    training = _Training(model, objective, recipe, precision, observer, held)
+    about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "precision": precision}
     about |= {"held": held.facts()} if held else {}
     _resume(training, model, objective, checkpoint, about, len(rates))
+    model.train()
+    with tf32_products(precision):
+        _take_steps(training, recipe, rates, seed, checkpoint, key, _step_function(training, len(rates), compute))
+    per_epoch = _steps_per_epoch(objective, recipe)
+    return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.losses)]
+
+
+def _step_function(training: _Training, steps: int, compute: Compute) -> StepFunction:
+    """Return the function that takes a step: the training's own, or one that replays CUDA graphs of it."""
+    if compute.compile:
+        # In place: names of weights stay as they are.
+        training.model.compile(dynamic=False)
+    if training.device.type != "cuda" or training.group.size > 1 or not compute.cuda_graphs:
+        return training.step
+    left = steps - len(training.losses)
+    return GraphedSteps(training.step, left, CudaGraphs(), torch.cuda.synchronize)
+
+
+def _take_steps(
+    training: _Training,
+    recipe: Recipe,
+    rates: Sequence[float],
+    seed: int,
+    checkpoint: Checkpoint,
+    key: str | None,
+    take_step: StepFunction,
+) -> None:
+    """Take the steps that a training still has, check its losses, and save its state."""
+    objective, observer, group = training.objective, training.observer, training.group
+    per_epoch = _steps_per_epoch(objective, recipe)
 
     def check(*, weights: bool = False) -> None:
         if (broken := training.first_broken(weights=weights)) is not None:
-            raise _divergence(broken, float(training.losses[broken]), rates, bfloat16, key)
+            raise _divergence(broken, float(training.losses[broken]), rates, training.precision, key)
 
-    shared = group.share(model)
-    model.train()
-    first, start, order = len(training.losses), time.perf_counter(), []
-    for step in range(first, len(rates)):
-        epoch, place = divmod(step, per_epoch)
-        if not place or not order:
-            order = objective.order(epoch)
-        positions = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
+    first, start = len(training.losses), time.perf_counter()
+    for step, batch in enumerate(_batches(training, recipe, first, len(rates)), start=first):
         # The seed follows from the step's number, so that a resumed training draws the same dropout.
         torch.manual_seed(derive_seed(seed, "step", step, group.rank))
-        with autocast(bfloat16, device.type):
-            loss = group.part(positions, lambda own: objective.loss(shared, own)) / objective.terms(positions)
-        training.step(loss, rates[step], group)
+        training.set_rate(rates[step])
+        training.losses.append(group.sum(take_step(batch)))
         if (step + 1) % _STEPS_BETWEEN_CHECKS == 0:
             check()
-        if observer and place == per_epoch - 1:
+        if observer and (step + 1) % per_epoch == 0:
             check(weights=True)
-            observer.after_epoch(epoch + 1)
+            observer.after_epoch((step + 1) // per_epoch)
         if (step + 1) % max(1, len(rates) // 10) == 0:
             check()
             words = objective.progress((step + 1 - first) / (time.perf_counter() - start))
@@ -268,17 +330,46 @@ def learn(
             check(weights=True)
             training.save(checkpoint)
     check(weights=True)
-    return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.losses)]
 
 
-def _divergence(step: int, loss: float, rates: Sequence[float], bfloat16: bool, key: str | None) -> StudyError:
+def _steps_per_epoch(objective: Objective, recipe: Recipe) -> int:
+    return math.ceil(len(objective) / recipe.batch_size)
+
+
+def _batches(training: _Training, recipe: Recipe, first: int, steps: int) -> Iterator[Batch]:
+    """Yield the batches of the steps from `first` on, on the device; the next one is made meanwhile."""
+    objective, group, device = training.objective, training.group, training.device
+    per_epoch, multiple = _steps_per_epoch(objective, recipe), _MULTIPLE if device.type == "cuda" else 1
+    order: Sequence[int] = []
+
+    def make(step: int) -> Batch:
+        nonlocal order
+        epoch, place = divmod(step, per_epoch)
+        if not place or not order:
+            order = objective.order(epoch)
+        positions = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
+        own = group.own(positions)
+        # A process without examples takes part with a loss of zero, and with gradients of zero.
+        terms = torch.tensor(float(objective.terms(positions)) if own else math.inf)
+        batch = objective.batch(own or positions[:1], multiple) | {"terms": terms}
+        return {name: tensor.pin_memory() for name, tensor in batch.items()} if device.type == "cuda" else batch
+
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(make, first) if first < steps else None
+        for step in range(first, steps):
+            batch = following.result()
+            following = thread.submit(make, step + 1) if step + 1 < steps else None
+            yield {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def _divergence(step: int, loss: float, rates: Sequence[float], precision: str, key: str | None) -> DivergedError:
     """Return the error of a training whose loss, or weights, at a step (from 0) are not finite numbers."""
     what = "the weights are not finite numbers" if math.isfinite(loss) else "the loss is not a finite number"
     remedy = f"lower {key}.learning_rate" if key else "lower the learning rate"
-    return StudyError(
+    return DivergedError(
         f"Training diverged: at step {step + 1} of {len(rates)} {what} (loss {loss:.4g}, learning rate "
-        f"{rates[step]:.4g}, {'bfloat16' if bfloat16 else 'float32'}): "
-        f"{remedy}{', or set compute.precision to float32' if bfloat16 else ''}."
+        f"{rates[step]:.4g}, {precision}): {remedy}"
+        f"{'' if precision == 'float32' else ', or set compute.precision to float32'}."
     )
 
 
@@ -300,8 +391,8 @@ def _resume(
     steps: int,
 ) -> None:
     """Restore the state that a killed process saved, if it belongs to the same training of so many steps."""
-    device, threads, processes = next(model.parameters()).device, torch.get_num_threads(), Group.here().size
-    about = about | {"device": str(device.type), "threads": threads, "processes": processes}
+    device, threads, processes = training.device.type, torch.get_num_threads(), training.group.size
+    about = about | {"device": device, "threads": threads, "processes": processes}
     observed = training.observer.facts() if training.observer else None
     if found := checkpoint.open(model, about, objective.facts(), observed):
         training.restore(*found)

@@ -39,10 +39,9 @@ class Group:
             model, device_ids=[device] if device.type == "cuda" else None, find_unused_parameters=True
         )
 
-    def part(self, positions: Sequence[int], loss: Callable[[Sequence[int]], torch.Tensor]) -> torch.Tensor:
-        """Return the loss on this process's share of a batch; an empty share has the loss zero, with gradients."""
-        own = positions[self.rank :: self.size]
-        return loss(own) if own else loss(positions[:1]) * 0.0
+    def own(self, positions: Sequence[int]) -> Sequence[int]:
+        """Return this process's share of a batch's examples."""
+        return positions[self.rank :: self.size]
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over the group."""

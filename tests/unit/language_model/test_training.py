@@ -102,20 +102,34 @@ def test_the_learning_rate_rises_and_decays() -> None:
 
 
 def test_collation_masks_padding_by_position() -> None:
-    tokens, following = NextToken([[7, 0, 8, 0], [9, 10]], 0, 1, 2).collate([0, 1])
+    batch = NextToken([[7, 0, 8, 0], [9, 10]], 0, 1, 2).batch([0, 1])
 
-    assert tokens.tolist() == [[7, 0, 8], [9, 10, 0]]
+    assert batch["tokens"].tolist() == [[7, 0, 8], [9, 10, 0]]
     # The padding token inside an example is learned; padding is not.
-    assert following.tolist() == [[0, 8, 0], [10, IGNORED, IGNORED]]
+    assert batch["targets"].tolist() == [0, 8, 0, 10, IGNORED, IGNORED]
+    assert batch["real"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("positions", "length"), [(8, 8), (7, 3)])
+def test_lengths_are_rounded_up_if_the_model_has_so_many_positions(positions: int, length: int) -> None:
+    model = small_gpt2().eval()
+    objective = NextToken([[7, 1, 8, 2], [9, 10]], 0, 1, 2, positions)
+
+    rounded = objective.batch([0, 1], multiple=8)
+
+    assert rounded["tokens"].shape == (2, length)
+    assert set(rounded) == {"tokens", "targets"}
+    plain = objective.loss(model, objective.batch([0, 1])).item()
+    assert objective.loss(model, rounded).item() == pytest.approx(plain, rel=1e-6)
 
 
 def test_padding_does_not_change_the_loss() -> None:
     model = small_gpt2().eval()
     objective = NextToken(EXAMPLES, 0, 1, 4)
 
-    apart = sum(objective.loss(model, [position]).item() for position in range(4))
+    apart = sum(objective.loss(model, objective.batch([position])).item() for position in range(4))
 
-    assert objective.loss(model, [0, 1, 2, 3]).item() == pytest.approx(apart, rel=1e-6)
+    assert objective.loss(model, objective.batch([0, 1, 2, 3])).item() == pytest.approx(apart, rel=1e-6)
     assert objective.terms([0, 1, 2, 3]) == sum(len(example) - 1 for example in EXAMPLES)
 
 
@@ -124,7 +138,7 @@ def test_padding_does_not_change_the_loss() -> None:
 def test_losses_and_gradients_are_those_of_all_logits(name: str) -> None:
     model = untrained(name)
     objective = NextToken(EXAMPLES, 0, 1, 4)
-    loss = objective.loss(model, [0, 1, 2, 3])
+    loss = objective.loss(model, objective.batch([0, 1, 2, 3]))
     loss.backward()
     gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()

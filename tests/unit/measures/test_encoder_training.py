@@ -7,6 +7,7 @@ from killed_trainings import Killed, KilledAfter
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.measures import encoder_training
 from bias_amplification.measures.encoder_training import (
     BestEpoch,
     LabelledTexts,
@@ -15,6 +16,7 @@ from bias_amplification.measures.encoder_training import (
     train_encoder,
 )
 from bias_amplification.measures.encoders import obtain_encoder
+from bias_amplification.models import device, learning
 from bias_amplification.study.sections import Encoder, EncoderTraining
 
 #: 57 texts of one label and 3 of the other, each with words of its own.
@@ -102,6 +104,29 @@ def test_a_training_that_goes_wrong_says_so_at_once(encoder, cpu):
 
     with pytest.raises(StudyError, match=r"diverged: at step \d+ of 600 .*: lower classifier\.training\.learning_rate"):
         train_encoder(encoder, PARTS, training, 1, cpu, key="classifier.training")
+
+
+class Breaking(LabelPrediction):
+    """Its loss is not a number under bfloat16 autocast."""
+
+    def loss(self, model, batch):
+        total = super().loss(model, batch)
+        return total * float("nan") if torch.is_autocast_enabled("cpu") else total
+
+
+def test_a_training_that_goes_wrong_in_bfloat16_starts_again_in_float32(encoder, cpu, monkeypatch, capsys):
+    expected, _ = train_encoder(copy.deepcopy(encoder), PARTS, TRAINING, 1, cpu)
+    monkeypatch.setattr(encoder_training, "LabelPrediction", Breaking)
+    # As on a GPU.
+    for module in (device, learning):
+        monkeypatch.setattr(module, "choose_precision", lambda wanted, _: "bfloat16" if wanted == "auto" else wanted)
+
+    scores, _ = train_encoder(copy.deepcopy(encoder), PARTS, TRAINING, 1, cpu)
+
+    assert scores == expected
+    assert "warning: Training diverged: at step 1 of 60 the loss is not a finite number" in capsys.readouterr().out
+    with pytest.raises(StudyError, match=r"bfloat16\): lower the learning rate"):
+        train_encoder(encoder, PARTS, TRAINING, 1, cpu.model_copy(update={"precision": "bfloat16"}))
 
 
 def test_a_state_with_other_validation_texts_is_not_used(encoder, cpu, tmp_path, capsys):

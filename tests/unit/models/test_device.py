@@ -1,10 +1,10 @@
-"""The device of a job, and whether it trains in bfloat16."""
+"""The device of a job, and the precision of its products."""
 
 import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.models.device import choose_device, use_bfloat16
+from bias_amplification.models.device import autocast, choose_device, choose_precision, tf32_products
 
 
 def test_auto_is_cuda_where_there_is_a_gpu(monkeypatch) -> None:
@@ -24,14 +24,36 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("precision", "device", "native", "expected"),
     [
-        ("auto", "cpu", True, False),
-        ("auto", "cuda", False, False),
-        ("auto", "cuda", True, True),
-        ("float32", "cuda", True, False),
-        ("bfloat16", "cpu", False, True),
+        ("auto", "cpu", True, "float32"),
+        ("auto", "cuda", False, "float32"),
+        ("auto", "cuda", True, "bfloat16"),
+        ("float32", "cuda", True, "float32"),
+        ("bfloat16", "cpu", False, "bfloat16"),
+        ("tf32", "cuda", True, "tf32"),
+        ("tf32", "cpu", True, "float32"),
     ],
 )
 def test_auto_is_bfloat16_where_a_gpu_supports_it_natively(monkeypatch, precision, device, native, expected) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
 
-    assert use_bfloat16(precision, device) is expected
+    assert choose_precision(precision, device) == expected
+
+
+def test_tf32_is_on_within_its_context_only():
+    setting = torch.backends.cuda.matmul
+    assert not setting.allow_tf32
+
+    with tf32_products("tf32"):
+        assert setting.allow_tf32
+        with tf32_products("float32"):
+            assert not setting.allow_tf32
+        assert setting.allow_tf32
+    assert not setting.allow_tf32
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("bfloat16", torch.bfloat16), ("tf32", torch.float32), ("float32", torch.float32)]
+)
+def test_products_are_in_bfloat16_under_autocast_only(precision, expected):
+    with autocast(precision, "cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected

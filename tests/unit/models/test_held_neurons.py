@@ -13,7 +13,7 @@ from bias_amplification.language_model.training import NextToken
 from bias_amplification.models.architectures import ARCHITECTURES
 from bias_amplification.models.held import Held, check_units
 from bias_amplification.models.learning import learn
-from bias_amplification.study.sections import Pretraining
+from bias_amplification.study.sections import Compute, Pretraining
 
 EXAMPLES = [[(3 * k + i) % 19 + 1 for i in range(5 + k % 4)] for k in range(10)]
 RECIPE = Pretraining(epochs=3, batch_size=4, learning_rate=1e-2, weight_decay=0.5, warmup=0.0)
@@ -31,12 +31,12 @@ def rows(model: torch.nn.Module, layer: int) -> tuple[torch.Tensor, torch.Tensor
     return weight if weight.shape == (WIDTH, INNER) else weight.T, module.bias
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model_type", sorted(ARCHITECTURES))
-def test_frozen_neurons_do_not_change_and_others_do(model_type, bfloat16):
+def test_frozen_neurons_do_not_change_and_others_do(model_type, precision):
     before, model = tiny_model(model_type), tiny_model(model_type)
 
-    learn(model, objective(), RECIPE, seed=1, bfloat16=bfloat16, held=Held(model, UNITS))
+    learn(model, objective(), RECIPE, seed=1, compute=Compute(precision=precision), held=Held(model, UNITS))
 
     for layer in range(LAYERS):
         others = torch.ones(WIDTH, dtype=torch.bool)
@@ -62,7 +62,7 @@ def test_frozen_neurons_take_no_part_in_clipping():
     for step in range(RECIPE.epochs * steps):
         place = step % steps * RECIPE.batch_size
         positions = terms.order(step // steps)[place : place + RECIPE.batch_size]
-        (terms.loss(plain, positions) / terms.terms(positions)).backward()
+        (terms.loss(plain, terms.batch(positions)) / terms.terms(positions)).backward()
         projection.weight.grad[:, UNITS[1]] = 0.0
         projection.bias.grad[UNITS[1]] = 0.0
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
@@ -84,12 +84,12 @@ class Pulled(NextToken):
         super().__init__(EXAMPLES, 0, 5, RECIPE.batch_size)
         self.penalty, self.target = penalty, target
 
-    def loss(self, model, positions):
-        total = super().loss(model, positions)
+    def loss(self, model, batch):
+        total = super().loss(model, batch)
         for layer, units in UNITS.items():
             own, other = (one.transformer.h[layer].mlp.c_proj for one in (model, self.target))
             away = (own.weight - other.weight.detach())[:, units], (own.bias - other.bias.detach())[units]
-            total = total + self.terms(positions) * self.penalty / 2 * sum(part.square().sum() for part in away)
+            total = total + batch["terms"] * self.penalty / 2 * sum(part.square().sum() for part in away)
         return total
 
 

@@ -12,7 +12,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.language_model.training import NextToken
 from bias_amplification.models.learning import learn
-from bias_amplification.study.sections import Pretraining
+from bias_amplification.study.sections import Compute, Pretraining
 
 EXAMPLES = [[int(token) for token in np.random.default_rng(i).integers(1, 40, 4 + i % 7)] for i in range(13)]
 #: 13 examples in batches of 4: 4 steps per epoch.
@@ -101,7 +101,7 @@ def other_weights():
         ("recipe", lambda: RECIPE.model_copy(update={"weight_decay": 0.0})),
         ("recipe", lambda: RECIPE.model_copy(update={"warmup": 0.0})),
         ("seed", lambda: 8),
-        ("bfloat16", lambda: True),
+        ("compute", lambda: Compute(precision="bfloat16")),
         ("observer", lambda: Snapshots()),
     ],
 )
@@ -173,24 +173,24 @@ class Breaking(NextToken):
         super().__init__(EXAMPLES, 0, 5, RECIPE.batch_size)
         self.step, self.scale, self.steps = step, scale, 0
 
-    def loss(self, model, positions) -> torch.Tensor:
+    def loss(self, model, batch) -> torch.Tensor:
         self.steps += 1
-        return super().loss(model, positions) * (self.scale if self.steps >= self.step else 1.0)
+        return super().loss(model, batch) * (self.scale if self.steps >= self.step else 1.0)
 
 
 @pytest.mark.parametrize("scale", [float("nan"), float("inf")])
-@pytest.mark.parametrize("bfloat16", [False, True])
-def test_a_loss_that_is_no_number_ends_the_training_within_some_steps(scale, bfloat16):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_loss_that_is_no_number_ends_the_training_within_some_steps(scale, precision):
     # 4,000 steps: the log's lines are 400 steps apart.
     breaking, recipe = Breaking(53, scale), RECIPE.model_copy(update={"epochs": 1000, "warmup": 0.0})
 
     with pytest.raises(StudyError) as caught:
-        learn(dropping_model(), breaking, recipe, seed=7, bfloat16=bfloat16, key="quality.training")
+        learn(dropping_model(), breaking, recipe, seed=7, compute=Compute(precision=precision), key="quality.training")
 
-    precision = "bfloat16): lower quality.training.learning_rate, or set compute.precision to float32."
+    remedy = ", or set compute.precision to float32." if precision == "bfloat16" else "."
     assert str(caught.value) == (
         f"Training diverged: at step 53 of 4000 the loss is not a finite number (loss {scale}, learning rate 0.000987, "
-        + (precision if bfloat16 else "float32): lower quality.training.learning_rate.")
+        f"{precision}): lower quality.training.learning_rate{remedy}"
     )
     assert 53 <= breaking.steps <= 75
 

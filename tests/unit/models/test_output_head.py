@@ -5,21 +5,24 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from bias_amplification.models.architectures import PLAIN_HEADS
-from bias_amplification.models.output_head import likeliest, output_weight, summed_loss, token_losses
+from bias_amplification.models.output_head import IGNORED, likeliest, output_weight, summed_loss, token_losses
 
 
 @pytest.mark.parametrize(
     ("tokens", "vocabulary", "width"),
     # The logits of the second case are computed in two parts, of 8,192 tokens and of 3.
-    [(20, 30, 8), (2**13 + 3, 2**12, 2)],
+    [(20, 30, 8), (2**13 + 3, 2**12 - 1, 2)],
 )
-def test_loss_and_gradients_are_those_of_the_logits(tokens: int, vocabulary: int, width: int) -> None:
+@pytest.mark.parametrize("multiple", [None, 64])
+def test_loss_and_gradients_are_those_of_the_logits(
+    tokens: int, vocabulary: int, width: int, multiple: int | None
+) -> None:
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randn(tokens, width, generator=generator, requires_grad=True)
     weight = torch.randn(vocabulary, width, generator=generator, requires_grad=True)
     targets = torch.randint(0, vocabulary, (tokens,), generator=generator)
 
-    total = summed_loss(hidden, weight, targets)
+    total = summed_loss(hidden, weight, targets, multiple)
     found = torch.autograd.grad(total / 3, (hidden, weight))
 
     # The same from all logits in double precision, 1,000 tokens at a time.
@@ -33,7 +36,69 @@ def test_loss_and_gradients_are_those_of_the_logits(tokens: int, vocabulary: int
     assert float(total.detach()) == pytest.approx(sum(each), rel=1e-6)
     for ours, theirs in zip(found, expected, strict=True):
         assert torch.allclose(ours.double(), theirs, atol=1e-5)
-    assert token_losses(hidden.detach(), weight.detach(), targets).tolist() == pytest.approx(each, abs=1e-5)
+    losses = token_losses(hidden.detach(), weight.detach(), targets, multiple)
+    assert losses.tolist() == pytest.approx(each, abs=1e-5)
+
+
+def test_padding_the_vocabulary_changes_nothing() -> None:
+    generator = torch.Generator().manual_seed(1)
+    # All logits are far below 0, the logit of a padded column.
+    hidden = torch.rand(50, 16, generator=generator) + 1
+    weight = -torch.rand(257, 16, generator=generator) - 1
+    targets = torch.randint(0, 257, (50,), generator=generator)
+
+    def loss_and_gradients(multiple: int) -> list[torch.Tensor]:
+        inputs = [tensor.clone().requires_grad_() for tensor in (hidden, weight)]
+        total = summed_loss(*inputs, targets, multiple)
+        return [total.detach(), *torch.autograd.grad(total, inputs)]
+
+    for padded, plain in zip(loss_and_gradients(64), loss_and_gradients(1), strict=True):
+        assert torch.allclose(padded, plain, rtol=1e-6, atol=1e-6)
+    padded, plain = (token_losses(hidden, weight, targets, multiple) for multiple in (64, 1))
+    assert torch.allclose(padded, plain, rtol=1e-6)
+
+
+def test_ignored_targets_have_neither_loss_nor_gradient() -> None:
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(6, 8, generator=generator, requires_grad=True)
+    weight = torch.randn(30, 8, generator=generator, requires_grad=True)
+    targets = torch.tensor([3, IGNORED, 7, IGNORED, 29, 0])
+    real = targets != IGNORED
+
+    total = summed_loss(hidden, weight, targets)
+    for_hidden, for_weight = torch.autograd.grad(total, (hidden, weight))
+
+    alone = summed_loss(hidden[real], weight, targets[real])
+    of_real = torch.autograd.grad(alone, (hidden, weight))
+    assert total.item() == pytest.approx(alone.item(), rel=1e-6)
+    assert torch.allclose(for_hidden, of_real[0], atol=1e-6)
+    assert torch.equal(for_hidden[~real], torch.zeros(2, 8))
+    assert torch.allclose(for_weight, of_real[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("multiple", [1, 64])
+def test_in_bfloat16_the_loss_is_that_of_autocast_with_all_logits(multiple: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(300, 64, generator=generator, requires_grad=True)
+    weight = (torch.randn(1000, 64, generator=generator) / 8).requires_grad_()
+    targets = torch.randint(0, 1000, (300,), generator=generator)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = summed_loss(hidden, weight, targets, multiple)
+        logits = torch.nn.functional.linear(hidden, weight)
+        plain = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+    assert logits.dtype == torch.bfloat16
+    assert ours.dtype == torch.float32
+    # Both losses come from the same rounded logits.
+    assert ours.item() == pytest.approx(plain.item(), rel=1e-6)
+    exact = torch.nn.functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")
+    inputs = (hidden, weight)
+    found, theirs, true = (torch.autograd.grad(total, inputs) for total in (ours, plain, exact))
+    for one, other, truth in zip(found, theirs, true, strict=True):
+        # Ours is as close to the gradients in float32 as autocast's, within a tenth.
+        assert one.dtype == torch.float32
+        assert (one - truth).norm() <= 1.1 * (other - truth).norm()
+        assert (one - truth).norm() <= 0.01 * truth.norm()
 
 
 # Logits are compared 4,096 tokens at a time.

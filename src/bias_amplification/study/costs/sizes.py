@@ -144,9 +144,7 @@ def _trained_bytes(study: Study) -> int:
     batches = [(finetuning.batch_size, finetuning.max_tokens)]
     if study.base_model.source == "pretrain":
         batches.append((pretraining.batch_size, pretraining.context))
-    # Under autocast, logits are computed all at once for every architecture.
-    at_once = study.compute.precision == "bfloat16" or not shape.plain
-    logits = _TRAINED_LOGITS * shape.vocabulary if at_once else 0
+    logits = 0 if shape.plain else _TRAINED_LOGITS * shape.vocabulary
     widths = _TRAINED_WIDTHS["train"]
     return _FLOAT * max(_activations(shape, rows, tokens, widths) + rows * tokens * logits for rows, tokens in batches)
 

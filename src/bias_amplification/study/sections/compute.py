@@ -25,13 +25,24 @@ class Storage(Section):
 
 
 class Compute(Section):
-    """Device, precision and threads. Of these keys, only a change of `precision` makes results again."""
+    """Device, precision and threads. Of these keys, only a change of a precision makes results again."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: CUDA if there is a GPU, else the CPU.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
         "auto",
-        description="Precision of training. `bfloat16`: autocast. `auto`: bfloat16 if the GPU supports it natively, "
-        "else float32. Name the precision if a study moves between a CPU and a GPU and must keep it.",
+        description="Precision of training. `bfloat16`: autocast. `tf32`: a GPU rounds the factors of float32 products "
+        "to 10 bits; a CPU does not. `auto`: bfloat16 if the GPU supports it natively, else float32. Name the "
+        "precision if a study moves between a CPU and a GPU and must keep it.",
+    )
+    cuda_graphs: bool = Field(
+        True,
+        description="Whether a GPU replays frequent training steps as one CUDA graph, if that is faster. It does not "
+        "change results.",
+    )
+    compile: bool = Field(
+        False,
+        description="Whether training compiles the model (`torch.compile`), which takes a minute per job and pays in "
+        "long trainings. It changes the last bits of results.",
     )
     gpus: int = Field(
         1,
