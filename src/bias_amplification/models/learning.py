@@ -22,7 +22,6 @@ from bias_amplification.models.graphs import Batch, CudaGraphs, GraphedSteps, St
 from bias_amplification.models.held import Held
 from bias_amplification.models.processes import Group
 from bias_amplification.seeds import derive_seed
-from bias_amplification.study.sections import Compute
 
 #: Gradients with a larger norm are scaled down to it (Trainer's default).
 _LARGEST_NORM = 1.0
@@ -104,6 +103,31 @@ class Observer(Protocol):
 
     def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Take over a saved state."""
+
+
+class Computing(Protocol):
+    """How a training computes; the config's section `compute` has these fields."""
+
+    @property
+    def precision(self) -> str:
+        """As for `choose_precision`."""
+
+    @property
+    def cuda_graphs(self) -> bool:
+        """Whether a GPU replays frequent steps as CUDA graphs."""
+
+    @property
+    def compile(self) -> bool:
+        """Whether the model is compiled (`torch.compile`)."""
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """The defaults of `Computing`."""
+
+    precision: str = "auto"
+    cuda_graphs: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,7 +254,7 @@ def learn(
     recipe: Recipe,
     *,
     seed: int,
-    compute: Compute | None = None,
+    compute: Computing = _Defaults(),
     checkpoint: Checkpoint | None = None,
     observer: Observer | None = None,
     held: Held | None = None,
@@ -247,7 +271,7 @@ def learn(
     seed
         Seed of the dropout of each step. The order of the examples is the objective's.
     compute
-        `precision`, and whether CUDA graphs and compiled code are used; None: the defaults.
+        Precision, and whether CUDA graphs and compiled code are used.
     checkpoint
         Where the state of the training is saved. The caller removes it after writing the trained model.
     observer
@@ -267,7 +291,7 @@ def learn(
     DivergedError
         If a loss or a weight is not a finite number, within `_STEPS_BETWEEN_CHECKS` steps.
     """
-    compute, checkpoint = compute or Compute(), checkpoint or Checkpoint()
+    checkpoint = checkpoint or Checkpoint()
     device = next(model.parameters()).device
     precision = choose_precision(compute.precision, device.type)
     rates = _learning_rates(recipe, recipe.epochs * _steps_per_epoch(objective, recipe))
@@ -282,7 +306,7 @@ def learn(
     return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.losses)]
 
 
-def _step_function(training: _Training, steps: int, compute: Compute) -> StepFunction:
+def _step_function(training: _Training, steps: int, compute: Computing) -> StepFunction:
     """Return the function that takes a step: the training's own, or one that replays CUDA graphs of it."""
     if compute.compile:
         # In place: names of weights stay as they are.
