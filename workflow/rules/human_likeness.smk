@@ -45,7 +45,7 @@ use rule generate_base as generate_detector_articles with:
     log:
         f"{RESULTS}/logs/human_likeness/generate.log",
     params:
-        generation=study.generation.model_dump(),
+        generation=study.generation.parameters(),
         decoding={"method": "greedy"},
         seed=derive_seed(study.seed, "generate detector articles"),
     message:
@@ -106,6 +106,7 @@ rule score_human_likeness:
         **needs("measure", gpus=1),
     params:
         classifier=study.classifier.model_dump(include={"remove_quotes": True, "training": {"max_tokens"}}),
+        precision=study.compute.measuring,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: probability that people wrote the articles"
     script:

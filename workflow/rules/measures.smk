@@ -93,6 +93,7 @@ rule classify:
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
         degeneration=study.degeneration.model_dump(include={"labels", "few_words"}),
+        precision=study.compute.measuring,
         labels=study.corpus.labels,
         language=study.corpus.language,
     message:
@@ -116,6 +117,7 @@ rule score_quality:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
+        precision=study.compute.measuring,
         language=study.corpus.language,
     message:
         "{wildcards.version}: scoring text quality"
@@ -142,6 +144,7 @@ rule score_perplexity:
         **needs("measure", gpus=1),
     params:
         perplexity=study.perplexity.model_dump(),
+        precision=study.compute.measuring,
     message:
         "{wildcards.version}: computing perplexity"
     script:
@@ -163,6 +166,7 @@ rule measure_diversity:
         **needs("measure", gpus=1),
     params:
         settings={"language": study.corpus.language},
+        precision=study.compute.measuring,
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
@@ -191,6 +195,7 @@ rule extract_neurons:
         **needs("measure", gpus=1),
     params:
         settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
+        precision=study.compute.measuring,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: extracting the neurons"
     script:

@@ -33,11 +33,18 @@ class ReservedLayer(DynamicLayer):
     ----------
     length
         Most positions of a row.
+
+    Attributes
+    ----------
+    place
+        None, or a tensor with the position of the next token, [1]. With it, `update` writes there and returns the
+        memory of all positions, so that all of its tensors keep their size.
     """
 
     def __init__(self, length: int) -> None:
         super().__init__()
         self.length = length
+        self.place: torch.Tensor | None = None
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Reserve memory of the shape [rows, heads, length, width of a head]; called when the shapes are known."""
@@ -52,12 +59,22 @@ class ReservedLayer(DynamicLayer):
         """Append the states of new positions, [rows, heads, new positions, width of a head], and return all states."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+        if self.place is not None:
+            self.key_room.index_copy_(2, self.place, key_states)
+            self.value_room.index_copy_(2, self.place, value_states)
+            return self.key_room, self.value_room
         start = self.get_seq_length()
         end = start + key_states.shape[2]
         self.key_room[:, :, start:end] = key_states
         self.value_room[:, :, start:end] = value_states
         self.keys, self.values = self.key_room[:, :, :end], self.value_room[:, :, :end]
         return self.keys, self.values
+
+    def start_again(self) -> None:
+        """Forget all positions, but keep the memory."""
+        self.place = None
+        if self.is_initialized:
+            self.keys, self.values = self.key_room[:, :, :0], self.value_room[:, :, :0]
 
     def keep(self, rows: torch.Tensor) -> None:
         """Drop all rows except the given ones, [rows that stay]."""

@@ -14,6 +14,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.language_model.decoding import Rows, decode_greedily
+from bias_amplification.language_model.fixed_decoding import greedy_decoder, most_frequent_shape
 from bias_amplification.language_model.heads import Head, choose_prompts, cut_heads, decode_after
 from bias_amplification.language_model.load import (
     end_tokens,
@@ -29,7 +30,7 @@ from bias_amplification.language_model.prompt_batches import (
 )
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
-from bias_amplification.models.device import choose_device, device_memory
+from bias_amplification.models.device import choose_device, device_memory, tf32_products
 from bias_amplification.models.folders import ModelFolders
 from bias_amplification.models.given import LanguageModelUse, check_lengths
 from bias_amplification.models.packed import packed
@@ -90,6 +91,9 @@ def continue_prompts(
     begun = [[*prompts.begin, *prompt] if prompt else [] for prompt in prompts.tokens]
     limits = [generation.new_tokens] * count if prompts.limits is None else list(prompts.limits)
     batches = _batches(model, prompts, generation, decoding, number)
+    greedily = greedy_decoder(
+        model, most_frequent_shape(batches, list(map(len, begun)) * number, limits * number), ends
+    )
     written, widest = 0, max(limits, default=0)
 
     def decode(place: int, batch: Sequence[int]) -> torch.Tensor:
@@ -99,8 +103,10 @@ def continue_prompts(
         rows = {"limits": [limits[i % count] for i in batch], "ends": ends}
         if conditions:
             conditions.begin([i // count for i in batch])
-        if decoding.method == "greedy":
-            found = decode_greedily(model, tokens, mask, **rows, alongside=[conditions] if conditions else [])
+        if decoding.method == "greedy" and conditions:
+            found = decode_greedily(model, tokens, mask, **rows, alongside=[conditions])
+        elif decoding.method == "greedy":
+            found = greedily(tokens, mask, rows["limits"])
         else:
             torch.manual_seed(seed + place % (len(batches) // number))
             found = _decode_with_transformers(model, tokens, mask, decoding, **rows)
@@ -108,9 +114,15 @@ def continue_prompts(
         # If all rows of a batch end early, the result is narrower.
         return torch.nn.functional.pad(found, (0, widest - found.shape[1]), value=end)
 
-    facts = {"decoding": decoding.model_dump(), "ends": ends, "seed": seed, "device": str(model.device)}
+    facts = {
+        "decoding": decoding.model_dump(),
+        "precision": generation.precision,
+        "ends": ends,
+        "seed": seed,
+        "device": str(model.device),
+    }
     facts |= {"limits": limits} | ({"conditions": conditions.digest} if conditions else {})
-    with packed(model):
+    with packed(model), tf32_products(generation.precision):
         found = fill(
             torch.full((number * count, widest), end),
             batches,
@@ -349,6 +361,8 @@ def open_writer(model: ModelFolders, seed_set: Path | str, generation: Generatio
     The parameters, and errors raised, are those of `generate_articles`; `device` is a config's `compute.device`.
     """
     language_model = load_model(model.model, choose_device(device))
+    if generation.precision == "bfloat16":
+        language_model = language_model.to(torch.bfloat16)
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
     generation = choose_prompts(generation, tokenizer, articles.column("body").to_pylist())

@@ -13,7 +13,7 @@ from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, max_positions
 from bias_amplification.language_model.texts import encode
 from bias_amplification.models.batches import by_length, pad
-from bias_amplification.models.device import choose_device
+from bias_amplification.models.device import choose_device, products_in
 from bias_amplification.models.output_head import output_weight, token_losses
 from bias_amplification.models.packed import packed
 from bias_amplification.models.special_tokens import begin_tokens
@@ -108,7 +108,8 @@ def score_perplexity(
     sequences = [[*begin, *tokens] for tokens in token_lists]
 
     def score(model: PreTrainedModel) -> list[float | None]:
-        return perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=padding)
+        with products_in(compute.measuring, device):
+            return perplexities(model, sequences, batch_tokens=compute.batch_tokens, padding=padding)
 
     columns = {"perplexity_base": score(model)}
     columns["perplexity_generating"] = columns["perplexity_base"]

@@ -44,7 +44,7 @@ def prompts_at_once(config: PretrainedConfig, generation: Generation, decoding: 
     -------
     int
         For greedy decoding on a GPU, the largest power of two from 32 to 8,192 whose keys, values, logits and
-        activations in float32 take a quarter of the memory. In all other cases 256, divided by the number of beams: on
+        activations take a quarter of the memory. In all other cases 256, divided by the number of beams: on
         a CPU larger batches gain nothing, and what nucleus sampling draws depends on the batch size.
     """
     if generation.batch_prompts:
@@ -58,7 +58,8 @@ def prompts_at_once(config: PretrainedConfig, generation: Generation, decoding: 
     keys_and_values = 2 * text.num_hidden_layers * positions * heads * head_width
     # The first step holds its widest activation three times, and the logits twice.
     passing = 3 * positions * 4 * text.hidden_size + 2 * text.vocab_size
-    fitting = int(_PART_OF_MEMORY * memory / (4 * (keys_and_values + passing)))
+    bytes_each = 2 if generation.precision == "bfloat16" else 4
+    fitting = int(_PART_OF_MEMORY * memory / (bytes_each * (keys_and_values + passing)))
     return min(_MOST_AT_ONCE, max(_FEWEST_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
 
 

@@ -110,7 +110,7 @@ def over_batches(
     import torch
 
     from bias_amplification.models.batches import by_length, fill, pad
-    from bias_amplification.models.device import choose_device
+    from bias_amplification.models.device import choose_device, products_in
     from bias_amplification.models.packed import packed
     from bias_amplification.models.window_attention import seeing_itself
 
@@ -122,13 +122,13 @@ def over_batches(
         input_ids, mask = (part.to(device) for part in pad([token_ids[row] for row in batch], padding))
         return of_batch(input_ids, mask, **({} if bool(mask.all()) else {"attention_mask": mask}))
 
-    with torch.inference_mode(), packed(model), seeing_itself(model):
+    with torch.inference_mode(), products_in(compute.measuring, device), packed(model), seeing_itself(model):
         found = fill(
             torch.empty(len(token_ids), columns, dtype=torch.float64),
             by_length([len(ids) for ids in token_ids], compute.batch_tokens),
             compute_batch,
             checkpoint=checkpoint,
-            key=(model, token_ids, key, device, torch.get_num_threads()),
+            key=(model, token_ids, key, device, compute.measuring, torch.get_num_threads()),
         )
     model.train(was_training)
     return found.numpy()

@@ -203,6 +203,8 @@ def train_encoder(
 
     model, tokenizer, labels = classifier
     validation, device = parts["validation"], choose_device(compute.device)
+    # The choice of the best epoch, and the scores, do not depend on how the finished model is read later.
+    compute = compute.model_copy(update={"measuring": "float32"})
 
     def validate() -> dict[str, Any]:
         probabilities = predict_probabilities(classifier, validation.texts, training.max_tokens, compute)

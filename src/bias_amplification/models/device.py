@@ -58,6 +58,21 @@ def autocast(precision: str, device: str) -> Any:
 
 
 @contextmanager
+def products_in(precision: str, device: str) -> Iterator[None]:
+    """Compute the products of a model that is only read in a precision within a context.
+
+    Parameters
+    ----------
+    precision
+        "float32", "tf32" or "bfloat16" (autocast).
+    device
+        "cpu" or "cuda".
+    """
+    with autocast(precision, device), tf32_products(precision):
+        yield
+
+
+@contextmanager
 def tf32_products(precision: str) -> Iterator[None]:
     """Let a GPU round the factors of float32 products to 10 bits within a context if the precision is "tf32"."""
     before = torch.backends.cuda.matmul.allow_tf32

@@ -152,7 +152,8 @@ def token_losses(
 def likeliest(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that finds the token with the largest logit in each row.
 
-    Of tokens with equal logits it returns the first on a CPU; a GPU may return any of them.
+    Of tokens with equal logits it returns the first on a CPU; a GPU may return any of them. Logits are in float32 even
+    if the weights are in bfloat16, in whose 8 bits many of the largest logits would be equal.
 
     Parameters
     ----------
@@ -164,6 +165,8 @@ def likeliest(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     Callable
         From last hidden states, [rows, width], to token ids, [rows].
     """
+    if weight.dtype != torch.float32:
+        return _likeliest_in_half_precision(weight)
     parts = weight.split(_TOKENS_AT_ONCE)
     products = [product for part in parts if (product := packed_product(part))]
     if len(products) < len(parts):
@@ -180,3 +183,20 @@ def likeliest(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         return token
 
     return find
+
+
+def _likeliest_in_half_precision(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the function of `likeliest` for a weight in bfloat16 or float16."""
+    if weight.device.type == "cpu":
+        find = likeliest(weight.float())
+        return lambda hidden: find(hidden.float())
+    factor = _padded(weight, None)
+
+    def find_on_gpu(hidden: torch.Tensor) -> torch.Tensor:
+        try:
+            logits = torch.mm(hidden, factor.T, out_dtype=torch.float32)
+        except (TypeError, RuntimeError):  # older versions of PyTorch, and some GPUs
+            logits = hidden @ factor.T
+        return logits[:, : len(weight)].argmax(1)
+
+    return find_on_gpu

@@ -58,7 +58,7 @@ def packed(model: torch.nn.Module) -> Iterator[None]:
     model
         In `eval` mode, under `torch.no_grad` or `inference_mode`. Its output embeddings are left as they are, because
         `output_head` has its own products for them. The whole model is left as it is where `packed_product` returns
-        None.
+        None, and under autocast, whose products are in bfloat16.
 
     Raises
     ------
@@ -67,6 +67,9 @@ def packed(model: torch.nn.Module) -> Iterator[None]:
     """
     if torch.is_grad_enabled():
         raise RuntimeError("products from packed weights have no gradients: read the model under torch.no_grad")
+    if torch.is_autocast_enabled("cpu"):
+        yield
+        return
     output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     changed: dict[torch.nn.Module, Product] = {}
     for module in model.modules():

@@ -48,22 +48,24 @@ def extract_neurons(model: ModelFolders, probe_set: Path, out: Path, settings: N
     """
     from bias_amplification.language_model.load import load_model, load_tokenizer, max_positions
     from bias_amplification.language_model.texts import encode
-    from bias_amplification.models.device import choose_device
+    from bias_amplification.models.device import choose_device, products_in
     from bias_amplification.models.special_tokens import begin_tokens
 
     articles = read_table(probe_set, ARTICLES, columns=["title", "body"])
     texts = [article_text(row["title"], row["body"]) for row in articles.to_pylist()]
     tokenizer = load_tokenizer(model.tokenizer)
-    loaded = load_model(model.model, choose_device(compute.device))
+    device = choose_device(compute.device)
+    loaded = load_model(model.model, device)
     begin = begin_tokens(tokenizer)
     limit = min(settings.max_tokens or math.inf, max_positions(loaded) - len(begin))
-    table = neuron_table(
-        loaded,
-        encode(tokenizer, texts, limit),
-        batch_tokens=compute.batch_tokens,
-        architecture=settings.architecture,
-        begin=begin,
-    )
+    with products_in(compute.measuring, device):
+        table = neuron_table(
+            loaded,
+            encode(tokenizer, texts, limit),
+            batch_tokens=compute.batch_tokens,
+            architecture=settings.architecture,
+            begin=begin,
+        )
     write_table(table, out, NEURONS)
 
 

@@ -34,7 +34,9 @@ def writer(base: SimpleNamespace) -> SimpleNamespace:
     bodies = encode(tokenizer, articles.column("body").to_pylist())
     prompts = [body[:length] for body, length in zip(bodies, (1, 2, 9, 9, 9, 9), strict=True)]
     prompts += [bodies[0][:9], bodies[1][-3:], bodies[2][:23], bodies[3][-9:], []]
-    return SimpleNamespace(model=load_model(base.folder), tokenizer=tokenizer, articles=articles, prompts=prompts)
+    return SimpleNamespace(
+        folder=base.folder, model=load_model(base.folder), tokenizer=tokenizer, articles=articles, prompts=prompts
+    )
 
 
 @torch.no_grad()
@@ -311,3 +313,22 @@ def test_prompts_that_exceed_the_context(base: SimpleNamespace, tmp_path: Path) 
     write_table(articles.set_column(position, "title", [titles]), tmp_path / "long.parquet", ARTICLES)
     with pytest.raises(StudyError, match=r"long.parquet: the title of article a5 has \d+ tokens"):
         generate(base, tmp_path / "out.parquet", tmp_path / "long.parquet")
+
+
+def test_in_bfloat16_the_largest_logit_in_float32_decides(writer):
+    model = load_model(writer.folder).to(torch.bfloat16)
+
+    found = continue_prompts(model, Prompts(writer.prompts), SHORT, GREEDY, 0)
+
+    weight, other = model.get_output_embeddings().weight.float(), 0
+    for prompt, row in zip(writer.prompts, found, strict=True):
+        tokens = list(prompt)
+        for token in [*row, END][: 12 if prompt else 0]:
+            with torch.no_grad():
+                hidden = model.base_model(torch.tensor([tokens])).last_hidden_state[0, -1].float()
+            logits = weight @ hidden
+            # Rounding differs with the number of tokens that are read at once.
+            assert logits[token] >= logits.max() - 0.05 * logits.std()
+            other += int(logits.argmax()) != token
+            tokens.append(token)
+    assert other <= 2

@@ -13,6 +13,7 @@ from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, PERPLEXITY
 from bias_amplification.language_model.load import load_model, load_tokenizer, save_model
 from bias_amplification.language_model.perplexity import perplexities, score_perplexity
 from bias_amplification.language_model.pretrain import new_model
+from bias_amplification.models.device import products_in
 from bias_amplification.study.sections import JobCompute, Perplexity
 
 TEXTS = ["The mayor says the budget falls.", "", "a", "The bridge opens in spring. " * 30, "Zebra? 12 %"]
@@ -45,6 +46,18 @@ def test_perplexities_equal_the_slow_loop(base: SimpleNamespace, batch_tokens: i
     assert [value is None for value in found] == [False, True, True, False, False]
     for value, tokens in zip(found, sequences, strict=True):
         assert value is None or value == pytest.approx(slow(model, tokens), rel=1e-4)
+
+
+def test_in_bfloat16_perplexities_are_nearly_the_same(base: SimpleNamespace) -> None:
+    model, sequences = load_model(base.folder), encoded(base, 40)
+    exact = perplexities(model, sequences, batch_tokens=64, padding=0)
+
+    with products_in("bfloat16", "cpu"):
+        rounded = perplexities(model, sequences, batch_tokens=64, padding=0)
+
+    assert rounded != exact
+    for one, other in zip(rounded, exact, strict=True):
+        assert one == other is None or one == pytest.approx(other, rel=0.02)
 
 
 @pytest.fixture

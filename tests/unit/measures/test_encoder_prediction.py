@@ -66,3 +66,17 @@ def test_saved_state_is_used_with_the_same_number_of_threads_only(encoder, cpu, 
 
 def test_no_texts_give_no_rows(encoder, cpu):
     assert predict_probabilities(encoder, [], 40, cpu).shape == (0, 3)
+
+
+def test_in_bfloat16_probabilities_are_nearly_the_same(encoder, cpu):
+    exact = predict_probabilities(encoder, TEXTS, 40, cpu)
+    same, rounded = (
+        predict_probabilities(encoder, TEXTS, 40, cpu.model_copy(update={"measuring": precision}))
+        for precision in ("tf32", "bfloat16")
+    )
+
+    # A CPU has no TF32.
+    assert np.array_equal(same, exact)
+    assert not np.array_equal(rounded, exact)
+    assert rounded == pytest.approx(exact, abs=0.02)
+    assert next(encoder.model.parameters()).dtype == torch.float32

@@ -12,6 +12,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, NEURONS
 from bias_amplification.language_model.load import load_model
 from bias_amplification.models.architectures import ARCHITECTURES
+from bias_amplification.models.device import products_in
 from bias_amplification.models.folders import ModelFolders
 from bias_amplification.neurons.extract import extract_neurons, neuron_table
 from bias_amplification.study.sections import JobCompute, Neurons
@@ -193,3 +194,16 @@ def test_texts_are_cut_to_the_positions_of_the_model(tmp_path, max_tokens):
     found = extract(tmp_path, "neurons.parquet", max_tokens)
 
     assert found.equals(neuron_table(load_model(tmp_path), [[1, 2, *[1] * (POSITIONS - 2)]], batch_tokens=64))
+
+
+def test_in_bfloat16_weights_are_exact_and_activations_nearly_the_same():
+    model, texts = tiny_model("gpt2"), random_texts()
+    exact = neuron_table(model, texts, batch_tokens=64).to_pandas()
+
+    with products_in("bfloat16", "cpu"):
+        rounded = neuron_table(model, texts, batch_tokens=64).to_pandas()
+
+    assert (rounded["weight_l2"] == exact["weight_l2"]).all()
+    for column in ("activation_ffn", "activation_block"):
+        difference = np.abs(rounded[column] - exact[column]).max()
+        assert 0 < difference < 0.02 * np.abs(exact[column]).max()

@@ -34,6 +34,11 @@ class Compute(Section):
         "to 10 bits; a CPU does not. `auto`: bfloat16 if the GPU supports it natively, else float32. Name the "
         "precision if a study moves between a CPU and a GPU and must keep it.",
     )
+    measuring: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="Precision in which trained models are read: labels, text quality, perplexity, diversity and "
+        "neurons. Values as for `precision`. docs/speed.md says how much it changes.",
+    )
     cuda_graphs: bool = Field(
         True,
         description="Whether a GPU replays frequent training steps as one CUDA graph, if that is faster. It does not "

@@ -1,6 +1,6 @@
 """Rounds: training sets, fine-tuning, decoding and writing of their generations."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -98,6 +98,12 @@ class Generation(Section):
         "this length. Its title is a prompt of its own.",
     )
     new_tokens: int = Field(64, ge=1, description="For `blocks`: most tokens that are written after each prompt.")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="Precision of the model that writes. On a GPU, `tf32` is faster than `float32`, and `bfloat16` is "
+        "faster than `tf32`, but some continuations become others (docs/speed.md says how many). On a CPU, `tf32` is "
+        "`float32`, and `bfloat16` is slower.",
+    )
     batch_prompts: int | None = Field(
         None,
         ge=1,
@@ -105,6 +111,10 @@ class Generation(Section):
         "speed and memory, and what `nucleus` samples. null: 256, divided by the number of beams; for greedy decoding "
         "on a GPU, as many as fit into a quarter of its memory.",
     )
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the keys as a rule's parameters: without `precision` if it is float32, as before there was the key."""
+        return self.model_dump(exclude={"precision"} if self.precision == "float32" else None)
 
     @property
     def positions(self) -> int:
