@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 #: Names of Chromium: Debian's, Ubuntu's, and those of Google's own packages.
@@ -65,11 +66,23 @@ class Visit:
         file = Path(unquote(path))
         if scheme != "file" or not file.is_file() or not file.is_relative_to(self.folder):
             return True
+        if file == Path(unquote(urlsplit(self.page.url).path)):
+            # Scripts may have made the element.
+            return bool(anchor) and not self.page.evaluate("id => document.getElementById(id)", unquote(anchor))
         return bool(anchor) and f' id="{unquote(anchor)}"' not in file.read_text(encoding="utf-8")
 
     def overflow(self) -> float:
         """Return by how many pixels the page is wider than the window. It then scrolls sideways."""
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def barriers(self) -> list[str]:
+        """Return the serious and critical faults of accessibility that axe finds, with the elements that have them."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{fault['help']}: {', '.join(str(node['target'][0]) for node in fault['nodes'])}"
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+        ]
 
     def check(self) -> None:
         """Check that nothing went wrong so far, and that everything resolves."""

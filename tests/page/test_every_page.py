@@ -55,3 +55,14 @@ def test_requests_to_the_network_and_sideways_scrolling_are_found(tmp_path, visi
 
     assert found.overflow() > 300
     assert set(found.failed) == {"http://localhost:9/a.png"}
+
+
+def test_barriers_are_found(tmp_path, visit):
+    (tmp_path / "page.html").write_text(
+        '<!DOCTYPE html><html lang="en"><title>t</title><main><h1>t</h1><img src="data:," id="silent">'
+        '<p style="color: #ccc; background: #fff" id="pale">pale</p><label>name <input></label>'
+    )
+
+    found = visit(tmp_path / "page.html").barriers()
+
+    assert [fault.split(": ")[1] for fault in found] == ["#pale", "#silent"]
