@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import Visit, find_chromium, visits
 from playwright.sync_api import Browser, sync_playwright
 
 from helpers import ROOT, link_project
+
+pytest.register_assert_rewrite("browser")
+from browser import Visit, find_chromium, visits  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
