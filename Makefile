@@ -7,7 +7,7 @@ CORES ?= all
 # Without compiled files, every job would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help study real-model resume unlock check test test-slurm test-nightly lint format docs benchmark lock environment
+.PHONY: help study real-model resume unlock check test test-page test-slurm test-nightly lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -45,6 +45,9 @@ check: environment lint  ## lint and the quick unit tests, in under two minutes
 
 test: environment lint  ## lint, all unit tests and small studies, several test files at once
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
+
+test-page: environment  ## the pages of a tiny study in a real browser (needs Chromium: apt-get install chromium)
+	$(BIN)/python -m pytest -m page tests/page $(ARGUMENTS)
 
 test-slurm: environment  ## a small study on a SLURM cluster of one node, which it starts and stops (Debian, Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)

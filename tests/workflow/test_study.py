@@ -76,7 +76,8 @@ def test_figures_tables_and_page_are_complete(finished):
         assert f"figures/{name}.png" in page
     for name in ("table_1", "metrics", "neuron_counts", "neuron_overlap", "neuron_calibration", "cleaning"):
         assert (finished.results / "tables" / f"{name}.csv").read_text().count("\n") >= 2
-    assert "<script" not in (finished.results / "figures" / "article_page.html").read_text()
+    article_page = (finished.results / "figures" / "article_page.html").read_text()
+    assert 'id="data"' in article_page and article_page.count("<script>") == 1
 
 
 def test_neuron_counts_are_compared_with_chance(finished):

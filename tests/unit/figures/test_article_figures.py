@@ -1,57 +1,15 @@
-from html.parser import HTMLParser
-
 import numpy as np
 import pytest
 
-from bias_amplification.artifacts import StudyError, read_table
-from bias_amplification.artifacts.schemas import ARTICLES
-from bias_amplification.figures.article import (
-    article_evolution,
-    choose_article,
-    read_history,
-    write_article_evolution,
-    write_article_page,
-)
-from bias_amplification.figures.article_page import article_page
+from bias_amplification.artifacts import StudyError
+from bias_amplification.figures.article import article_evolution, read_history, write_article_evolution
 from bias_amplification.figures.style import save_figure
-from bias_amplification.study.sections import Corpus, Example
-
-
-class Page(HTMLParser):
-    """The elements of a page, their attributes and its text, as a browser reads them."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.elements, self.attributes, self.words = [], [], []
-        self.feed(html)
-        self.text = " ".join(self.words)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.words.append(data)
+from bias_amplification.study.sections import Example
 
 
 @pytest.fixture
 def history(round_files, labels):
     return read_history("a2", labels, round_files.generations)
-
-
-@pytest.fixture
-def page(tmp_path, round_files, labels):
-    target = tmp_path / "article.html"
-    example = Example(article_id="a1", round="balanced_<synthetic>")
-    write_article_page(
-        round_files.seed_set,
-        round_files.generations,
-        [target],
-        corpus=Corpus(labels=[*labels]),
-        example=example,
-        language="en",
-    )
-    return target.read_text(encoding="utf-8")
 
 
 def test_figure_shows_the_chosen_article(tmp_path, round_files, labels, history):
@@ -90,83 +48,6 @@ def test_bars_stack_the_probabilities_and_lines_have_the_values_of_the_table(his
     assert all(axes.get_xlabel() == "Generation" and axes.get_ylabel() for axes in (shares, quality, perplexity))
 
 
-def test_texts_are_escaped(page, script):
-    parsed = Page(page)
-
-    assert "script" not in parsed.elements and "img" not in parsed.elements
-    assert not [name for name, _ in parsed.attributes if name.startswith("on")]
-    assert parsed.text.count(script) >= 6  # title, heading, original body and three generations
-    assert "balanced_<synthetic>" in parsed.text
-
-
-def test_page_loads_and_runs_nothing(page):
-    parsed = Page(page)
-
-    policy = [value for name, value in parsed.attributes if name == "content" and value and "default-src" in value]
-    assert policy and "default-src 'none'" in policy[0] and "script-src" not in policy[0]
-    assert not {"link", "iframe", "object"} & set(parsed.elements)
-    assert not [name for name, _ in parsed.attributes if name in ("src", "href")]
-    assert "prefers-color-scheme: dark" in page
-
-
-def test_page_shows_each_generation_with_its_numbers(page):
-    parsed = Page(page)
-
-    assert parsed.elements.count("article") == 4
-    for generation in range(3):
-        assert f"Generation {generation}: red" in parsed.text
-        assert f"Text {generation} of a1." in parsed.text
-    assert "0.300" in parsed.text and "2.50" in parsed.text and "20.0" in parsed.text
-    assert "–" in parsed.text  # the missing perplexity
-    assert "nan" not in parsed.text
-
-
-def test_page_marks_the_real_words_before_a_text(page, history, labels):
-    article = {"title": "A", "body": "Real <b> words and the rest", "label": "red"}
-    marked = history.assign(head="Real <b> words", text=[" and more", "", "."])
-
-    found = article_page(article, marked, labels, None, "en")
-
-    assert '<span class="head">Real &lt;b&gt; words</span> and more</div>' in found
-    assert '<span class="head" lang="en" dir="auto">Real &lt;b&gt; words</span> (nothing written)</div>' in found
-    assert "the beginning of its body, which is shown in grey before the model's text. Generation 0" in found
-    assert "with each block of its body. Generation 0" in page and '<span class="head"' not in page
-
-
-def test_article_is_chosen_by_id_then_by_label_then_first(round_files):
-    seed_set = read_table(round_files.seed_set, ARTICLES)
-
-    for example, chosen in (
-        (Example(article_id="a2"), "a2"),
-        (Example(article_id="a1", label="blue"), "a1"),
-        (Example(label="blue"), "a2"),
-        (Example(label="green"), "a1"),
-        (Example(), "a1"),
-    ):
-        assert choose_article(seed_set, example)["article_id"] == chosen
-    with pytest.raises(StudyError, match=r"'a3'.*example\.article_id"):
-        choose_article(seed_set, Example(article_id="a3"))
-
-
 def test_error_names_the_file_that_lacks_the_article(round_files, labels):
     with pytest.raises(StudyError, match=r"generation_00/articles\.parquet has no article 'a9'"):
         read_history("a9", labels, round_files.generations)
-
-
-def test_texts_of_the_page_have_their_language_and_direction(tmp_path, round_files, labels):
-    target = tmp_path / "article.html"
-
-    write_article_page(
-        round_files.seed_set,
-        round_files.generations,
-        [target],
-        corpus=Corpus(labels=[*labels]),
-        example=Example(),
-        language="ar",
-    )
-
-    html = target.read_text(encoding="utf-8")
-    # The heading, the original and three generations; the rest of the page is English.
-    assert html.count('lang="ar" dir="auto"') == 5
-    assert html.count('class="text" lang="ar" dir="auto"') == 4
-    assert '<html lang="en">' in html

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -133,6 +134,21 @@ def test_captions_name_the_kind_of_interval_and_the_replicate_that_is_shown(ship
     assert three["article_page"].arguments["example"]["round"] == "synthetic (replicate 1 of 3)"
     for name in ("counts_against_chance", "neuron_overlap", "neuron_calibration"):
         assert three[name].caption == one[name].caption + " Each replicate of a round counts as a round here."
+
+
+@pytest.mark.parametrize("names", [(), ("replicates",)])
+def test_page_of_articles_has_the_base_model_and_the_first_replicate_of_every_round(shipped, names):
+    plan = Plan(read_study(shipped(*names)))
+    page = catalogue(plan)["article_page"]
+    seed_sets, rounds = page.inputs["seed_set_files"], page.arguments["rounds"]
+
+    expected = [Path("base/generated") / Path(file).stem for file in seed_sets]
+    for name, shown in zip(plan.rounds, rounds, strict=True):
+        assert shown == name + (" (replicate 1 of 3)" if names else "")
+        assert seed_sets[rounds[shown]] == f"corpus/seed_sets/{plan.rounds[name].seed_set}.parquet"
+        expected += [Path("rounds") / name / f"generation_{place:02d}" for place in range(plan.study.generations)]
+    tables = ("articles", "predictions", "quality", "perplexity")
+    assert page.inputs["version_files"] == [f"{folder}/{table}.parquet" for folder in expected for table in tables]
 
 
 def test_tables_about_replicates_are_only_in_studies_with_several(shipped):

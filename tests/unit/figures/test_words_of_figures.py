@@ -1,5 +1,7 @@
 """Figures and tables of a study of posts: their own word, and no titles or outlets where there are none."""
 
+import re
+
 import pandas as pd
 import pytest
 from matplotlib.text import Text
@@ -68,16 +70,23 @@ def test_headings_have_the_units_word_but_labels_stay(tmp_path):
     assert "<h1>Shares of stories</h1>" in (tmp_path / "t.html").read_text()
 
 
-@pytest.mark.parametrize(("title", "outlet"), [("", None), ("A headline", None), ("", "Daily")])
-def test_page_speaks_of_title_and_outlet_only_if_there_is_one(title, outlet):
-    post = {"article_id": "p7", "title": title, "body": "A text.", "label": "rude", "outlet": outlet}
-    history = pd.DataFrame(columns=["generation", "head"])
+@pytest.mark.parametrize(("title", "head"), [("", ""), ("A headline", ""), ("", "The beginning")])
+def test_page_speaks_of_titles_and_beginnings_only_if_there_are_some(title, head):
+    post = {"id": "p7", "title": title, "label": "rude", "outlet": False, "body": 0}
+    row = {"head": 1, "text": 0, "label": None, "probabilities": [], "quality": None, "perplexity": [None, None]}
+    data = {
+        "texts": ["A text.", head],
+        "seed_sets": [{"of": 1, "articles": [post]}],
+        "rounds": [{"name": "synthetic", "seed_set": 0, "rows": [[row]]}],
+        "first": {"round": "synthetic", "article": "p7"},
+    }
 
-    page = article_page(post, history, ["rude", "polite"], "synthetic", "en", "post")
+    page = article_page(data, ["rude", "polite"], "en", "post")
 
-    assert f'<h1 lang="en" dir="auto">{title or "Post p7"}</h1>' in page
-    assert ("the post's title and with each block of its body" in page) == bool(title)
-    assert ("prompted with each block of it." in page) == (not title)
-    assert ("labelled rude after its outlet" in page) == ("label (of the outlet)" in page) == bool(outlet)
-    assert "Original post" in page and "<p>A post of the seed set" in page and "synthetic, post p7, labelled" in page
-    assert "article" not in page.split("<main")[1].replace("<article", "").replace("</article", "")
+    assert "<h1>One post across generations</h1>" in page
+    assert ("prompted with its title and each block of its body." in page) == bool(title)
+    assert ("prompted with each block of it." in page) == (not title and not head)
+    assert ("prompted with its beginning, which is shown in grey before the model's text." in page) == bool(head)
+    assert "an post" not in page and '<label for="article">Post</label>' in page and "the original post" in page
+    prose = re.sub(r"<script.*?</script>|<[^>]*>", "", page.split("<main")[1], flags=re.DOTALL)
+    assert "Choose a round and a post of its seed set." in prose and "article" not in prose.lower()

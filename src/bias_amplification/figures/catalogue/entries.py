@@ -301,11 +301,13 @@ _ARTICLES = (
         "article_page",
         ARTICLES,
         "One article across generations: the texts",
-        "The seed article beside the text that each generation of round {example} wrote from it.",
+        "Any article of a seed set, and the text that each generation of any round wrote from it, beside the text of "
+        "the generation before or the original: changed words are marked, with label probabilities, text quality and "
+        "perplexity.{first_replicates} The page begins with an article of round {example}.",
         kind="page",
-        function="figures.article:write_article_page",
-        inputs=_ARTICLE,
-        study_arguments=("corpus", "example", "language"),
+        function="figures.article_page:write_article_page",
+        inputs={"seed_set_files": "shown_seed_sets", "version_files": "shown_tables"},
+        study_arguments=("corpus", "example", "language", "rounds"),
     ),
 )
 

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+from bias_amplification.artifacts.placement import BASE_ARTICLES_FOLDER
 from bias_amplification.figures.catalogue.entry import Facts
 from bias_amplification.figures.catalogue.replicates import replicate_words, shown_round
 from bias_amplification.published.comparable import comparable, level_departures
-from bias_amplification.study import Chain, Plan, Version
+from bias_amplification.study import Chain, Draw, Plan, Version
 from bias_amplification.study.changed_versions import changed_versions
 from bias_amplification.study.unit import with_unit
 
-#: Tables of a generation that show one article.
+#: Tables of a version that show one article.
 _ARTICLE_TABLES = ("articles", "predictions", "quality", "perplexity")
 #: Sources whose articles have the label of their outlet.
 _LABELLED_BY_OUTLET = ("press", "webis", "article_bias_prediction")
@@ -117,7 +118,20 @@ def _files(plan: Plan) -> dict[str, str | list[str]]:
         "example_seed_set": seed_set.removeprefix(f"{plan.study.results}/"),
         "example_tables": [f"{folder}/{table}.parquet" for folder in folders for table in _ARTICLE_TABLES],
         "example_quality": [f"{folder}/quality.parquet" for folder in folders],
+        "shown_seed_sets": [plan.draw_file(draw).removeprefix(f"{plan.study.results}/") for draw in _first_draws(plan)],
+        "shown_tables": [f"{folder}/{table}.parquet" for folder in _shown_folders(plan) for table in _ARTICLE_TABLES],
     }
+
+
+def _first_draws(plan: Plan) -> list[Draw]:
+    """List the draws of seed sets that first replicates start from."""
+    return [draw for draw in plan.draws if draw.replicate == 1]
+
+
+def _shown_folders(plan: Plan) -> list[str]:
+    """List the folders of the versions on the page of articles, as `article_texts.page_data` needs them."""
+    base = [BASE_ARTICLES_FOLDER.format(draw=draw.name) for draw in _first_draws(plan)]
+    return base + [version.folder for version in plan.versions() if version.replicate == 1]
 
 
 def _arguments(plan: Plan) -> dict[str, Any]:
@@ -133,6 +147,7 @@ def _arguments(plan: Plan) -> dict[str, Any]:
         "quality": study.quality.model_dump(include={"score"}),
         "neurons": study.neurons.model_dump(include={"alpha"}),
         "language": study.corpus.language,
+        "rounds": {shown_round(plan, name): _first_draws(plan).index(plan.draw(Chain(name))) for name in plan.rounds},
         "example": study.example.model_dump(exclude={"round"}) | {"round": shown_round(plan)},
     }
 

@@ -26,10 +26,11 @@ def bands(plan: Plan, rounds: Iterable[str]) -> str:
     return _BETWEEN_REPLICATES if several(plan, rounds) else _OVER_ARTICLES
 
 
-def shown_round(plan: Plan) -> str:
-    """Name the round whose articles are shown as examples, and its replicate."""
-    replicates = plan.replicates(plan.example_round)
-    return plan.example_round + (f" (replicate 1 of {replicates})" if replicates > 1 else "")
+def shown_round(plan: Plan, name: str | None = None) -> str:
+    """Name a round whose articles are shown as examples (by default, the example's), and its replicate."""
+    name = name or plan.example_round
+    replicates = plan.replicates(name)
+    return name + (f" (replicate 1 of {replicates})" if replicates > 1 else "")
 
 
 def replicate_words(plan: Plan) -> dict[str, str]:
@@ -63,5 +64,6 @@ def replicate_words(plan: Plan) -> dict[str, str]:
         "sampling_error": error,
         "errors_of_changes": ", and with several replicates it holds their error too" if means else "",
         "own_intervals": f" {_ONE_TRAINING}" if compared else "",
+        "first_replicates": " The page has the first replicate of each round." if means else "",
         "own_changes": " With several replicates, the run's change is computed in each of them." if compared else "",
     }

@@ -38,7 +38,7 @@ class Comparison(Section):
 
 
 class Example(Section):
-    """The article that is shown across generations (paper, appendices C and F)."""
+    """The article that is shown across generations (paper, appendices C and F), and others to choose from."""
 
     article_id: str | None = Field(
         None, description="Id of an article of the seed set; null: the first article with `label`."
@@ -47,3 +47,9 @@ class Example(Section):
         None, description="If `article_id` is null, the label of the article; null: that of the seed set's first."
     )
     round: Name | None = Field(None, description="Name of the round that is shown; null: the first round.")
+    articles: int = Field(
+        48,
+        ge=1,
+        description="Number of articles of each seed set from which readers of the page of articles can choose: the "
+        "article that is shown, then the first ones of each label in turn. More make the page larger.",
+    )
