@@ -83,7 +83,7 @@ rule generate_base:
     resources:
         **needs("generate", gpus=1),
     params:
-        generation=study.generation.parameters(),
+        generation=study.generation.model_dump(),
         decoding={"method": "greedy"},
         seed=lambda wildcards: derive_seed(study.seed, "generate_base", wildcards.draw),
     message:

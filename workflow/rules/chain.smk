@@ -179,7 +179,7 @@ rule generate:
     resources:
         **needs("generate", gpus=1),
     params:
-        generation=study.generation.parameters(),
+        generation=study.generation.model_dump(),
         decoding=lambda wildcards: plan.rounds[plan.version(wildcards).round].decoding.model_dump(),
         seed=lambda wildcards: plan.seed("generate", plan.version(wildcards)),
     message:

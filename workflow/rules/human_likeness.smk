@@ -45,7 +45,7 @@ use rule generate_base as generate_detector_articles with:
     log:
         f"{RESULTS}/logs/human_likeness/generate.log",
     params:
-        generation=study.generation.parameters(),
+        generation=study.generation.model_dump(),
         decoding={"method": "greedy"},
         seed=derive_seed(study.seed, "generate detector articles"),
     message:

@@ -114,7 +114,7 @@ rule intervene:
         settings=study.interventions.model_dump(include={"actions", "articles"}),
         architecture=study.neurons.architecture,
         writing=lambda wildcards: {
-            "generation": study.generation.parameters(),
+            "generation": study.generation.model_dump(),
             "decoding": plan.rounds[plan.version(wildcards).round].decoding.model_dump(),
             "seed": plan.seed("generate", plan.version(wildcards)),
             # Versions with the same seed articles write from the same sample.

@@ -100,6 +100,7 @@ def job_compute(job: Any, *, threads: str = "threads") -> dict[str, Any]:
         **compute,
         "threads": compute[threads],
         "state": state_file(str(job.log[0])),
+        "gpu_mb": job.resources.get("gpu_mb"),
     }
 
 

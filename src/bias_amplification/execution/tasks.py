@@ -90,7 +90,13 @@ def run_here(task: Task, note: str = "") -> int:
             sys.modules["torch"].set_num_threads(task.threads)
         if "transformers" in sys.modules:
             sys.modules["transformers"].utils.logging.disable_progress_bar()
-        call(**typed_arguments(call, task.arguments))
+        given = typed_arguments(call, task.arguments)
+        compute = given.get("compute")
+        if getattr(compute, "gpu_mb", None):
+            from bias_amplification.models.device import claim_device
+
+            claim_device(compute.device, compute.gpu_mb)
+        call(**given)
     except StudyError as fault:
         print(fault, file=sys.stderr, flush=True)
         return 1
@@ -120,7 +126,7 @@ def typed_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) 
     Snakemake compares and stores plain values alone, so sections of the config travel as dictionaries. Here they become
     the frozen models again that the function takes. A rule leaves out the keys that its function does not read. Such a
     key has no value here, not even its default: a function that reads it fails, where the default would hide that the
-    user's value was not passed on.
+    user's value was not passed on. The keys of `Section.LATER` are left out at their defaults only.
 
     Parameters
     ----------
@@ -153,7 +159,7 @@ def _remove_defaults(value: Any) -> None:
     from bias_amplification.study.sections import Section
 
     if isinstance(value, Section):
-        for key in set(vars(value)) - value.model_fields_set:
+        for key in set(vars(value)) - value.model_fields_set - value.LATER:
             del vars(value)[key]
         value = vars(value)
     if isinstance(value, Mapping):

@@ -1,5 +1,6 @@
 """The device that a job computes on, and the precision of matrix products there."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -27,6 +28,34 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise StudyError("compute.device is cuda, but PyTorch finds no CUDA device here: set it to auto or cpu.")
     return wanted
+
+
+def claim_device(wanted: str, needed_mb: int) -> None:
+    """Start a GPU for a job, say how long that took, and refuse to begin if its free memory is too small for the job.
+
+    Parameters
+    ----------
+    wanted
+        As for `choose_device`; nothing is done for a CPU.
+    needed_mb
+        Memory of the GPU that the job is expected to need, MB.
+
+    Raises
+    ------
+    StudyError
+        If less is free, because other jobs or programs use the GPU.
+    """
+    if choose_device(wanted) != "cuda":
+        return
+    start = time.perf_counter()
+    free, total = (number / 1e6 for number in torch.cuda.mem_get_info())
+    seconds = time.perf_counter() - start
+    print(f"{torch.cuda.get_device_name()}: ready in {seconds:.1f} s, {free:,.0f} MB free", flush=True)
+    if free < needed_mb:
+        raise StudyError(
+            f"The GPU has {free:,.0f} of {total:,.0f} MB free, and this job needs about {needed_mb:,} MB: end other "
+            "programs there, or run fewer jobs at once (--resources gpu=1, or gpu_mb=MB for the sum of all jobs)."
+        )
 
 
 def device_memory(device: torch.device) -> int | None:

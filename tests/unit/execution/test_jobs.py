@@ -231,6 +231,7 @@ def test_compute_has_the_jobs_threads_and_a_state_file_named_after_its_log() -> 
     job = SimpleNamespace(
         log=["results/logs/rounds/a/generation_01/finetune.log"],
         config={"compute": {"device": "cpu", "gpus": 1, "threads": 1, "training_threads": 2, "checkpoint_seconds": 5}},
+        resources={"gpu": 1, "gpu_mb": 4000},
     )
 
     found = job_compute(job, threads="training_threads")
@@ -243,11 +244,13 @@ def test_compute_has_the_jobs_threads_and_a_state_file_named_after_its_log() -> 
         "training_threads": 2,
         "checkpoint_seconds": 5,
         "state": "results/state/rounds/a/generation_01/finetune.safetensors",
+        "gpu_mb": 4000,
     }
 
 
 @pytest.mark.parametrize(("device", "processes"), [("cuda", 2), ("cpu", 1)])
 def test_a_job_has_a_process_for_each_gpu(device: str, processes: int) -> None:
-    job = SimpleNamespace(log=["results/logs/a.log"], config={"compute": {"device": device, "gpus": 2, "threads": 1}})
+    compute = {"device": device, "gpus": 2, "threads": 1}
+    job = SimpleNamespace(log=["results/logs/a.log"], config={"compute": compute}, resources={})
 
     assert job_compute(job)["processes"] == processes

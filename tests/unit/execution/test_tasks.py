@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bias_amplification.execution.tasks import typed_arguments
 from bias_amplification.models.folders import ModelFolders
-from bias_amplification.study.sections import Decoding, SeedSet
+from bias_amplification.study.sections import Decoding, Generation, SeedSet
 
 
 def job(
@@ -62,6 +62,19 @@ def test_the_keys_of_other_sections_keep_their_defaults() -> None:
     typed_arguments(job, {"decoding": {"method": "nucleus"}})
 
     assert Decoding(method="nucleus").beams == Decoding().beams
+
+
+def write(generation: Generation) -> None: ...
+
+
+def test_a_later_key_keeps_its_default_where_an_earlier_study_has_none() -> None:
+    parameters = Generation().model_dump()
+    assert "precision" not in parameters
+
+    assert typed_arguments(write, {"generation": parameters})["generation"].precision == "float32"
+    changed = Generation(precision="tf32").model_dump()
+    assert changed == parameters | {"precision": "tf32"}
+    assert typed_arguments(write, {"generation": changed})["generation"].precision == "tf32"
 
 
 def test_a_value_of_another_type_is_refused() -> None:

@@ -1,10 +1,12 @@
 """The device of a job, and the precision of its products."""
 
+import re
+
 import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.models.device import autocast, choose_device, choose_precision, tf32_products
+from bias_amplification.models.device import autocast, choose_device, choose_precision, claim_device, tf32_products
 
 
 def test_auto_is_cuda_where_there_is_a_gpu(monkeypatch) -> None:
@@ -57,3 +59,24 @@ def test_tf32_is_on_within_its_context_only():
 def test_products_are_in_bfloat16_under_autocast_only(precision, expected):
     with autocast(precision, "cpu"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU of 80 GB, of which 20 GB are free."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (20 * 10**9, 80 * 10**9))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+
+
+def test_a_job_that_needs_more_memory_than_is_free_does_not_begin(gpu, capsys):
+    claim_device("auto", 19_000)
+
+    assert re.fullmatch(r"a GPU: ready in 0\.\d s, 20,000 MB free\n", capsys.readouterr().out)
+    with pytest.raises(StudyError, match=r"has 20,000 of 80,000 MB free, and this job needs about 21,000 MB"):
+        claim_device("cuda", 21_000)
+
+
+def test_a_job_on_the_cpu_claims_nothing(gpu, capsys):
+    claim_device("cpu", 21_000)
+    assert capsys.readouterr().out == ""

@@ -43,6 +43,11 @@ _NEEDS = {
     "light": _Need(700, 0, 10),
 }
 
+#: Memory of a GPU: MB for its context and its libraries' working memory, and models' sizes for the weights and, in
+#: training, their gradients and two moments. Activations are as many as on a CPU.
+_GPU_CONTEXT = 1000
+_ON_GPU = {"train": 4, "train_encoder": 4, "generate": 1, "measure": 1}
+
 #: Needs of each further process of a fine-tuning: Python with its libraries, a GPU's context, and the model, of which
 #: there are two copies while it is read.
 _PROCESS = _Need(2500, 2, 0)
@@ -78,7 +83,8 @@ class Needs:
         """
         need = _NEEDS[kind]
         # With `device: cuda`, activations are in the GPU's memory.
-        activations = 0 if self.study.compute.device == "cuda" else working_bytes(self.study, kind)
+        working = working_bytes(self.study, kind)
+        activations = 0 if self.study.compute.device == "cuda" else working
         memory = need.memory + (need.models * self.models[kind] + activations) / _MB
         asked = (gpus or 0) * gpus_per_job(self.study.compute.device)
         if kind == "train" and asked > 1:
@@ -93,4 +99,6 @@ class Needs:
         resources: dict[str, int | Callable[..., int]] = {"mem_mb": mem_mb, "runtime": runtime}
         if gpus is not None:
             resources["gpu"] = asked
+        if asked:
+            resources["gpu_mb"] = round(_GPU_CONTEXT + (_ON_GPU[kind] * self.models[kind] + working) / _MB)
         return resources

@@ -85,3 +85,4 @@ class JobCompute(Compute):
 
     state: str | None = Field(None, description="File of the job's saved state; null: the job saves none.")
     processes: int = Field(1, ge=1, description="Number of processes of a fine-tuning job, each with its own GPU.")
+    gpu_mb: int | None = Field(None, description="MB that the job is expected to need on a GPU; null: unknown.")

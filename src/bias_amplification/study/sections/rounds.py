@@ -1,6 +1,6 @@
 """Rounds: training sets, fine-tuning, decoding and writing of their generations."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -77,6 +77,8 @@ class Decoding(Section):
 class Generation(Section):
     """How a model writes a synthetic article (paper, section 3.3)."""
 
+    LATER = frozenset({"precision"})
+
     prompt: Literal["blocks", "head"] | None = Field(
         None,
         description="The prompts of a text. `blocks`: its title, and each block of its body. `head`: its title and the "
@@ -111,10 +113,6 @@ class Generation(Section):
         "speed and memory, and what `nucleus` samples. null: 256, divided by the number of beams; for greedy decoding "
         "on a GPU, as many as fit into a quarter of its memory.",
     )
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the keys as a rule's parameters: without `precision` if it is float32, as before there was the key."""
-        return self.model_dump(exclude={"precision"} if self.precision == "float32" else None)
 
     @property
     def positions(self) -> int:

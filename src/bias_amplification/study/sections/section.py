@@ -4,9 +4,18 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    WrapValidator,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 Name = str
@@ -57,7 +66,25 @@ LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_local_path)]
 
 
 class Section(BaseModel):
-    """A part of the config. It refuses unknown keys, converts no value and cannot be changed once it is read."""
+    """A part of the config. It refuses unknown keys, converts no value and cannot be changed once it is read.
+
+    Attributes
+    ----------
+    LATER
+        Keys that were added when there were finished studies, and whose defaults do what was done before. They are left
+        out of a rule's parameters at their defaults, so that Snakemake sees no change in these studies.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in written(self).items()
+            if key not in self.LATER or getattr(self, key) != fields[key].default
+        }
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
