@@ -14,6 +14,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.notices import warn
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import TRAINING_LOG
+from bias_amplification.language_model.adapter import LowRankAdapter
 from bias_amplification.language_model.load import (
     end_token,
     load_model,
@@ -123,6 +124,7 @@ def finetune_generation(
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
     _report(examples, finetuning, out)
     held = _hold(initial, model) if initial.held else None
+    adapter = LowRankAdapter(model, finetuning.adapter, seed) if finetuning.adapter else None
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
@@ -137,9 +139,11 @@ def finetune_generation(
     )
     if Group.here().rank:
         return
-    out = Path(out)
+    out, model = Path(out), model.to("cpu")
+    if adapter:
+        adapter.merge()
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
-    save_model(model.to("cpu"), out)
+    save_model(model, out)
     write_metadata(
         out / "metadata.json",
         earlier_cpu_seconds=checkpoint.earlier_cpu_seconds,
@@ -151,6 +155,7 @@ def finetune_generation(
         training=facts | {"steps_planned": examples.steps(finetuning)[1]},
         checksums=checksums(out, MODEL_FILES),
         **({"held": held.describe()} if held else {}),
+        **({"adapter": adapter.describe()} if adapter else {}),
     )
     checkpoint.remove()
 

@@ -298,6 +298,8 @@ def learn(
     training = _Training(model, objective, recipe, precision, observer, held)
     about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "precision": precision}
     about |= {"held": held.facts()} if held else {}
+    # The model shows the rank and the dropout of an adapter, but not its alpha.
+    about |= {"adapter": adapter.model_dump()} if (adapter := getattr(recipe, "adapter", None)) else {}
     _resume(training, model, objective, checkpoint, about, len(rates))
     model.train()
     with tf32_products(precision):
