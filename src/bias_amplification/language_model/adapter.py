@@ -71,7 +71,7 @@ class LowRankAdapter:
         self._changed.merge_and_unload(progressbar=False)
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings, the names of the changed modules, the number of trained parameters and peft's version."""
+        """Return the settings, the names of the changed modules and the number of trained parameters."""
         about = {"kind": "lora", "peft": version("peft"), **self.settings.model_dump(exclude={"target_modules"})}
         return about | {"target_modules": self._modules, "parameters": self._parameters}
 

@@ -27,7 +27,8 @@ from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.folders import MODEL_FILES
 from bias_amplification.models.held import Held, check_units, read_units
-from bias_amplification.models.processes import Group, together
+from bias_amplification.models.launch import together
+from bias_amplification.models.processes import Group
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Finetuning, JobCompute
 
@@ -116,7 +117,10 @@ def finetune_generation(
     """
     if compute.processes > 1 and Group.here().size == 1:
         # At this point the local variables are the arguments: each process makes the same call.
-        together(finetune_generation, locals(), compute.processes, choose_device(compute.device))
+        given = locals()
+        together(
+            finetune_generation, given, compute.processes, choose_device(compute.device), compute.accelerate_config
+        )
         return
     model = load_model(initial.model)
     _check_positions(model, finetuning)
@@ -162,6 +166,11 @@ def finetune_generation(
 
 def _hold(initial: InitialModel, model: PreTrainedModel) -> Held:
     """Hold neurons of the initial model, which is about to be trained, and say so in the log."""
+    if Group.here().sharded:
+        raise StudyError(
+            "The round holds neurons, but compute.accelerate_config divides the weights among GPUs (FSDP): use a file "
+            "with distributed_type: MULTI_GPU, or remove the round's held."
+        )
     units, penalty = read_units(initial.held)
     check_units(units, model, initial.held, initial.architecture)
     found = Held(model if penalty is None else load_model(initial.tokenizer), units, penalty, initial.architecture)
