@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 #: Computes the loss of a model on the examples at some positions.
@@ -83,21 +84,25 @@ class Group:
 
     def gather(self, model: torch.nn.Module) -> None:
         """Replace a model's shards by whole weights, on the CPU of rank 0. All processes must call this."""
+        # Modules that share a parameter share it afterwards, too.
         made: dict[torch.nn.Parameter, torch.nn.Parameter] = {}
         for module in model.modules() if self.sharded else ():
             for name, parameter in module._parameters.items():
                 if isinstance(parameter, DTensor) and parameter not in made:
                     gathered = whole(parameter.detach())
-                    if self.rank == 0:
-                        made[parameter] = torch.nn.Parameter(gathered.cpu(), parameter.requires_grad)
+                    made[parameter] = (
+                        parameter if self.rank else torch.nn.Parameter(gathered.cpu(), parameter.requires_grad)
+                    )
                 module._parameters[name] = made.get(parameter, parameter)
+            if isinstance(module, FSDPModule):
+                # FSDP has put its class before the module's own.
+                module.__class__ = type(module).__bases__[1]
 
 
 def _shard(losing: torch.nn.Module, device: str) -> None:
     """Divide the weights of each block, and of all that is outside the blocks, among the processes (FSDP)."""
     from accelerate import FullyShardedDataParallelPlugin
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
 
     # It reads the settings of the config file, which the launcher has put into the environment.
     settings = FullyShardedDataParallelPlugin()
