@@ -148,6 +148,7 @@ def finetune_generation(
         adapter.merge()
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
     save_model(model, out)
+    sharded = {"sharded": True} if Group.here().sharded else {}
     write_metadata(
         out / "metadata.json",
         earlier_cpu_seconds=checkpoint.earlier_cpu_seconds,
@@ -156,7 +157,7 @@ def finetune_generation(
         texts=examples.texts,
         texts_lost=examples.lost,
         examples=len(examples.tokens),
-        training=facts | {"steps_planned": examples.steps(finetuning)[1]},
+        training=facts | {"steps_planned": examples.steps(finetuning)[1]} | sharded,
         checksums=checksums(out, MODEL_FILES),
         **({"held": held.describe()} if held else {}),
         **({"adapter": adapter.describe()} if adapter else {}),

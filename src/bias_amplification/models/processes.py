@@ -8,13 +8,16 @@ weights, gradients and moments are divided among the processes (FSDP), as accele
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-#: Computes the loss of a model on the examples at some positions.
-Loss = Callable[[torch.nn.Module, Sequence[int]], torch.Tensor]
+from bias_amplification.models.graphs import Batch
+
+#: Computes the loss of a model on a batch.
+Loss = Callable[[torch.nn.Module, Batch], torch.Tensor]
 
 
 class _Losing(torch.nn.Module):
@@ -24,8 +27,8 @@ class _Losing(torch.nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, positions: Sequence[int]) -> torch.Tensor:
-        return self.loss(self.model, positions)
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.loss(self.model, batch)
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,14 @@ class Group:
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size(), sharded)
         return cls()
 
-    def share(self, model: torch.nn.Module, loss: Loss) -> Callable[[Sequence[int]], torch.Tensor]:
+    def share(self, model: torch.nn.Module, loss: Loss) -> Callable[[Batch], torch.Tensor]:
         """Prepare a model so that its gradients are means over the group, and return its loss.
 
         If the group is `sharded`, the model's weights are replaced by their shards.
         """
-        losing = _Losing(model, loss)
         if self.size == 1:
-            return losing
+            return partial(loss, model)
+        losing = _Losing(model, loss)
         device = next(model.parameters()).device
         if self.sharded:
             _shard(losing, device.type)

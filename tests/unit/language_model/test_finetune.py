@@ -375,7 +375,8 @@ def test_processes_that_divide_the_weights_learn_what_one_learns(
         finetune_generation(training_set, sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
 
     one, two = tmp_path / "1", tmp_path / "2"
-    assert json.loads((two / "metadata.json").read_text())["training"]["processes"] == 2
+    facts = json.loads((two / "metadata.json").read_text())["training"]
+    assert (facts["processes"], facts["sharded"]) == (2, True)
     assert (one / "config.json").read_bytes() == (two / "config.json").read_bytes()
     losses = [read_table(place / "training_log.parquet", TRAINING_LOG)["loss"].to_pylist() for place in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.launch import together
