@@ -72,6 +72,8 @@ def read_launch_config(file: Path | str | None, processes: int) -> dict[str, Any
     """
     if file is None:
         return _ONE_MACHINE
+    if processes == 1:
+        raise StudyError(f"{_KEY} has no effect with compute.gpus: 1: raise compute.gpus, or set {_KEY} to null.")
     try:
         settings = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:

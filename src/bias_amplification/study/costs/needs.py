@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, encoder_bytes, model_bytes, working_bytes
+from bias_amplification.study.costs.training import trained_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.settings import Study
 
@@ -43,6 +44,10 @@ _NEEDS = {
     "light": _Need(700, 0, 10),
 }
 
+#: Memory for the weights of a model whose adapter is trained, in sizes of the model: there are two copies while it is
+#: read. Of what training holds, only the adapter's part is added.
+_ADAPTED = 2
+
 #: Needs of each further process of a fine-tuning: Python with its libraries, a GPU's context, and the model, of which
 #: there are two copies while it is read.
 _PROCESS = _Need(2500, 2, 0)
@@ -79,7 +84,7 @@ class Needs:
         need = _NEEDS[kind]
         # With `device: cuda`, activations are in the GPU's memory.
         activations = 0 if self.study.compute.device == "cuda" else working_bytes(self.study, kind)
-        memory = need.memory + (need.models * self.models[kind] + activations) / _MB
+        memory = need.memory + (self._weights(kind) + activations) / _MB
         asked = (gpus or 0) * gpus_per_job(self.study.compute.device)
         if kind == "train" and asked > 1:
             memory += (asked - 1) * (_PROCESS.memory + _PROCESS.models * self.models[kind] / _MB)
@@ -94,3 +99,9 @@ class Needs:
         if gpus is not None:
             resources["gpu"] = asked
         return resources
+
+    def _weights(self, kind: str) -> float:
+        """Return the bytes that a kind of job needs for the model."""
+        model, models = self.models[kind], _NEEDS[kind].models
+        trained = trained_bytes(self.study, model) if kind == "train" else model
+        return models * trained + (_ADAPTED * model if trained < model else 0)
