@@ -158,7 +158,7 @@ class _Training:
     ) -> None:
         self.group = Group.here()
         self.model, self.objective, self.precision = model, objective, precision
-        self.loss = self.group.share(model, objective.loss)
+        self.loss = self.group.share(model, objective.loss, precision)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.device = next(model.parameters()).device
         self.observer, self.held = observer, held
@@ -360,8 +360,10 @@ def _take_steps(
             loss_now = training.losses[-1]
             print(f"step {step + 1} of {len(rates)}, loss {loss_now:.3f}{words and f', {words}'}", flush=True)
         # All processes save, and end, after the same step.
-        due, checkpoint.request = group.largest(group.rank == 0 and checkpoint.due(), checkpoint.request)
-        if due or checkpoint.request:
+        due, asked = group.largest(group.rank == 0 and checkpoint.due(), checkpoint.request)
+        if due or asked:
+            # A request that has come meanwhile stays.
+            checkpoint.request = asked or checkpoint.request
             check(weights=True)
             training.save(checkpoint)
     check(weights=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from bias_amplification.models.graphs import Batch
@@ -48,17 +48,19 @@ class Group:
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size(), sharded)
         return cls()
 
-    def share(self, model: torch.nn.Module, loss: Loss) -> Callable[[Batch], torch.Tensor]:
+    def share(self, model: torch.nn.Module, loss: Loss, precision: str) -> Callable[[Batch], torch.Tensor]:
         """Prepare a model so that its gradients are means over the group, and return its loss.
 
-        If the group is `sharded`, the model's weights are replaced by their shards.
+        If the group is `sharded`, the model's weights are replaced by their shards. They are float32. With the
+        `precision` bfloat16, a block's weights are gathered in bfloat16: autocast would convert them after they are
+        gathered, and keep all converted weights of the model for the gradients.
         """
         if self.size == 1:
             return partial(loss, model)
         losing = _Losing(model, loss)
         device = next(model.parameters()).device
         if self.sharded:
-            _shard(losing, device.type)
+            _shard(losing, device.type, precision)
             return losing
         return torch.nn.parallel.DistributedDataParallel(
             losing,
@@ -102,7 +104,7 @@ class Group:
                 module.__class__ = type(module).__bases__[1]
 
 
-def _shard(losing: torch.nn.Module, device: str) -> None:
+def _shard(losing: torch.nn.Module, device: str, precision: str) -> None:
     """Divide the weights of each block, and of all that is outside the blocks, among the processes (FSDP)."""
     from accelerate import FullyShardedDataParallelPlugin
     from torch.distributed.device_mesh import init_device_mesh
@@ -112,10 +114,12 @@ def _shard(losing: torch.nn.Module, device: str) -> None:
     if settings.activation_checkpointing:
         losing.model.gradient_checkpointing_enable({"use_reentrant": False})
     mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
+    gathered = torch.bfloat16 if precision == "bfloat16" else None
+    policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=torch.float32)
     names = losing.model._no_split_modules or ()
     for block in [part for part in losing.modules() if type(part).__name__ in names]:
-        fully_shard(block, mesh=mesh, reshard_after_forward=settings.reshard_after_forward)
-    fully_shard(losing, mesh=mesh)
+        fully_shard(block, mesh=mesh, reshard_after_forward=settings.reshard_after_forward, mp_policy=policy)
+    fully_shard(losing, mesh=mesh, mp_policy=policy)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

@@ -355,8 +355,8 @@ def test_faults(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-#: FSDP by accelerate's config file, and with activations that are computed again.
-SHARDED = {"fsdp": {}, "again": {"fsdp_activation_checkpointing": True}}
+#: FSDP by accelerate's config file, with activations that are computed again, and in bfloat16.
+SHARDED = {"fsdp": {}, "again": {"fsdp_activation_checkpointing": True}, "bfloat16": {}}
 
 
 @pytest.mark.slow
@@ -371,7 +371,8 @@ def test_processes_that_divide_the_weights_learn_what_one_learns(
     recipe = RECIPE.model_copy(update={"epochs": 3, "batch_size": 5, "adapter": adapter})
     initial, training_set = InitialModel(base.folder, base.folder), compose("synthetic", 1)
     for processes, file in ((1, None), (2, str(tmp_path / "accelerate.yaml"))):
-        compute = JobCompute(device="cpu", gpus=2, processes=processes, accelerate_config=file)
+        precision = "bfloat16" if kind == "bfloat16" else "float32"
+        compute = JobCompute(device="cpu", precision=precision, gpus=2, processes=processes, accelerate_config=file)
         finetune_generation(training_set, sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
 
     one, two = tmp_path / "1", tmp_path / "2"
@@ -379,8 +380,8 @@ def test_processes_that_divide_the_weights_learn_what_one_learns(
     assert (facts["processes"], facts["sharded"]) == (2, True)
     assert (one / "config.json").read_bytes() == (two / "config.json").read_bytes()
     losses = [read_table(place / "training_log.parquet", TRAINING_LOG)["loss"].to_pylist() for place in (one, two)]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert losses[1] == pytest.approx(losses[0], rel=3e-3 if kind == "bfloat16" else 1e-5)
     tokens = torch.tensor([load_tokenizer(base.folder).encode("The harbour council wins the vote.").ids])
     logits = [load_model(place)(tokens).logits for place in (base.folder, one, two)]
-    assert torch.allclose(logits[2], logits[1], atol=1e-4)
+    assert torch.allclose(logits[2], logits[1], atol=0.2 if kind == "bfloat16" else 1e-4)
     assert not torch.allclose(logits[0], logits[1], atol=1e-3)

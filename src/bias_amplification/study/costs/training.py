@@ -1,7 +1,7 @@
 """Memory of each device, saved states and operations of a training, from counts of bytes and products.
 
-Everything is in float32, because under bfloat16 or TF32 only the products have less precision. The constants for
-activations are those of `sizes.py`, which are measured on a CPU.
+Weights, gradients and moments are float32. The constants for activations are those of `sizes.py`, which are measured in
+float32 on a CPU. Under bfloat16 they are an upper limit, because a part of the activations is bfloat16.
 """
 
 import math
@@ -41,6 +41,8 @@ class Training:
         Settings of an adapter; None: all weights are trained.
     recomputed
         Whether activations are computed again for the gradients.
+    bfloat16
+        Whether products are in bfloat16.
     """
 
     parameters: int
@@ -51,6 +53,7 @@ class Training:
     sharded: bool = False
     adapter: Adapter | None = None
     recomputed: bool = False
+    bfloat16: bool = False
 
     @property
     def trained(self) -> int:
@@ -69,12 +72,17 @@ class Training:
 
     @property
     def gathered(self) -> int:
-        """Bytes of the weights and gradients that a process of FSDP holds whole while it computes."""
+        """Bytes of the copies of weights that are made for products.
+
+        Under FSDP they are the whole weights of some blocks, and the gradients. Otherwise they are the bfloat16 copies
+        of all weights, which autocast keeps for the gradients.
+        """
+        size = FLOAT // 2 if self.bfloat16 else FLOAT
         if not self.sharded:
-            return 0
+            return size * self.parameters if self.bfloat16 else 0
         outside = min(self.parameters, 2 * self.shape.vocabulary * self.shape.width)
         blocks = _GATHERED_BLOCKS * (self.parameters - outside) / self.shape.layers
-        return round(FLOAT * (outside + blocks) * (1 if self.adapter else 2))
+        return round(size * (outside + blocks) * (1 if self.adapter else 2))
 
     @property
     def activations(self) -> int:
