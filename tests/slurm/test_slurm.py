@@ -1,6 +1,7 @@
 """A small study on a real SLURM cluster of one node, and faults of its jobs, of Snakemake and of the node."""
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from helpers import ROOT, checksums, link_project, wait_until
@@ -65,7 +67,7 @@ class Cluster:
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
 
-    def finish(self, process: subprocess.Popen, seconds: int = 240) -> str:
+    def finish(self, process: subprocess.Popen, seconds: int = 900) -> str:
         """Wait until Snakemake ends, check that it succeeds, and return its output."""
         status = process.wait(seconds)
         output = self.output.read_text()
@@ -249,6 +251,33 @@ def test_a_second_replicate_is_made_beside_the_first(cluster):
     new = [name for name in made if name not in cluster.undisturbed]
     assert len(new) == 2 * 4 and all("/replicate_02/generation_0" in name for name in new)
     assert output.count("balanced_synthetic/replicate_02, generation 01: fine-tuning") >= 1
+
+
+#: As on a cluster whose machines have a GPU each, but on CPUs.
+TWO_PROCESSES = """include: "Snakefile"
+config["compute"]["processes"] = 2
+"""
+
+
+def test_a_launcher_on_each_of_two_machines_trains_one_model(cluster, tmp_path):
+    # Both machines are tasks on the cluster's only node. The weights are divided between them.
+    folder = link_project(tmp_path / "study")
+    shutil.copytree(cluster.folder / "results", folder / "results")
+    (folder / "two.smk").write_text(TWO_PROCESSES, encoding="utf-8")
+    two = Cluster(cluster.environment["PATH"].split(":")[0], folder)
+    remake(two, MODEL)
+    compute = "compute={gpus: 2, accelerate_config: profiles/accelerate/fsdp_two_machines.yaml}"
+    resources = ("finetune:gpu=0", "finetune:tasks=2")
+    with two.snakemake(MODEL, "--snakefile", "two.smk", resources=resources, config=(compute,)) as process:
+        two.finish(process)
+
+    metadata = json.loads((folder / MODEL).with_name("metadata.json").read_text())
+    assert (metadata["training"]["processes"], metadata["training"]["sharded"]) == (2, True)
+    losses = [
+        pq.read_table((place / MODEL).with_name("training_log.parquet"))["loss"].to_pylist()
+        for place in (folder, cluster.folder)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_no_job_and_no_saved_state_is_left(cluster):

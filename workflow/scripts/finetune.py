@@ -18,7 +18,7 @@ run_job(
     sources=dict(zip(snakemake.params.origins, snakemake.input.sources, strict=True)),
     initial=initial,
     out=str(Path(snakemake.output.model).parent),
-    finetuning=snakemake.params.finetuning,
+    finetuning={"adapter": None, **snakemake.params.finetuning},
     seed=snakemake.params.seed,
     compute=job_compute(snakemake),
 )

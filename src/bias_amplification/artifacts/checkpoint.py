@@ -47,6 +47,8 @@ def _add(digest: Any, name: str, tensor: "torch.Tensor") -> None:
     import torch
 
     digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+    # Of a tensor that is divided among processes, the whole is hashed.
+    tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
     digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
 
 
@@ -80,6 +82,8 @@ class Checkpoint:
     ----------
     earlier_seconds, earlier_cpu_seconds
         How long other processes had worked on the job when they saved the state that `open` returned.
+    request
+        Number of the signal by which the process was asked to end; 0: it was not.
     """
 
     def __init__(self, path: Path | str | None = None, seconds: float = math.inf) -> None:
@@ -88,7 +92,7 @@ class Checkpoint:
         self.earlier_seconds = self.earlier_cpu_seconds = 0.0
         self._key = ""
         self._opened_at = self._saved_at = time.monotonic()
-        self._request: int | None = None
+        self.request = 0
         self._requested_at = 0.0
         self._handlers: dict[int, Callable | int | None] = {}
 
@@ -144,17 +148,17 @@ class Checkpoint:
 
     def _ask_to_end(self, number: int, frame: Any) -> None:
         # The terminal and the parent process may both pass on the same Ctrl-C. They do so within a second.
-        again = self._request is not None and time.monotonic() - self._requested_at > 1
+        again = self.request and time.monotonic() - self._requested_at > 1
         if number == signal.SIGINT and again:
             raise KeyboardInterrupt
-        if self._request is None:
+        if not self.request:
             self._requested_at = time.monotonic()
-        self._request = number
+        self.request = number
 
     def due(self) -> bool:
         """Return whether it is time to save the state."""
         passed = time.monotonic() - self._saved_at
-        return self.path is not None and (self._request is not None or passed >= self.seconds)
+        return self.path is not None and (bool(self.request) or passed >= self.seconds)
 
     def save(self, tensors: Mapping[str, "torch.Tensor"], facts: Mapping[str, Any]) -> None:
         """Save the state, and end the process if it was asked to end.
@@ -190,12 +194,12 @@ class Checkpoint:
         except OSError as error:
             failure = f"state cannot be saved ({self.path}: {error.strerror})"
             outcome = f"{failure}, the next run continues from the state saved before"
-            if self._request is None:
+            if not self.request:
                 _report(f"S{failure[1:]}: the job continues and will try again; make room.")
         self._saved_at = time.monotonic()
-        if self._request is not None:
+        if self.request:
             _report(f"Asked to end: {outcome}.")
-            raise SystemExit(128 + self._request)
+            raise SystemExit(128 + self.request)
 
     def remove(self) -> None:
         """Remove the state of a job that is done. Stop listening to requests.

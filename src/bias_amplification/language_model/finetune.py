@@ -14,6 +14,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.notices import warn
 from bias_amplification.artifacts.provenance import checksums, write_metadata
 from bias_amplification.artifacts.schemas import TRAINING_LOG
+from bias_amplification.language_model.adapter import LowRankAdapter
 from bias_amplification.language_model.load import (
     end_token,
     load_model,
@@ -26,7 +27,8 @@ from bias_amplification.language_model.training import longer_than_one, train
 from bias_amplification.models.device import choose_device
 from bias_amplification.models.folders import MODEL_FILES
 from bias_amplification.models.held import Held, check_units, read_units
-from bias_amplification.models.processes import Group, together
+from bias_amplification.models.launch import together
+from bias_amplification.models.processes import Group
 from bias_amplification.models.special_tokens import begin_tokens
 from bias_amplification.study.sections import Finetuning, JobCompute
 
@@ -115,7 +117,10 @@ def finetune_generation(
     """
     if compute.processes > 1 and Group.here().size == 1:
         # At this point the local variables are the arguments: each process makes the same call.
-        together(finetune_generation, locals(), compute.processes, choose_device(compute.device))
+        given = locals()
+        together(
+            finetune_generation, given, compute.processes, choose_device(compute.device), compute.accelerate_config
+        )
         return
     model = load_model(initial.model)
     _check_positions(model, finetuning)
@@ -123,6 +128,7 @@ def finetune_generation(
     examples = training_examples(training_set, sources, load_tokenizer(initial.tokenizer), finetuning, end)
     _report(examples, finetuning, out)
     held = _hold(initial, model) if initial.held else None
+    adapter = LowRankAdapter(model, finetuning.adapter, seed) if finetuning.adapter else None
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
     log, facts = train(
         model,
@@ -137,9 +143,12 @@ def finetune_generation(
     )
     if Group.here().rank:
         return
-    out = Path(out)
+    out, model = Path(out), model.to("cpu")
+    if adapter:
+        adapter.merge()
     write_table(log, out / "training_log.parquet", TRAINING_LOG)
-    save_model(model.to("cpu"), out)
+    save_model(model, out)
+    sharded = {"sharded": True} if Group.here().sharded else {}
     write_metadata(
         out / "metadata.json",
         earlier_cpu_seconds=checkpoint.earlier_cpu_seconds,
@@ -148,15 +157,21 @@ def finetune_generation(
         texts=examples.texts,
         texts_lost=examples.lost,
         examples=len(examples.tokens),
-        training=facts | {"steps_planned": examples.steps(finetuning)[1]},
+        training=facts | {"steps_planned": examples.steps(finetuning)[1]} | sharded,
         checksums=checksums(out, MODEL_FILES),
         **({"held": held.describe()} if held else {}),
+        **({"adapter": adapter.describe()} if adapter else {}),
     )
     checkpoint.remove()
 
 
 def _hold(initial: InitialModel, model: PreTrainedModel) -> Held:
     """Hold neurons of the initial model, which is about to be trained, and say so in the log."""
+    if Group.here().sharded:
+        raise StudyError(
+            "The round holds neurons, but compute.accelerate_config divides the weights among GPUs (FSDP): use a file "
+            "with distributed_type: MULTI_GPU, or remove the round's held."
+        )
     units, penalty = read_units(initial.held)
     check_units(units, model, initial.held, initial.architecture)
     found = Held(model if penalty is None else load_model(initial.tokenizer), units, penalty, initial.architecture)

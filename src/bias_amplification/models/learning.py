@@ -20,7 +20,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.models.device import autocast, choose_precision, tf32_products
 from bias_amplification.models.graphs import Batch, CudaGraphs, GraphedSteps, StepFunction
 from bias_amplification.models.held import Held
-from bias_amplification.models.processes import Group
+from bias_amplification.models.processes import Group, like, whole
 from bias_amplification.seeds import derive_seed
 
 #: Gradients with a larger norm are scaled down to it (Trainer's default).
@@ -157,7 +157,8 @@ class _Training:
         held: Held | None,
     ) -> None:
         self.group = Group.here()
-        self.model, self.objective, self.precision = self.group.share(model), objective, precision
+        self.model, self.objective, self.precision = model, objective, precision
+        self.loss = self.group.share(model, objective.loss, precision)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.device = next(model.parameters()).device
         self.observer, self.held = observer, held
@@ -191,8 +192,8 @@ class _Training:
     def step(self, batch: Batch) -> torch.Tensor:
         """Change the weights along the gradient of this process's part of a batch, and return its loss."""
         with autocast(self.precision, self.device.type):
-            loss = self.objective.loss(self.model, batch) / batch["terms"]
-        # DistributedDataParallel takes the mean of the processes' gradients; the sum is needed.
+            loss = self.loss(batch) / batch["terms"]
+        # DistributedDataParallel and FSDP take the mean of the processes' gradients; the sum is needed.
         (loss * self.group.size).backward()
         if self.held:
             self.held.change_gradients()
@@ -226,18 +227,23 @@ class _Training:
         if self.observer:
             observed, facts["observer"] = self.observer.state()
             tensors |= {f"observer {name}": tensor for name, tensor in observed.items()}
-        checkpoint.save(tensors, facts)
+        if self.group.sharded:
+            tensors = {name: whole(tensor.detach()).cpu() for name, tensor in tensors.items()}
+        if self.group.rank == 0:
+            checkpoint.save(tensors, facts)
+        elif checkpoint.request:
+            raise SystemExit(128 + checkpoint.request)
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         self.losses = list(facts["losses"])
         for name, parameter in self.parameters.items():
-            parameter.copy_(tensors[f"weight {name}"])
+            parameter.copy_(like(tensors[f"weight {name}"], parameter))
             if f"exp_avg {name}" not in tensors:
                 continue
             self.optimizer.state[parameter] = {
                 "step": torch.tensor(float(len(self.losses)), device=parameter.device),
-                **{m: tensors[f"{m} {name}"].to(parameter.device) for m in ("exp_avg", "exp_avg_sq")},
+                **{m: like(tensors[f"{m} {name}"], parameter) for m in ("exp_avg", "exp_avg_sq")},
             }
         if self.observer:
             observed = {
@@ -298,10 +304,13 @@ def learn(
     training = _Training(model, objective, recipe, precision, observer, held)
     about = {"recipe": {name: getattr(recipe, name) for name in _RECIPE}, "seed": seed, "precision": precision}
     about |= {"held": held.facts()} if held else {}
+    # The model shows the rank and the dropout of an adapter, but not its alpha.
+    about |= {"adapter": adapter.model_dump()} if (adapter := getattr(recipe, "adapter", None)) else {}
     _resume(training, model, objective, checkpoint, about, len(rates))
     model.train()
     with tf32_products(precision):
         _take_steps(training, recipe, rates, seed, checkpoint, key, _step_function(training, len(rates), compute))
+    training.group.gather(model)
     per_epoch = _steps_per_epoch(objective, recipe)
     return [Step(step + 1, (step + 1) / per_epoch, loss, rates[step]) for step, loss in enumerate(training.losses)]
 
@@ -350,7 +359,11 @@ def _take_steps(
             words = objective.progress((step + 1 - first) / (time.perf_counter() - start))
             loss_now = training.losses[-1]
             print(f"step {step + 1} of {len(rates)}, loss {loss_now:.3f}{words and f', {words}'}", flush=True)
-        if group.rank == 0 and checkpoint.due():
+        # All processes save, and end, after the same step.
+        due, asked = group.largest(group.rank == 0 and checkpoint.due(), checkpoint.request)
+        if due or asked:
+            # A request that has come meanwhile stays.
+            checkpoint.request = asked or checkpoint.request
             check(weights=True)
             training.save(checkpoint)
     check(weights=True)

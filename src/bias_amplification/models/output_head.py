@@ -66,7 +66,9 @@ class _SummedLoss(torch.autograd.Function):
         counted, targets = (targets != IGNORED)[:, None], targets.clamp(min=0)[:, None]
         # A hidden state of zeros gives the weight no gradient.
         inputs = hidden.to(dtype) * counted
-        for_hidden, for_weight = torch.empty_like(inputs), torch.zeros_like(weight)
+        for_hidden = torch.empty_like(inputs)
+        # Weights that an adapter keeps as they are need no gradient.
+        for_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         total = hidden.new_zeros((), dtype=torch.float32)
         rows = _rows_at_once(weight)
         for start in range(0, len(hidden), rows):
@@ -88,6 +90,8 @@ class _SummedLoss(torch.autograd.Function):
             softmax.scatter_add_(1, target, softmax.new_full(target.shape, -1.0))
             padded[:, vocabulary:] = 0.0
             torch.mm(padded, factor, out=for_hidden[start : start + rows])
+            if for_weight is None:
+                continue
             if padded.shape[1] == vocabulary and dtype == weight.dtype:
                 for_weight.addmm_(padded.T, part)
             else:
@@ -98,7 +102,7 @@ class _SummedLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_total: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         for_hidden, for_weight = ctx.saved_tensors
-        return for_hidden * by_total, for_weight * by_total, None, None, None
+        return for_hidden * by_total, None if for_weight is None else for_weight * by_total, None, None, None
 
 
 def summed_loss(

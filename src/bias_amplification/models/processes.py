@@ -1,19 +1,34 @@
-"""Several processes that train one model together, each on its own device (accelerate, DistributedDataParallel).
+"""The group of processes that train one model together, each on its own device.
 
 The batches are the same for any number of processes: each process takes its share of a batch's examples, and the
-gradients are those of the whole batch.
+gradients are those of the whole batch. Either each process has the whole model (DistributedDataParallel), or the
+weights, gradients and moments are divided among the processes (FSDP), as accelerate's config file says.
 """
 
 import os
-import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
-from bias_amplification.artifacts import StudyError
+from bias_amplification.models.graphs import Batch
+
+#: Computes the loss of a model on a batch.
+Loss = Callable[[torch.nn.Module, Batch], torch.Tensor]
+
+
+class _Losing(torch.nn.Module):
+    """A model whose forward pass is its loss, so that what wraps it sees all that the loss computes."""
+
+    def __init__(self, model: torch.nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.loss(self.model, batch)
 
 
 @dataclass(frozen=True)
@@ -22,21 +37,36 @@ class Group:
 
     rank: int = 0
     size: int = 1
+    sharded: bool = False
+    """Whether the weights are divided among the processes."""
 
     @classmethod
     def here(cls) -> "Group":
-        """Return the group of this process; a process that `together` did not start is a group of one."""
+        """Return the group of this process; a process that `launch.together` did not start is a group of one."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
+            sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size(), sharded)
         return cls()
 
-    def share(self, model: torch.nn.Module) -> torch.nn.Module:
-        """Wrap a model so that its gradients are means over the group."""
+    def share(self, model: torch.nn.Module, loss: Loss, precision: str) -> Callable[[Batch], torch.Tensor]:
+        """Prepare a model so that its gradients are means over the group, and return its loss.
+
+        If the group is `sharded`, the model's weights are replaced by their shards. They are float32. With the
+        `precision` bfloat16, a block's weights are gathered in bfloat16: autocast would convert them after they are
+        gathered, and keep all converted weights of the model for the gradients.
+        """
         if self.size == 1:
-            return model
+            return partial(loss, model)
+        losing = _Losing(model, loss)
         device = next(model.parameters()).device
+        if self.sharded:
+            _shard(losing, device.type, precision)
+            return losing
         return torch.nn.parallel.DistributedDataParallel(
-            model, device_ids=[device] if device.type == "cuda" else None, find_unused_parameters=True
+            losing,
+            device_ids=[device] if device.type == "cuda" else None,
+            find_unused_parameters=True,
+            gradient_as_bucket_view=True,
         )
 
     def own(self, positions: Sequence[int]) -> Sequence[int]:
@@ -49,110 +79,57 @@ class Group:
             torch.distributed.all_reduce(value)
         return value
 
+    def largest(self, *numbers: int) -> list[int]:
+        """Return the largest of each number over the group, without waiting for a GPU."""
+        if self.size == 1:
+            return list(numbers)
+        found = torch.tensor(numbers, dtype=torch.int64)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+        return found.tolist()
 
-def together(function: Callable[..., None], arguments: Mapping[str, Any], processes: int, device: str) -> None:
-    """Call a function in several processes at once and wait for all of them.
-
-    Parameters
-    ----------
-    function
-        A function at the top level of a module. It finds its rank by `Group.here`; only rank 0 should write files.
-    arguments
-        Keyword arguments of the function; they must pickle.
-    processes
-        Number of processes; on CUDA, each uses the GPU with the number of its rank.
-    device
-        "cpu" or "cuda".
-
-    Raises
-    ------
-    StudyError, OSError
-        As the first process raises it that fails in this way.
-    torch.multiprocessing.ProcessRaisedException, torch.multiprocessing.ProcessExitedException
-        If a process raises another exception or is killed.
-    SystemExit
-        If this process was asked to end. The other processes have saved their state.
-    """
-    # The processes find each other through a store on a port that this process has opened and keeps open.
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    faults = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    main = vars(sys.modules["__main__"])
-    # A spawned process would run the main program's file again, which in a job is the workflow's script.
-    file = main.pop("__file__", None)
-    try:
-        started = torch.multiprocessing.spawn(
-            _join,
-            (function, dict(arguments), processes, device, store.port, torch.get_num_threads(), faults),
-            nprocs=processes,
-            join=False,
-        )
-    finally:
-        if file is not None:
-            main["__file__"] = file
-    _wait_for(started, faults)
+    def gather(self, model: torch.nn.Module) -> None:
+        """Replace a model's shards by whole weights, on the CPU of rank 0. All processes must call this."""
+        # Modules that share a parameter share it afterwards, too.
+        made: dict[torch.nn.Parameter, torch.nn.Parameter] = {}
+        for module in model.modules() if self.sharded else ():
+            for name, parameter in module._parameters.items():
+                if isinstance(parameter, DTensor) and parameter not in made:
+                    gathered = whole(parameter.detach())
+                    made[parameter] = (
+                        parameter if self.rank else torch.nn.Parameter(gathered.cpu(), parameter.requires_grad)
+                    )
+                module._parameters[name] = made.get(parameter, parameter)
+            if isinstance(module, FSDPModule):
+                # FSDP has put its class before the module's own.
+                module.__class__ = type(module).__bases__[1]
 
 
-def _wait_for(started: Any, faults: Any) -> None:
-    """Wait for processes. A request to end is passed on to them, and this process ends after they have saved.
+def _shard(losing: torch.nn.Module, device: str, precision: str) -> None:
+    """Divide the weights of each block, and of all that is outside the blocks, among the processes (FSDP)."""
+    from accelerate import FullyShardedDataParallelPlugin
+    from torch.distributed.device_mesh import init_device_mesh
 
-    An exception that a process has put into the queue `faults` is raised here.
-    """
-    asked = 0
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = number
-        for process in started.processes:
-            process.terminate()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        while not started.join():
-            pass
-    except (torch.multiprocessing.ProcessExitedException, torch.multiprocessing.ProcessRaisedException):
-        # After a request to end, the process that has saved exits, and the others fail because it is gone.
-        if asked:
-            raise SystemExit(128 + asked) from None
-        if not faults.empty():
-            raise faults.get() from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    # It reads the settings of the config file, which the launcher has put into the environment.
+    settings = FullyShardedDataParallelPlugin()
+    if settings.activation_checkpointing:
+        losing.model.gradient_checkpointing_enable({"use_reentrant": False})
+    mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
+    gathered = torch.bfloat16 if precision == "bfloat16" else None
+    policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=torch.float32)
+    names = losing.model._no_split_modules or ()
+    for block in [part for part in losing.modules() if type(part).__name__ in names]:
+        fully_shard(block, mesh=mesh, reshard_after_forward=settings.reshard_after_forward, mp_policy=policy)
+    fully_shard(losing, mesh=mesh, mp_policy=policy)
 
 
-def _join(
-    rank: int,
-    function: Callable[..., None],
-    arguments: dict[str, Any],
-    processes: int,
-    device: str,
-    port: int,
-    threads: int,
-    faults: Any,
-) -> None:
-    """Join the group in a spawned process, call the function, and leave the group.
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor that may be divided among the processes as a whole. All processes must call this."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
-    Errors that the user can correct also go into the queue `faults`, because torch passes on only their traceback.
-    """
-    from accelerate import PartialState
 
-    torch.set_num_threads(threads)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(processes),
-        "LOCAL_WORLD_SIZE": str(processes),
-        # Rank 0 does not open the port: the process that started this one has.
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-    }
-    state = PartialState(cpu=device == "cpu")
-    try:
-        function(**arguments)
-    except (StudyError, OSError) as fault:
-        faults.put(fault)
-        raise
-    finally:
-        state.destroy_process_group()
+def like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Return a whole tensor, which all processes have, on a parameter's device, and divided as the parameter is."""
+    tensor = tensor.to(parameter.device)
+    if not isinstance(parameter, DTensor):
+        return tensor
+    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.architectures import find_architecture
 from bias_amplification.models.given import LanguageModelUse, check_lengths
+from bias_amplification.models.launch import read_launch_config
 from bias_amplification.models.sources import check_source
 from bias_amplification.models.special_tokens import read_tokenizer, wanted_begin
 from bias_amplification.study.sections import Encoder, GivenModel
@@ -51,6 +52,7 @@ def check_paths(study: Study) -> None:
         check_source(model, key, given_model_use(use))
     for key, encoder in _encoders(study).items():
         check_source(encoder, key, None)
+    read_launch_config(study.compute.accelerate_config, study.compute.gpus)
 
 
 def _check_results(results: str) -> None:

@@ -314,7 +314,7 @@ class Plan:
             if r.models:
                 continue
             # Not the recipe: neurons are held from generation 1 on.
-            key = (chain.replicate, self.draw(chain), self.finetuning(r.name), r.decoding)
+            key = (chain.replicate, self.draw(chain), self.finetuning(r.name).model_dump_json(), r.decoding)
             if key in first:
                 shared[name] = first[key]
             else:

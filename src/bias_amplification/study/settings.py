@@ -304,6 +304,11 @@ class Study(Section):
                     f"rounds {r.name}: neurons are held from generation 1 on, but generations is 1: raise it, or "
                     "remove held"
                 )
+            if r.held and self.finetuning.adapter:
+                raise ValueError(
+                    f"rounds {r.name}: held holds neurons in a training of all weights, but finetuning.adapter trains "
+                    "an adapter: set finetuning.adapter to null, or remove held"
+                )
             if r.name in found_on[r.name]:
                 raise ValueError(
                     f"rounds {r.name}: held.rounds has the round itself, so that neurons would be found on the round "

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 
 from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import (
@@ -21,7 +22,8 @@ from bias_amplification.artifacts.schemas import (
 from bias_amplification.language_model.finetune import InitialModel, finetune_generation, training_examples
 from bias_amplification.language_model.load import load_model, load_tokenizer
 from bias_amplification.study import strategies, training_sets
-from bias_amplification.study.sections import Finetuning, JobCompute, Strategies
+from bias_amplification.study.sections import Adapter, Finetuning, JobCompute, Strategies
+from helpers import ROOT
 
 RECIPE = Finetuning(epochs=2, batch_size=4, learning_rate=1e-3, max_tokens=64)
 
@@ -351,3 +353,35 @@ def test_faults(base: SimpleNamespace, sources: dict, compose, tmp_path: Path) -
     with pytest.raises(StudyError, match=r"articles.parquet lacks article a4, which .*set.parquet names"):
         finetune(base, training_set, sources, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+#: FSDP by accelerate's config file, with activations that are computed again, and in bfloat16.
+SHARDED = {"fsdp": {}, "again": {"fsdp_activation_checkpointing": True}, "bfloat16": {}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", [None, Adapter(rank=4, target_modules="all-linear")])
+@pytest.mark.parametrize("kind", list(SHARDED))
+def test_processes_that_divide_the_weights_learn_what_one_learns(
+    base: SimpleNamespace, sources: dict, compose, tmp_path: Path, adapter: Adapter | None, kind: str
+) -> None:
+    config = yaml.safe_load((ROOT / "profiles" / "accelerate" / "fsdp.yaml").read_text())
+    config["fsdp_config"] |= SHARDED[kind]
+    (tmp_path / "accelerate.yaml").write_text(yaml.safe_dump(config))
+    recipe = RECIPE.model_copy(update={"epochs": 3, "batch_size": 5, "adapter": adapter})
+    initial, training_set = InitialModel(base.folder, base.folder), compose("synthetic", 1)
+    for processes, file in ((1, None), (2, str(tmp_path / "accelerate.yaml"))):
+        precision = "bfloat16" if kind == "bfloat16" else "float32"
+        compute = JobCompute(device="cpu", precision=precision, gpus=2, processes=processes, accelerate_config=file)
+        finetune_generation(training_set, sources, initial, tmp_path / f"{processes}", recipe, 5, compute)
+
+    one, two = tmp_path / "1", tmp_path / "2"
+    facts = json.loads((two / "metadata.json").read_text())["training"]
+    assert (facts["processes"], facts["sharded"]) == (2, True)
+    assert (one / "config.json").read_bytes() == (two / "config.json").read_bytes()
+    losses = [read_table(place / "training_log.parquet", TRAINING_LOG)["loss"].to_pylist() for place in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=3e-3 if kind == "bfloat16" else 1e-5)
+    tokens = torch.tensor([load_tokenizer(base.folder).encode("The harbour council wins the vote.").ids])
+    logits = [load_model(place)(tokens).logits for place in (base.folder, one, two)]
+    assert torch.allclose(logits[2], logits[1], atol=0.2 if kind == "bfloat16" else 1e-4)
+    assert not torch.allclose(logits[0], logits[1], atol=1e-3)

@@ -101,6 +101,14 @@ def test_in_bfloat16_the_loss_is_that_of_autocast_with_all_logits(multiple: int)
         assert (one - truth).norm() <= 0.01 * truth.norm()
 
 
+def test_fixed_weights_get_no_gradient() -> None:
+    hidden, weight, targets = torch.randn(9, 4, requires_grad=True), torch.randn(7, 4), torch.arange(9) % 7
+    found = torch.autograd.grad(summed_loss(hidden, weight, targets), hidden)[0]
+    expected = torch.autograd.grad(summed_loss(hidden, weight.clone().requires_grad_(), targets), hidden)[0]
+
+    assert torch.equal(found, expected) and found.any()
+
+
 # Logits are compared 4,096 tokens at a time.
 @pytest.mark.parametrize("vocabulary", [30, 4096, 4097, 10_000])
 def test_the_likeliest_token_is_the_first_of_those_with_the_largest_logit(

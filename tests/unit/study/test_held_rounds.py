@@ -77,6 +77,14 @@ def test_a_round_with_models_holds_nothing(config: dict) -> None:
     assert planned(config, green_synthetic=BIAS | {"rounds": ["balanced_preservation"]})
 
 
+def test_an_adapter_holds_nothing(config: dict) -> None:
+    config["finetuning"] = {"adapter": {"rank": 4}}
+
+    said = fault(config, balanced_preservation=BIAS)
+    assert f"{PLACE}held holds neurons in a training of all weights, but finetuning.adapter trains an adapter: " in said
+    assert planned(config)
+
+
 def test_a_study_of_one_generation_holds_nothing(config: dict) -> None:
     config["generations"] = 1
 

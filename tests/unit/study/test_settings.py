@@ -13,7 +13,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Study, read_study
 from bias_amplification.study.config_faults import PATTERNS
 from bias_amplification.study.config_files import ConfigFiles
-from bias_amplification.study.sections import Corpus
+from bias_amplification.study.sections import Adapter, Corpus, Finetuning
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[3] / "config").glob("*.yaml"))
 REVISION = "0123456789abcdef" * 2 + "01234567"
@@ -524,3 +524,10 @@ def test_exchanges_of_replicates_need_replicates(config: dict) -> None:
 
     assert "set replicates.number to at least 2" in fault(exchanging)
     assert read_study(changed(exchanging, "replicates.number", 2))
+
+
+def test_a_study_without_an_adapter_is_written_as_before_there_were_any() -> None:
+    adapted = Finetuning(adapter=Adapter(target_modules=["c_attn"]))
+
+    assert "adapter" not in Finetuning().model_dump() and "adapter" not in Finetuning().model_dump_json()
+    assert Finetuning.model_validate({**adapted.model_dump()}) == adapted

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, encoder_bytes, model_bytes, working_bytes
+from bias_amplification.study.costs.training import trained_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.settings import Study
 
@@ -43,10 +44,15 @@ _NEEDS = {
     "light": _Need(700, 0, 10),
 }
 
-#: Memory of a GPU: MB for its context and its libraries' working memory, and models' sizes for the weights and, in
-#: training, their gradients and two moments. Activations are as many as on a CPU.
+#: Memory of a GPU for its context and its libraries' working memory, MB. Activations take as much as on a CPU.
 _GPU_CONTEXT = 1000
-_ON_GPU = {"train": 4, "train_encoder": 4, "generate": 1, "measure": 1}
+
+#: Gradients and moments of a training, in sizes of what is trained.
+_TRAINED_STATES = 3
+
+#: Memory for the weights of a model whose adapter is trained, in sizes of the model: there are two copies while it is
+#: read. Of what training holds, only the adapter's part is added.
+_ADAPTED = 2
 
 #: Needs of each further process of a fine-tuning: Python with its libraries, a GPU's context, and the model, of which
 #: there are two copies while it is read.
@@ -85,7 +91,7 @@ class Needs:
         # With `device: cuda`, activations are in the GPU's memory.
         working = working_bytes(self.study, kind)
         activations = 0 if self.study.compute.device == "cuda" else working
-        memory = need.memory + (need.models * self.models[kind] + activations) / _MB
+        memory = need.memory + (self._weights(kind) + activations) / _MB
         asked = (gpus or 0) * gpus_per_job(self.study.compute.device)
         if kind == "train" and asked > 1:
             memory += (asked - 1) * (_PROCESS.memory + _PROCESS.models * self.models[kind] / _MB)
@@ -100,5 +106,18 @@ class Needs:
         if gpus is not None:
             resources["gpu"] = asked
         if asked:
-            resources["gpu_mb"] = round(_GPU_CONTEXT + (_ON_GPU[kind] * self.models[kind] + working) / _MB)
+            resources["gpu_mb"] = round(_GPU_CONTEXT + (self._weights_on_gpu(kind) + working) / _MB)
         return resources
+
+    def _weights(self, kind: str) -> float:
+        """Return the bytes that a kind of job needs for the model."""
+        model, models = self.models[kind], _NEEDS[kind].models
+        trained = trained_bytes(self.study, model) if kind == "train" else model
+        return models * trained + (_ADAPTED * model if trained < model else 0)
+
+    def _weights_on_gpu(self, kind: str) -> float:
+        """Return the bytes of the weights on a GPU and, in training, of their gradients and moments."""
+        model = self.models[kind]
+        if kind not in ("train", "train_encoder"):
+            return model
+        return model + _TRAINED_STATES * (trained_bytes(self.study, model) if kind == "train" else model)

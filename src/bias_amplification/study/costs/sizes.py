@@ -16,7 +16,7 @@ UNKNOWN_MODEL = 500_000_000
 _USUAL_SHAPE = Shape(layers=12, width=768, heads=12, vocabulary=50_257)
 
 #: Bytes of a number in float32.
-_FLOAT = 4
+FLOAT = 4
 
 #: Activations that a training step keeps for its gradients, for each token and block: this many vectors of the model's
 #: width (more for encoders, whose batches are padded), and this many rows of the attention matrix of each head.
@@ -49,9 +49,9 @@ def model_bytes(study: Study) -> int | None:
     if base.source == "pretrain":
         size = base.pretraining
         block = 12 * size.width**2 + 13 * size.width
-        return _FLOAT * (size.layers * block + (size.vocabulary + size.context + 2) * size.width)
+        return FLOAT * (size.layers * block + (size.vocabulary + size.context + 2) * size.width)
     if base.source == "folder":
-        return _FLOAT * count_parameters(base.path)
+        return FLOAT * count_parameters(base.path)
     made = Path(study.results) / "base" / "model.safetensors"
     return made.stat().st_size if made.exists() else None
 
@@ -70,11 +70,11 @@ def encoder_bytes(study: Study) -> int:
 def bytes_of(encoder: Encoder) -> int:
     """Return the size of an encoder's weights in float32, bytes. For a hub model `UNKNOWN_MODEL` is assumed."""
     if encoder.source == "folder":
-        return _FLOAT * count_parameters(encoder.path)
+        return FLOAT * count_parameters(encoder.path)
     if encoder.source == "hub":
         return UNKNOWN_MODEL
     # Without the embeddings of positions, which are few beside the vocabulary.
-    return _FLOAT * (encoder.layers * 12 * encoder.width**2 + encoder.vocabulary * encoder.width)
+    return FLOAT * (encoder.layers * 12 * encoder.width**2 + encoder.vocabulary * encoder.width)
 
 
 def working_bytes(study: Study, kind: str) -> int:
@@ -118,12 +118,12 @@ def _shape(model: ModelSource, own: Encoder | Pretraining, downloaded: Path | No
     return found or _USUAL_SHAPE
 
 
-def _base_shape(study: Study) -> Shape:
+def base_shape(study: Study) -> Shape:
     """Return the shape of the base model."""
     return _shape(study.base_model, study.base_model.pretraining, Path(study.results) / "base")
 
 
-def _activations(shape: Shape, rows: int, tokens: int, widths: int) -> int:
+def activations(shape: Shape, rows: int, tokens: int, kind: str = "train") -> int:
     """Return the activations that a training step keeps: numbers in all blocks.
 
     Parameters
@@ -132,21 +132,20 @@ def _activations(shape: Shape, rows: int, tokens: int, widths: int) -> int:
         The model's.
     rows, tokens
         Size of the batch.
-    widths
-        Entry of `_TRAINED_WIDTHS`.
+    kind
+        train or train_encoder.
     """
-    return rows * tokens * shape.layers * (widths * shape.width + _TRAINED_ROWS * shape.heads * tokens)
+    return rows * tokens * shape.layers * (_TRAINED_WIDTHS[kind] * shape.width + _TRAINED_ROWS * shape.heads * tokens)
 
 
 def _trained_bytes(study: Study) -> int:
     """Return the memory of a step of fine-tuning or of pretraining, whichever is larger."""
-    shape, finetuning, pretraining = _base_shape(study), study.finetuning, study.base_model.pretraining
+    shape, finetuning, pretraining = base_shape(study), study.finetuning, study.base_model.pretraining
     batches = [(finetuning.batch_size, finetuning.max_tokens)]
     if study.base_model.source == "pretrain":
         batches.append((pretraining.batch_size, pretraining.context))
     logits = 0 if shape.plain else _TRAINED_LOGITS * shape.vocabulary
-    widths = _TRAINED_WIDTHS["train"]
-    return _FLOAT * max(_activations(shape, rows, tokens, widths) + rows * tokens * logits for rows, tokens in batches)
+    return FLOAT * max(activations(shape, rows, tokens) + rows * tokens * logits for rows, tokens in batches)
 
 
 def _trained_encoder_bytes(study: Study) -> int:
@@ -154,18 +153,17 @@ def _trained_encoder_bytes(study: Study) -> int:
     trained = [(candidate, study.classifier.training) for candidate in study.classifier.candidates if candidate.train]
     if study.quality.detector.source == "scratch":
         trained.append((study.quality.detector, study.quality.training))
-    widths = _TRAINED_WIDTHS["train_encoder"]
     sizes = [
-        _activations(_shape(encoder, encoder), training.batch_size, training.max_tokens, widths)
+        activations(_shape(encoder, encoder), training.batch_size, training.max_tokens, "train_encoder")
         for encoder, training in trained
     ]
-    return _FLOAT * max(sizes, default=0)
+    return FLOAT * max(sizes, default=0)
 
 
 def _measured_bytes(study: Study) -> int:
     """Return the memory of a batch that is measured, for the widest model."""
     encoders = (*study.classifier.candidates, study.quality.detector)
-    widths = [_base_shape(study).width, *(_shape(encoder, encoder).width for encoder in encoders)]
+    widths = [base_shape(study).width, *(_shape(encoder, encoder).width for encoder in encoders)]
     return _MEASURED_BYTES * max(widths) * study.compute.batch_tokens
 
 
@@ -174,11 +172,11 @@ def _written_bytes(study: Study, decoding: Decoding) -> int:
 
     transformers, which decodes beams and samples, copies the keys and values in every step and holds all logits.
     """
-    sizes, shape = study.generation, _base_shape(study)
+    sizes, shape = study.generation, base_shape(study)
     rows = decoding.rows_per_prompt * (sizes.batch_prompts or decoding.default_prompts)
-    token = 2 * _FLOAT * shape.layers * (shape.keys or shape.width)
-    reading = (token + _FLOAT * _PROMPT_WIDTHS * shape.width) * sizes.block_tokens
+    token = 2 * FLOAT * shape.layers * (shape.keys or shape.width)
+    reading = (token + FLOAT * _PROMPT_WIDTHS * shape.width) * sizes.block_tokens
     writing = token * (sizes.block_tokens + sizes.new_tokens)
     if decoding.method == "greedy":
         return rows * max(reading, writing)
-    return rows * (max(reading, 2 * writing) + _FLOAT * _WRITTEN_LOGITS * shape.vocabulary)
+    return rows * (max(reading, 2 * writing) + FLOAT * _WRITTEN_LOGITS * shape.vocabulary)

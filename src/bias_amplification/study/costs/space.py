@@ -10,6 +10,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import free_space
 from bias_amplification.study.changed_versions import changed_versions, count_texts, count_units
 from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, bytes_of, model_bytes
+from bias_amplification.study.costs.training import trained_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.plan import Plan
 from bias_amplification.study.versions import Version
@@ -28,8 +29,8 @@ _CHANGED_TEXT = 1_000
 #: Bytes of a row of the table of changed neurons (27 measured).
 _CHANGED_UNIT = 30
 
-#: Size of a training's saved state, in sizes of the model: weights and two moments, and as much again while a new state
-#: is written beside the old one.
+#: Size of a training's saved state, in sizes of what is trained: weights and two moments, and as much again while a new
+#: state is written beside the old one.
 _STATE = 6
 
 #: Weights of a round that are on disk for a time only, in sizes of the model: those of a generation and those of the
@@ -113,7 +114,8 @@ def space(plan: Plan, outputs: Mapping[str, bool], trainings: int = 1) -> Space:
         if version.round not in plan.given and (version.generation or version.chain.name not in plan.sharing)
     }
     pretrained = study.base_model.source == "pretrain" and is_written("base")
-    states = min(trainings, max(len(trained), pretrained)) * (_STATE + _PASSING * (len(kept) < len(versions))) * each
+    state = _STATE * trained_bytes(study, each) + _PASSING * (len(kept) < len(versions)) * each
+    states = min(trainings, max(len(trained), pretrained)) * state
     # States that are there already are replaced, or removed when their training is finished.
     states = max(0, states - sum(map(_current_size, (Path(study.results) / "state").rglob("*.safetensors"))))
     # Given models that do not stay may all be copied before the first of them is removed.

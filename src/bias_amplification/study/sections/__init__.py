@@ -40,6 +40,7 @@ from bias_amplification.study.sections.neurons import (
 )
 from bias_amplification.study.sections.reports import Comparison, Example, Figures, Theory
 from bias_amplification.study.sections.rounds import (
+    Adapter,
     Decoding,
     Finetuning,
     Generation,
@@ -53,6 +54,7 @@ from bias_amplification.study.sections.section import NAME_PATTERN, Name, Sectio
 __all__ = [
     "NAME_PATTERN",
     "Action",
+    "Adapter",
     "BaseModelSettings",
     "BiasMeasure",
     "Calibration",

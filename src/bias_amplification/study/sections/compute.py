@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bias_amplification.study.sections.section import Section, one_of
+from bias_amplification.study.sections.section import LocalPath, Section, one_of
 
 #: Which generations' weights stay.
 Weights = Annotated[
@@ -52,8 +52,14 @@ class Compute(Section):
     gpus: int = Field(
         1,
         ge=1,
-        description="Number of GPUs of a fine-tuning job, which divide each batch. It has no effect on a CPU. It "
-        "changes the last bits of results.",
+        description="Number of GPUs of a fine-tuning job, on all its machines, which divide each batch. It has no "
+        "effect on a CPU. It changes the last bits of results.",
+    )
+    accelerate_config: LocalPath | None = Field(
+        None,
+        description="Config file of `accelerate launch` for fine-tuning on several GPUs, such as "
+        "`profiles/accelerate/fsdp.yaml`: FSDP, or several machines (docs/larger-models.md). null: one machine, and "
+        "each GPU has the whole model. It changes the last bits of results.",
     )
     threads: int = Field(
         1,

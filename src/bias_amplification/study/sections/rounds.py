@@ -1,16 +1,19 @@
 """Rounds: training sets, fine-tuning, decoding and writing of their generations."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bias_amplification.study.sections.held import Held
 from bias_amplification.study.sections.models import GivenModel
-from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section
+from bias_amplification.study.sections.section import NAME_PATTERN, Name, Section, one_of
 from bias_amplification.study.strategies import STRATEGIES, control_names, with_option
 
 #: The names of the strategies.
 StrategyName = Literal[tuple(STRATEGIES)]
+
+#: Names of a model's modules.
+Modules = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
 def _strategies_described() -> str:
@@ -24,8 +27,25 @@ def _of(option: str) -> str:
     return ", ".join(f"`{name}`" for name in with_option(option)) + ": "
 
 
+class Adapter(Section):
+    """Fine-tuning of small matrices beside the weights (LoRA), which are added to the weights after training."""
+
+    rank: int = Field(8, ge=1, description="Rank of the matrices.")
+    alpha: float = Field(16.0, gt=0, description="The product of the matrices is multiplied by `alpha` / `rank`.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of what the matrices read.")
+    target_modules: (
+        Annotated[Literal["all-linear"] | Modules, one_of("all-linear, null, or a list of names")] | None
+    ) = Field(
+        None,
+        description="Names of the modules that get matrices, such as `[q_proj, v_proj]`. `all-linear`: all linear "
+        "modules except the output head. null: peft's choice for the architecture, which is in the attention.",
+    )
+
+
 class Finetuning(Section):
     """How each generation is trained (paper, section 3.2)."""
+
+    LATER = frozenset({"adapter"})
 
     epochs: int = Field(5, ge=1, description="Passes over the training set.")
     batch_size: int = Field(8, ge=1, description="Examples per step.")
@@ -45,6 +65,9 @@ class Finetuning(Section):
     learn_end: bool = Field(False, description="Whether the end-of-text token after an example is learned.")
     initialisation: Literal["previous", "base"] = Field(
         "previous", description="The weights that training starts from: the previous generation's or the base model's."
+    )
+    adapter: Adapter | None = Field(
+        None, description="Training of an adapter (LoRA) in place of all weights. null: all weights are trained."
     )
 
     @property
