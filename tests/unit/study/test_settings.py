@@ -61,7 +61,7 @@ def test_defaults_are_filled_in(config: dict) -> None:
 def test_shipped_configs_are_valid(shipped, name: str) -> None:
     study = read_study(shipped(name))
 
-    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8}.get(name, 4)
+    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8, "real": 2}.get(name, 4)
 
 
 def test_settings_cannot_be_changed(config: dict) -> None:
@@ -337,6 +337,12 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             "quality.detector",
             {"source": "hub", "hub_id": "x"},
             "quality.detector: source hub needs hub_id and",
+        ),
+        ("quality.detector.train", True, "quality.detector: train is true, but source is scratch, which is always"),
+        (
+            "quality.detector",
+            {"source": "folder", "path": "/x", "train": True, "labels": {"bad": "noise"}},
+            "quality.detector: labels is only for trained detectors: set train to false, or remove labels",
         ),
         ("classifier.candidates", [{"name": "a", "heads": 3}], "classifier.candidates.0: heads is 3, which does not"),
         ("classifier.candidates", [{"name": "a", "source": "folder"}], "classifier.candidates.0: source folder needs"),
