@@ -45,12 +45,12 @@ def settings(encoder: Path, sentences: int, fewer: int) -> dict[str, Quality]:
     fresh = DetectorTraining(epochs=2, learning_rate=1.0e-3)
     pretrained = DetectorTraining(epochs=2, learning_rate=5.0e-5)
     given = Detector(source="folder", path=str(encoder), train=True, repetition=True)
-    five = Detector(**small, repetition=True)
     return {
         "fresh, four classes": Quality(detector=Detector(**small), training=fresh, sentences=sentences),
-        "fresh, five classes": Quality(detector=five, training=fresh, sentences=sentences),
-        "fresh, five classes, fewer sentences": Quality(detector=five, training=fresh, sentences=fewer),
-        "pretrained, five classes, fewer sentences": Quality(detector=given, training=pretrained, sentences=fewer),
+        "fresh, five classes": Quality(
+            detector=Detector(**small, repetition=True), training=fresh, sentences=sentences
+        ),
+        "pretrained, five classes": Quality(detector=given, training=pretrained, sentences=fewer),
     }
 
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--articles", type=Path, required=True, help="a Parquet file with the columns title and body")
     parser.add_argument("--encoder", type=Path, required=True, help="folder of a pretrained encoder")
-    parser.add_argument("--sentences", type=int, default=24_000, help="training sentences")
+    parser.add_argument("--sentences", type=int, default=24_000, help="training sentences of fresh detectors")
     parser.add_argument("--fewer", type=int, default=6_000, help="training sentences of the pretrained encoder")
     given = parser.parse_args()
     rows = pq.read_table(given.articles, columns=["title", "body"]).to_pylist()
