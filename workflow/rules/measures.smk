@@ -117,7 +117,8 @@ rule score_quality:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         quality=study.quality.model_dump(
-            include={"splitter": True, "training": {"max_tokens"}, "detector": {"repetition"}}
+            include={"splitter": True, "training": {"max_tokens"}}
+            | ({"detector": {"repetition"}} if study.quality.detector.repetition else {})
         ),
         precision=study.compute.measuring,
         language=study.corpus.language,

@@ -530,3 +530,10 @@ def test_exchanges_of_replicates_need_replicates(config: dict) -> None:
 
     assert "set replicates.number to at least 2" in fault(exchanging)
     assert read_study(changed(exchanging, "replicates.number", 2))
+
+
+def test_later_keys_of_the_detector_change_no_parameters_at_their_defaults(make_study) -> None:
+    """Finished studies are not made again."""
+    assert not {"train", "repetition"} & set(make_study().quality.model_dump()["detector"])
+    detector = make_study(quality={"detector": {"repetition": True}}).quality.model_dump()["detector"]
+    assert detector["repetition"] is True and "train" not in detector

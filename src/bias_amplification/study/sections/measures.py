@@ -114,6 +114,8 @@ class Classifier(Section):
 class Detector(Encoder):
     """The detector behind the text quality index. It classifies sentences as clean or as a kind of gibberish."""
 
+    LATER = frozenset({"train", "repetition"})
+
     source: Literal["hub", "folder", "scratch"] = Field(
         "scratch",
         description="Where the detector comes from. `scratch`: the run makes it, and trains it on corrupted sentences "
