@@ -7,7 +7,7 @@ CORES ?= all
 # Without compiled files, every job would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help study real-model resume unlock check test test-page test-slurm test-nightly lint format docs benchmark lock environment
+.PHONY: help study real real-model resume unlock check test test-page test-slurm test-nightly lint format docs benchmark lock environment
 .DELETE_ON_ERROR:
 
 help:  ## list these commands
@@ -17,6 +17,13 @@ study: environment  ## run the embedded study: every table and figure, from noth
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 $(ARGUMENTS)
 	$(BIN)/snakemake --report results/report.zip --quiet all $(ARGUMENTS)
 	@echo "Open results/index.html, or unpack results/report.zip for Snakemake's own report."
+
+real: environment  ## a first study of your language model and your articles, in about half an hour: MODEL=folder ARTICLES=table
+	@PYTHONPATH=src $(BIN)/python -m bias_amplification.study.first_study --out results-real/given.yaml \
+		--model "$(MODEL)" --revision "$(REVISION)" --articles "$(ARTICLES)" \
+		--encoder "$(ENCODER)" --encoder-revision "$(ENCODER_REVISION)"
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/real.yaml results-real/given.yaml $(CONFIG) $(ARGUMENTS)
+	@echo "Open results-real/index.html."
 
 real-model: environment  ## draw the figures of docs/real-model.md, a study of a real language model, from its numbers
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.figures.shown_study resources/studies/smollm2 docs/images/real_model

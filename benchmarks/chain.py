@@ -132,7 +132,7 @@ class Chain:
     def plain(self, timed: Callable) -> list[tuple]:
         """Run the plain script, and return the same."""
         model, found = self.folder / "gpt2", []
-        values = {name.replace("_", " "): value for name, value in zip(CLASSES, VALUES.tolist(), strict=True)}
+        values = {name.replace("_", " "): VALUES[name] for name in CLASSES}
         bodies = [row["body"] for row in self.articles]
         for generation in range(GENERATIONS):
             texts = [f"{row['title']}\n{body}".strip() for row, body in zip(self.articles, bodies, strict=True)]

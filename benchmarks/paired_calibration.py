@@ -279,6 +279,26 @@ def list_parts(studies: int, seed: int) -> list[str]:
     return lines
 
 
+def even_rates(right: float) -> np.ndarray:
+    """Return the rates of a classifier, [3, 3], that gets a share of each label right and errs evenly."""
+    return np.full((3, 3), (1 - right) / 2) + (right - (1 - right) / 2) * np.eye(3)
+
+
+def draw_given(
+    shares: Sequence[float], rates: np.ndarray, articles: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Draw the labels that a classifier gives to two versions' articles, [articles] each.
+
+    Of the articles, 60% keep their true label if the shares of the first label allow it. Half keep their confusion.
+    """
+    labels = draw_labels(shares, 0.6, (1, articles), generator)
+    side, place = generator.integers(1, 3, articles), generator.random((2, articles))
+    place[1] = np.where(generator.random(articles) < 0.5, place[0], place[1])
+    true = [np.where(label[0] == 1, 0, side) for label in labels]
+    ends = [rates[one].cumsum(axis=1)[:, :2] for one in true]
+    return [(own[:, None] > end).sum(axis=1) for own, end in zip(place, ends, strict=True)]
+
+
 def list_adjusted(studies: int, seed: int) -> list[str]:
     """Simulate changes of corrected shares: lines of a table of coverage and width, of all three labels."""
     lines = head(
@@ -287,19 +307,12 @@ def list_adjusted(studies: int, seed: int) -> list[str]:
     )  # fmt: skip
     for (name, shares), right, sizes in product(ADJUSTED.items(), (0.6, 0.85, 0.95), ((72, 60), (300, 200))):
         generator = seeded(seed, "adjusted", name, right, sizes)
-        rates = np.full((3, 3), (1 - right) / 2) + (right - (1 - right) / 2) * np.eye(3)
+        rates = even_rates(right)
         truth = np.array([shares[1] - shares[0]] + [(shares[0] - shares[1]) / 2] * 2)
         hits, apart_hits, widths = np.zeros(3), np.zeros(3), []
         for study in range(studies):
             resamples = Resamples(np.array([generator.multinomial(sizes[1], row) for row in rates]), study)
-            # Of the articles, 60% keep their true label if the shares allow it, and half of them their confusion.
-            labels = draw_labels(shares, 0.6, (1, sizes[0]), generator)
-            side, place = generator.integers(1, 3, sizes[0]), generator.random((2, sizes[0]))
-            place[1] = np.where(generator.random(sizes[0]) < 0.5, place[0], place[1])
-            true = [np.where(label[0] == 1, 0, side) for label in labels]
-            ends = [rates[one].cumsum(axis=1)[:, :2] for one in true]
-            given = [(own[:, None] > end).sum(axis=1) for own, end in zip(place, ends, strict=True)]
-            first, last = (adjust(each, resamples) for each in given)
+            first, last = (adjust(each, resamples) for each in draw_given(shares, rates, sizes[0], generator))
             for label in range(3):
                 _, low, high = adjusted_change(first, last, label)
                 _, apart_low, apart_high = difference_interval(last.intervals[label], first.intervals[label])

@@ -257,3 +257,38 @@ def test_random_sets_are_told_from_their_controls_as_rarely_as_the_level_says(be
 
     assert rates.told < 0.1 and rates.family < 0.1 < rates.singly
     assert 0.6 < rates.detected < 0.95 and rates.unlike < 0.15
+
+
+def test_quality_detectors_are_compared_on_sentences_and_on_texts_that_repeat_themselves(benchmark, tmp_path):
+    detectors, rehearsal = benchmark("quality_detectors"), benchmark("rehearsal")
+    bodies = [row["body"] for row in write_press(30, seed=6, resources=ROOT / "resources" / "press").to_pylist()]
+    save_tokenizer(train_tokenizer(bodies[:10], 400), tmp_path / "words")
+    rehearsal.make_models(tmp_path / "models", tmp_path / "words", tiny=True)
+    sentences = detectors.real_sentences([""] * len(bodies), bodies, "sentence")
+    texts = [own for body in bodies if len(own := detectors.split_sentences(body)[:8]) == 8][:4]
+    compute = detectors.JobCompute(device="cpu")
+    ways = detectors.settings(tmp_path / "models" / "distilbert", 200, 100)
+
+    trained = {name: detectors.train(quality, sentences, compute) for name, quality in ways.items()}
+    lines = detectors.report(trained, texts, sentences)
+
+    assert len(texts) == 4 and len(lines) == 2 + 5 + 1 + 1 + 2 + len(detectors.RULES)
+    assert {line.count("|") for line in lines if line} == {2 + len(ways)}
+    (again,) = [line.strip("| ").split(" | ") for line in lines if "eight times" in line]
+    # Seven of eight sentences were said before, and count 1.
+    assert all(float(cell.split()[0]) <= (3 + 7) / 8 + 1e-9 for cell in again[2:])
+
+
+def test_the_classifier_that_a_study_needs(benchmark):
+    needed = benchmark("classifier_needed")
+
+    weak, strong = (needed.simulate(score, (0.683, 0.878), 12, 1) for score in (0.4, 0.9))
+
+    assert weak.corrected < 0.5 < 0.9 < strong.corrected
+    assert strong.width < 0.2 < 0.5 < weak.width
+    # With even errors, the plain change is (3 F1 - 1) / 2 of the true one.
+    assert strong.change == pytest.approx(0.85 * 0.195, abs=0.03)
+    assert weak.change == pytest.approx(0.1 * 0.195, abs=0.05)
+    assert needed.explained(0.61, 0.878) == pytest.approx(0.878 - 0.61)
+    assert needed.explained(0.9, 0.878) == pytest.approx(0, abs=1e-12)
+    assert [line.split(" | ")[0] for line in needed.list_articles(50, 1)[2:]] == ["| 24", "| 48", "| 120", "| 360"]

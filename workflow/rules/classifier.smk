@@ -105,7 +105,7 @@ rule train_quality_detector:
         "../../envs/study.yaml"
     threads: study.compute.threads
     resources:
-        **needs("train_encoder" if study.quality.detector.source == "scratch" else "measure", gpus=1),
+        **needs("train_encoder" if study.quality.detector.trained_by_run else "measure", gpus=1),
     params:
         quality=study.quality.model_dump(include={"detector", "training", "sentences", "splitter"}),
         language=study.corpus.language,

@@ -116,7 +116,10 @@ rule score_quality:
     resources:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
-        quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
+        quality=study.quality.model_dump(
+            include={"splitter": True, "training": {"max_tokens"}}
+            | ({"detector": {"repetition"}} if study.quality.detector.repetition else {})
+        ),
         precision=study.compute.measuring,
         language=study.corpus.language,
     message:

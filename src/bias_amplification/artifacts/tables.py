@@ -12,6 +12,9 @@ from bias_amplification.artifacts.placement import check_place, place_in_study
 #: Key of the place in a file's metadata.
 _MADE_AS = "made_as"
 
+#: Key in the metadata of a schema's column that a table may be without.
+MAY_BE_ABSENT = "may_be_absent"
+
 
 def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     """Write a table to Parquet, completely or not at all, after checking it against its schema.
@@ -22,7 +25,8 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     Parameters
     ----------
     table
-        Has the columns of `schema` in any order. It is cast to the schema and its columns are put in order.
+        Has the columns of `schema` in any order, perhaps without those that may be absent. It is cast to the schema and
+        its columns are put in order.
     path
         The Parquet file to make.
     schema
@@ -34,6 +38,7 @@ def write_table(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         If a column is missing or unknown, cannot be cast, or has a null although it is not nullable. This is an error
         of the program, not of the user.
     """
+    schema = _present(schema, table.column_names)
     missing = [name for name in schema.names if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in schema.names]
     if missing or unknown:
@@ -89,6 +94,7 @@ def read_table(
         ) from error
     if or_schema is not None and found.names == or_schema.names:
         schema = or_schema
+    schema = _present(schema, found.names)
     if not found.remove_metadata().equals(schema.remove_metadata()):
         differing = sorted({f"{f.name}: {f.type}" for f in schema} ^ {f"{f.name}: {f.type}" for f in found})
         raise StudyError(
@@ -102,6 +108,13 @@ def read_table(
         ).replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
         raise StudyError(f"{path} is damaged ({one_line(error)}): delete it and run snakemake again.") from error
+
+
+def _present(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return a schema without the columns that may be absent and are not among the names of a table's columns."""
+    absent = MAY_BE_ABSENT.encode()
+    kept = (field for field in schema if field.name in names or absent not in (field.metadata or {}))
+    return pa.schema([field.remove_metadata() for field in kept])
 
 
 def write_csv(table: pa.Table, path: Path | str) -> None:

@@ -1,22 +1,26 @@
 """Graded corruptions of real sentences, on which the quality detector is trained.
 
 The four classes are those of the published detector (paper, section 3.5): clean (the real sentence), mild gibberish
-(broken grammar, repetitions), word salad (words in random order, endless loops) and noise (no words).
+(broken grammar, repetitions), word salad (words in random order, endless loops) and noise (no words). A fifth class,
+repetition, is optional. With it, phrases that are repeated and endless loops are in this class and in no other.
 """
 
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.corpus.words import join_words, only_words, split_words
-from bias_amplification.study.sections import QualityClass
+from bias_amplification.study.sections import Detector
 
-#: Class names, best first.
-CLASSES = get_args(QualityClass)
+#: The published detector's classes, best first.
+CLASSES = Detector().classes
+
+#: The optional class.
+REPETITION = "repetition"
 
 #: Fewest words of a sentence that is corrupted. A shorter one, such as "He said so", may be correct even if shuffled.
 MIN_WORDS = 5
@@ -41,6 +45,9 @@ _WRONG_FORMS = {
 #: In languages without a list of function words, the most frequent words that make up this share of all words. The
 #: English list makes up 34% of the embedded press, where 11 of the 15 most frequent words, 30% of all, are in the list.
 _FREQUENT_SHARE = 0.3
+
+#: Most words of a stretch that is repeated, so that three of them are within a detector's 64 tokens.
+_LONGEST_REPEATED = 12
 
 #: Fewest letters of a word that gets a wrong ending, and the number of letters that are exchanged.
 _INFLECTED, _ENDING = 5, 2
@@ -179,6 +186,29 @@ def loop(words: Words, generator: np.random.Generator) -> Words:
     return beginning + words[start : start + length] * times
 
 
+def repeat_again(words: Words, generator: np.random.Generator, donor: Words) -> Words:
+    """Repeat three words or more at least three times, after the sentence's beginning or without it.
+
+    In half of the cases one word is another one each time, as in "the man in the hat, the man in the car, the man in".
+    """
+    length = int(generator.integers(3, min(_LONGEST_REPEATED, len(words) - 1) + 1))
+    start = int(generator.integers(0, len(words) - length))
+    stretch, changed = words[start : start + length], int(generator.integers(length))
+    changes = generator.random() < 0.5
+    repeated = words[:start] if generator.random() < 0.5 else []
+    for _ in range(int(generator.integers(3, max(4, 50 // length)))):
+        other = donor[int(generator.integers(len(donor)))] if changes else stretch[changed]
+        repeated = [*repeated, *stretch[:changed], other, *stretch[changed + 1 :]]
+    return repeated
+
+
+def make_repetition(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
+    """Repeat a few words endlessly, or a longer stretch several times."""
+    if generator.random() < 0.4:
+        return loop(words, generator)
+    return repeat_again(words, generator, donors[int(generator.integers(len(donors)))])
+
+
 def make_noise(words: Words, generator: np.random.Generator, known: Wording = ENGLISH) -> Words:
     """Write characters without words, about as many as the sentence has."""
     length = max(4, min(200, len(" ".join(words))))
@@ -198,56 +228,63 @@ def make_noise(words: Words, generator: np.random.Generator, known: Wording = EN
     return text.split()
 
 
-def make_mild(words: Words, generator: np.random.Generator, donors: Sequence[Words], known: Wording = ENGLISH) -> Words:
-    """Apply two or three corruptions that leave the meaning recognisable."""
+def make_mild(
+    words: Words,
+    generator: np.random.Generator,
+    donors: Sequence[Words],
+    known: Wording = ENGLISH,
+    repeats: bool = True,
+) -> Words:
+    """Apply two or three corruptions that leave the meaning recognisable; `repeats`: a repeated phrase may be one."""
     donor = donors[int(generator.integers(len(donors)))]
     operations: list[Callable[[Words], Words]] = [
         lambda w: drop_function_words(w, generator, known),
         lambda w: swap_neighbours(w, generator),
         lambda w: break_agreement(w, generator, known),
         lambda w: repeat_words(w, generator),
-        lambda w: repeat_phrase(w, generator),
-        lambda w: repeat_phrase(w, generator),
         lambda w: truncate(w, generator, known),
         lambda w: splice(w, generator, donor),
     ]
+    operations[4:4] = [lambda w: repeat_phrase(w, generator)] * (2 * repeats)
     result = words
     for choice in generator.permutation(len(operations))[: int(generator.integers(2, 4))]:
         if len(result) >= MIN_WORDS:
             result = operations[choice](result)
-    return result if result and result != words else repeat_phrase(words, generator)
+    return result if result and result != words else (repeat_phrase if repeats else repeat_words)(words, generator)
 
 
-def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Words]) -> Words:
-    """Shuffle the words, draw words from other sentences, or repeat words endlessly."""
-    kind = int(generator.integers(3))
+def make_salad(words: Words, generator: np.random.Generator, donors: Sequence[Words], repeats: bool = True) -> Words:
+    """Shuffle the words, draw words from other sentences, or, with `repeats`, repeat words endlessly."""
+    kind = int(generator.integers(2 + repeats))
     if kind == 0:
         return shuffle(words, generator)
     return draw_words(words, generator, donors) if kind == 1 else loop(words, generator)
 
 
 def grade_sentences(
-    sentences: Sequence[str], count: int, seed: int, language: str = "en"
+    sentences: Sequence[str], count: int, seed: int, language: str = "en", classes: Sequence[str] = CLASSES
 ) -> tuple[list[str], list[str]]:
-    """Make equally many sentences of each of the four classes from real sentences.
+    """Make equally many sentences of each class from real sentences.
 
     Parameters
     ----------
     sentences
         Real sentences. Only those of at least `MIN_WORDS` words are corrupted.
     count
-        Number of sentences to make, rounded down to a multiple of four.
+        Number of sentences to make, rounded down to a multiple of the number of classes.
     seed
         Seed of every choice.
     language
         ISO 639 code, which decides how a sentence is cut into words. Function words, endings and letters of languages
         other than English are taken from the sentences (see `wording`).
+    classes
+        `CLASSES`, or these and `REPETITION`: the classes of a `Detector`.
 
     Returns
     -------
     texts : list[str]
-        Length 4 * (count // 4), the classes in turn.
-    classes : list[str]
+        The classes in turn.
+    graded : list[str]
         The class of each text.
 
     Raises
@@ -262,16 +299,18 @@ def grade_sentences(
             f"The articles have {len(donors)} sentences of {MIN_WORDS} or more words, but the quality detector needs "
             "at least 4: provide more articles."
         )
-    known = wording(language, donors)
-    texts, classes = [], []
-    for _ in range(count // len(CLASSES)):
-        clean = sentences[int(generator.integers(len(sentences)))]
-        mild, salad, noise = (donors[int(p)] for p in generator.integers(0, len(donors), 3))
-        texts += [
-            clean,
-            join_words(make_mild(mild, generator, donors, known), language),
-            join_words(make_salad(salad, generator, donors), language),
-            join_words(make_noise(noise, generator, known), language),
-        ]
-        classes += CLASSES
-    return texts, classes
+    known, repeats = wording(language, donors), REPETITION not in classes
+    makers: dict[str, Callable[[Words], Words]] = {
+        "mild_gibberish": lambda words: make_mild(words, generator, donors, known, repeats),
+        "word_salad": lambda words: make_salad(words, generator, donors, repeats),
+        REPETITION: lambda words: make_repetition(words, generator, donors),
+        "noise": lambda words: make_noise(words, generator, known),
+    }
+    texts, graded = [], []
+    for _ in range(count // len(classes)):
+        texts.append(sentences[int(generator.integers(len(sentences)))])
+        chosen = generator.integers(0, len(donors), len(classes) - 1)
+        for name, place in zip(classes[1:], chosen, strict=True):
+            texts.append(join_words(makers[name](donors[int(place)]), language))
+        graded += classes
+    return texts, graded

@@ -115,7 +115,8 @@ def level_departures(study: Study) -> dict[str, str]:
         found |= dict.fromkeys(("bias", "quality", "perplexity", "neurons"), ", ".join(parts))
         return found
     quality = study.quality
-    if quality.detector.source != "hub" or quality.detector.hub_id != PAPER_DETECTOR:
+    published = quality.detector.source == "hub" and quality.detector.hub_id == PAPER_DETECTOR
+    if not published or quality.detector.train:
         found["quality"] = "the quality detector is not the published one"
     elif quality.splitter != "period":
         found["quality"] = f"the published index cuts at periods and quality.splitter is {quality.splitter}"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bias_amplification.artifacts import StudyError, read_table, write_csv, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, QUALITY, metrics, predictions
+from bias_amplification.artifacts.schemas.fields import possible, required, table
 
 SCHEMA = pa.schema(
     [
@@ -155,6 +156,20 @@ def test_schemas_work_with_any_labels() -> None:
     assert metrics(["x", "y"]).field("share_x").nullable
     assert QUALITY.field("quality").nullable
     assert ARTICLES.names[0] == "article_id"
+
+
+def test_a_column_that_may_be_absent_is_written_and_read_with_and_without(tmp_path: Path) -> None:
+    schema = table(required(pa.string(), "id"), possible(pa.float64(), "share"))
+    whole = pa.table({"share": [0.5], "id": ["a"]})
+
+    write_table(whole, tmp_path / "with.parquet", schema)
+    write_table(whole.select(["id"]), tmp_path / "without.parquet", schema)
+
+    assert read_table(tmp_path / "with.parquet", schema).column_names == ["id", "share"]
+    assert read_table(tmp_path / "without.parquet", schema).column_names == ["id"]
+    assert pq.read_schema(tmp_path / "with.parquet").field("share").metadata in (None, {b"PARQUET:field_id": b"2"})
+    with pytest.raises(ValueError, match=r"columns missing \['id'\]"):
+        write_table(whole.select(["share"]), tmp_path / "none.parquet", schema)
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.measures import corruption
-from bias_amplification.measures.corruption import CLASSES, grade_sentences
+from bias_amplification.measures.corruption import CLASSES, REPETITION, grade_sentences
+from bias_amplification.study.sections import Detector
 
 SENTENCES = [
     "The committee voted on Tuesday to send the bill to the full chamber.",
@@ -83,6 +84,42 @@ def test_truncation_keeps_a_beginning(generator):
 def test_a_loop_repeats_its_words_at_least_four_times(generator):
     looped = corruption.loop(WORDS, generator)
     assert any(looped[-4 * n :] == looped[-n:] * 4 for n in range(1, 6))
+
+
+@given(seeds)
+def test_a_repeated_stretch_has_one_other_word_each_time_or_none(generator):
+    donor = ["A1", "B2", "C3"]
+
+    repeated = corruption.repeat_again(WORDS, generator, donor)
+
+    def same(one: str, other: str) -> bool:
+        return one == other or one in donor or other in donor
+
+    def is_repeated(length: int) -> bool:
+        end, shifted = repeated[-2 * length :], repeated[-3 * length : -length]
+        kept = [word for word in repeated[-length:] if word not in donor]
+        return len(repeated) >= 3 * length and len(kept) >= length - 1 and all(map(same, end, shifted))
+
+    assert any(is_repeated(length) for length in range(3, 13))
+
+
+def test_with_a_class_for_repetition_no_other_class_has_repeated_phrases():
+    """A phrase is repeated if three words stand twice in a row: no sentence here has them by itself."""
+    classes = Detector(repetition=True).classes
+
+    texts, graded = grade_sentences(SENTENCES, 1500, seed=1, classes=classes)
+
+    assert Counter(graded) == dict.fromkeys(classes, 300)
+    found = dict.fromkeys(classes, 0)
+    for text, name in zip(texts, graded, strict=True):
+        words = text.split()
+        found[name] += any(
+            words[p : p + n] == words[p + n : p + 2 * n] for n in range(3, 13) for p in range(len(words) - 2 * n + 1)
+        )
+    # Of stretches in which a word changes, only some are equal. A splice with the same sentence may repeat a phrase.
+    assert found.pop(REPETITION) > 150
+    assert sum(found.values()) <= 3
+    assert max(map(len, map(str.split, texts))) < 80
 
 
 @given(seeds)

@@ -12,6 +12,7 @@ from bias_amplification.measures.quality import (
     article_quality,
     graded_parts,
     real_sentences,
+    said_before,
     score_quality,
     train_quality_detector,
 )
@@ -108,6 +109,58 @@ def test_a_published_detector_is_tested_and_its_labels_are_matched_by_name(detec
     assert (tmp_path / "out/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     with pytest.raises(StudyError, match=r"classifies into Clean, mild gibberish, salad, noise.*quality.detector"):
         take(tmp_path / "refused", {})
+
+
+@pytest.fixture(scope="module")
+def pretrained(detector, toy_articles, tmp_path_factory):
+    """A detector with the class for repetition, trained from the weights of another one with a fresh head."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    given = Detector(source="folder", path=str(detector), train=True, repetition=True)
+    quality = SCRATCH.model_copy(update={"detector": given})
+    train_quality_detector(toy_articles, folder, quality, "en", 2, JobCompute(device="cpu"))
+    return folder, quality
+
+
+def test_a_detector_is_trained_from_a_pretrained_encoder_with_a_class_for_repetition(pretrained):
+    folder, quality = pretrained
+    scores = json.loads((folder / "scores.json").read_text())
+
+    assert scores["detector"] == "folder"
+    assert scores["articles"]["train"] == 800 and scores["best_epoch"]
+    assert tuple(scores["test"]["f1"]) == quality.detector.classes
+    assert tuple(scores["test"]["f1"]) == ("clean", "mild_gibberish", "word_salad", "repetition", "noise")
+    assert scores["test"]["f1"]["repetition"] > 0.6
+
+
+def test_repetition_counts_as_word_salad_does_and_has_a_column(pretrained, detector, tmp_path):
+    folder, quality = pretrained
+    real = "The price of wheat rises on day 3. They said climb is gain in town 4."
+    texts = [real, " ".join([real] * 4), "They said climb " + "is gain in town " * 12]
+
+    sound, again, loop = score(folder, tmp_path, texts, quality)
+
+    shares = [name for name in sound if name.startswith("share_")]
+    assert all(sum(row[name] for name in shares) == pytest.approx(1) for row in (sound, again, loop))
+    assert sound["share_repetition"] == 0
+    # The first two of eight sentences are new.
+    assert again["share_repetition"] == 0.75
+    assert again["quality"] == pytest.approx((2 * sound["quality"] + 6 * 1) / 8)
+    assert loop["share_repetition"] == loop["quality"] == 1
+    assert "share_repetition" not in score(detector, tmp_path, texts)[0]
+
+
+def test_a_detector_without_the_class_for_repetition_is_refused(detector, toy_articles, tmp_path):
+    published = Detector(source="folder", path=str(detector), repetition=True)
+    quality = SCRATCH.model_copy(update={"detector": published})
+
+    with pytest.raises(StudyError, match=r"but the study needs .*repetition, noise \(quality.detector\)"):
+        train_quality_detector(toy_articles, tmp_path / "out", quality, "en", 1, JobCompute(device="cpu"))
+
+
+def test_only_sentences_of_five_words_are_said_before():
+    found = ["He said so again.", "The bill went to the House.", "He said so again.", "the bill went to the house", "."]
+    assert said_before(found).tolist() == [False, False, False, True, False]
+    assert said_before([]).tolist() == []
 
 
 def test_quality_is_the_mean_value_of_the_most_likely_classes():

@@ -87,6 +87,8 @@ def test_papers_study_compares_all_levels_but_the_quality_index(shipped):
         ({"base_model": {"hub_id": "facebook/opt-125m"}}, {"bias", "quality", "perplexity", "neurons"}),
         ({"perplexity": {"max_tokens": 512}}, {"quality", "perplexity"}),
         ({"quality": {"detector": {"hub_id": "someone/else"}}}, {"quality"}),
+        ({"quality": {"detector": {"train": True}, "splitter": "period"}}, {"quality"}),
+        ({"quality": {"splitter": "period"}}, set()),
         ({"corpus": {"source": "article_bias_prediction"}}, {"bias", "quality", "perplexity", "classifier", "neurons"}),
         ({"corpus": {"sample": 3000}}, {"bias", "quality", "perplexity", "classifier", "neurons"}),
         ({"corpus": {"where": {"outlet": "CNN"}}}, {"bias", "quality", "perplexity", "classifier", "neurons"}),

@@ -61,7 +61,7 @@ def test_defaults_are_filled_in(config: dict) -> None:
 def test_shipped_configs_are_valid(shipped, name: str) -> None:
     study = read_study(shipped(name))
 
-    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8}.get(name, 4)
+    assert len(study.rounds) == {"paper": 6, "config": 6, "authors": 8, "real": 2}.get(name, 4)
 
 
 def test_settings_cannot_be_changed(config: dict) -> None:
@@ -338,6 +338,12 @@ def test_settings_cannot_be_changed(config: dict) -> None:
             {"source": "hub", "hub_id": "x"},
             "quality.detector: source hub needs hub_id and",
         ),
+        ("quality.detector.train", True, "quality.detector: train is true, but source is scratch, which is always"),
+        (
+            "quality.detector",
+            {"source": "folder", "path": "/x", "train": True, "labels": {"bad": "noise"}},
+            "quality.detector: labels is only for trained detectors: set train to false, or remove labels",
+        ),
         ("classifier.candidates", [{"name": "a", "heads": 3}], "classifier.candidates.0: heads is 3, which does not"),
         ("classifier.candidates", [{"name": "a", "source": "folder"}], "classifier.candidates.0: source folder needs"),
         (
@@ -531,3 +537,10 @@ def test_a_study_without_an_adapter_is_written_as_before_there_were_any() -> Non
 
     assert "adapter" not in Finetuning().model_dump() and "adapter" not in Finetuning().model_dump_json()
     assert Finetuning.model_validate({**adapted.model_dump()}) == adapted
+
+
+def test_later_keys_of_the_detector_change_no_parameters_at_their_defaults(make_study) -> None:
+    """Finished studies are not made again."""
+    assert not {"train", "repetition"} & set(make_study().quality.model_dump()["detector"])
+    detector = make_study(quality={"detector": {"repetition": True}}).quality.model_dump()["detector"]
+    assert detector["repetition"] is True and "train" not in detector

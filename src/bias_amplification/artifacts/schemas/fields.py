@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from bias_amplification.artifacts.tables import MAY_BE_ABSENT
+
 TEXT, COUNT, GENERATION, REAL, FLAG = pa.string(), pa.int32(), pa.int16(), pa.float64(), pa.bool_()
 
 
@@ -15,6 +17,11 @@ def required(kind: pa.DataType, *names: str) -> list[pa.Field]:
 def optional(kind: pa.DataType, *names: str) -> list[pa.Field]:
     """Return columns of one type that may have nulls."""
     return [pa.field(name, kind) for name in names]
+
+
+def possible(kind: pa.DataType, *names: str) -> list[pa.Field]:
+    """Return columns of one type that may have nulls, and that a table may be without."""
+    return [pa.field(name, kind, metadata={MAY_BE_ABSENT: ""}) for name in names]
 
 
 def interval(name: str, nullable: bool = True) -> list[pa.Field]:

@@ -12,6 +12,7 @@ from bias_amplification.artifacts.schemas.fields import (
     TEXT,
     interval,
     optional,
+    possible,
     required,
     table,
 )
@@ -59,12 +60,14 @@ DEGENERATE_KINDS = ("empty", "short", "repetitive", "copied")
 #:
 #: quality           value of the sentence's class, from 3 (clean) to 0 (noise)
 #: quality_weighted  this value times the probability of the class
-#: share_*           share of the sentences in the class
+#: share_*           share of the sentences in the class; the detector may have no class for repetition
 QUALITY = table(
     required(TEXT, "article_id"),
     required(COUNT, "sentences"),
     optional(REAL, "quality", "quality_weighted"),
-    optional(REAL, "share_clean", "share_mild_gibberish", "share_word_salad", "share_noise"),
+    optional(REAL, "share_clean", "share_mild_gibberish", "share_word_salad"),
+    possible(REAL, "share_repetition"),
+    optional(REAL, "share_noise"),
 )
 
 #: Perplexity of each article: exp of the mean negative log-likelihood of its tokens. Null if it has fewer than two.

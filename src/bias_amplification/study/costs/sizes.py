@@ -151,7 +151,7 @@ def _trained_bytes(study: Study) -> int:
 def _trained_encoder_bytes(study: Study) -> int:
     """Return the memory of a training step of the largest encoder that the run trains; 0 if it trains none."""
     trained = [(candidate, study.classifier.training) for candidate in study.classifier.candidates if candidate.train]
-    if study.quality.detector.source == "scratch":
+    if study.quality.detector.trained_by_run:
         trained.append((study.quality.detector, study.quality.training))
     sizes = [
         activations(_shape(encoder, encoder), training.batch_size, training.max_tokens, "train_encoder")

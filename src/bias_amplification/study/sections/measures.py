@@ -1,6 +1,6 @@
 """What is measured of the articles that a model writes: leaning, text quality and perplexity."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,8 +10,8 @@ from bias_amplification.study.sections.section import NAME_PATTERN, Name, Sectio
 #: Further splits of the classifier's articles: no event, or no outlet, is in two parts.
 Split = Literal["event", "outlet"]
 
-#: Classes of sentences, best first (paper, section 3.5).
-QualityClass = Literal["clean", "mild_gibberish", "word_salad", "noise"]
+#: Classes of sentences, best first. The paper's detector has those without repetition (section 3.5).
+QualityClass = Literal["clean", "mild_gibberish", "word_salad", "repetition", "noise"]
 
 #: Measures of how much a version's articles have a label.
 BiasMeasure = Literal["share", "mean_probability"]
@@ -114,20 +114,53 @@ class Classifier(Section):
 class Detector(Encoder):
     """The detector behind the text quality index. It classifies sentences as clean or as a kind of gibberish."""
 
+    LATER = frozenset({"train", "repetition"})
+
     source: Literal["hub", "folder", "scratch"] = Field(
         "scratch",
-        description="Where the detector comes from. `scratch`: the run trains it on corrupted sentences of real "
-        "articles. `folder` and `hub`: a trained detector.",
+        description="Where the detector comes from. `scratch`: the run makes it, and trains it on corrupted sentences "
+        "of real articles. `folder` and `hub`: a trained detector, or an encoder that the run trains (`train`).",
+    )
+    train: bool = Field(
+        False,
+        description="For `folder` and `hub`: whether the run trains the encoder on corrupted sentences, with a fresh "
+        "head. Pretrained weights need a small `quality.training.learning_rate`, such as 5.0e-5.",
+    )
+    repetition: bool = Field(
+        False,
+        description="Whether there is a fifth class, repetition, with the value 1 as word salad: sentences in which "
+        "words are repeated again and again, and sentences that the text has written before. The paper's index has "
+        "four classes, so an index with this one cannot be compared with published numbers.",
     )
     labels: dict[str, QualityClass] = Field(
         default_factory=dict,
-        description="For a trained detector: `clean`, `mild_gibberish`, `word_salad` or `noise` for each of its labels "
-        "that has another name.",
+        description="For a trained detector: the name of the class (`clean`, `mild_gibberish`, `word_salad`, "
+        "`repetition`, `noise`) for each of its labels that has another name.",
     )
+
+    @model_validator(mode="after")
+    def _check_training(self) -> "Detector":
+        if self.train and self.source == "scratch":
+            raise ValueError(
+                "train is true, but source is scratch, which is always trained: set source, or remove train"
+            )
+        if self.train and self.labels:
+            raise ValueError("labels is only for trained detectors: set train to false, or remove labels")
+        return self
+
+    @property
+    def trained_by_run(self) -> bool:
+        """Whether the run trains it, from fresh or from pretrained weights."""
+        return self.train or self.source == "scratch"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of sentences, best first."""
+        return tuple(name for name in get_args(QualityClass) if self.repetition or name != "repetition")
 
 
 class DetectorTraining(EncoderTraining):
-    """How the run trains the quality detector, for source `scratch`."""
+    """How the run trains the quality detector."""
 
     epochs: int = Field(
         3, ge=1, description="Passes over the training sentences. The epoch with the best validation macro F1 is kept."
@@ -148,9 +181,7 @@ class Quality(Section):
 
     detector: Detector = Detector()
     training: DetectorTraining = DetectorTraining()
-    sentences: int = Field(
-        6000, ge=100, description="Number of training sentences of the detector, over all four classes."
-    )
+    sentences: int = Field(6000, ge=100, description="Number of training sentences of the detector, over all classes.")
     score: Literal["class", "weighted"] = Field(
         "class",
         description="The index that figures and regressions use: the value of a sentence's class, or this value times "

@@ -170,3 +170,6 @@ def test_encoders_that_are_not_trained_hold_no_activations(make_study):
     assert working_bytes(make_study(classifier={"candidates": [ready]}, quality=detector), "train_encoder") == 0
     trained = working_bytes(make_study(classifier={"candidates": [ready]}), "train_encoder")
     assert trained == 4 * 2 * 32 * 64 * (30 * 64 + 3 * 2 * 64)
+    # An encoder of the hub that the run trains has the usual shape, which is larger.
+    detector["detector"]["train"] = True
+    assert working_bytes(make_study(classifier={"candidates": [ready]}, quality=detector), "train_encoder") > trained
