@@ -11,7 +11,7 @@ import posixpath
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -80,22 +80,24 @@ SECTIONS = {
 #: Modules of the schemas, in the order of their page.
 SCHEMA_MODULES = ("corpus", "versions", "diversity", "contrasts", "neurons", "interventions", "results")
 
-_LINK = re.compile(r"(\]\()([^)\s#]+)")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def pages() -> dict[str, str]:
     """Return the text of every page by its place in the site."""
     found = {f"docs/{file.name}": file.name for file in sorted((ROOT / "docs").glob("*.md"))} | SHOWN
-    texts = {}
+    texts = {place: (ROOT / source).read_text(encoding="utf-8") for source, place in found.items()}
+    texts["tables.md"] = tables_page()
+    titles = {place.removesuffix(".md"): title(text) for place, text in texts.items() if place.endswith(".md")}
     for source, place in found.items():
-        text = (ROOT / source).read_text(encoding="utf-8")
-        texts[place] = relinked(text, source) if place.endswith(".md") else text
+        if place.endswith(".md"):
+            texts[place] = relinked(texts[place], source, titles)
     # The start page has no list of its sections: they are in the header.
     texts["index.md"] += f"\n{_contents(['Tutorial <tutorial>', *SECTIONS], hidden=True)}"
-    for name, (title, sentence, members) in SECTIONS.items():
-        texts[f"{name}.md"] = f"# {title}\n\n{sentence}\n\n{_contents(members)}"
-    texts["tables.md"] = tables_page()
+    for name, (heading, sentence, members) in SECTIONS.items():
+        entries = [f"{titles[member]} <{member}>" if member in titles else member for member in members]
+        texts[f"{name}.md"] = f"# {heading}\n\n{sentence}\n\n{_contents(entries)}"
     modules = dict(parts())
     texts["functions.md"] = (
         "# Functions\n\nThe parts of the package. A part imports only from those above it.\n\n"
@@ -109,8 +111,15 @@ def _contents(names: Sequence[str], hidden: bool = False) -> str:
     return f"```{{toctree}}\n{options}\n" + "\n".join(names) + "\n```\n"
 
 
-def relinked(text: str, source: str) -> str:
+def title(text: str) -> str:
+    """Return the heading of a page, up to a colon."""
+    return text.partition("\n")[0].removeprefix("# ").partition(":")[0]
+
+
+def relinked(text: str, source: str, titles: Mapping[str, str]) -> str:
     """Return a page with links that lead to files of the repository leading to their pages in the site.
+
+    A link whose text is the name of a file gets the page's title in its place.
 
     Parameters
     ----------
@@ -118,6 +127,8 @@ def relinked(text: str, source: str) -> str:
         The page.
     source
         Its place in the repository.
+    titles
+        Titles of the pages.
 
     Raises
     ------
@@ -133,7 +144,9 @@ def relinked(text: str, source: str) -> str:
             raise ValueError(
                 f"{source} links to {found[2]}, which is not in the site: add it to SHOWN in docs/pages.py"
             )
-        return found[1] + SHOWN.get(target, target.removeprefix("docs/"))
+        place = SHOWN.get(target, target.removeprefix("docs/"))
+        named = found[1].endswith(".md") and target.endswith(found[1])
+        return f"[{titles[place.removesuffix('.md')] if named else found[1]}]({place}"
 
     return "".join(part if part.startswith("```") else _LINK.sub(relink, part) for part in _FENCE.split(text))
 

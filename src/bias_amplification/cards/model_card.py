@@ -69,10 +69,25 @@ def model_card(
     str
         The YAML head and the body.
     """
+    shown = measures(plan.study.corpus.labels, plan.study.corpus.unit)
+    body = [
+        f"# {code(_name(plan, version))}\n\n{_introduction(plan, version)}",
+        f"## Base model\n\n{_base_in_words(plan, version, base)}",
+        f"## Training\n\n{_training(plan, version, facts)}",
+        f"## Evaluation\n\n{_evaluation(shown, rows, changes, plan.study.corpus.unit)}",
+        f"## Limits\n\n{_limits(plan, reliability)}",
+        LICENSE_SECTION,
+        _USE,
+        CITATION_SECTION,
+    ]
+    return f"---\n{_head(plan, version, shown, rows)}\n---\n\n" + "\n\n".join(part.strip() for part in body) + "\n"
+
+
+def _head(plan: Plan, version: Version | None, shown: Mapping[str, str], rows: Sequence[Row]) -> str:
+    """Return the YAML head, with the measures as the results of an evaluation."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    study, name, texts = plan.study, _name(plan, version), plural(plan.study.corpus.unit)
-    shown = measures(study.corpus.labels, study.corpus.unit)
+    study, texts = plan.study, plural(plan.study.corpus.unit)
     results = [
         EvalResult(
             task_type="text-generation",
@@ -94,20 +109,10 @@ def model_card(
         license=LICENSE,
         pipeline_tag="text-generation",
         tags=_TAGS,
-        model_name=name if results else None,
+        model_name=_name(plan, version) if results else None,
         eval_results=results or None,
-    ).to_yaml()
-    body = [
-        f"# {code(name)}\n\n{_introduction(plan, version)}",
-        f"## Base model\n\n{_base_in_words(plan, version, base)}",
-        f"## Training\n\n{_training(plan, version, facts)}",
-        f"## Evaluation\n\n{_evaluation(shown, rows, changes, study.corpus.unit)}",
-        f"## Limits\n\n{_limits(plan, reliability)}",
-        LICENSE_SECTION,
-        _USE,
-        CITATION_SECTION,
-    ]
-    return f"---\n{head.strip()}\n---\n\n" + "\n\n".join(part.strip() for part in body) + "\n"
+    )
+    return head.to_yaml().strip()
 
 
 _USE = """\

@@ -191,6 +191,21 @@ def test_a_model_of_the_hub_is_named_in_the_head(tmp_path: Path) -> None:
     assert made.folders[0] != "base"
 
 
+def test_a_given_model_is_called_a_copy_of_its_source(tmp_path: Path) -> None:
+    config = copy.deepcopy(SMALL)
+    config["rounds"][0]["models"] = [
+        {"source": "hub", "hub_id": f"owner/generation-{number}", "revision": "b" * 40} for number in range(3)
+    ]
+    made = make_run(tmp_path, config)
+
+    write_cards(**made.arguments)
+
+    card = ModelCard.load(made.results / "rounds" / "null" / "generation_02" / "README.md")
+    assert card.data.base_model == "owner/generation-2"
+    assert "The study did not train this version" in card.text
+    assert cells(card.text, "Setting") == []
+
+
 def test_a_folder_is_named_without_its_path(tmp_path: Path) -> None:
     made = make_run(tmp_path, merge(SMALL, {"base_model": {"source": "folder", "path": "/home/someone/secret/gpt"}}))
 

@@ -67,12 +67,17 @@ def test_links_lead_to_files_and_headings_of_the_repository() -> None:
 
 
 def test_links_of_the_site_lead_to_its_pages(pages: ModuleType) -> None:
-    assert pages.relinked("[a](../config/README.md#corpus)", "docs/slurm.md") == "[a](config.md#corpus)"
-    assert pages.relinked("![b](docs/images/x.png) [c](#d)", "README.md") == "![b](images/x.png) [c](#d)"
-    assert pages.relinked("[e](https://x.org/docs/y.md)", "README.md") == "[e](https://x.org/docs/y.md)"
-    assert pages.relinked("```\n[f](../x)\n```\n[g](slurm.md)", "docs/a.md") == "```\n[f](../x)\n```\n[g](slurm.md)"
+    def relinked(text: str, source: str) -> str:
+        return pages.relinked(text, source, {"config": "The config", "slurm": "SLURM"})
+
+    assert relinked("[a](../config/README.md#corpus)", "docs/slurm.md") == "[a](config.md#corpus)"
+    assert relinked("![b](docs/images/x.png) [c](#d)", "README.md") == "![b](images/x.png) [c](#d)"
+    assert relinked("[e](https://x.org/docs/y.md)", "README.md") == "[e](https://x.org/docs/y.md)"
+    assert relinked("```\n[f](../x)\n```\n[g](slurm.md)", "docs/a.md") == "```\n[f](../x)\n```\n[g](slurm.md)"
+    assert relinked("[slurm.md](slurm.md#x)", "docs/a.md") == "[SLURM](slurm.md#x)"
+    assert relinked("[config/README.md](../config/README.md)", "docs/a.md") == "[The config](config.md)"
     with pytest.raises(ValueError, match=r"docs/a.md links to ../Makefile, which is not in the site"):
-        pages.relinked("[h](../Makefile)", "docs/a.md")
+        relinked("[h](../Makefile)", "docs/a.md")
 
 
 def test_every_part_of_the_package_has_a_page(pages: ModuleType) -> None:
