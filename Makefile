@@ -72,7 +72,7 @@ docs: environment  ## remake the references of the config and the strategies fro
 	@cmp -s envs/docs.txt $(ENVIRONMENT)/.installed-docs \
 		|| { $(BIN)/python -m pip install --quiet --requirement envs/docs.txt && cp envs/docs.txt $(ENVIRONMENT)/.installed-docs; }
 	PYTHONPATH=src $(BIN)/python docs/pages.py site/source
-	PYTHONPATH=src $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --conf-dir docs --doctree-dir site/doctrees site/source site/html
+	PYTHONPATH=src $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto --conf-dir docs --doctree-dir site/doctrees site/source site/html
 	@echo "Open site/html/index.html."
 
 benchmark: environment  ## run the comparisons of docs/speed.md; needs TOKENIZER=folder, and ARTICLES=table.parquet is optional

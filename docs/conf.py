@@ -20,6 +20,7 @@ suppress_warnings = ["ref.python"]
 default_role = "code"
 autodoc_default_options = {"members": True, "member-order": "bysource", "exclude-members": "model_config"}
 autodoc_typehints_format = "short"
+autodoc_use_type_comments = False
 python_use_unqualified_type_names = True
 add_module_names = False
 napoleon_google_docstring = False
@@ -58,6 +59,20 @@ def plain(app, what, name, obj, options, lines):
         )
 
 
+def listed(app, what, name, obj, options, lines):
+    """Make a definition list of the lines in a comment that align names with their meanings."""
+    found = []
+    for line in lines if what == "data" else ():
+        aligned = re.match(r"(\w\S*(?:, \w+)*) {2,}(\S.*)", line)
+        if aligned:
+            found += [aligned[1], f"    {aligned[2]}"]
+        else:
+            found.append(re.sub(r"^ {2,}", "    ", line))
+    if found:
+        lines[:] = found
+
+
 def setup(app):
     """Look at docstrings before Napoleon does, whose priority is 500."""
     app.connect("autodoc-process-docstring", plain, priority=400)
+    app.connect("autodoc-process-docstring", listed, priority=401)

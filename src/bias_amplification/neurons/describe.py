@@ -16,8 +16,8 @@ from bias_amplification.neurons.worlds import WORLDS, Run, Simulation, grid_step
 #: scale_ratio     largest root mean square step of a round over the smallest one
 #: early_ratio     root mean square step of the first third of the generations over that of the last third
 #: drift           share of the steps' sum of squares that the rounds' mean steps explain
-#: persistence     correlation of a step with the one before it, without means of rounds and generations; about -0.1 if
-#:                 none
+#: persistence     correlation of a step with the one before it in the round, after means of rounds and generations are
+#:                 subtracted; -0.1 or so without persistence
 FACTS = ("between_rounds", "scale_ratio", "early_ratio", "drift", "persistence")
 
 #: Simulated studies of each world with which a run is compared.
