@@ -2,6 +2,8 @@
 
 import re
 
+from sphinx import addnodes
+
 from bias_amplification import __version__
 
 project = "bias-amplification"
@@ -72,7 +74,31 @@ def listed(app, what, name, obj, options, lines):
         lines[:] = found
 
 
+#: Comments that Napoleon does not read, by name.
+_kept = {}
+
+
+def keep(app, what, name, obj, options, lines):
+    """Take comments of constants and fields away from Napoleon, which takes what is before a colon for a type."""
+    if what in ("data", "attribute", "property"):
+        _kept[name] = [*lines]
+        lines.clear()
+
+
+def give_back(app, what, name, obj, options, lines):
+    """Put these comments back."""
+    lines[:] = [*_kept.pop(name, lines), ""]
+
+
+def shorten(app, domain, objtype, content):
+    """Leave out long values of constants."""
+    for node in list(content.parent.findall(addnodes.desc_annotation)):
+        if node.astext().strip().startswith("=") and len(node.astext()) > 60:
+            node.parent.remove(node)
+
+
 def setup(app):
-    """Look at docstrings before Napoleon does, whose priority is 500."""
-    app.connect("autodoc-process-docstring", plain, priority=400)
-    app.connect("autodoc-process-docstring", listed, priority=401)
+    """Change docstrings before and after Napoleon, whose priority is 500, and what autodoc makes of constants."""
+    for priority, function in {400: plain, 410: listed, 420: keep, 600: give_back}.items():
+        app.connect("autodoc-process-docstring", function, priority=priority)
+    app.connect("object-description-transform", shorten)

@@ -49,7 +49,7 @@ SECTIONS = {
     ),
     "explanations": (
         "Explanations",
-        "What is measured, how, and why so.",
+        "What is measured, and why in this way.",
         [
             "protocol",
             "strategies",
