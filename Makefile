@@ -74,8 +74,13 @@ format: environment  ## format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: environment  ## remake the config's schema, config/README.md and the lists of strategies from src/bias_amplification/study/
+docs: environment  ## remake the references of the config and the strategies from src/, and build the documentation in site/html/
 	PYTHONPATH=src $(BIN)/python -m bias_amplification.study.reference
+	@cmp -s envs/docs.txt $(ENVIRONMENT)/.installed-docs \
+		|| { $(BIN)/python -m pip install --quiet --requirement envs/docs.txt && cp envs/docs.txt $(ENVIRONMENT)/.installed-docs; }
+	PYTHONPATH=src $(BIN)/python docs/pages.py site/source
+	PYTHONPATH=src $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto --conf-dir docs --doctree-dir site/doctrees site/source site/html
+	@echo "Open site/html/index.html."
 
 benchmark: environment  ## run the comparisons of docs/speed.md; needs TOKENIZER=folder, and ARTICLES=table.parquet is optional
 	@test -n "$(TOKENIZER)" || { echo "Give a folder with GPT-2's tokenizer.json: make benchmark TOKENIZER=folder"; exit 1; }
@@ -89,6 +94,9 @@ lock:  ## pin the newest package versions that work together (needs pip-tools)
 	pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --upgrade --extra test --extra lint --output-file envs/requirements.txt pyproject.toml
 	sed -i 's/^torch==\([0-9.]*\)+.*/torch==\1/' envs/requirements.txt
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
+		| pip-compile --quiet --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --upgrade --constraint envs/requirements.txt --output-file envs/docs.txt -
 
 # The environment has a copy of the requirements that were installed. If it differs from the file, the environment is
 # updated. File times are not compared, because a clone changes them.

@@ -4,9 +4,11 @@ import json
 import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import ModelCard
 from studies import TINY, Study
 
 from bias_amplification.artifacts.schemas import metrics
@@ -80,6 +82,28 @@ def test_figures_tables_and_page_are_complete(finished):
     assert 'id="data"' in article_page and article_page.count("<script>") == 1
 
 
+def test_every_model_has_a_card_and_a_deleted_card_is_remade_alone(finished):
+    folders = ["base", *(version(name, g) for name in ROUNDS for g in range(3))]
+    cards = {f"{folder}/README.md" for folder in folders}
+    assert {name for name in finished.times() if Path(name).name == "README.md"} == cards | {"README.md"}
+    rows = pq.read_table(finished.results / "metrics.parquet").to_pylist()
+    rows = {version(row["round"], row["generation"]): row for row in rows if row["generation"] is not None}
+    for folder, row in rows.items():
+        results = ModelCard.load(finished.results / folder / "README.md").data.eval_results
+        assert {result.metric_type: result.metric_value for result in results}.items() <= row.items()
+        assert len(results) >= 4
+    written = pq.read_table(finished.results / version("balanced_synthetic", 1) / "articles.parquet").to_pylist()
+    texts = [finished.results.joinpath(name).read_text() for name in (*cards, "README.md", "ro-crate-metadata.json")]
+    assert not any(article["title"] in text for article in written for text in texts)
+    before = finished.checksums("**/README.md")
+    (finished.results / version("balanced_synthetic", 1) / "README.md").unlink()
+
+    remade = finished.remade()
+
+    assert remade == cards | {"README.md", "config.yaml", "ro-crate-metadata.json"}
+    assert finished.checksums("**/README.md") == before
+
+
 def test_neuron_counts_are_compared_with_chance(finished):
     overlap = pq.read_table(finished.results / "neurons" / "overlap.parquet").to_pandas()
     sets = pq.read_table(finished.results / "neurons" / "sets.parquet").to_pandas().set_index("measure")
@@ -125,7 +149,9 @@ def test_deleted_predictions_remake_only_files_computed_from_them(finished):
     both = {f"{version('balanced_synthetic', 1)}/{name}.parquet" for name in ("predictions", "predictions_second")}
     # The comparison of rounds reads the first and the last generation only.
     tables = {"metrics", "changes", "replicates/means", "transitions", "event_shares", "comparison"}
-    assert chain == both | {f"{name}.parquet" for name in tables} | {"index.html"}
+    cards = {name for name in finished.times() if Path(name).name == "README.md"}
+    described = {"index.html", "config.yaml", "ro-crate-metadata.json", *cards}
+    assert chain == both | {f"{name}.parquet" for name in tables} | described
     # The figures of this round read its predictions; those of the theory and the corpus do not.
     assert "figures/figure_3.png" in planned
     assert not {"figures/figure_10.png", "tables/cleaning.csv", "figures/figure_8.png"} & planned
@@ -189,8 +215,10 @@ def test_a_changed_key_affects_the_documented_rules(finished, change, rules):
     output = finished.query("--dry-run", "--quiet", "rules", configs=[TINY, overlay])
 
     reasons = re.findall(r"(?:params have|set of input files has) changed since last execution:\n +(.+)", output)
-    assert {rule for line in reasons for rule in line.split(", ")} == (
-        set() if rules == "none" else set(rules.split(", "))
-    )
-    if rules == "none":
+    found = {rule for line in reasons for rule in line.split(", ")}
+    assert found - {"write_cards"} == (set() if rules == "none" else set(rules.split(", ")))
+    # The cards record every key but those of `compute`. They are not reported if they run because of their inputs.
+    if rules == "none" and not change.startswith("compute: "):
+        assert found == {"write_cards"}
+    elif rules == "none":
         assert "Nothing to be done" in output

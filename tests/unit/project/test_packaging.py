@@ -19,11 +19,15 @@ import bias_amplification
 from helpers import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCK = {
-    canonicalize_name(line.split("==")[0]): line.split("==")[1]
-    for line in (ROOT / "envs" / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    if re.match(r"[a-z]", line)
-}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the versions that a lock pins, by package."""
+    lines = (ROOT / "envs" / name).read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines if re.match(r"[a-z]", line)}
+
+
+LOCK, DOCS_LOCK = pins("requirements.txt"), pins("docs.txt")
 
 
 def declared(requirements: Iterable[str]) -> set[str]:
@@ -64,9 +68,19 @@ def test_the_tests_and_benchmarks_declare_what_they_import() -> None:
 
 
 def test_the_lock_satisfies_every_requirement() -> None:
-    for text in [*MAIN, *(text for extra in EXTRAS.values() for text in extra)]:
-        requirement = Requirement(text)
-        assert requirement.specifier.contains(LOCK[canonicalize_name(requirement.name)]), text
+    of_lock = [*MAIN, *(text for name, extra in EXTRAS.items() if name != "docs" for text in extra)]
+    for lock, texts in ((LOCK, of_lock), (DOCS_LOCK, EXTRAS["docs"])):
+        for text in texts:
+            requirement = Requirement(text)
+            assert requirement.specifier.contains(lock[canonicalize_name(requirement.name)]), text
+
+
+def test_the_lock_of_the_documentation_changes_no_version_of_the_first() -> None:
+    both = LOCK.keys() & DOCS_LOCK.keys()
+
+    assert {name: DOCS_LOCK[name] for name in both} == {name: LOCK[name] for name in both}
+    # Users of the study do not install what builds the documentation.
+    assert both.isdisjoint(canonicalize_name(name) for name in EXTRAS["docs"])
 
 
 @pytest.fixture(scope="module")
