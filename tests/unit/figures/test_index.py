@@ -2,6 +2,7 @@ import re
 from html import escape
 
 from invented_effects import calibration, effects, missing
+from matplotlib.figure import Figure
 from page_tables import write_page_tables
 from reliability_tables import make_calibration, make_reliability, make_world
 
@@ -9,6 +10,7 @@ from bias_amplification.artifacts import schemas
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.index import Heading, texts_in_words, write_index
 from bias_amplification.figures.neuron_validity import validity_in_words
+from bias_amplification.figures.style import save_figure
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.study.sections import Corpus
@@ -17,7 +19,7 @@ from bias_amplification.study.sections import Corpus
 def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_file, labels, tmp_path, write):
     (tmp_path / "figures").mkdir()
     (tmp_path / "tables").mkdir()
-    (tmp_path / "figures/figure 2.png").write_bytes(b"png")
+    save_figure(Figure((2, 1)), [tmp_path / "figures/figure 2.png"])
     (tmp_path / "figures/figure 2.svg").write_bytes(b"svg")
     (tmp_path / "tables/table_1.csv").write_text("candidate,macro f1\n<script>,0.9\n")
     files = [tmp_path / name for name in ("figures/figure 2.png", "figures/figure 2.svg", "tables/table_1.csv")]
@@ -40,8 +42,10 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     assert re.findall(r'<h2 id="(group-\d)">([^<]+)</h2>', page) == [
         ("group-0", "Bias &amp; quality"), ("group-1", "Neurons"),
     ]  # fmt: skip
-    assert "What is &lt;seen&gt;." in page and "<script>" not in page
-    assert '<td>&lt;script&gt;</td><td class="number">0.9</td>' in page
+    assert "What is &lt;seen&gt;." in page and page.count("<script>") == 1
+    assert '<th scope="row">&lt;script&gt;</th><td class="number">0.9</td>' in page
+    # The size of a picture of 200 dots per inch, of which 135 are shown.
+    assert '<img src="figures/figure%202.png" alt="Figure 2" width="270" height="135"' in page
     assert f"<li>{escape(texts_in_words(metrics))} " in page and '<h2 id="answers">What this run answers</h2>' in page
     sentences = [
         escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
