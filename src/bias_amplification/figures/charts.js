@@ -18,7 +18,9 @@
       const specs = JSON.parse(chart.querySelector("script").textContent);
       const panels = [...chart.querySelectorAll(".panel")];
       // `ast`: expressions are interpreted, because the page's policy forbids making code from text.
-      const options = { ast: true, renderer: "svg", actions: false, tooltip: { disableDefaultStyle: true } };
+      // `logLevel` 1: errors alone. Without any round to show, a chart has no range of values, of which Vega would warn.
+      const tooltip = { disableDefaultStyle: true };
+      const options = { ast: true, renderer: "svg", actions: false, logLevel: 1, tooltip };
       const drawn = await Promise.all(specs.map((spec, place) => vegaEmbed(panels[place], spec, options)));
       const boxes = [...chart.querySelectorAll("input")];
       const update = () => {

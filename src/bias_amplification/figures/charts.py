@@ -131,7 +131,7 @@ class TrajectoryChart:
         label, base = axis_label(column, self.unit), self.base[column].dropna().unique()
         y = partial(
             altair.Y,
-            scale=altair.Scale(type="log" if column.startswith("perplexity") else "linear", zero=False, nice=False),
+            scale=altair.Scale(type="log", nice=False) if column.startswith("perplexity") else altair.Scale(zero=False),
             axis=altair.Axis(
                 title=label, format=".0%" if column.startswith("share_") else altair.Undefined, tickCount=6
             ),

@@ -116,7 +116,9 @@ def html_table(
         cells = "".join(
             f"<td{kind}{label}>{cell}</td>" for cell, kind, label in zip(others, kinds[1:], labels[1:], strict=True)
         )
-        body += f'<tr><th scope="row"{kinds[0]}>{before}{first}</th>{cells}</tr>\n'
+        # An empty cell is no heading, but is still in the first column, which stays in view.
+        tag, scope = ("th", ' scope="row"') if first else ("td", "")
+        body += f"<tr><{tag}{scope}{kinds[0]}>{before}{first}</{tag}>{cells}</tr>\n"
     box = f'class="table{" stacked" if stacked else ""}" tabindex="0" role="group" aria-label="Table: {escape(name)}"'
     return (
         f'<div {box}><table aria-label="{escape(name)}">\n'
