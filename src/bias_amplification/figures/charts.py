@@ -1,5 +1,6 @@
 """Charts of the page that can be pointed at: the trajectories again, with values, intervals and rounds to choose."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -180,6 +181,8 @@ class TrajectoryChart:
         )
         dash = altair.StrokeDash("round:N", scale=self._scale("linestyle", DASHES), legend=None)
         titles = {"named": "round", "generation": "generation", "measured": axis_label(column, self.unit)}
+        # The nearest point is found through its cell, whose datum is the point. Vega-Lite 6.4 looks in the cell itself.
+        tooltip = ", ".join(f"{json.dumps(title)}: (datum.datum || datum).{name}" for name, title in titles.items())
         return [
             run.mark_area(opacity=0.18, aria=False).encode(y=y("low:Q"), y2="high:Q"),
             replicate.mark_line(opacity=0.45, strokeWidth=0.7, aria=False).encode(detail="replicate:N"),
@@ -190,7 +193,7 @@ class TrajectoryChart:
                 shape=altair.Shape("round:N", scale=self._scale("marker", SHAPES), legend=None),
                 size=size.otherwise(altair.value(20)),
                 opacity=opacity.otherwise(altair.value(0)),
-                tooltip=[altair.Tooltip(f"{field}:N", title=title) for field, title in titles.items()],
+                tooltip=altair.value(altair.ExprRef(expr=f"{{{tooltip}}}")),
                 description="said:N",
             )
             .add_params(near),
