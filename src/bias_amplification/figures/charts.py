@@ -155,7 +155,7 @@ class TrajectoryChart:
                 description=f"Line chart: {label} by generation. The table of values has the same numbers.",
             )
             .configure_view(stroke=None)
-            .configure_axis(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", gridColor=GRID)
+            .configure_axis(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", titlePadding=10, gridColor=GRID)
             .to_dict()
         )
 
