@@ -33,7 +33,13 @@ SHAPES = {
     "*": "M0,-1L.26,-.36L.95,-.31L.42,.14L.59,.81L0,.44L-.59,.81L-.42,.14L-.95,-.31L-.26,-.36Z",
 }
 DASHES = {"-": [1, 0], "--": [6, 3], "-.": [6, 3, 1.5, 3], ":": [1.5, 2.5]}
-GRID = "#8884"
+_AXES = {
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "titlePadding": 10,
+    "gridColor": "#8884",
+}
 #: The entry of the key that shows and hides the published numbers. No round is called so.
 PUBLISHED = "*published"
 
@@ -155,7 +161,7 @@ class TrajectoryChart:
                 description=f"Line chart: {label} by generation. The table of values has the same numbers.",
             )
             .configure_view(stroke=None)
-            .configure_axis(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", titlePadding=10, gridColor=GRID)
+            .configure_axis(**_AXES)
             .to_dict()
         )
 
