@@ -42,7 +42,7 @@ from bias_amplification.figures.charts import TrajectoryChart, chart_scripts, ch
 from bias_amplification.figures.neuron_validity import not_valid_here, of_first_scheme, validity_in_words
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.seen import seen_title
-from bias_amplification.figures.style import round_names, strategy_appearance
+from bias_amplification.figures.style import strategy_appearance
 from bias_amplification.figures.tables.reliability import may_discuss_overlap, reproducibility_in_words
 from bias_amplification.figures.tables.writing import html_table, table_script, table_style
 from bias_amplification.interventions.words import interventions_in_words
@@ -158,11 +158,12 @@ def write_index(
         if name == INTERVENTIONS and tables.interventions_effects:
             parts += [f"<p>{escape(text)}</p>" for text in _interventions_in_words(tables)]
         for heading in members:
-            chart = heading.chart and TrajectoryChart(
-                metrics, *heading.chart[:2], published, *heading.chart[2:], corpus.unit
-            )
-            shown = _with_seen_title(heading, metrics, contrasts, rows, corpus.unit)
-            parts.append(_entry(shown, [file for file in files if file.stem == heading.name], out, chart))
+            own, chart = [file for file in files if file.stem == heading.name], None
+            if heading.chart:
+                columns, rounds, counterparts = heading.chart
+                chart = TrajectoryChart(metrics, columns, rounds, published, counterparts, corpus.unit)
+                heading = _with_seen_title(heading, chart.names, contrasts, rows, corpus.unit)
+            parts.append(_entry(heading, own, out, chart))
     scripts = [*(chart_scripts() if any(heading.chart for heading in headings) else ()), table_script()]
     page = html_page(
         title, "\n".join(parts), table_style() + chart_style() + _STYLE.read_text(encoding="utf-8"), scripts=scripts
@@ -179,12 +180,12 @@ def _marks(contrasts: pd.DataFrame) -> list[str]:
 
 
 def _with_seen_title(
-    heading: Heading, metrics: pd.DataFrame, contrasts: pd.DataFrame, rows: Sequence[Sequence[str]], unit: str
+    heading: Heading, names: Mapping[str, str], contrasts: pd.DataFrame, rows: Sequence[Sequence[str]], unit: str
 ) -> Heading:
-    """Return a heading whose title says what is seen in a figure of trajectories, if this is told from chance."""
-    if not heading.chart:
-        return heading
-    names = round_names(metrics, heading.chart.rounds)
+    """Return a heading of trajectories whose title says what is seen, if this is told from chance.
+
+    `names` are those of its rounds, `rows` those of `answer_rows`.
+    """
     rounds = contrasts[contrasts["kind"] == "change"].drop_duplicates("round")["round"]
     ends = {name: row[2].replace(" to ", "% to ") + "%" for name, row in zip(rounds, rows, strict=True)}
     return heading._replace(title=seen_title(heading.title, heading.chart.columns, names, contrasts, ends, unit))
