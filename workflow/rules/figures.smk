@@ -5,6 +5,7 @@
 # table as CSV and HTML, and index.html, which shows all of them.
 from bias_amplification.figures.catalogue import KINDS, catalogue
 from bias_amplification.figures.catalogue.facts import corpus_shown
+from bias_amplification.published.comparable import published_file
 
 
 report: "../report/workflow.rst"
@@ -123,7 +124,11 @@ rule write_index:
             for name in ("reliability", "overlap_curve", "calibration", "world", "overlap")
         },
         **({"scores": SOURCES["table_1"]["scores_files"]} if "table_1" in SOURCES else {}),
-        **({"comparison": f"{RESULTS}/comparison.parquet"} if "comparison_summary" in SOURCES else {}),
+        **(
+            {"comparison": f"{RESULTS}/comparison.parquet", "published": local(published_file("trajectories.csv"))}
+            if "comparison_summary" in SOURCES
+            else {}
+        ),
         **(
             {
                 f"interventions_{name}": f"{RESULTS}/interventions/{name}.parquet"
@@ -147,7 +152,13 @@ rule write_index:
         **needs("light"),
     params:
         headings=[
-            {"name": entry.name, "group": entry.group, "title": entry.title, "caption": entry.caption}
+            {
+                "name": entry.name,
+                "group": entry.group,
+                "title": entry.title,
+                "caption": entry.caption,
+                "chart": entry.chart(),
+            }
             for entry in CATALOGUE.values()
         ],
         title=f"Bias amplification: study {study.name}",

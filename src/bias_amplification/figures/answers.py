@@ -19,7 +19,17 @@ QUESTION = (
     "Asked: when a language model is trained again and again on what it writes, does its text grow more biased? Does "
     "the text decay? Do the same neurons change with both?"
 )
-HEADINGS = ("round", "label", "share (%)", "change", "verdict", "ways of counting", "text quality", "change", "verdict")
+HEADINGS = (
+    "round",
+    "label",
+    "share (%)",
+    "change of share",
+    "verdict on share",
+    "ways of counting",
+    "text quality",
+    "change of quality",
+    "verdict on quality",
+)
 
 
 class Line(NamedTuple):
@@ -142,7 +152,13 @@ def published_in_words(comparison: pd.DataFrame) -> str:
     return f"Compared with the run, {len(comparison)} published numbers are: {', '.join(found)}."
 
 
-def answers_html(rows: Sequence[Sequence[str]], lines: Sequence[Line], shown: Collection[str], unit: str) -> str:
+def answers_html(
+    rows: Sequence[Sequence[str]],
+    lines: Sequence[Line],
+    shown: Collection[str],
+    unit: str,
+    marks: Sequence[str] = (),
+) -> str:
     """Return the section.
 
     Parameters
@@ -155,6 +171,8 @@ def answers_html(rows: Sequence[Sequence[str]], lines: Sequence[Line], shown: Co
         Names of the figures and tables that the page has.
     unit
         The study's word for an article.
+    marks
+        HTML before the name of each round: its strategy's colour and marker.
     """
     about = Line(
         "Share of the tracked label and text quality index in generation 0 and in the last one; their changes with 95% "
@@ -170,8 +188,9 @@ def answers_html(rows: Sequence[Sequence[str]], lines: Sequence[Line], shown: Co
     texts = [about._replace(text=with_unit(about.text, unit)), *lines]
     items = "".join(f"<li>{escape(line.text)} {_links(line.shown_in, shown)}</li>\n" for line in texts if line.text)
     return (
-        f'<section class="answers"><h2 id="answers">What this run answers</h2>\n<p>{escape(QUESTION)}</p>\n'
-        f"{html_table(HEADINGS, rows)}<ul>\n{items}</ul></section>"
+        '<section class="answers" aria-labelledby="answers"><h2 id="answers">What this run answers</h2>\n'
+        f"<p>{escape(QUESTION)}</p>\n"
+        f"{html_table(HEADINGS, rows, 'What this run answers', marks, stacked=True)}<ul>\n{items}</ul></section>"
     )
 
 

@@ -18,17 +18,18 @@ from bias_amplification.study.strategies import control_names
 _TITLES = {"share": "Share of the label", "mean_probability": "Mean probability", "quality": "Text quality index"}
 #: Largest change that is possible, in the unit of the axis.
 _LARGEST = {"share": 100, "mean_probability": 100, "quality": 3}
-_CONTROL_COLOUR, _BAND_COLOUR = "#888888", "#e6e6e6"
+_BAND_COLOUR = "#e6e6e6"
 
 
 @style.styled
 def changes(contrasts: pd.DataFrame) -> Figure:
     """Draw the change of each round from generation 0 to the last generation: one panel per outcome, one row per round.
 
-    A point is the mean over replicates, its line the 95% interval, and thin strokes are the replicates. Controls are
-    grey. Behind the row of a round lies the band of the interval of the control with replicates with which it is
-    compared: `real`, otherwise `fixed`, otherwise `shuffled`. A hollow point has one replicate: its interval holds the
-    error of articles only. An interval that leaves the panel ends in an arrow.
+    A point is the mean over replicates, its line the 95% interval, and thin strokes are the replicates. Colour and
+    marker are those of the strategy; controls are grey. Behind the row of a round lies the band of the interval of the
+    control with replicates with which it is compared: `real`, otherwise `fixed`, otherwise `shuffled`. A hollow point
+    has one replicate: its interval holds the error of articles only. An interval that leaves the panel ends in an
+    arrow.
 
     Parameters
     ----------
@@ -69,9 +70,9 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
     seen = ends[np.abs(ends).max(axis=1) <= 3 * reach]
     reach = min(largest, 1.12 * max(reach, np.abs(seen).max() if len(seen) else 0.0))
     axes.set_xlim(-reach, reach)
+    looks = style.strategy_appearance(known["strategy"])
     for row, each, (low, high) in zip(known.to_dict("records"), numbers, ends, strict=True):
-        place, control = places[row["round"]], row["strategy"] in control_names()
-        colour = _CONTROL_COLOUR if control else style.PALETTE[0]
+        place, (colour, own) = places[row["round"]], looks[row["strategy"]].values()
         if np.isfinite([low, high]).all():
             axes.plot(np.clip([low, high], -reach, reach), [place, place], color=colour, linewidth=1.6, zorder=2)
             for end, marker in ((low, "<"), (high, ">")):
@@ -81,7 +82,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
             axes.vlines(each, place - 0.3, place + 0.3, color=colour, linewidth=0.8, zorder=3)
         face = "white" if row["replicates"] < 2 else colour
         axes.plot(
-            factor * row["estimate"], place, "o", color=colour, markerfacecolor=face, markeredgecolor=colour, zorder=4
+            factor * row["estimate"], place, own, color=colour, markerfacecolor=face, markeredgecolor=colour, zorder=4
         )
     axes.set_xlabel("Change (points)" if factor == 100 else "Change")
 

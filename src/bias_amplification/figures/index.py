@@ -1,8 +1,9 @@
-"""The page that shows every figure and table of a run."""
+"""The page that says what a run answers, and shows its every figure and table."""
 
 import csv
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -37,26 +38,30 @@ from bias_amplification.figures.answers import (
 )
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.catalogue.neurons import NEURONS
+from bias_amplification.figures.charts import TrajectoryChart, chart_scripts, chart_style, mark
 from bias_amplification.figures.neuron_validity import not_valid_here, of_first_scheme, validity_in_words
 from bias_amplification.figures.page import html_page
+from bias_amplification.figures.seen import seen_title
+from bias_amplification.figures.style import strategy_appearance
 from bias_amplification.figures.tables.reliability import may_discuss_overlap, reproducibility_in_words
-from bias_amplification.figures.tables.writing import TABLE_STYLE, html_table
+from bias_amplification.figures.tables.writing import html_table, table_script, table_style
 from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.measures.encoders import read_scores
 from bias_amplification.neurons.overlap_words import overlap_in_words
-from bias_amplification.published.record import BASE
+from bias_amplification.published.record import BASE, published_labels, published_metrics
 from bias_amplification.study.sections import Corpus
 
-_STYLE = """
-figure { margin: 0 0 2.2rem; }
-figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
-  border-radius: .5rem; padding: .8rem; }
-figcaption { margin-top: .6rem; max-width: 46rem; }
-.table { max-height: 30rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .9rem; }
-.answers td, .answers th { white-space: normal; }
-.answers li { margin: .4rem 0; max-width: 60rem; }
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0; }
-"""
+#: CSS pixels for an inch of a figure.
+_SHOWN_DOTS = 135
+_STYLE = Path(__file__).with_suffix(".css")
+
+
+class Chart(NamedTuple):
+    """What a figure of trajectories shows, as in `trajectories.write_trajectories`."""
+
+    columns: Sequence[str]
+    rounds: Sequence[str]
+    published_rounds: Mapping[str, str] | None = None
 
 
 class Heading(NamedTuple):
@@ -68,6 +73,8 @@ class Heading(NamedTuple):
     """The section of the page that it is in."""
     title: str
     caption: str
+    chart: Chart | None = None
+    """What it shows if it is a figure of trajectories, which the page also shows as a chart."""
 
 
 class PageTables(NamedTuple):
@@ -99,6 +106,8 @@ class PageTables(NamedTuple):
     """`interventions/missing.parquet`: which sets of neurons could not be made."""
     interventions_calibration: Path | None = None
     """`interventions/calibration.parquet`, from which the section says whether verdicts are valid."""
+    published: Path | None = None
+    """`resources/published/trajectories.csv`, for the published numbers in charts."""
 
 
 def write_index(
@@ -111,7 +120,9 @@ def write_index(
     introduction: str,
     corpus: Corpus,
 ) -> None:
-    """Write the page of results: what the run answers, and figures and tables with captions, by groups.
+    """Write the page of results: what the run answers, and figures, charts and tables with captions, by groups.
+
+    A figure of trajectories has a title that says what is seen, where this is told from chance (`seen.seen_title`).
 
     Parameters
     ----------
@@ -130,28 +141,62 @@ def write_index(
         The config's section; the label set and the word for an article are read.
     """
     metrics = read_table(tables.metrics, metrics_schema(corpus.labels)).to_pandas()
+    contrasts = read_table(tables.contrasts, CONTRASTS).to_pandas()
+    changes = read_table(tables.changes, changes_schema(corpus.labels)).to_pandas()
+    rows = answer_rows(metrics, changes, contrasts)
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
-    parts += [_answers(tables, metrics, corpus, [heading.name for heading in headings]), f"<nav>{links}</nav>"]
+    lines = _lines(tables, metrics, corpus)
+    parts.append(answers_html(rows, lines, [heading.name for heading in headings], corpus.unit, _marks(contrasts)))
+    parts.append(f'<nav aria-label="Sections">{links}</nav>')
+    published = published_metrics(tables.published, published_labels(tables.published)) if tables.published else None
     for i, (name, members) in enumerate(groups):
         parts.append(f'<h2 id="group-{i}">{escape(name)}</h2>')
         if name == NEURONS:
             parts += [f"<p>{escape(text)}</p>" for text in _neurons_in_words(tables)]
         if name == INTERVENTIONS and tables.interventions_effects:
             parts += [f"<p>{escape(text)}</p>" for text in _interventions_in_words(tables)]
-        parts += [_entry(heading, [file for file in files if file.stem == heading.name], out) for heading in members]
+        for heading in members:
+            own, chart = [file for file in files if file.stem == heading.name], None
+            if heading.chart:
+                columns, rounds, counterparts = heading.chart
+                chart = TrajectoryChart(metrics, columns, rounds, published, counterparts, corpus.unit)
+                heading = _with_seen_title(heading, chart.names, contrasts, rows, corpus.unit)
+            parts.append(_entry(heading, own, out, chart))
+    scripts = [*(chart_scripts() if any(heading.chart for heading in headings) else ()), table_script()]
+    page = html_page(
+        title, "\n".join(parts), table_style() + chart_style() + _STYLE.read_text(encoding="utf-8"), scripts=scripts
+    )
     with new_file(out) as temporary:
-        temporary.write_text(html_page(title, "\n".join(parts), TABLE_STYLE + _STYLE), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
 
 
-def _answers(tables: PageTables, metrics: pd.DataFrame, corpus: Corpus, shown: Sequence[str]) -> str:
-    """Return the section that says what the run answers."""
+def _marks(contrasts: pd.DataFrame) -> list[str]:
+    """Return the mark of each round's strategy, in the order of `answer_rows`."""
+    strategies = contrasts[contrasts["kind"] == "change"].drop_duplicates("round")["strategy"]
+    looks = strategy_appearance(strategies)
+    return [mark(looks[name]) for name in strategies]
+
+
+def _with_seen_title(
+    heading: Heading, names: Mapping[str, str], contrasts: pd.DataFrame, rows: Sequence[Sequence[str]], unit: str
+) -> Heading:
+    """Return a heading of trajectories whose title says what is seen, if this is told from chance.
+
+    `names` are those of its rounds, `rows` those of `answer_rows`.
+    """
+    rounds = contrasts[contrasts["kind"] == "change"].drop_duplicates("round")["round"]
+    ends = {name: row[2].replace(" to ", "% to ") + "%" for name, row in zip(rounds, rows, strict=True)}
+    return heading._replace(title=seen_title(heading.title, heading.chart.columns, names, contrasts, ends, unit))
+
+
+def _lines(tables: PageTables, metrics: pd.DataFrame, corpus: Corpus) -> list[Line]:
+    """Return the sentences at the top of the page, each with the figures and tables that show it."""
 
     def read(path: Path, schema: Any) -> pd.DataFrame:
         return read_table(path, schema).to_pandas()
 
-    rows = answer_rows(metrics, read(tables.changes, changes_schema(corpus.labels)), read(tables.contrasts, CONTRASTS))
     invalid = not_valid_here(read(tables.calibration, NEURON_CALIBRATION), read(tables.world, NEURON_WORLD))
     overlap, reliability = read(tables.overlap, NEURON_OVERLAP), read(tables.reliability, NEURON_RELIABILITY)
     scores = [read_scores(file.parent) for file in tables.scores]
@@ -166,7 +211,7 @@ def _answers(tables: PageTables, metrics: pd.DataFrame, corpus: Corpus, shown: S
     if tables.comparison:
         found = published_in_words(read(tables.comparison, COMPARISON))
         lines.append(Line(found, ("comparison_summary", "comparison")))
-    return answers_html(rows, lines, shown, corpus.unit)
+    return lines
 
 
 def _neurons_in_words(tables: PageTables) -> list[str]:
@@ -229,20 +274,29 @@ def texts_in_words(metrics: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def _entry(heading: Heading, files: Sequence[Path], page: Path) -> str:
-    """Return one figure or table with its caption and links."""
-    shown, links = "", []
+def _entry(heading: Heading, files: Sequence[Path], page: Path, chart: TrajectoryChart | None) -> str:
+    """Return one figure or table with its title, caption and links."""
+    title, shown, links = escape(heading.title), chart.html(heading.name, heading.title) if chart else "", []
     for file in files:
         address = escape(quote(Path(os.path.relpath(file, page.parent)).as_posix()))
         links.append(f'<a href="{address}">{escape(file.name)}</a>')
         if file.suffix == ".png":
-            shown += f'<a href="{address}"><img src="{address}" alt="{escape(heading.title)}" loading="lazy"></a>'
+            picture = f'<img src="{address}" alt="{title}"{_size(file)} loading="lazy">'
+            shown += f'<a class="still" href="{address}">{picture}</a>'
         elif file.suffix == ".csv":
             with file.open(newline="", encoding="utf-8") as lines:
                 columns, *rows = list(csv.reader(lines))
-            shown += html_table(columns, rows)
+            shown += html_table(columns, rows, heading.title)
     return (
-        f'<figure id="{escape(heading.name)}">{shown}<figcaption><h3>{escape(heading.title)}</h3>'
+        f'<figure id="{escape(heading.name)}"><h3>{title}</h3>{shown}<figcaption>'
         f"<p>{escape(heading.caption)}</p>"
         f'<span class="quiet">{" · ".join(links)}</span></figcaption></figure>'
     )
+
+
+def _size(picture: Path) -> str:
+    """Return the attributes for the size of a PNG file, so that the page does not move while it is loaded."""
+    with picture.open("rb") as file:
+        width, height = struct.unpack(">II", file.read(24)[16:])
+    # In CSS pixels. Figures have 200 dots per inch; a figure as wide as a printed page is nearly as wide as the page.
+    return f' width="{width * _SHOWN_DOTS // 200}" height="{height * _SHOWN_DOTS // 200}"'

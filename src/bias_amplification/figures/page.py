@@ -25,6 +25,10 @@ h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; }
 h3 { font-size: 1rem; margin: 0 0 .35rem; }
 p { margin: 0 0 .75rem; max-width: 44rem; }
 a { color: var(--link); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+main:focus { outline: none; }
+.skip { position: absolute; left: -99rem; padding: .4rem .8rem; background: var(--paper); z-index: 9; }
+.skip:focus { left: .5rem; top: .5rem; }
 .quiet { color: var(--quiet); font-size: .9rem; }
 """
 
@@ -55,7 +59,8 @@ def html_page(title: str, body: str, extra_style: str = "", wide: bool = False, 
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}{extra_style}</style>\n</head>\n"
-        f"<body>\n<main{' class=wide' if wide else ''}>\n{body}\n</main>\n"
+        '<body>\n<a class="skip" href="#content">Skip to the content</a>\n'
+        f'<main id="content" tabindex="-1"{" class=wide" if wide else ""}>\n{body}\n</main>\n'
         + "".join(f"<script>{script}</script>\n" for script in scripts)
         + "</body>\n</html>\n"
     )

@@ -1,7 +1,8 @@
 """The look of every figure, and how a figure becomes files."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -16,10 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from bias_amplification.artifacts import new_file
+from bias_amplification.study.strategies import STRATEGIES, control_names
 
 #: The colours of Okabe and Ito (2008), without their yellow, which is too faint for a line on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "<", ">")
+#: Controls are grey, with markers of their own.
+CONTROL_PALETTE, CONTROL_MARKERS = ("#4d4d4d", "#808080", "#a6a6a6"), ("X", "P", "*")
 LINES = ("-", "--", "-.", ":")
 #: Labels of articles have colours of their own, so that a label is not mistaken for a strategy (after P. Tol).
 LABEL_PALETTE = ("#6699CC", "#EECC66", "#CC6677", "#44AA99", "#AA4499", "#999933", "#AAAAAA", "#117733")
@@ -110,6 +114,18 @@ def save_figure(figure: Figure, out: Sequence[Path]) -> None:
     for path in paths:
         with matplotlib.style.context(["default", STYLE]), new_file(path) as temporary:
             figure.savefig(temporary, metadata=_METADATA[path.suffix])
+            if path.suffix == ".png":
+                _reduce_colours(temporary)
+
+
+def _reduce_colours(picture: Path) -> None:
+    """Write a PNG file again with 256 colours, as many as a drawing needs. It is then a third as large."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        dots, colours = image.info["dpi"], image.convert("RGB")
+    few = colours.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(picture, format="png", optimize=True, dpi=dots)
 
 
 def plain_number(value: float, _position: int | None = None) -> str:
@@ -168,29 +184,47 @@ def round_names(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, str]:
     return {name: name.replace("_", " ") for name in rounds}
 
 
-def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return colour, marker and line style of each round. A strategy looks the same in every figure of a study.
+def strategy_appearance(strategies: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return colour and marker of each strategy: always the same ones, whatever strategies a study has.
 
-    If rounds of one figure have the same strategy and decoding (replicates, for example), the order of the rounds
-    decides instead.
+    A strategy's place among the declared ones decides. Names that are not declared, which another project's tables may
+    have, come after these.
     """
-    first = metrics[metrics["generation"].notna()].drop_duplicates("round")
-    kinds = {row.round: (row.strategy, row.decoding) for row in first.itertuples()}
-    order = list(dict.fromkeys(kinds.values()))
-    places = {name: order.index(kinds[name]) for name in rounds}
-    if len(set(places.values())) < len(places):
-        places = {name: place for place, name in enumerate(rounds)}
-    # As many colours as it takes for all combinations to differ; more than the palette has for more than 196 rounds.
-    colours = _colours(PALETTE, -(-(max(places.values(), default=0) + 1) // (len(LINES) * len(MARKERS))))
-    return {
-        name: {
-            "color": colours[place % len(colours)],
-            # Beyond the combinations of colours and lines, markers are shifted.
-            "marker": MARKERS[(place % len(colours) + place // (len(colours) * len(LINES))) % len(MARKERS)],
-            "linestyle": LINES[place // len(colours) % len(LINES)],
-        }
-        for name, place in places.items()
-    }
+    names, controls = list(strategies), control_names()
+    others = dict.fromkeys(name for name in (*STRATEGIES, *names) if name not in controls)
+    looks = {}
+    for of, palette, markers in ((others, PALETTE, MARKERS), (controls, CONTROL_PALETTE, CONTROL_MARKERS)):
+        for place, (name, colour) in enumerate(zip(of, _colours(palette, len(of)), strict=False)):
+            looks[name] = {"color": colour, "marker": markers[place % len(markers)]}
+    return {name: looks[name] for name in names}
+
+
+def round_appearance(metrics: pd.DataFrame, rounds: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return colour, marker and line style of each round: colour and marker are those of its strategy.
+
+    Rounds of one figure with the same strategy differ in their lines, and, if there are more of them than kinds of
+    lines, in the lightness of their colour.
+    """
+    first = metrics[metrics["generation"].notna()].drop_duplicates("round").set_index("round")["strategy"]
+    # A table of another project may name no strategies.
+    strategies = {name: str(name if pd.isna(first[name]) else first[name]) for name in rounds}
+    looks, places = strategy_appearance(strategies.values()), Counter[str]()
+    found = {}
+    for name, kind in strategies.items():
+        shade, line = divmod(places[kind], len(LINES))
+        places[kind] += 1
+        found[name] = {**looks[kind], "color": _shade(looks[kind]["color"], shade), "linestyle": LINES[line]}
+    return found
+
+
+def _shade(colour: str, step: int) -> str:
+    """Return a colour mixed with white or black, differently at every step; at step 0, the colour itself."""
+    if not step:
+        return colour
+    # Multiples of the golden ratio are spread evenly, however many there are.
+    place = 2 * (step * 0.6180339887 % 1) - 1
+    amount, ground = 0.15 + 0.5 * abs(place), 1.0 if place > 0 else 0.0
+    return to_hex([(1 - amount) * part + amount * ground for part in to_rgb(colour)])
 
 
 def letter(position: int, of: int) -> str:

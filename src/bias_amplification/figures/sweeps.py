@@ -43,18 +43,21 @@ def sweep(
     rounds = metrics[metrics["round"].isin(list(values)) & metrics["generation"].notna()]
     means = over_replicates(rounds)
     last = means["generation"].max()
+    # The rounds of a sweep differ in a number of one strategy.
+    own_look = style.strategy_appearance(rounds["strategy"].head(1))[rounds["strategy"].iloc[0]]
     figure = style.new_figure(height=3.2, width=style.PAGE_WIDTH)
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for place, (axes, column) in enumerate(zip(panels, columns, strict=True)):
-        for generation, look in ((0, {"color": style.QUIET, "marker": "s"}), (last, {"color": style.PALETTE[0]})):
+        first_look = own_look | {"color": style.QUIET, "markerfacecolor": "white", "markeredgecolor": style.QUIET}
+        for generation, look in ((0, first_look), (last, own_look)):
             rows = means[(means["generation"] == generation) & means[column].notna()]
             rows = rows.assign(value=rows["round"].map(values)).sort_values("value")
             ends = [(rows[column] - rows[f"{column}_low"]).clip(0), (rows[f"{column}_high"] - rows[column]).clip(0)]
-            look = {"marker": "o", "capsize": 3, "label": f"generation {generation:.0f}", **look}
+            look = {"capsize": 3, "label": f"generation {generation:.0f}", **look}
             axes.errorbar(rows["value"], rows[column], yerr=[end.fillna(0) for end in ends], **look)
         if rounds["replicate"].max() > 1:
             own = rounds[rounds["generation"] == last]
-            axes.plot(own["round"].map(values), own[column], ".", color=style.PALETTE[0], alpha=0.4, markersize=4)
+            axes.plot(own["round"].map(values), own[column], ".", color=own_look["color"], alpha=0.4, markersize=4)
         number_axis(axes, column, unit)
         axes.set_xlabel(with_unit(Strategies.model_fields[key].title or key.replace("_", " "), unit))
         axes.set_title(style.letter(place, len(columns)).strip())

@@ -95,9 +95,11 @@ def test_published_numbers_are_counted_by_verdict():
 def test_the_section_leads_to_its_figures_and_says_what_one_replicate_means(verdict):
     row = ["<a>", "blue", "1 to 2", "1 point", verdict, "", "", "", verdict]
 
-    section = answers_html([row], [Line("Said & done.", ("table_1", "unknown"))], ["changes", "table_1"], "post")
+    lines = [Line("Said & done.", ("table_1", "unknown"))]
+    section = answers_html([row], lines, ["changes", "table_1"], "post", ["<svg></svg>"])
 
-    assert "<td>&lt;a&gt;</td>" in section and 'href="#changes"' in section and "unknown" not in section
+    assert '<th scope="row"><svg></svg>&lt;a&gt;</th><td data-heading="label">blue</td>' in section
+    assert 'href="#changes"' in section and "unknown" not in section
     assert 'Said &amp; done. <span class="quiet"><a href="#table_1">table 1</a></span>' in section
     assert ("is not told to be that of the strategy" in section) == (verdict == "one replicate")
     assert "paired by post" in section

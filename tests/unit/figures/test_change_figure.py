@@ -3,9 +3,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
 
 from bias_amplification.artifacts import write_table
 from bias_amplification.artifacts.schemas.contrasts import CONTRASTS
+from bias_amplification.figures import style
 from bias_amplification.figures.contrasts import changes, write_changes
 
 
@@ -50,7 +52,8 @@ def contrasts():
 
 
 def points(axes):
-    return {float(line.get_ydata()[0]): line for line in axes.get_lines() if line.get_marker() == "o"}
+    markers = {*style.MARKERS, *style.CONTROL_MARKERS} - {*"<>"}
+    return {float(line.get_ydata()[0]): line for line in axes.get_lines() if line.get_marker() in markers}
 
 
 def test_each_round_has_its_estimate_interval_and_replicates_in_every_panel(contrasts):
@@ -78,11 +81,14 @@ def test_each_round_has_its_estimate_interval_and_replicates_in_every_panel(cont
         np.testing.assert_allclose(strokes[0], np.sort(factor * np.array(rows["of_replicates"].iloc[0])))
 
 
-def test_controls_are_grey_and_the_band_is_that_of_the_real_articles(contrasts):
+def test_rounds_look_like_their_strategies_and_the_band_is_that_of_the_real_articles(contrasts):
     axes = changes(contrasts).axes[0]
 
-    colours = [line.get_color() for line in points(axes).values()]
-    assert colours[1] == colours[2] != colours[0] == colours[3]
+    found = [(line.get_color(), line.get_marker()) for line in points(axes).values()]
+    looks = style.strategy_appearance(["synthetic", "fixed", "real", "synthetic"])
+    assert found == [tuple(looks[name].values()) for name in ("synthetic", "fixed", "real", "synthetic")]
+    # Controls are grey.
+    assert all(len(set(to_rgb(colour))) == 1 for colour, _ in found[1:3])
     bands = [group.get_paths()[0].vertices for group in axes.collections if isinstance(group, PolyCollection)]
     # From -1 to 3 points, behind the round that is compared with the control, and behind the control.
     assert [(band[:, 0].min(), band[:, 0].max()) for band in bands] == [pytest.approx((-1, 3))] * 2

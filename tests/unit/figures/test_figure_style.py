@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from bias_amplification.figures import style
 from bias_amplification.figures.neurons import correlations
 from bias_amplification.figures.trajectories import trajectories
+from bias_amplification.study.strategies import STRATEGIES
 
 
 @pytest.mark.parametrize(("ending", "kind"), [(".png", "lines"), (".svg", "heat map"), (".pdf", "heat map")])
@@ -79,7 +80,7 @@ def test_strategies_look_the_same_in_every_figure_and_rounds_differ(metrics):
     assert one_label["green_preservation"] == balanced["balanced_preservation"]
     assert balanced["balanced_synthetic"]["color"] != balanced["balanced_preservation"]["color"]
     assert balanced["balanced_synthetic"]["marker"] != balanced["balanced_preservation"]["marker"]
-    assert both["balanced_synthetic"] != both["green_synthetic"]
+    assert both["balanced_synthetic"] | {"linestyle": "--"} == both["green_synthetic"]
 
 
 @pytest.mark.parametrize("palette", [style.PALETTE, style.LABEL_PALETTE[:5]])
@@ -126,7 +127,23 @@ def test_any_number_of_rounds_look_different(number):
     looks = style.round_appearance(rounds, names)
 
     assert len({tuple(look.values()) for look in looks.values()}) == number
-    assert [look["color"] for look in looks.values()][:7] == list(style.PALETTE)[:number]
+    # The same strategy: one marker and, as long as the lines differ, one colour.
+    assert {look["marker"] for look in looks.values()} == {style.MARKERS[0]}
+    assert {look["color"] for look in list(looks.values())[:4]} == {style.PALETTE[0]}
+
+
+def test_a_strategy_has_its_colour_and_marker_whatever_rounds_a_study_has(metrics):
+    every = style.strategy_appearance(STRATEGIES)
+
+    assert len({tuple(look.values()) for look in every.values()}) == len(every) == len(STRATEGIES)
+    for name, look in every.items():
+        study = metrics[metrics["round"] == "green_synthetic"].assign(strategy=name, decoding="beam")
+        found = style.round_appearance(study, ["green_synthetic"])["green_synthetic"]
+        assert style.strategy_appearance([name]) == {name: look}
+        assert found == look | {"linestyle": "-"}
+    # Tables of others may have strategies that are not declared.
+    assert list(style.strategy_appearance(["theirs", "synthetic"])) == ["theirs", "synthetic"]
+    assert style.strategy_appearance(["theirs"])["theirs"] not in every.values()
 
 
 def test_panels_have_letters_beyond_the_alphabet():

@@ -2,13 +2,16 @@ import re
 from html import escape
 
 from invented_effects import calibration, effects, missing
+from matplotlib.figure import Figure
 from page_tables import write_page_tables
 from reliability_tables import make_calibration, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
-from bias_amplification.figures.index import Heading, texts_in_words, write_index
+from bias_amplification.figures.charts import mark
+from bias_amplification.figures.index import Chart, Heading, texts_in_words, write_index
 from bias_amplification.figures.neuron_validity import validity_in_words
+from bias_amplification.figures.style import save_figure, strategy_appearance
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
 from bias_amplification.interventions.words import interventions_in_words
 from bias_amplification.study.sections import Corpus
@@ -17,7 +20,7 @@ from bias_amplification.study.sections import Corpus
 def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_file, labels, tmp_path, write):
     (tmp_path / "figures").mkdir()
     (tmp_path / "tables").mkdir()
-    (tmp_path / "figures/figure 2.png").write_bytes(b"png")
+    save_figure(Figure((2, 1)), [tmp_path / "figures/figure 2.png"])
     (tmp_path / "figures/figure 2.svg").write_bytes(b"svg")
     (tmp_path / "tables/table_1.csv").write_text("candidate,macro f1\n<script>,0.9\n")
     files = [tmp_path / name for name in ("figures/figure 2.png", "figures/figure 2.svg", "tables/table_1.csv")]
@@ -40,8 +43,10 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     assert re.findall(r'<h2 id="(group-\d)">([^<]+)</h2>', page) == [
         ("group-0", "Bias &amp; quality"), ("group-1", "Neurons"),
     ]  # fmt: skip
-    assert "What is &lt;seen&gt;." in page and "<script>" not in page
-    assert '<td>&lt;script&gt;</td><td class="number">0.9</td>' in page
+    assert "What is &lt;seen&gt;." in page and page.count("<script>") == 1
+    assert '<th scope="row">&lt;script&gt;</th><td class="number">0.9</td>' in page
+    # The size of a picture of 200 dots per inch, of which 135 are shown.
+    assert '<img src="figures/figure%202.png" alt="Figure 2" width="270" height="135"' in page
     assert f"<li>{escape(texts_in_words(metrics))} " in page and '<h2 id="answers">What this run answers</h2>' in page
     sentences = [
         escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
@@ -51,6 +56,33 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     # Nothing reproduces, so that no word is said of the overlap.
     paragraphs = "\n".join(f"<p>{sentence}</p>" for sentence in sentences)
     assert f'<h2 id="group-1">Neurons</h2>\n{paragraphs}\n<figure ' in page
+
+
+def test_a_figure_of_trajectories_is_a_chart_with_a_title_that_says_what_is_seen(
+    metrics, metrics_file, labels, tmp_path, write
+):
+    chart = Chart(["share_blue"], ["balanced_synthetic", "green_preservation"])
+    headings = [
+        Heading("figure_3", "Bias", "Figure 3: blue", "A caption.", chart),
+        Heading("figure_6", "Bias", "Figure 6: red", "A caption.", chart._replace(columns=["share_red"])),
+    ]
+    tables = write_page_tables(write, metrics, metrics_file, labels)
+    words = {"title": "A study", "introduction": "Read on."}
+
+    write_index([], tables, tmp_path / "index.html", headings=headings, corpus=Corpus(labels=[*labels]), **words)
+
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    # The page's tables have one replicate and the verdict "rises"; no round tracks red.
+    assert re.findall("<h3>(.*?)</h3>", page) == [
+        "Figure 3: the share of articles labelled blue rises with synthetic (50.0% to 66.0%) and preservation "
+        "(52.0% to 56.8%) (one training of each round)",
+        "Figure 6: red",
+    ]
+    looks = strategy_appearance(["synthetic", "preservation"])
+    assert f'<th scope="row">{mark(looks["synthetic"])}balanced synthetic</th>' in page
+    assert page.count('<div class="chart" hidden>') == 2 and 'id="figure_6-charts">' in page
+    # Vega-Embed, and the page's own scripts for charts and for tables.
+    assert page.count("<script>") == 3
 
 
 def test_the_section_of_interventions_begins_with_what_they_say(metrics, metrics_file, labels, tmp_path, write):

@@ -30,6 +30,9 @@ FIRST = (
         number="Figure 2",
         study_arguments=("corpus", "seed_set", "figures"),
     ),
+)
+
+_METRICS_TABLES = (
     Entry(
         "metrics",
         BIAS_AND_QUALITY,
@@ -378,6 +381,7 @@ _THEORY = (
 #: Entries of studies of the embedded press, whose words are known to be left, center or right.
 #: Entries after the figures over generations.
 OTHERS = (
+    *_METRICS_TABLES,
     *_REPLICATES,
     *_TRANSITIONS,
     *_ROBUSTNESS,

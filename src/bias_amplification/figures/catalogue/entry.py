@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from bias_amplification.published.comparable import published_file
 from bias_amplification.study.unit import with_unit
 
+#: The function that draws trajectories.
+TRAJECTORIES = "figures.trajectories:write_trajectories"
+
 
 class Kind(NamedTuple):
     """A kind of entries: the folder of their files below the results, and the endings of the files."""
@@ -83,6 +86,12 @@ class Entry:
             study_arguments=(),
             published=self.published if facts.comparable else {},
         )
+
+    def chart(self) -> dict[str, Any] | None:
+        """Return what a figure of trajectories shows, for the chart of the page; None for everything else."""
+        if self.function != TRAJECTORIES:
+            return None
+        return {name: self.arguments.get(name) for name in ("columns", "rounds", "published_rounds")}
 
     def files(self, results: str) -> list[str]:
         """Return the paths of its files."""

@@ -7,7 +7,7 @@ after them. Titles have the paper's numbers only in studies with published count
 from collections.abc import Mapping, Sequence
 
 from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
-from bias_amplification.figures.catalogue.entry import Entry, numbered
+from bias_amplification.figures.catalogue.entry import TRAJECTORIES, Entry, numbered
 from bias_amplification.figures.catalogue.facts import corpus_shown
 from bias_amplification.figures.catalogue.replicates import bands, several
 from bias_amplification.published.comparable import comparable, level_departures, published_rounds
@@ -175,7 +175,7 @@ def _entry(plan: Plan, name: str, title: str, caption: str, columns: Sequence[st
         group=BIAS_AND_QUALITY,
         title=title,
         caption=f"{described} {_published_caption(plan, columns)}" if drawn else described,
-        function="figures.trajectories:write_trajectories",
+        function=TRAJECTORIES,
         inputs={"metrics_file": "metrics.parquet"},
         arguments=arguments | ({"published_rounds": published} if drawn else {}),
         published={"published_file": "trajectories.csv"} if drawn else {},

@@ -1,6 +1,7 @@
 """Write tables for readers, as CSV or HTML by the ending of the file."""
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -15,13 +16,10 @@ from bias_amplification.study.unit import with_unit
 #: Headings that speak of articles. In other headings the word is the name of a label.
 HEADINGS = ("articles", "number of articles", "real articles with this label", "test articles", "train articles")
 
-TABLE_STYLE = """
-.table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { color: var(--quiet); font-weight: 600; }
-td.number, th.number { text-align: right; }
-"""
+#: A number, perhaps with a unit, and with an interval or a share in brackets.
+_NUMBER = re.compile(r"[-−+]?(\d[\d,]*(\.\d+)?|\.\d+)(e[-+]?\d+)?( ?%| points?)?( [\[(].*[\])])?", re.IGNORECASE)
+#: Cells that are longer than this, in letters, are broken into lines.
+_LONG = 40
 
 
 def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str, unit: str = "article") -> None:
@@ -51,7 +49,8 @@ def write_table_for_reading(table: pd.DataFrame, out: Sequence[Path], title: str
         if path.suffix == ".csv":
             text = pd.DataFrame(rows, columns=headings).to_csv(index=False, lineterminator="\n")
         elif path.suffix == ".html":
-            text = html_page(title, f"<h1>{escape(title)}</h1>\n{html_table(headings, rows)}", TABLE_STYLE, wide=True)
+            body = f'<h1>{escape(title)}</h1>\n<div class="page">{html_table(headings, rows, title)}</div>'
+            text = html_page(title, body, table_style(), wide=True, scripts=[table_script()])
         else:
             raise ValueError(f"tables for reading are written as .csv or .html, not as {path}")
         with new_file(path) as temporary:
@@ -68,26 +67,63 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", "") or "0")
-    except ValueError:
-        return False
-    return True
+def table_style() -> str:
+    """Return the CSS of a page with tables of `html_table`."""
+    return Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 
-def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return an HTML table with escaped texts. Columns of numbers are aligned to the right."""
-    kinds = [
-        ' class="number"' if rows and all(_is_number(row[place]) for row in rows) else ""
-        for place in range(len(headings))
-    ]
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(headings, kinds, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>\n"
-        for row in rows
+def table_script() -> str:
+    """Return the script that makes the tables of a page sortable and searchable."""
+    return Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+
+
+def _kind(cells: Sequence[str]) -> str:
+    """Return the class of a column with these cells: numbers, long texts, or neither."""
+    if any(cells) and all(not cell or _NUMBER.fullmatch(cell) for cell in cells):
+        return ' class="number"'
+    return ' class="text"' if max(map(len, cells), default=0) > _LONG else ""
+
+
+def html_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    name: str,
+    marks: Sequence[str] = (),
+    stacked: bool = False,
+) -> str:
+    """Return an HTML table in a box of its own, which scrolls if the table does not fit.
+
+    The first cell of a row is its heading. Columns of numbers are aligned to the right. `table_script` makes the table
+    sortable and searchable.
+
+    Parameters
+    ----------
+    headings, rows
+        Texts; escaped here.
+    name
+        What the table is of, for screen readers.
+    marks
+        HTML before the first cell of each row.
+    stacked
+        Whether the cells of a row stand below each other on a narrow screen, each after its heading.
+    """
+    kinds = [_kind([row[place] for row in rows]) for place in range(len(headings))]
+    labels = [f' data-heading="{escape(text)}"' if stacked else "" for text in headings]
+    head = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in zip(headings, kinds, strict=True))
+    body = ""
+    for row, before in zip(rows, marks or [""] * len(rows), strict=True):
+        first, *others = (escape(cell) for cell in row)
+        cells = "".join(
+            f"<td{kind}{label}>{cell}</td>" for cell, kind, label in zip(others, kinds[1:], labels[1:], strict=True)
+        )
+        # An empty cell is no heading, but is still in the first column, which stays in view.
+        tag, scope = ("th", ' scope="row"') if first else ("td", "")
+        body += f"<tr><{tag}{scope}{kinds[0]}>{before}{first}</{tag}>{cells}</tr>\n"
+    box = f'class="table{" stacked" if stacked else ""}" tabindex="0" role="group" aria-label="Table: {escape(name)}"'
+    return (
+        f'<div {box}><table aria-label="{escape(name)}">\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
-    return f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n'
 
 
 def with_interval(value: float, low: float, high: float, digits: int) -> str:
