@@ -36,9 +36,11 @@ SECTIONS = {
         "How to",
         "Steps for one purpose each.",
         [
+            "results-page",
             "running-and-resuming",
             "one-generation",
             "own-corpus-and-model",
+            "larger-models",
             "bad-input",
             "storage",
             "slurm",

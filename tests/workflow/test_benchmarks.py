@@ -1,11 +1,13 @@
 """The benchmarks: all ways that a benchmark compares do the same work with the same result."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import GPT2Config
+from transformers import GPT2Config, LlamaConfig
 
 from bias_amplification.artifacts import read_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES
@@ -292,3 +294,36 @@ def test_the_classifier_that_a_study_needs(benchmark):
     assert needed.explained(0.61, 0.878) == pytest.approx(0.878 - 0.61)
     assert needed.explained(0.9, 0.878) == pytest.approx(0, abs=1e-12)
     assert [line.split(" | ")[0] for line in needed.list_articles(50, 1)[2:]] == ["| 24", "| 48", "| 120", "| 360"]
+
+
+def test_the_benchmark_of_a_gpu_measures_everything(benchmark, monkeypatch):
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(gpu, "product_rate", lambda rows, dtype: 1e12)
+    # A vocabulary of 50,257 tokens is slow without a GPU.
+    monkeypatch.setattr(gpu, "GPT2Config", partial(gpu.GPT2Config, vocab_size=60))
+    monkeypatch.setattr(gpu, "LlamaConfig", lambda **sizes: LlamaConfig(**sizes | {"vocab_size": 60}))
+    monkeypatch.setattr(gpu, "examples", lambda number, tokens: [[k % 50] * tokens for k in range(number)])
+    sizes = gpu.Sizes(rows=1, tokens=8, steps=1, before=1, batches=(2, 3), texts=2, layers=1)
+
+    rows = {name: list(part(sizes)) for name, part in gpu.PARTS.items()}
+
+    assert [len(lines) - 2 for lines in rows.values()] == [5, 8, 24, 6, 4, 6]
+    numbers = [cell.strip() for lines in rows.values() for line in lines[2:] for cell in line.split("|")[2:-1]]
+    assert all(float(cell.replace(",", "").rstrip("%") or 1) >= 0 for cell in numbers)
+
+
+def test_tf32_is_imitated_by_rounding_to_10_bits(benchmark):
+    precision = benchmark("precision")
+    one, bits = 1.0, 2.0**-10
+    numbers = torch.tensor([one + bits, one + 0.4 * bits, one + 0.6 * bits, -one - 0.6 * bits, 3e-30, 0.0])
+
+    rounded = precision.rounded(numbers)
+
+    assert rounded.tolist()[:4] == [one + bits, one, one + bits, -one - bits]
+    assert torch.allclose(rounded, numbers, rtol=bits / 2, atol=0)
+    model = torch.nn.Linear(300, 5)
+    inputs = torch.randn(7, 300)
+    with precision.in_precision(model, "tf32") as imitated, torch.no_grad():
+        error = (imitated(inputs) - model(inputs)).abs().max()
+        # Products of factors with errors of at most 2^-11 each.
+        assert 0 < error < 2 * 2.0**-11 * (inputs.abs() @ model.weight.abs().T).max()

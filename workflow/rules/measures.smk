@@ -116,10 +116,7 @@ rule score_quality:
     resources:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
-        quality=study.quality.model_dump(
-            include={"splitter": True, "training": {"max_tokens"}}
-            | ({"detector": {"repetition"}} if study.quality.detector.repetition else {})
-        ),
+        quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
         precision=study.compute.measuring,
         language=study.corpus.language,
     message:

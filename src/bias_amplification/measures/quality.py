@@ -15,7 +15,13 @@ from bias_amplification.corpus.words import bare_words
 from bias_amplification.measures.corruption import CLASSES, MIN_WORDS, REPETITION, grade_sentences
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
-from bias_amplification.measures.encoders import load_encoder, load_given_encoder, obtain_encoder, write_encoder
+from bias_amplification.measures.encoders import (
+    load_encoder,
+    load_given_encoder,
+    obtain_encoder,
+    read_scores,
+    write_encoder,
+)
 from bias_amplification.measures.sentences import SPLITTERS
 from bias_amplification.study.sections import JobCompute, Quality
 
@@ -160,7 +166,7 @@ def score_quality(
     out
         `QUALITY`, in the order of `articles`.
     quality
-        Its `splitter`, `training.max_tokens` and `detector.repetition`.
+        Its `splitter` and `training.max_tokens`.
     compute
         Where to compute.
     language
@@ -172,7 +178,8 @@ def score_quality(
         If the detector or the articles are missing or damaged, or if a probability is no finite number.
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    classes = quality.detector.classes
+    # The detector's own classes: those that it was tested with.
+    classes = tuple(read_scores(detector)["validation"]["f1"])
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
     sentences = [SPLITTERS[quality.splitter](text, language) for text in table["text"].to_pylist()]
     position = {sentence: i for i, sentence in enumerate(dict.fromkeys(s for found in sentences for s in found))}

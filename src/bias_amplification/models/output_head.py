@@ -84,7 +84,7 @@ class _SummedLoss(torch.autograd.Function):
                 # Sums of many small numbers need float32; this operation reads the logits once for it.
                 log_softmax = torch.log_softmax(logits, 1, dtype=torch.float32)
                 losses = -log_softmax.gather(1, target)
-                softmax = logits.copy_(log_softmax.exp_())
+                softmax = torch.exp(log_softmax, out=logits)
             total += (losses * counted[start : start + rows]).sum()
             # The gradient with respect to the logits: the softmax, minus one at the target.
             softmax.scatter_add_(1, target, softmax.new_full(target.shape, -1.0))
