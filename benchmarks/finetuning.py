@@ -80,7 +80,7 @@ def with_bare_loop(examples: Examples) -> list[float]:
         for row, example in enumerate(batch):
             tokens[row, : len(example)] = torch.tensor(example)
             following[row, : len(example) - 1] = torch.tensor(example[1:])
-        with autocast(BFLOAT16, DEVICE):
+        with autocast("bfloat16" if BFLOAT16 else "float32", DEVICE):
             logits = model(input_ids=tokens, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=IGNORED)
         loss.backward()
@@ -94,7 +94,7 @@ def with_bare_loop(examples: Examples) -> list[float]:
 def with_ours(examples: Examples) -> list[float]:
     """Train one epoch with the project's training loop."""
     objective = NextToken(examples, END, 1, BATCH)
-    steps = learn(new_gpt2(fused=True), objective, RECIPE, seed=1, bfloat16=BFLOAT16)
+    steps = learn(new_gpt2(fused=True), objective, RECIPE, seed=1)
     return [step.loss for step in steps]
 
 

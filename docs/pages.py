@@ -40,6 +40,7 @@ SECTIONS = {
             "running-and-resuming",
             "one-generation",
             "own-corpus-and-model",
+            "gpu",
             "larger-models",
             "bad-input",
             "storage",
