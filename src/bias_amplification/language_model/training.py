@@ -16,7 +16,8 @@ from bias_amplification.models.batches import pad, rounded_up
 from bias_amplification.models.device import choose_device, choose_precision
 from bias_amplification.models.graphs import Batch
 from bias_amplification.models.held import Held
-from bias_amplification.models.learning import Recipe, Step, learn
+from bias_amplification.models.learning import Step, learn
+from bias_amplification.models.objectives import Recipe
 from bias_amplification.models.output_head import IGNORED, output_weight, summed_loss
 from bias_amplification.models.processes import Group
 from bias_amplification.seeds import derive_seed

@@ -14,7 +14,7 @@ from bias_amplification.artifacts.checkpoint import Checkpoint
 from bias_amplification.artifacts.schemas import TRAINING_LOG
 from bias_amplification.language_model.load import load_model, save_model
 from bias_amplification.language_model.training import IGNORED, NextToken, longer_than_one, train
-from bias_amplification.models.learning import Recipe
+from bias_amplification.models.objectives import Recipe
 from bias_amplification.study.sections import Finetuning, JobCompute, Pretraining
 
 #: Examples of different lengths, so that batches are padded. One of them contains the padding token 0.

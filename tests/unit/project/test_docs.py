@@ -105,5 +105,5 @@ def test_the_page_of_tables_has_each_column_with_what_is_said_about_it(pages: Mo
 
     assert "| `sentences` | int32 |  |  |" in text
     assert "| `quality` | double | ✓ | value of the sentence's class, from 3 (clean) to 0 (noise) |" in text
-    assert "| `share_noise` | double | ✓ | share of the sentences in the class |" in text
+    assert "| `share_noise` | double | ✓ | share of the sentences in the class; " in text
     assert text.count("| double |") == len(schemas.QUALITY) - 2
