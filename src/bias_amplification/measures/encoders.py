@@ -15,7 +15,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.atomic import new_folder, one_line
 from bias_amplification.artifacts.provenance import check_checksums, checksums
 from bias_amplification.measures.scratch import make_encoder
-from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only
+from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only, read_json
 from bias_amplification.models.given import COUNTS_FROM_PADDING, positions_of
 from bias_amplification.models.sources import obtain_folder
 from bias_amplification.study.sections import Encoder
@@ -157,6 +157,19 @@ def load_encoder(folder: Path | str, labels: Sequence[str], max_tokens: int | No
     model, tokenizer = _from_pretrained(source, None)
     _name_labels(model, labels, {}, _describe(source), f": {_MAKE_AGAIN}")
     return _said(TextClassifier(model.eval(), tokenizer, labels), max_tokens, str(folder))
+
+
+def known_labels(folder: Path | str, among: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some labels that a classifier in a folder has, in the given order.
+
+    Raises
+    ------
+    StudyError
+        If its config.json is missing or damaged.
+    """
+    named = read_json(check_model_folder(folder) / "config.json").get("id2label") or {}
+    own = {plain_name(str(name)) for name in named.values()}
+    return tuple(label for label in among if plain_name(label) in own)
 
 
 def _name_labels(

@@ -16,10 +16,10 @@ from bias_amplification.measures.corruption import CLASSES, MIN_WORDS, REPETITIO
 from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
 from bias_amplification.measures.encoders import (
+    known_labels,
     load_encoder,
     load_given_encoder,
     obtain_encoder,
-    read_scores,
     write_encoder,
 )
 from bias_amplification.measures.sentences import SPLITTERS
@@ -178,8 +178,7 @@ def score_quality(
         If the detector or the articles are missing or damaged, or if a probability is no finite number.
     """
     checkpoint = Checkpoint(compute.state, compute.checkpoint_seconds)
-    # The detector's own classes: those that it was tested with.
-    classes = tuple(read_scores(detector)["validation"]["f1"])
+    classes = known_labels(detector, tuple(VALUES))
     table = read_table(articles, GENERATED_ARTICLES, ["article_id", "text"])
     sentences = [SPLITTERS[quality.splitter](text, language) for text in table["text"].to_pylist()]
     position = {sentence: i for i, sentence in enumerate(dict.fromkeys(s for found in sentences for s in found))}
