@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 
 from bias_amplification.artifacts.checkpoint import Checkpoint
@@ -60,7 +62,9 @@ def pad(
     places = torch.arange(longest)[None, :]
     mask = places >= longest - lengths[:, None] if left else places < lengths[:, None]
     padded = torch.full(mask.shape, padding)
-    padded[mask] = torch.tensor([token for ids in sequences for token in ids])
+    # NumPy reads a list's numbers several times as fast as PyTorch.
+    tokens = np.fromiter(chain.from_iterable(sequences), np.int64, int(lengths.sum()))
+    padded[mask] = torch.from_numpy(tokens)
     return padded, mask.long()
 
 
