@@ -35,7 +35,7 @@ from transformers import (
 
 from bias_amplification.language_model.decoding import decode_greedily
 from bias_amplification.language_model.fixed_decoding import FixedDecoder
-from bias_amplification.language_model.load import fuse_activations
+from bias_amplification.language_model.load import fuse_activations, to_bfloat16
 from bias_amplification.language_model.perplexity import perplexities
 from bias_amplification.language_model.training import NextToken
 from bias_amplification.models import learning
@@ -217,7 +217,7 @@ def speed_of_writing(model: PreTrainedModel, batch: int, length: int, way: str, 
 
 def in_weights(model: PreTrainedModel, precision: str) -> PreTrainedModel:
     """Return a model as it writes in a precision: in bfloat16, its weights have it."""
-    return model.eval().to(torch.bfloat16) if precision == "bfloat16" else model.eval()
+    return to_bfloat16(model.eval()) if precision == "bfloat16" else model.eval()
 
 
 def writing(sizes: Sizes) -> Iterator[str]:

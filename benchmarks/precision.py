@@ -22,7 +22,7 @@ from transformers.pytorch_utils import Conv1D
 
 from bias_amplification.language_model.generate import continue_prompts
 from bias_amplification.language_model.heads import decode_after
-from bias_amplification.language_model.load import end_token, load_model, load_tokenizer
+from bias_amplification.language_model.load import end_token, load_model, load_tokenizer, to_bfloat16
 from bias_amplification.language_model.perplexity import perplexities
 from bias_amplification.language_model.prompt_batches import Prompts
 from bias_amplification.language_model.texts import encode
@@ -99,7 +99,7 @@ class Comparison:
         end, generation = end_token(self.model), self.generation.model_copy(update={"batch_prompts": batch})
         with in_precision(self.model, "tf32" if precision == "tf32" else "float32") as model:
             # In bfloat16, the model that writes has its weights in it.
-            writer = model.to(torch.bfloat16) if precision == "bfloat16" else model
+            writer = to_bfloat16(model) if precision == "bfloat16" else model
             written = continue_prompts(writer, Prompts(self.prompts), generation, Decoding(), 0)
         with in_precision(self.model, precision) as model:
             found = {

@@ -16,6 +16,8 @@ METRIC_FILES = [
 # The words of the embedded press, whose leaning is known, are counted in the articles.
 LEXICON_FILES = ["articles.parquet"] if study.corpus.source == "press" else []
 MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
+# A parameter of every rule that reads a model, if it is not the default: finished studies have none.
+MEASURED_IN = {} if study.compute.measuring == "float32" else {"precision": study.compute.measuring}
 WRITTEN = {row["folder"]: row for row in plan.measured()}
 # The tables of the texts that each version was trained on: path by origin. For given models they are not known.
 TRAINED_ON = {
@@ -93,7 +95,7 @@ rule classify:
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
         degeneration=study.degeneration.model_dump(include={"labels", "few_words"}),
-        precision=study.compute.measuring,
+        **MEASURED_IN,
         labels=study.corpus.labels,
         language=study.corpus.language,
     message:
@@ -117,7 +119,7 @@ rule score_quality:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
-        precision=study.compute.measuring,
+        **MEASURED_IN,
         language=study.corpus.language,
     message:
         "{wildcards.version}: scoring text quality"
@@ -144,7 +146,7 @@ rule score_perplexity:
         **needs("measure", gpus=1),
     params:
         perplexity=study.perplexity.model_dump(),
-        precision=study.compute.measuring,
+        **MEASURED_IN,
     message:
         "{wildcards.version}: computing perplexity"
     script:
@@ -166,7 +168,7 @@ rule measure_diversity:
         **needs("measure", gpus=1),
     params:
         settings={"language": study.corpus.language},
-        precision=study.compute.measuring,
+        **MEASURED_IN,
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
@@ -195,7 +197,7 @@ rule extract_neurons:
         **needs("measure", gpus=1),
     params:
         settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
-        precision=study.compute.measuring,
+        **MEASURED_IN,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: extracting the neurons"
     script:

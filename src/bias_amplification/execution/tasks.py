@@ -92,7 +92,8 @@ def run_here(task: Task, note: str = "") -> int:
             sys.modules["transformers"].utils.logging.disable_progress_bar()
         given = typed_arguments(call, task.arguments)
         compute = given.get("compute")
-        if getattr(compute, "gpu_mb", None):
+        # Several processes start their GPUs themselves.
+        if getattr(compute, "gpu_mb", None) and compute.processes == 1:
             from bias_amplification.models.device import claim_device
 
             claim_device(compute.device, compute.gpu_mb)

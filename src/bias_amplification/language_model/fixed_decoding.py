@@ -36,8 +36,10 @@ def can_be_fixed(model: PreTrainedModel, length: int) -> bool:
     """
     config = model.config
     window = getattr(config, "sliding_window", None)
-    # GPT-Neo has a mask of its own in every second layer, which expects keys of the tokens so far.
-    return output_weight(model) is not None and config.model_type != "gpt_neo" and (window is None or window >= length)
+    # GPT-Neo has a mask of its own in every second layer, which expects keys of the tokens so far. Implementations of
+    # attention other than PyTorch's may add the mask instead of applying it.
+    plain = config.model_type != "gpt_neo" and config._attn_implementation == "sdpa"
+    return plain and output_weight(model) is not None and (window is None or window >= length)
 
 
 def most_frequent_shape(
@@ -105,6 +107,8 @@ class FixedDecoder:
         self._found = torch.zeros(rows, new_tokens, dtype=torch.long, device=device)
         self._advance: Callable[[], torch.Tensor] = self._take_step
         self._captured = False
+        self.is_sound = True
+        """Whether no capture has failed: without a graph, `decode_greedily` is faster, because it drops rows."""
 
     @torch.inference_mode()
     def __call__(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -195,6 +199,7 @@ class FixedDecoder:
             self._advance = self._capture(self._take_step)
             print("captured a step of decoding as a CUDA graph", flush=True)
         except RuntimeError as fault:
+            self.is_sound = False
             print(f"a step of decoding cannot be captured as a CUDA graph ({one_line(fault)})", flush=True)
 
 
@@ -236,10 +241,15 @@ def greedy_decoder(
         if usable and fits:
             first, fixed = fixed is None, fixed or FixedDecoder(model, rows, longest, new_tokens, ends, capture())
             found = fixed(tokens, mask)
-            if not first or fixed.agrees(tokens, mask, found):
+            sound, alike = fixed.is_sound, not first or fixed.agrees(tokens, mask, found)
+            if not alike:
+                print("decoding by CUDA graphs writes other tokens than decoding without: going on without", flush=True)
+            if not (sound and alike):
+                usable = fixed = None
+            if alike:
                 return found
-            usable = fixed = None
-            print("decoding by CUDA graphs writes other tokens than decoding without: going on without", flush=True)
+        # Batches of one shape follow one another, and other batches need the memory.
+        fixed = None
         return decode_greedily(model, tokens, mask, limits=limits, ends=ends)
 
     return decode

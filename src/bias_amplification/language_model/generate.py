@@ -21,8 +21,10 @@ from bias_amplification.language_model.load import (
     load_model,
     load_tokenizer,
     max_positions,
+    to_bfloat16,
 )
 from bias_amplification.language_model.prompt_batches import (
+    PART_OF_MEMORY,
     Prompts,
     batches_of_heads,
     batches_of_prompts,
@@ -30,7 +32,7 @@ from bias_amplification.language_model.prompt_batches import (
 )
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.batches import fill, pad
-from bias_amplification.models.device import choose_device, device_memory, tf32_products
+from bias_amplification.models.device import choose_device, claim_share, device_memory, tf32_products
 from bias_amplification.models.folders import ModelFolders
 from bias_amplification.models.given import LanguageModelUse, check_lengths
 from bias_amplification.models.packed import packed
@@ -141,6 +143,8 @@ def _batches(
     # One after another: what is sampled for a prompt depends on its batch, which is the same under each condition then.
     apart = decoding.method != "greedy"
     size = prompts_at_once(model.config, generation, decoding, device_memory(model.device))
+    if decoding.method == "greedy" and not generation.batch_prompts:
+        claim_share(model.device, PART_OF_MEMORY)
     copies = 1 if apart else conditions
     lengths = [len(prompt) for prompt in prompts.tokens] * copies
     if prompts.limits is None:
@@ -362,7 +366,7 @@ def open_writer(model: ModelFolders, seed_set: Path | str, generation: Generatio
     """
     language_model = load_model(model.model, choose_device(device))
     if generation.precision == "bfloat16":
-        language_model = language_model.to(torch.bfloat16)
+        language_model = to_bfloat16(language_model)
     tokenizer = load_tokenizer(model.tokenizer)
     articles = read_table(seed_set, ARTICLES)
     generation = choose_prompts(generation, tokenizer, articles.column("body").to_pylist())

@@ -84,6 +84,13 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
     return model.to(device).eval()
 
 
+def to_bfloat16(model: PreTrainedModel) -> PreTrainedModel:
+    """Round a model's weights to bfloat16, in place. Its buffers stay: rotary positions need their precision."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
+    return model
+
+
 def fuse_activations(model: torch.nn.Module) -> None:
     """Replace GPT-2's GELU, which computes in eight passes, by PyTorch's, which computes in one.
 

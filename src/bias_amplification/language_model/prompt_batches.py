@@ -13,7 +13,7 @@ _FEWEST_AT_ONCE = 32
 #: Larger batches keep no GPU busier, and would make the last batches of a generation uneven.
 _MOST_AT_ONCE = 8192
 #: Share of a GPU's memory that one job's decoding takes; other jobs may use the same GPU.
-_PART_OF_MEMORY = 0.25
+PART_OF_MEMORY = 0.25
 
 
 class Prompts(NamedTuple):
@@ -59,7 +59,7 @@ def prompts_at_once(config: PretrainedConfig, generation: Generation, decoding: 
     # The first step holds its widest activation three times, and the logits twice.
     passing = 3 * positions * 4 * text.hidden_size + 2 * text.vocab_size
     bytes_each = 2 if generation.precision == "bfloat16" else 4
-    fitting = int(_PART_OF_MEMORY * memory / (bytes_each * (keys_and_values + passing)))
+    fitting = int(PART_OF_MEMORY * memory / (bytes_each * (keys_and_values + passing)))
     return min(_MOST_AT_ONCE, max(_FEWEST_AT_ONCE, 2 ** int(math.log2(max(1, fitting)))))
 
 

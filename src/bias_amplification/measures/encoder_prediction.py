@@ -109,10 +109,10 @@ def over_batches(
     """
     import torch
 
+    from bias_amplification.models.attention_masks import seeing_itself
     from bias_amplification.models.batches import by_length, fill, pad
     from bias_amplification.models.device import choose_device, products_in
     from bias_amplification.models.packed import packed
-    from bias_amplification.models.window_attention import seeing_itself
 
     device, model = choose_device(compute.device), classifier.model
     padding, was_training = classifier.tokenizer.pad_token_id, model.training

@@ -197,14 +197,14 @@ def train_encoder(
     StudyError
         If the training diverges.
     """
+    from bias_amplification.models.attention_masks import seeing_itself
     from bias_amplification.models.device import choose_device, choose_precision
     from bias_amplification.models.learning import DivergedError, learn
-    from bias_amplification.models.window_attention import seeing_itself
 
     model, tokenizer, labels = classifier
     validation, device = parts["validation"], choose_device(compute.device)
-    # The choice of the best epoch, and the scores, do not depend on how the finished model is read later.
-    compute = compute.model_copy(update={"measuring": "float32"})
+    # The choice of the best epoch does not depend on how the finished model is read later; neither do scores.
+    compute = _in_float32(compute)
 
     def validate() -> dict[str, Any]:
         probabilities = predict_probabilities(classifier, validation.texts, training.max_tokens, compute)
@@ -223,12 +223,15 @@ def train_encoder(
             learn(model.to(device), objective, training, **options)
         return best
 
+    best = None
     try:
         best = learn_in(compute)
     except DivergedError as fault:
         if compute.precision != "auto" or choose_precision("auto", device) == "float32":
             raise
         warn(f"{fault} As compute.precision is auto, the training starts again in float32.")
+    if best is None:
+        # Outside of the block above, whose error holds the memory of the first training.
         model.load_state_dict(initial)
         best = learn_in(compute.model_copy(update={"precision": "float32"}))
     seconds = checkpoint.earlier_seconds + time.perf_counter() - start
@@ -260,7 +263,7 @@ def score_encoder(
         The result of `final_scores`; `best_epoch`, None, and `articles`, the number of texts of each part, 0 for
         `train` (`train_encoder` replaces both); `parameters`, the number of the model's parameters.
     """
-    tested = {part: parts[part] for part in PARTS[1:]}
+    tested, compute = {part: parts[part] for part in PARTS[1:]}, _in_float32(compute)
     probabilities = {
         part: predict_probabilities(classifier, texts.texts, max_tokens, compute) for part, texts in tested.items()
     }
@@ -271,6 +274,10 @@ def score_encoder(
         "articles": {"train": 0} | {part: len(texts.texts) for part, texts in tested.items()},
         "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
     }
+
+
+def _in_float32(compute: JobCompute) -> JobCompute:
+    return compute.model_copy(update={"measuring": "float32"})
 
 
 def _label_ids(texts: LabelledTexts, labels: Sequence[str]) -> np.ndarray:

@@ -51,9 +51,22 @@ def claim_device(wanted: str, needed_mb: int) -> None:
     free, total = (number / 1e6 for number in torch.cuda.mem_get_info())
     seconds = time.perf_counter() - start
     print(f"{torch.cuda.get_device_name()}: ready in {seconds:.1f} s, {free:,.0f} MB free", flush=True)
-    if free < needed_mb:
+    _check_free(free, total, needed_mb)
+
+
+def claim_share(device: torch.device, share: float) -> None:
+    """Refuse to go on if less than a share of a GPU's memory is free for this process; nothing is done for a CPU."""
+    if device.type == "cuda":
+        free, total = (number / 1e6 for number in torch.cuda.mem_get_info(device))
+        free += (torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)) / 1e6
+        _check_free(free, total, share * total)
+
+
+def _check_free(free: float, total: float, needed: float) -> None:
+    """Raise an error if less memory is free than needed; all in MB."""
+    if free < needed:
         raise StudyError(
-            f"The GPU has {free:,.0f} of {total:,.0f} MB free, and this job needs about {needed_mb:,} MB: end other "
+            f"The GPU has {free:,.0f} of {total:,.0f} MB free, and this job needs about {needed:,.0f} MB: end other "
             "programs there, or run fewer jobs at once (--resources gpu=1, or gpu_mb=MB for the sum of all jobs)."
         )
 

@@ -48,8 +48,20 @@ class CudaGraphs:
             If the work cannot be captured, for example because it waits for the GPU.
         """
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            result = work()
+        generator = torch.cuda.default_generators[torch.cuda.current_device()]
+        clean = generator.clone_state()
+        try:
+            # The outer context brings the stream back if the end of the capture fails. A thread may pin memory
+            # meanwhile, which is no part of the graph.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                result = work()
+        except RuntimeError:
+            # Otherwise the generator would stay in the state of a capture.
+            generator.graphsafe_set_state(clean)
+            raise
 
         def replay() -> torch.Tensor:
             graph.replay()

@@ -17,6 +17,7 @@ import torch
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
+from bias_amplification.models.attention_masks import without_looking
 from bias_amplification.models.device import autocast, choose_precision, tf32_products
 from bias_amplification.models.graphs import Batch, CudaGraphs, GraphedSteps, StepFunction
 from bias_amplification.models.held import Held
@@ -107,6 +108,8 @@ class _Training:
 
     def step(self, batch: Batch) -> torch.Tensor:
         """Change the weights along the gradient of this process's part of a batch, and return its loss."""
+        # A capture that failed may have left gradients that nothing has computed.
+        self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device.type):
             loss = self.loss(batch) / batch["terms"]
         # DistributedDataParallel and FSDP take the mean of the processes' gradients; the sum is needed.
@@ -224,7 +227,7 @@ def learn(
     about |= {"adapter": adapter.model_dump()} if (adapter := getattr(recipe, "adapter", None)) else {}
     _resume(training, model, objective, checkpoint, about, len(rates))
     model.train()
-    with tf32_products(precision):
+    with tf32_products(precision), without_looking(device.type):
         _take_steps(training, recipe, rates, seed, checkpoint, key, _step_function(training, len(rates), compute))
     training.group.gather(model)
     per_epoch = _steps_per_epoch(objective, recipe)
@@ -234,8 +237,8 @@ def learn(
 def _step_function(training: _Training, steps: int, compute: Computing) -> StepFunction:
     """Return the function that takes a step: the training's own, or one that replays CUDA graphs of it."""
     if compute.compile:
-        # In place: names of weights stay as they are.
-        training.model.compile(dynamic=False)
+        # In place: names of weights stay as they are. Losses call the model without its head.
+        training.model.base_model.compile(dynamic=False)
     if training.device.type != "cuda" or training.group.size > 1 or not compute.cuda_graphs:
         return training.step
     left = steps - len(training.losses)

@@ -87,7 +87,11 @@ class _SummedLoss(torch.autograd.Function):
                 softmax = torch.exp(log_softmax, out=logits)
             total += (losses * counted[start : start + rows]).sum()
             # The gradient with respect to the logits: the softmax, minus one at the target.
-            softmax.scatter_add_(1, target, softmax.new_full(target.shape, -1.0))
+            if dtype == torch.float32:
+                softmax.scatter_add_(1, target, softmax.new_full(target.shape, -1.0))
+            else:
+                # A softmax near 1 that was rounded before would lose the difference.
+                softmax.scatter_(1, target, torch.expm1(-losses).to(dtype))
             padded[:, vocabulary:] = 0.0
             torch.mm(padded, factor, out=for_hidden[start : start + rows])
             if for_weight is None:

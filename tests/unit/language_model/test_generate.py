@@ -14,7 +14,7 @@ from bias_amplification.artifacts.notices import WARNING
 from bias_amplification.artifacts.schemas import ARTICLES, GENERATED_ARTICLES
 from bias_amplification.corpus.articles import article_text, replace_texts
 from bias_amplification.language_model.generate import continue_prompts, generate_articles, write_articles
-from bias_amplification.language_model.load import load_model, load_tokenizer
+from bias_amplification.language_model.load import load_model, load_tokenizer, to_bfloat16
 from bias_amplification.language_model.prompt_batches import Prompts
 from bias_amplification.language_model.texts import article_prompts, encode
 from bias_amplification.models.folders import ModelFolders
@@ -316,7 +316,7 @@ def test_prompts_that_exceed_the_context(base: SimpleNamespace, tmp_path: Path) 
 
 
 def test_in_bfloat16_the_largest_logit_in_float32_decides(writer):
-    model = load_model(writer.folder).to(torch.bfloat16)
+    model = to_bfloat16(load_model(writer.folder))
 
     found = continue_prompts(model, Prompts(writer.prompts), SHORT, GREEDY, 0)
 

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from bias_amplification.artifacts import StudyError
-from bias_amplification.models.device import autocast, choose_device, choose_precision, claim_device, tf32_products
+from bias_amplification.models.device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    claim_device,
+    claim_share,
+    tf32_products,
+)
 
 
 def test_auto_is_cuda_where_there_is_a_gpu(monkeypatch) -> None:
@@ -80,3 +87,14 @@ def test_a_job_that_needs_more_memory_than_is_free_does_not_begin(gpu, capsys):
 def test_a_job_on_the_cpu_claims_nothing(gpu, capsys):
     claim_device("cpu", 21_000)
     assert capsys.readouterr().out == ""
+
+
+def test_memory_that_the_process_has_reserved_counts_as_free(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (15 * 10**9, 80 * 10**9))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 9 * 10**9)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 3 * 10**9)
+
+    claim_share(torch.device("cuda"), 0.25)
+    claim_share(torch.device("cpu"), 1.0)
+    with pytest.raises(StudyError, match=r"has 21,000 of 80,000 MB free, and this job needs about 24,000 MB"):
+        claim_share(torch.device("cuda"), 0.3)

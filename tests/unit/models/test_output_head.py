@@ -158,3 +158,21 @@ def test_other_heads_have_no_output_weight() -> None:
 
     assert output_weight(AutoModelForCausalLM.from_config(config)) is None
     assert output_weight(torch.nn.Linear(2, 2)) is None
+
+
+def test_in_bfloat16_gradients_of_certain_predictions_are_as_exact_as_those_of_autocast() -> None:
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(64, 32, generator=generator, requires_grad=True)
+    targets = torch.arange(64)
+    # Each target has a probability of some .99.
+    weight = (0.5 * hidden.detach() + 0.05 * torch.randn(64, 32, generator=generator)).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = summed_loss(hidden, weight, targets)
+        logits = torch.nn.functional.linear(hidden, weight).float()
+        plain = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    exact = torch.nn.functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")
+    found, theirs, true = (torch.autograd.grad(total, (hidden, weight)) for total in (ours, plain, exact))
+
+    assert torch.softmax(logits, 1).diagonal().mean() > 0.97
+    for one, other, truth in zip(found, theirs, true, strict=True):
+        assert (one - truth).norm() <= 1.1 * (other - truth).norm()

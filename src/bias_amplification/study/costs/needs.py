@@ -4,8 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bias_amplification.study.costs.sizes import UNKNOWN_MODEL, encoder_bytes, model_bytes, working_bytes
-from bias_amplification.study.costs.training import trained_bytes
+from bias_amplification.study.costs.sizes import (
+    FLOAT,
+    UNKNOWN_MODEL,
+    base_shape,
+    encoder_bytes,
+    model_bytes,
+    working_bytes,
+)
+from bias_amplification.study.costs.training import Training, trained_bytes
 from bias_amplification.study.machine import gpus_per_job
 from bias_amplification.study.settings import Study
 
@@ -106,7 +113,8 @@ class Needs:
         if gpus is not None:
             resources["gpu"] = asked
         if asked:
-            resources["gpu_mb"] = round(_GPU_CONTEXT + (self._weights_on_gpu(kind) + working) / _MB)
+            on_gpu = self._trained_on_gpu(asked) if kind == "train" else self._weights_on_gpu(kind) + working
+            resources["gpu_mb"] = round(_GPU_CONTEXT + on_gpu / _MB)
         return resources
 
     def _weights(self, kind: str) -> float:
@@ -116,8 +124,25 @@ class Needs:
         return models * trained + (_ADAPTED * model if trained < model else 0)
 
     def _weights_on_gpu(self, kind: str) -> float:
-        """Return the bytes of the weights on a GPU and, in training, of their gradients and moments."""
-        model = self.models[kind]
-        if kind not in ("train", "train_encoder"):
-            return model
-        return model + _TRAINED_STATES * (trained_bytes(self.study, model) if kind == "train" else model)
+        """Return the bytes of the weights on a GPU and, for an encoder's training, of their gradients and moments."""
+        return self.models[kind] * (1 + _TRAINED_STATES * (kind == "train_encoder"))
+
+    def _trained_on_gpu(self, gpus: int) -> int:
+        """Return the bytes that the training of a language model takes on each of its GPUs."""
+        study, model = self.study, self.models["train"]
+        shared = {"parameters": model // FLOAT, "shape": base_shape(study)}
+        finetuning, pretraining = study.finetuning, study.base_model.pretraining
+        trainings = [
+            Training(
+                **shared,
+                rows=finetuning.batch_size,
+                tokens=finetuning.max_tokens,
+                devices=gpus,
+                sharded=study.compute.accelerate_config is not None,
+                adapter=finetuning.adapter,
+            )
+        ]
+        if study.base_model.source == "pretrain":
+            trainings.append(Training(**shared, rows=pretraining.batch_size, tokens=pretraining.context))
+        # Each GPU holds the whole model before FSDP divides it.
+        return max(model, *(training.memory for training in trainings))

@@ -38,8 +38,9 @@ def test_gpus_are_asked_for_if_the_study_uses_them(make_study: Callable[..., Stu
     assert on_cpu("train", gpus=2)["gpu"] == 0
     assert "gpu" not in on_gpu("light")
     assert "gpu_mb" not in on_cpu("train", gpus=2)
-    # Weights, gradients, moments and activations of a small model, and the GPU's context.
+    # Weights, gradients, moments, activations and logits of a small model, and the GPU's context.
     assert 1000 < on_gpu("measure", gpus=1)["gpu_mb"] < on_gpu("train", gpus=1)["gpu_mb"] < 3000
+    assert on_gpu("train", gpus=2)["gpu_mb"] <= on_gpu("train", gpus=1)["gpu_mb"]
     assert memory(on_gpu, "generate", gpus=1) == memory(on_gpu, "generate")
     # The second process loads Python, its libraries and the model, too.
     assert memory(on_gpu, "train", gpus=2) > memory(on_gpu, "train", gpus=1) + 2000

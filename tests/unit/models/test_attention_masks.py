@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from transformers import ModernBertConfig, ModernBertForSequenceClassification
+from small_models import untrained
+from transformers import ModernBertConfig, ModernBertForSequenceClassification, masking_utils
 
-from bias_amplification.models.window_attention import seeing_itself
+from bias_amplification.models.attention_masks import seeing_itself, without_looking
 
 
 @pytest.fixture
@@ -58,3 +59,41 @@ def test_logits_stay_the_same_to_the_bit(model, batch):
         before = model(**batch).logits
         with seeing_itself(model):
             assert torch.equal(model(**batch).logits, before)
+
+
+def masks_of(model, capturing: bool, monkeypatch, **batch) -> list:
+    """Return the mask and `is_causal` that each attention of a model gets, as PyTorch's attention is called."""
+    seen = []
+    plain = torch.nn.functional.scaled_dot_product_attention
+
+    def attend(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, **options):
+        seen.append((None if attn_mask is None else tuple(attn_mask.shape), is_causal))
+        return plain(query, key, value, attn_mask=attn_mask, dropout_p=dropout_p, is_causal=is_causal, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+        if capturing:
+            patched.setattr(masking_utils, "is_tracing", lambda *_: True)
+        model(**batch)
+    return seen
+
+
+def test_language_models_have_the_same_masks_inside_and_outside_of_a_graph(monkeypatch):
+    model, tokens = untrained("llama"), torch.arange(4, 20).reshape(2, 8)
+    given = {"input_ids": tokens, "use_cache": False}
+    assert masks_of(model, True, monkeypatch, **given) != masks_of(model, False, monkeypatch, **given)
+
+    with without_looking("cpu"):
+        assert masks_of(model, True, monkeypatch, **given) == masks_of(model, False, monkeypatch, **given)
+        assert set(masks_of(model, True, monkeypatch, **given)) == {(None, True)}
+
+
+def test_encoders_have_the_same_masks_inside_and_outside_of_a_graph(model, batch, monkeypatch):
+    full = {"input_ids": batch["input_ids"][:1], "attention_mask": batch["attention_mask"][:1]}
+    assert masks_of(model, True, monkeypatch, **full) != masks_of(model, False, monkeypatch, **full)
+
+    with without_looking("cuda"):
+        assert masks_of(model, True, monkeypatch, **full) == masks_of(model, False, monkeypatch, **full)
+    # On a CPU, a batch without padding needs no mask in layers that see the whole text.
+    with without_looking("cpu"):
+        assert (None, False) in masks_of(model, False, monkeypatch, **full)
