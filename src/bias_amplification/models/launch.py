@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -217,7 +218,7 @@ def _launch(command: list[str], said: BinaryIO) -> None:
 
 
 def _work(call: str) -> None:
-    """Join the group in a process that the launcher has started, call the function, and leave the group."""
+    """Join the group in a process that the launcher has started, call the function, and end the process."""
     # The launcher's own messages go to its error output, those of this process to the job's log.
     faults = os.fdopen(os.dup(2), "w")
     os.dup2(1, 2)
@@ -230,13 +231,19 @@ def _work(call: str) -> None:
     torch.distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
     if torch.distributed.get_rank():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    status = 1
     try:
         function(**arguments)
+        status = 0
     except (StudyError, OSError) as fault:
         print(_FAULT + base64.b64encode(pickle.dumps(fault)).decode(), file=faults, flush=True)
-        sys.exit(1)
-    finally:
-        torch.distributed.destroy_process_group()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    # At once: freeing a group holds Python's lock while it waits for a thread, which may wait for that lock forever.
+    os._exit(status)
 
 
 def _main(role: str, *arguments: str) -> None:
