@@ -11,6 +11,7 @@ models on any machine, to see that it works. Nothing else should run on the GPU.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -282,10 +283,13 @@ def start(sizes: Sizes) -> Iterator[str]:
     """Yield where the start of a job goes."""
     yield report("Start of a job", "seconds")
     yield report("---", "---")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryDirectory() as folder:
         new_model("gpt2", sizes).save_pretrained(folder)
         for _ in range(2):  # the first one reads libraries from the disk
-            done = subprocess.run([sys.executable, "-c", _START, folder], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", _START, folder], capture_output=True, text=True, check=True, env=environment
+            )
     for name, took in zip(
         ("imports (a local job's process has them loaded)", "context", "reading a model", "moving it"),
         json.loads(done.stdout.splitlines()[-1]), strict=True,

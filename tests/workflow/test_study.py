@@ -53,6 +53,8 @@ def test_training_sets_follow_the_strategies(finished):
 
 def test_a_shared_generation_has_the_same_files(finished):
     for path in sorted((finished.results / version("balanced_synthetic", 0)).iterdir()):
+        if path.name == "README.md":  # a model card names its round
+            continue
         copy = finished.results / version("balanced_accumulation", 0) / path.name
         assert copy.read_bytes() == path.read_bytes(), path.name
 

@@ -382,7 +382,10 @@ def evidence(tmp_path: Path) -> dict[str, Path]:
         ),
         "quality": (
             {"article_id": ["a", "b"], "sentences": [0, 2], "quality": [None, 1.0], "quality_weighted": [None, 1.0]}
-            | {f"share_{name}": [None, 0.25] for name in ("clean", "mild_gibberish", "word_salad", "noise")},
+            | {
+                f"share_{name}": [None, 0.25]
+                for name in ("clean", "mild_gibberish", "word_salad", "repetition", "noise")
+            },
             QUALITY,
         ),
         "human": ({"article_id": ["a", "b"], "probability_human": [0.0, 1.0]}, HUMAN_LIKENESS),
