@@ -223,4 +223,6 @@ def test_a_changed_key_affects_the_documented_rules(finished, change, rules):
     if rules == "none" and not change.startswith("compute: "):
         assert found == {"write_cards"}
     elif rules == "none":
-        assert "Nothing to be done" in output
+        # An earlier test has trained a generation again, and the cards record when that was.
+        jobs = {rule for line in re.findall(r"^ {8}(\w.*)$", output, re.MULTILINE) for rule in line.split(", ")}
+        assert "Nothing to be done" in output or jobs - {"all", "cards"} == {"write_cards"}
