@@ -2,7 +2,7 @@
 # Inputs: the main outputs, the metadata of the models, the scores of the selected classifier, and the labels of articles.
 # Outputs: a model card (README.md) in the folder of each kept model, the dataset card, config.yaml and
 # ro-crate-metadata.json.
-from bias_amplification.cards import MAIN_OUTPUTS, card_folders, recorded_config
+from bias_amplification.cards import MAIN_OUTPUTS, card_folders, model_folders, recorded_config
 
 CARD_FOLDERS = card_folders(plan)
 
@@ -16,7 +16,7 @@ rule cards:
 rule write_cards:
     input:
         [f"{RESULTS}/{name}" for name in MAIN_OUTPUTS],
-        metadata=[f"{RESULTS}/{folder}/metadata.json" for folder in ["base", *CARD_FOLDERS]],
+        metadata=[f"{RESULTS}/{folder}/metadata.json" for folder in model_folders(plan)],
         metrics=f"{RESULTS}/metrics.parquet",
         changes=f"{RESULTS}/changes.parquet",
         articles=f"{RESULTS}/corpus/articles.parquet",

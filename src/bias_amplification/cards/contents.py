@@ -28,6 +28,11 @@ def card_folders(plan: Plan) -> list[str]:
     return base + [version.folder for version in plan.versions() if plan.keeps_weights(version.generation)]
 
 
+def model_folders(plan: Plan) -> list[str]:
+    """List the folders of all models of a run, the base model first; all of them keep their metadata.json."""
+    return ["base", *(version.folder for version in plan.versions())]
+
+
 def recorded_config(study: Study) -> dict[str, Any]:
     """Return the config as it was given, without `compute`, which does not describe the study but the machine.
 

@@ -12,7 +12,7 @@ from bias_amplification.artifacts import StudyError, new_file, read_table
 from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
-from bias_amplification.cards.contents import MAIN_OUTPUTS, card_folders
+from bias_amplification.cards.contents import MAIN_OUTPUTS, card_folders, model_folders
 from bias_amplification.cards.crate import crate_metadata
 from bias_amplification.cards.dataset_card import dataset_card
 from bias_amplification.cards.model_card import model_card
@@ -53,11 +53,11 @@ def write_cards(
     Parameters
     ----------
     metadata
-        `base/metadata.json`, and then those of the models that get a card, in the order of `card_folders`.
+        The metadata.json of all models, in the order of `model_folders`.
     tables
         The run's tables. The other main outputs are beside `out`.
     cards
-        The model cards to make, in the same order.
+        The model cards to make, in the order of `card_folders`.
     out
         The study's files to make.
     config
@@ -70,13 +70,13 @@ def write_cards(
     """
     plan = Plan(read_study(config))
     labels, unit = plan.study.corpus.labels, plan.study.corpus.unit
-    base, *facts = [_read(path) for path in metadata]
+    facts = {folder: _read(path) for folder, path in zip(model_folders(plan), metadata, strict=True)}
     metrics = read_table(tables.metrics, metrics_schema(labels)).to_pylist()
     changed = read_table(tables.changes, changes_schema(labels)).to_pylist()
     changes = {(row["round"], row["replicate"], row["generation"]): row for row in changed}
     reliability = reliability_in_words([read_scores(path.parent) for path in tables.scores], unit)
     versions: dict[str, Version] = {version.folder: version for version in plan.versions()}
-    for folder, known, file in zip(card_folders(plan), facts, cards, strict=True):
+    for folder, file in zip(card_folders(plan), cards, strict=True):
         version = versions.get(folder)
         key = (version.round, version.replicate, version.generation) if version else None
         rows = [
@@ -84,13 +84,13 @@ def write_cards(
             for row in metrics
             if (row["round"] == "base" if key is None else (row["round"], row["replicate"], row["generation"]) == key)
         ]
-        _write(file, model_card(plan, version, known, rows, changes.get(key), reliability, base=base))
+        _write(file, model_card(plan, version, facts[folder], rows, changes.get(key), reliability, base=facts["base"]))
     counts = Counter(read_table(tables.articles, ARTICLES, ["label"])["label"].to_pylist())
     _write(out.card, dataset_card(plan, metrics, {label: counts[label] for label in labels}, reliability))
     _write(out.config, _CONFIG_HEADING + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120))
     results = out.crate.parent
     files = [*MAIN_OUTPUTS, *(path.relative_to(results).as_posix() for path in (out.card, out.config))]
-    crate = crate_metadata(plan, results, files, [base, *facts])
+    crate = crate_metadata(plan, results, files, list(facts.values()))
     _write(out.crate, json.dumps(crate, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from bias_amplification.artifacts import StudyError, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, changes, metrics
-from bias_amplification.cards import MAIN_OUTPUTS, card_folders, recorded_config
+from bias_amplification.cards import MAIN_OUTPUTS, card_folders, model_folders, recorded_config
 from bias_amplification.cards.markdown import code, table
 from bias_amplification.cards.model_card import measures
 from bias_amplification.cards.write import CardTables, Described, write_cards
@@ -83,7 +83,7 @@ def make_run(folder: Path, config: dict[str, Any]) -> SimpleNamespace:
     scores.parent.mkdir(parents=True)
     scores.write_text(json.dumps({"split": "random", "validation": {"macro_f1": 0.5}, "test": {"macro_f1": 0.6254}}))
     folders = card_folders(plan)
-    for number, name in enumerate(dict.fromkeys(["base", *folders])):
+    for number, name in enumerate(model_folders(plan)):
         (results / name).mkdir(parents=True, exist_ok=True)
         facts = {
             "finished": f"2026-01-0{1 + number}T10:00:00Z", "commit": "c" * 40, "libraries": {"torch": "9.9"},
@@ -92,7 +92,7 @@ def make_run(folder: Path, config: dict[str, Any]) -> SimpleNamespace:
         }  # fmt: skip
         (results / name / "metadata.json").write_text(json.dumps(facts))
     arguments = {
-        "metadata": [results / name / "metadata.json" for name in ["base", *folders]],
+        "metadata": [results / name / "metadata.json" for name in model_folders(plan)],
         "tables": CardTables(
             results / "metrics.parquet", results / "changes.parquet", results / "corpus" / "articles.parquet", [scores]
         ),
@@ -243,8 +243,8 @@ def test_the_crate_lists_the_outputs_and_how_they_were_made(run: SimpleNamespace
 
     action = entities["#run"]
     assert action["@type"] == "CreateAction"
-    # The base model's training of 90 seconds ended at 10:00 on the first day, the last model's on the fifth.
-    assert (action["startTime"], action["endTime"]) == ("2026-01-01T09:58:30Z", "2026-01-05T10:00:00Z")
+    # The base model's training of 90 seconds ended at 10:00 on the first day, the last model's on the seventh.
+    assert (action["startTime"], action["endTime"]) == ("2026-01-01T09:58:30Z", "2026-01-07T10:00:00Z")
     assert [part["@id"] for part in made_list(action["object"])] == ["config.yaml"]
     results = {part["@id"] for part in action["result"]}
     assert {*MAIN_OUTPUTS, "README.md"} <= results
@@ -253,6 +253,18 @@ def test_the_crate_lists_the_outputs_and_how_they_were_made(run: SimpleNamespace
     workflow = entities[made_list(action["instrument"])[0]["@id"]]
     assert workflow["version"] == ["c" * 40] and {"@id": "#torch-9.9"} in workflow["softwareRequirements"]
     assert {part["@id"] for part in entities["./"]["hasPart"]} >= {*MAIN_OUTPUTS, "rounds/", "corpus/"}
+
+
+def test_the_crate_has_the_times_of_models_whose_weights_are_removed(tmp_path: Path) -> None:
+    made = make_run(tmp_path, SMALL | {"storage": {"weights": "none"}})
+    write_cards(**made.arguments)
+
+    graph = json.loads((made.results / "ro-crate-metadata.json").read_text(encoding="utf-8"))["@graph"]
+    [action] = [entity for entity in graph if entity["@id"] == "#run"]
+    # Only the pretrained base model has a card.
+    assert made.folders == ["base"]
+    last = len(model_folders(made.plan))
+    assert last > 2 and action["endTime"] == f"2026-01-0{last}T10:00:00Z"
 
 
 def made_list(value: Any) -> list[Any]:
