@@ -44,6 +44,8 @@ def name_inputs(
     StudyError
         If a variable of ``make real`` is missing, or names nothing. The message says which one, and what to do.
     """
+    # A shell leaves the `~` of `MODEL=~/model` to the program.
+    model, articles, encoder = map(os.path.expanduser, (model, articles, encoder))
     if not articles:
         raise StudyError(
             "make real needs ARTICLES, a table with the columns title, body and label: add ARTICLES=articles.csv."

@@ -169,7 +169,7 @@ def test_the_head_says_what_the_model_is(run: SimpleNamespace) -> None:
     assert (card.data.language, card.data.library_name, card.data.license) == ("no", "transformers", "unknown")
     assert card.data.base_model is None
     lines = dict(cells(card.text, "Setting"))
-    assert lines["training texts"] == "1,204" and lines["strategy"] == "`preservation`"
+    assert lines["training texts"] == "1,206" and lines["strategy"] == "`preservation`"
     assert lines["training texts may be from"] == "`seed_set`, `generation_01`"
     assert lines["starts from"] == "generation 1" and lines["tokens"] == "20,352"
     assert "**Not chosen yet.**" in card.text

@@ -81,3 +81,12 @@ def test_a_wrong_variable_is_named_in_one_sentence(given: dict, message: str, ca
     assert main([*options, "--out=results-real/given.yaml"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not Path("results-real").exists()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    found = name_inputs("~/models/mine", "~/articles.csv")
+
+    assert found["base_model"]["path"] == f"{tmp_path}/models/mine"
+    assert found["corpus"]["path"] == f"{tmp_path}/articles.csv"
