@@ -1,6 +1,7 @@
 """Load and save language models and tokenizers: safetensors only, and no code from model folders."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
     StudyError
         If a file is missing, damaged or another than the run made.
     """
+    start = time.perf_counter()
     folder = check_model_folder(folder)
     check_made_here(folder, MODEL_FILES)
     try:
@@ -81,7 +83,13 @@ def load_model(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
             "and run snakemake again."
         ) from error
     fuse_activations(model)
-    return model.to(device).eval()
+    if device == "cpu":
+        return model.eval()
+    read = time.perf_counter()
+    model = model.to(device).eval()
+    seconds = f"{read - start:.1f} s, moved to the GPU in {time.perf_counter() - read:.1f} s"
+    print(f"{folder}: read in {seconds}", flush=True)
+    return model
 
 
 def to_bfloat16(model: PreTrainedModel) -> PreTrainedModel:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,15 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
 
     assert name in fault(load_model, copy)
+
+
+def test_the_log_says_how_long_reading_and_moving_take(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    load_model(copy)
+    assert capsys.readouterr().out == ""
+
+    # PyTorch's device without memory, in place of a GPU.
+    assert load_model(copy, "meta").device.type == "meta"
+    assert re.search(rf"{copy}: read in \d+\.\d s, moved to the GPU in \d\.\d s\n", capsys.readouterr().out)
 
 
 def test_truncated_weights_are_refused(copy: Path) -> None:

@@ -1,12 +1,14 @@
 """The training loop: resuming a killed training, observers, and the log."""
 
 import signal
+from functools import partialmethod
 
 import numpy as np
 import pytest
 import torch
 from killed_trainings import Killed, KilledAfter
 from small_models import small_gpt2
+from torch._dynamo.utils import counters
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.artifacts.checkpoint import Checkpoint
@@ -236,3 +238,17 @@ def test_the_log_has_the_words_of_the_objective(capsys):
 
     assert with_speed[-1].startswith("step 12 of 12, loss ") and with_speed[-1].endswith(" tokens/s")
     assert without[-1] == with_speed[-1].rsplit(", ", 1)[0]
+
+
+def test_a_compiled_training_compiles_the_model_and_has_nearly_the_same_losses(monkeypatch):
+    # Without code in C++, whose compiler takes half a minute.
+    traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 13})
+    plain = learn(dropping_model(dropout=0.0), objective(), recipe, seed=7)
+    counters.clear()
+
+    compiled = learn(dropping_model(dropout=0.0), objective(), recipe, seed=7, compute=Compute(compile=True))
+
+    assert counters["stats"]["unique_graphs"] >= 1
+    assert compiled[0].loss == pytest.approx(plain[0].loss, rel=1e-5)
