@@ -106,7 +106,7 @@ rule score_human_likeness:
         **needs("measure", gpus=1),
     params:
         classifier=study.classifier.model_dump(include={"remove_quotes": True, "training": {"max_tokens"}}),
-        **MEASURED_IN,
+        **study.compute.measured_in,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: probability that people wrote the articles"
     script:

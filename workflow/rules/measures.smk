@@ -16,8 +16,6 @@ METRIC_FILES = [
 # The words of the embedded press, whose leaning is known, are counted in the articles.
 LEXICON_FILES = ["articles.parquet"] if study.corpus.source == "press" else []
 MEASURE_FILES = [*METRIC_FILES, "neurons.parquet"]
-# A parameter of every rule that reads a model, if it is not the default: finished studies have none.
-MEASURED_IN = {} if study.compute.measuring == "float32" else {"precision": study.compute.measuring}
 WRITTEN = {row["folder"]: row for row in plan.measured()}
 # The tables of the texts that each version was trained on: path by origin. For given models they are not known.
 TRAINED_ON = {
@@ -95,7 +93,7 @@ rule classify:
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
         degeneration=study.degeneration.model_dump(include={"labels", "few_words"}),
-        **MEASURED_IN,
+        **study.compute.measured_in,
         labels=study.corpus.labels,
         language=study.corpus.language,
     message:
@@ -119,7 +117,7 @@ rule score_quality:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
         quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
-        **MEASURED_IN,
+        **study.compute.measured_in,
         language=study.corpus.language,
     message:
         "{wildcards.version}: scoring text quality"
@@ -146,7 +144,7 @@ rule score_perplexity:
         **needs("measure", gpus=1),
     params:
         perplexity=study.perplexity.model_dump(),
-        **MEASURED_IN,
+        **study.compute.measured_in,
     message:
         "{wildcards.version}: computing perplexity"
     script:
@@ -168,7 +166,7 @@ rule measure_diversity:
         **needs("measure", gpus=1),
     params:
         settings={"language": study.corpus.language},
-        **MEASURED_IN,
+        **study.compute.measured_in,
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
@@ -197,7 +195,7 @@ rule extract_neurons:
         **needs("measure", gpus=1),
     params:
         settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
-        **MEASURED_IN,
+        **study.compute.measured_in,
     message:
         "{wildcards.chain}, generation {wildcards.generation}: extracting the neurons"
     script:

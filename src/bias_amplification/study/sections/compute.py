@@ -85,6 +85,11 @@ class Compute(Section):
         "them in every job.",
     )
 
+    @property
+    def measured_in(self) -> dict[str, str]:
+        """The parameter of rules that read a model; none at the default, so that finished studies stay as they are."""
+        return {} if self.measuring == "float32" else {"precision": self.measuring}
+
 
 class JobCompute(Compute):
     """Where one job computes: the config's `compute` section, and where the job saves its unfinished work."""
