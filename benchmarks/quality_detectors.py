@@ -99,7 +99,7 @@ def shuffled(sentences: Sequence[str], dice: random.Random) -> str:
     return " ".join(" ".join(dice.sample(words, len(words))) + "." for words in map(str.split, sentences))
 
 
-#: What texts are made of eight successive sentences of a real article. None of these rules makes training sentences.
+#: Ways to make a text from eight successive sentences of a real article. None of these rules makes training sentences.
 RULES: dict[str, Rule] = {
     "real articles": lambda s, d: " ".join(s),
     "the second sentence of each, eight times": lambda s, d: " ".join([s[1]] * 8),

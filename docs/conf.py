@@ -52,7 +52,7 @@ html_theme_options = {
 def plain(app, what, name, obj, options, lines):
     """Escape what has a meaning in reStructuredText only: stars, bars and final underscores outside of code."""
     if lines and lines[0].startswith("Alias for field number"):
-        # What Python says of a field of a named tuple that has no docstring.
+        # Python's own docstring of a named tuple's field, which says nothing.
         lines.clear()
     for number, line in enumerate(lines):
         pieces = re.split(r"(`+[^`]*`+)", line)

@@ -105,8 +105,8 @@ rule score_human_likeness:
     resources:
         **needs("measure", gpus=1),
     params:
-        classifier=study.classifier.model_dump(include={"remove_quotes": True, "training": {"max_tokens"}}),
         **study.compute.measured_in,
+        classifier=study.classifier.model_dump(include={"remove_quotes": True, "training": {"max_tokens"}}),
     message:
         "{wildcards.chain}, generation {wildcards.generation}: probability that people wrote the articles"
     script:

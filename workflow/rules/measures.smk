@@ -89,11 +89,11 @@ rule classify:
     resources:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
+        **study.compute.measured_in,
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
         degeneration=study.degeneration.model_dump(include={"labels", "few_words"}),
-        **study.compute.measured_in,
         labels=study.corpus.labels,
         language=study.corpus.language,
     message:
@@ -116,8 +116,8 @@ rule score_quality:
     resources:
         **needs("measure", gpus=1, times=lambda wildcards: texts_in_folder(plan, wildcards.version)),
     params:
-        quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
         **study.compute.measured_in,
+        quality=study.quality.model_dump(include={"splitter": True, "training": {"max_tokens"}}),
         language=study.corpus.language,
     message:
         "{wildcards.version}: scoring text quality"
@@ -143,8 +143,8 @@ rule score_perplexity:
     resources:
         **needs("measure", gpus=1),
     params:
-        perplexity=study.perplexity.model_dump(),
         **study.compute.measured_in,
+        perplexity=study.perplexity.model_dump(),
     message:
         "{wildcards.version}: computing perplexity"
     script:
@@ -165,8 +165,8 @@ rule measure_diversity:
     resources:
         **needs("measure", gpus=1),
     params:
-        settings={"language": study.corpus.language},
         **study.compute.measured_in,
+        settings={"language": study.corpus.language},
         classifier=study.classifier.model_dump(
             include={"text": True, "remove_quotes": True, "max_tokens": True, "training": {"max_tokens"}}
         ),
@@ -194,8 +194,8 @@ rule extract_neurons:
     resources:
         **needs("measure", gpus=1),
     params:
-        settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
         **study.compute.measured_in,
+        settings=study.neurons.model_dump(include={"architecture", "max_tokens"}),
     message:
         "{wildcards.chain}, generation {wildcards.generation}: extracting the neurons"
     script:
