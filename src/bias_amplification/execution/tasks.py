@@ -65,39 +65,10 @@ def run_here(task: Task, note: str = "") -> int:
     # Imported here: when the job runs in a fork of the warm process, its own process does not need the import.
     from bias_amplification.artifacts import StudyError
 
-    log = Path(task.log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ.update(QUIET)
-    os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
-    # By default a tokenizer uses all cores of the machine instead of the job's. Its threads do not affect its results.
-    os.environ["RAYON_NUM_THREADS"] = str(task.threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads > 1 else "false"
-    with log.open("w", encoding="utf-8") as stream:
-        if note:
-            print(note, file=stream)
-            stream.flush()
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    for stream in (sys.stdout, sys.stderr):
-        # The locale's encoding may lack the characters of a path or an article.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    _begin(task, note)
     start = time.perf_counter()
     try:
-        module, name = task.function.split(":")
-        call = getattr(importlib.import_module(f"bias_amplification.{module}"), name)
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(task.threads)
-        if "transformers" in sys.modules:
-            sys.modules["transformers"].utils.logging.disable_progress_bar()
-        given = typed_arguments(call, task.arguments)
-        compute = given.get("compute")
-        # Several processes start their GPUs themselves.
-        if getattr(compute, "gpu_mb", None) and compute.processes == 1:
-            from bias_amplification.models.device import claim_device
-
-            claim_device(compute.device, compute.gpu_mb)
-        call(**given)
+        _call(task)
     except StudyError as fault:
         print(fault, file=sys.stderr, flush=True)
         return 1
@@ -119,6 +90,45 @@ def run_here(task: Task, note: str = "") -> int:
         return 1
     print(f"done in {time.perf_counter() - start:.1f} s, at most {_memory_in_words()}", flush=True)
     return 0
+
+
+def _begin(task: Task, note: str) -> None:
+    """Set the process's threads, and send its output to the log."""
+    log = Path(task.log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.update(QUIET)
+    os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
+    # By default a tokenizer uses all cores of the machine instead of the job's. Its threads do not affect its results.
+    os.environ["RAYON_NUM_THREADS"] = str(task.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads > 1 else "false"
+    with log.open("w", encoding="utf-8") as stream:
+        if note:
+            print(note, file=stream)
+            stream.flush()
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    for stream in (sys.stdout, sys.stderr):
+        # The locale's encoding may lack the characters of a path or an article.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _call(task: Task) -> None:
+    """Import the task's function and call it."""
+    module, name = task.function.split(":")
+    call = getattr(importlib.import_module(f"bias_amplification.{module}"), name)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(task.threads)
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].utils.logging.disable_progress_bar()
+    given = typed_arguments(call, task.arguments)
+    compute = given.get("compute")
+    # Several processes start their GPUs themselves.
+    if getattr(compute, "gpu_mb", None) and compute.processes == 1:
+        from bias_amplification.models.device import claim_device
+
+        claim_device(compute.device, compute.gpu_mb)
+    call(**given)
 
 
 def typed_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

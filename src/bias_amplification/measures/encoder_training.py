@@ -198,8 +198,8 @@ def train_encoder(
         If the training diverges.
     """
     from bias_amplification.models.attention_masks import seeing_itself
-    from bias_amplification.models.device import choose_device, choose_precision
-    from bias_amplification.models.learning import DivergedError, learn
+    from bias_amplification.models.device import choose_device
+    from bias_amplification.models.learning import learn
 
     model, tokenizer, labels = classifier
     validation, device = parts["validation"], choose_device(compute.device)
@@ -214,7 +214,6 @@ def train_encoder(
     longest = classifier.longest(training.max_tokens)
     objective = LabelPrediction(examples, _label_ids(parts["train"], labels), tokenizer.pad_token_id, seed, longest)
     checkpoint, start = checkpoint or Checkpoint(), time.perf_counter()
-    initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     def learn_in(compute: JobCompute) -> BestEpoch:
         best = BestEpoch(model, validate, validation)
@@ -223,17 +222,7 @@ def train_encoder(
             learn(model.to(device), objective, training, **options)
         return best
 
-    best = None
-    try:
-        best = learn_in(compute)
-    except DivergedError as fault:
-        if compute.precision != "auto" or choose_precision("auto", device) == "float32":
-            raise
-        warn(f"{fault} As compute.precision is auto, the training starts again in float32.")
-    if best is None:
-        # Outside of the block above, whose error holds the memory of the first training.
-        model.load_state_dict(initial)
-        best = learn_in(compute.model_copy(update={"precision": "float32"}))
+    best = _or_in_float32(learn_in, compute, model)
     seconds = checkpoint.earlier_seconds + time.perf_counter() - start
     model.load_state_dict(best.weights)
     scores = score_encoder(classifier, parts, training.max_tokens, compute) | {"best_epoch": best.epoch}
@@ -243,6 +232,25 @@ def train_encoder(
         "train_runtime_seconds": seconds,
         "samples_per_second": training.epochs * len(examples) / seconds,
     }
+
+
+def _or_in_float32(
+    learn_in: Callable[[JobCompute], BestEpoch], compute: JobCompute, model: "torch.nn.Module"
+) -> BestEpoch:
+    """Train, and if that diverges in a precision that was not asked for, train anew in float32."""
+    from bias_amplification.models.device import choose_device, choose_precision
+    from bias_amplification.models.learning import DivergedError
+
+    initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    try:
+        return learn_in(compute)
+    except DivergedError as fault:
+        if compute.precision != "auto" or choose_precision("auto", choose_device(compute.device)) == "float32":
+            raise
+        warn(f"{fault} As compute.precision is auto, the training starts again in float32.")
+    # Outside of the block above, whose error holds the memory of the first training.
+    model.load_state_dict(initial)
+    return learn_in(compute.model_copy(update={"precision": "float32"}))
 
 
 def score_encoder(
