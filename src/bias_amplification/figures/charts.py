@@ -167,7 +167,9 @@ class TrajectoryChart:
 
     def _layers(self, column: str, y: Callable[[str], altair.Y]) -> list[altair.Chart]:
         """Return the layers of a panel, from the back to the front."""
-        x = altair.X("generation:Q", axis=altair.Axis(title="Generation", format="d", tickMinStep=1, grid=False))
+        x = altair.X(
+            "generation:Q", axis=altair.Axis(title="Generation", values=self._generations(), format="d", grid=False)
+        )
         colour = altair.Color("round:N", scale=self._scale("color"), legend=None)
         chart = altair.Chart(altair.InlineData(values=self._rows(column))).encode(x=x, y=y("value:Q"), color=colour)
         chart = chart.transform_filter("indexof(shown, datum.round) >= 0")
@@ -204,6 +206,11 @@ class TrajectoryChart:
             )
             .add_params(near),
         ]
+
+    def _generations(self) -> list[int]:
+        """Return at most 16 generations for the axis. Vega would put ticks between two generations."""
+        last = int(self.means["generation"].max())
+        return [*range(0, last + 1, last // 16 + 1)]
 
     def _scale(self, part: str, names: Mapping[str, Any] | None = None) -> altair.Scale:
         """Return the scale of a part of the rounds' looks, in Vega's names."""
