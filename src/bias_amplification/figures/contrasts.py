@@ -65,9 +65,9 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, places: dict[str, float], outcom
     known = rows[rows["estimate"].notna()]
     numbers = [factor * np.array(each) for each in known["of_replicates"]]
     ends = factor * known[["estimate_low", "estimate_high"]].to_numpy(dtype=float)
-    # Wide intervals, which two replicates have, would make the points indistinguishable.
+    # The wide intervals of two replicates would make the points indistinguishable.
     reach = max((np.abs(each).max() for each in numbers), default=0.0) or largest
-    seen = ends[np.abs(ends).max(axis=1) <= 3 * reach]
+    seen = ends[known["replicates"].eq(1) | (np.abs(ends).max(axis=1) <= 3 * reach)]
     reach = min(largest, 1.12 * max(reach, np.abs(seen).max() if len(seen) else 0.0))
     axes.set_xlim(-reach, reach)
     looks = style.strategy_appearance(known["strategy"])

@@ -142,3 +142,10 @@ def test_files_are_written_from_the_table_and_are_the_same_each_time(contrasts, 
 
     assert [path.read_bytes() for path in out] == first
     assert first[0].startswith(b"\x89PNG")
+
+
+def test_the_interval_of_a_single_replicate_lies_within_the_panel():
+    axes = changes(pd.DataFrame([row("alone", "synthetic", "share", 0.08, 0.4, [0.08])])).axes[0]
+    low, high = axes.get_xlim()
+    assert low < 100 * (0.08 - 0.4) and high > 100 * (0.08 + 0.4)
+    assert not [line for line in axes.get_lines() if line.get_marker() in "<>"]
