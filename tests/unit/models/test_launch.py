@@ -97,32 +97,42 @@ def test_a_process_that_is_killed_leaves_no_others(tmp_path):
 
 
 #: Trains by two processes: folder of the model, articles, training set, folder for results, file for the state,
-#: accelerate's config file.
+#: accelerate's config file, rank of an adapter (0: none).
 TRAIN = """
 import sys
 from bias_amplification.language_model.finetune import InitialModel, finetune_generation
-from bias_amplification.study.sections import Finetuning, JobCompute
-base, articles, chosen, out, state, config = sys.argv[1:]
+from bias_amplification.study.sections import Adapter, Finetuning, JobCompute
+base, articles, chosen, out, state, config, rank = sys.argv[1:]
 compute = JobCompute(device="cpu", gpus=2, processes=2, accelerate_config=config or None, state=state)
-recipe = Finetuning(epochs=200, batch_size=4, learning_rate=1e-3, max_tokens=64)
+adapter = Adapter(rank=int(rank), target_modules="all-linear") if int(rank) else None
+recipe = Finetuning(epochs=60, batch_size=4, learning_rate=1e-3, max_tokens=64, adapter=adapter)
 finetune_generation(chosen, {"seed_set": articles}, InitialModel(base, base), out, recipe, 5, compute)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "sent"), [("", signal.SIGTERM), (FSDP, signal.SIGINT)])
-def test_processes_that_are_asked_to_end_save_and_go_on_to_the_same_bits(base, tmp_path, config, sent):
+@pytest.mark.parametrize(
+    ("config", "sent", "rank"),
+    [
+        ("", signal.SIGTERM, 0),
+        (FSDP, signal.SIGINT, 0),
+        pytest.param(FSDP, signal.SIGTERM, 4, marks=pytest.mark.nightly),
+    ],
+)
+def test_processes_that_are_asked_to_end_save_and_go_on_to_the_same_bits(base, tmp_path, config, sent, rank):
     rows = {"position": range(6), "origin": ["seed_set"] * 6, "article_id": [f"a{k}" for k in range(6)]}
     write_table(pa.table(rows), tmp_path / "set.parquet", TRAINING_SET)
 
     def train(name: str, ask: bool = False) -> tuple[int, str]:
         state = tmp_path / name / "state.safetensors"
         with running(
-            TRAIN, base.folder, base.seed_set, tmp_path / "set.parquet", tmp_path / name, state, config
+            TRAIN, base.folder, base.seed_set, tmp_path / "set.parquet", tmp_path / name, state, config, rank
         ) as process:
             said = ""
             while ask and "step " not in said:
-                said += process.stdout.readline()
+                line = process.stdout.readline()
+                assert line, said
+                said += line
             if ask:
                 process.send_signal(sent)
                 process.send_signal(sent)
