@@ -158,13 +158,17 @@ rule write_index:
                 "title": entry.title,
                 "caption": entry.caption,
                 "chart": entry.chart(),
+                "numbers": entry.numbers,
             }
             for entry in CATALOGUE.values()
         ],
-        title=f"Bias amplification: study {study.name}",
-        introduction=f"{len(plan.rounds)} rounds of {study.generations} generations; replicates: "
-        f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
-        f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
+        about={
+            "title": f"Bias amplification: study {study.name}",
+            "introduction": f"{len(plan.rounds)} rounds of {study.generations} generations; replicates: "
+            f"{', '.join(str(n) for n in sorted({plan.replicates(name) for name in plan.rounds}))}; base model: "
+            f"{study.base_model.source}; corpus: {study.corpus.source}; seed {study.seed}.",
+            "quality": study.quality.index,
+        },
         corpus=corpus_shown(plan),
     message:
         "Page: all figures and tables"

@@ -9,7 +9,6 @@ run_job(
     tables={name: path for name, path in snakemake.input.items() if name != "files"},
     out=snakemake.output[0],
     headings=snakemake.params.headings,
-    title=snakemake.params.title,
-    introduction=snakemake.params.introduction,
+    about=snakemake.params.about,
     corpus=snakemake.params.corpus,
 )

@@ -8,12 +8,15 @@ import pandas as pd
 
 from bias_amplification.figures.neuron_validity import Invalid, of_first_scheme
 from bias_amplification.figures.robustness import robustness_table
+from bias_amplification.figures.seen import ONE_TRAINING, verdict_in_words
 from bias_amplification.figures.tables.contrasts import in_words
 from bias_amplification.figures.tables.reliability import WORDS
 from bias_amplification.figures.tables.writing import html_table
+from bias_amplification.measures.replicates import over_replicates
 from bias_amplification.measures.selection import best_candidate
 from bias_amplification.neurons.panel import OUTCOMES
-from bias_amplification.study.unit import with_unit
+from bias_amplification.published.verdicts import VERDICTS
+from bias_amplification.study.unit import plural, with_unit
 
 QUESTION = (
     "Asked: when a language model is trained again and again on what it writes, does its text grow more biased? Does "
@@ -39,117 +42,162 @@ class Line(NamedTuple):
     shown_in: Sequence[str]
 
 
-def answer_rows(metrics: pd.DataFrame, changes: pd.DataFrame, contrasts: pd.DataFrame) -> list[list[str]]:
+def answer_rows(
+    metrics: pd.DataFrame, changes: pd.DataFrame, contrasts: pd.DataFrame, quality: str = "text_quality_index"
+) -> list[list[str]]:
     """Return the cells of the table of the rounds, in the order of `HEADINGS`.
 
     Parameters
     ----------
     metrics, changes, contrasts
         As in `schemas.metrics`, `schemas.changes` and `schemas.contrasts.CONTRASTS`.
+    quality
+        Column of the metrics with the text quality index whose change is in `contrasts`.
     """
     own = contrasts[contrasts["kind"] == "change"].set_index(["round", "outcome"], drop=False)
     tracked = own.xs("share", level="outcome")["tracked_label"].to_dict()
-    ways = robustness_table(metrics, changes, tracked).groupby("round", sort=False)
-    mean = metrics.groupby(["round", "generation"])["text_quality_index"].mean()
+    means, counted = over_replicates(metrics), robustness_table(metrics, changes, tracked)
     rows = []
     for name, label in tracked.items():
-        counted = ways.get_group(name)
-        plain = counted.iloc[0]
-        compared = counted["direction beside the plain share"].iloc[1:]
-        known = compared.isin(["same", "opposite"])
-        share, quality = own.loc[(name, "share")], own.loc[(name, "quality")]
-        ends = mean[name].dropna()
-        rows.append(
-            [
-                name.replace("_", " "),
-                label,
-                " to ".join(str(plain[f"{end} (%)"]).split(" ", maxsplit=1)[0] for end in ("first", "last")),
-                in_words(share),
-                share["verdict"],
-                f"{(compared == 'same').sum()} of {known.sum()} the same way" if known.any() else "",
-                f"{ends.iloc[0]:.2f} to {ends.iloc[-1]:.2f}" if len(ends) else "",
-                in_words(quality),
-                quality["verdict"],
-            ]
-        )
+        of_round, ways = means[means["round"] == name], counted[counted["round"] == name]
+        cells = []
+        for outcome, column, factor, digits in (("share", f"share_{label}", 100, 1), ("quality", quality, 1, 2)):
+            change = own.loc[(name, outcome)]
+            cells.append([_ends(of_round, column, factor, digits), in_words(change), verdict_in_words(change)])
+        told = own.loc[(name, "share"), "verdict"] != "no value"
+        in_ways = _ways(ways["direction beside the plain share"]) if told else ""
+        rows.append([name.replace("_", " "), label, *cells[0], in_ways, *cells[1]])
     return rows
+
+
+def _ends(rows: pd.DataFrame, column: str, factor: float, digits: int) -> str:
+    """Return a measure of a round at generation 0 and at its last generation, such as "64.6 to 91.7"."""
+    values = factor * rows.sort_values("generation")[column].iloc[[0, -1][: len(rows)]]
+    return " to ".join("no value" if pd.isna(value) else f"{value:.{digits}f}" for value in values)
+
+
+def _ways(directions: pd.Series) -> str:
+    """Say how many ways of counting change in the same direction as the plain share, of those that can be compared."""
+    known = directions[directions.isin(["same", "opposite"])]
+    return f"{(known == 'same').sum()} of {len(known)} the same way" if len(known) else ""
 
 
 def trust_in_words(scores: Sequence[Mapping[str, Any]], metrics: pd.DataFrame, unit: str) -> str:
     """Say how good the selected classifier is on each split, and how far it can be trusted on what models write."""
     candidates = [score for score in scores if score["split"] == "random"]
-    sentences = []
+    sentences, units = [], plural(unit)
     if candidates:
-        best = candidates[best_candidate(candidates)]["candidate"]
-        names = {"random": f"{unit}s at random", "event": "new events", "outlet": "new outlets"}
+        best = candidates[best_candidate(candidates)]
+        names = {"random": f"{units} at random", "event": "new events", "outlet": "new outlets"}
         found = [
             f"{score['test']['macro_f1']:.2f} on {names.get(score['split'], score['split'])}"
             for score in scores
-            if score["candidate"] == best
+            if score["candidate"] == best["candidate"]
         ]
-        guess = 1 / len(candidates[0]["test"]["f1"])
-        sentences.append(f"The classifier's macro F1 is {_listed(found)}; guessing gives {guess:.2f}.")
+        # Guessing gives this if all labels are equally frequent, and less otherwise.
+        guess = 1 / len(best["test"]["f1"])
+        sentences.append(f"The classifier's macro F1 is {_listed(found)}; guessing gives at most {guess:.2f}.")
+        error = best["test"]["calibration"]["expected_error"]
+        sentences.append(
+            f"On test {units}, its confidence differs from its accuracy by {100 * error:.1f} points on average."
+        )
     if metrics["agreement"].notna().any():
         low, high = 100 * metrics["agreement"].min(), 100 * metrics["agreement"].max()
         sentences.append(
-            f"A second classifier gives the same label to {low:.0f} to {high:.0f}% of a version's {unit}s."
+            f"A second classifier gives the same label to {low:.0f} to {high:.0f}% of a version's {units}."
         )
     if metrics["adjusted_misfit"].notna().any():
         sentences.append(
-            f"Up to {100 * metrics['adjusted_misfit'].max():.0f}% of a version's {unit}s are beyond any mixture of the "
+            f"Up to {100 * metrics['adjusted_misfit'].max():.0f}% of a version's {units} are beyond any mixture of the "
             "classifier's known confusions."
         )
     return " ".join(sentences)
 
 
-def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: Invalid) -> str:
-    """Say which counts of neurons are told from chance, and for which outcomes associations reproduce."""
-    wrong, alpha = of_first_scheme(invalid), float(reliability["alpha"].iloc[0])
+def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: Invalid, known: Collection[str]) -> str:
+    """Say which counts of neurons are told from chance, and for which outcomes associations reproduce.
+
+    Parameters
+    ----------
+    overlap, reliability
+        As in `schemas.NEURON_OVERLAP` and `schemas.NEURON_RELIABILITY`.
+    invalid, known
+        From `neuron_validity.not_valid_here` and `known_here`.
+    """
+    wrong = of_first_scheme(invalid)
+    return f"{_counts_in_words(overlap, float(reliability['alpha'].iloc[0]), wrong, known)} " + _again_in_words(
+        reliability, wrong, known
+    )
+
+
+def _counts_in_words(overlap: pd.DataFrame, alpha: float, wrong: Mapping[str, float], known: Collection[str]) -> str:
+    """Say which counts of neurons are told from chance, if such a claim is valid here."""
     rows = overlap[(overlap["scheme"] == overlap["scheme"].iloc[0]) & overlap["layer"].isna()]
-    told = []
-    for row in rows.to_dict("records"):
-        for outcome in OUTCOMES:
-            if row[f"p_{outcome}"] <= alpha:
-                told.append(f"{row[outcome]:,.0f} {WORDS[row['measure']]} with {WORDS[outcome]}")
-    sentences = [
-        f"The number of neurons that go with an outcome is told from chance for {_listed(told)} (p ≤ {alpha:g})."
-        if told
-        else "The numbers of neurons that go with an outcome are not told from chance."
-    ]
-    if (rows["smallest_p"] > alpha).all():
-        sentences = [
+    tests = [f"count of {outcome}" for outcome in OUTCOMES]
+    if not (rows["smallest_p"] <= alpha).any():
+        return (
             f"There are too few permutations ({rows['permutations'].max():,}) to tell whether numbers of neurons are "
             "more than chance."
-        ]
-    elif "count of bias" in wrong or "count of quality" in wrong:
-        rate = max(rate for claim, rate in wrong.items() if claim.startswith("count of"))
-        sentences = [
-            "Whether numbers of neurons are more than chance is not said, because this is wrong in up to "
-            f"{100 * rate:.0f}% of simulated studies like this run."
-        ]
-    halves = reliability[(reliability["statistic"] == "reliability")]
-    again = [
-        f"{WORDS[row['measure']]} with {WORDS[row['source']]}"
-        for row in halves.to_dict("records")
-        if row["reproduces"] and f"reproduces, {row['source']}" not in wrong
+        )
+    if rates := [wrong[test] for test in tests if test in wrong]:
+        return f"Whether numbers of neurons are more than chance is not said, because {_wrong(rates)}."
+    told = [
+        f"{row[outcome]:,.0f} {WORDS[row['measure']]} with {WORDS[outcome]}"
+        for row in rows.to_dict("records")
+        for outcome in OUTCOMES
+        if row[f"p_{outcome}"] <= alpha
     ]
-    # Each outcome has two tests, at half the level.
-    if not again and not (halves["splits"].gt(0) & halves["smallest_p"].le(alpha / 2)).any():
-        sentences.append("Whether associations are found again in other rounds cannot be told here.")
-        return " ".join(sentences)
-    sentences.append(
-        f"Associations are found again in other {halves['by'].iloc[0]}: {_listed(again)}."
-        if again
-        else f"No association is found again in other {halves['by'].iloc[0]}, so nothing is said of common neurons."
+    if not told:
+        return "The numbers of neurons that go with an outcome are not told from chance."
+    return (
+        f"The number of neurons that go with an outcome is told from chance for {_listed(told)} (each number by "
+        f"itself, p ≤ {alpha:g}{_unknown(tests, known)})."
     )
-    return " ".join(sentences)
+
+
+def _again_in_words(reliability: pd.DataFrame, wrong: Mapping[str, float], known: Collection[str]) -> str:
+    """Say which associations are found again in other rounds or replicates, if such a claim is valid here."""
+    own = reliability[reliability["source"] == reliability["target"]]
+    halves, others = own[own["statistic"] == "reliability"], f"in other {own['by'].iloc[0]}"
+    found = {
+        f"{WORDS[row['measure']]} with {WORDS[row['source']]}": f"reproduces, {row['source']}"
+        for row in halves[halves["reproduces"]].to_dict("records")
+    }
+    again = {name: test for name, test in found.items() if test not in wrong}
+    unsaid = [name for name in found if name not in again]
+    sentences = []
+    if again:
+        sentences.append(
+            f"Associations are found again {others}: {_listed([*again])}{_unknown(again.values(), known)}."
+        )
+    if unsaid:
+        rates = [wrong[found[name]] for name in unsaid]
+        sentences.append(
+            f"Whether associations of {_listed(unsaid)} are found again {others} is not said, because {_wrong(rates)}."
+        )
+    if found:
+        return " ".join(sentences)
+    # Each outcome has two tests, at half the level.
+    tests = own[own["statistic"].isin(["reliability", "prediction"]) & own["splits"].gt(0)]
+    if not tests["smallest_p"].le(tests["alpha"] / 2).any():
+        return "Whether associations are found again in other rounds cannot be told here."
+    return f"Associations are not told from chance {others}, so nothing is said of common neurons."
+
+
+def _wrong(rates: Sequence[float]) -> str:
+    return f"this is wrong in up to {100 * max(rates):.0f}% of simulated studies like this run"
+
+
+def _unknown(tests: Collection[str], known: Collection[str]) -> str:
+    """Say that it is not known whether tests are valid here, if this is so."""
+    return "" if set(tests) <= set(known) else "; whether this test is valid here is not known"
 
 
 def published_in_words(comparison: pd.DataFrame) -> str:
     """Count the verdicts on the published numbers."""
-    counts = comparison["verdict"].value_counts()
+    counts = comparison["verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
     found = [f"{number} {verdict}" for verdict, number in counts.items()]
-    return f"Compared with the run, {len(comparison)} published numbers are: {', '.join(found)}."
+    return f"Verdicts on the {len(comparison)} published numbers beside the run's own: {', '.join(found)}."
 
 
 def answers_html(
@@ -176,14 +224,15 @@ def answers_html(
     """
     about = Line(
         "Share of the tracked label and text quality index in generation 0 and in the last one; their changes with 95% "
-        "intervals, paired by article. Ways of counting: how many others change in the same direction.",
+        "intervals, paired by article. Ways of counting: how many others change in the same direction. Verdicts are "
+        "not adjusted for their number: of 20 rounds that do not change, one is said to rise or fall on average.",
         ("changes", "changes_table", "robustness", "robustness_table", "figure_3", "figure_5"),
     )
-    if any(row[4] == "one replicate" for row in rows):
+    if any(ONE_TRAINING in cell for row in rows for cell in row):
         about = about._replace(
             text=about.text
-            + " One replicate: the interval holds the error of articles only, so a change is that of this "
-            "model, and is not told to be that of the strategy."
+            + " One training: the interval holds the error of articles only, so the verdict is about this model and "
+            "not about the strategy."
         )
     texts = [about._replace(text=with_unit(about.text, unit)), *lines]
     items = "".join(f"<li>{escape(line.text)} {_links(line.shown_in, shown)}</li>\n" for line in texts if line.text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair
 import pandas as pd
@@ -69,6 +69,14 @@ def mark(look: Mapping[str, str]) -> str:
     )
 
 
+class Shown(NamedTuple):
+    """What a figure of trajectories shows, as in `trajectories.write_trajectories`."""
+
+    columns: Sequence[str]
+    rounds: Sequence[str]
+    published_rounds: Mapping[str, str] | None = None
+
+
 class TrajectoryChart:
     """A figure of trajectories as a chart: one panel per column of the metrics table, one line per round.
 
@@ -76,32 +84,25 @@ class TrajectoryChart:
     ----------
     metrics
         The metrics table.
-    columns, rounds
-        As for `trajectories.trajectories`.
+    shown
+        What the figure shows.
     published
         Published results in the shape of `metrics`.
-    published_rounds
-        Published round of each of the study's rounds that has one.
     unit
         The study's word for an article.
     """
 
     def __init__(
-        self,
-        metrics: pd.DataFrame,
-        columns: Sequence[str],
-        rounds: Sequence[str],
-        published: pd.DataFrame | None = None,
-        published_rounds: Mapping[str, str] | None = None,
-        unit: str = "article",
+        self, metrics: pd.DataFrame, shown: Shown, published: pd.DataFrame | None = None, unit: str = "article"
     ) -> None:
-        self.metrics, self.columns, self.rounds, self.unit = metrics, columns, rounds, unit
+        self.columns, self.rounds, counterparts = shown
+        self.metrics, self.unit, rounds = metrics, unit, self.rounds
         self.names, self.looks = style.round_names(metrics, rounds), style.round_appearance(metrics, rounds)
         means = over_replicates(metrics)
         self.means = means[means["round"].isin(list(rounds))]
         in_use = self.means["seed_set"].unique()
         self.base = means[(means["round"] == BASE) & means["seed_set"].isin(in_use)]
-        own = {other: name for name, other in reversed((published_rounds or {}).items()) if name in rounds}
+        own = {other: name for name, other in reversed((counterparts or {}).items()) if name in rounds}
         if published is None or not own:
             published = pd.DataFrame(columns=["round", "generation"])
         last = self.means["generation"].max()
@@ -136,13 +137,7 @@ class TrajectoryChart:
     def spec(self, column: str) -> dict[str, Any]:
         """Return the Vega-Lite specification of one panel."""
         label, base = axis_label(column, self.unit), self.base[column].dropna().unique()
-        y = partial(
-            altair.Y,
-            scale=altair.Scale(type="log", nice=False) if column.startswith("perplexity") else altair.Scale(zero=False),
-            axis=altair.Axis(
-                title=label, format=".0%" if column.startswith("share_") else altair.Undefined, tickCount=6
-            ),
-        )
+        y = partial(altair.Y, **self._y_axis(column, label))
         layers = self._layers(column, y)
         if len(base):
             reference = altair.Chart(altair.InlineData(values=[{"value": float(value)} for value in base]))
@@ -164,6 +159,16 @@ class TrajectoryChart:
             .configure_axis(**_AXES)
             .to_dict()
         )
+
+    def _y_axis(self, column: str, label: str) -> dict[str, Any]:
+        """Return scale and axis of a panel: perplexity is logarithmic, shares are in per cent."""
+        if not column.startswith("perplexity"):
+            percent = ".0%" if column.startswith("share_") else altair.Undefined
+            return {"scale": altair.Scale(zero=False), "axis": altair.Axis(title=label, format=percent, tickCount=6)}
+        # Vega draws a line at each tick of a logarithmic axis, and labels only some of them.
+        labelled = {"condition": {"test": "datum.label", "value": 1}, "value": 0}
+        axis = altair.Axis(title=label, tickCount=6, gridOpacity=labelled, tickOpacity=labelled)
+        return {"scale": altair.Scale(type="log", nice=False), "axis": axis}
 
     def _layers(self, column: str, y: Callable[[str], altair.Y]) -> list[altair.Chart]:
         """Return the layers of a panel, from the back to the front."""

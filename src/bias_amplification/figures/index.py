@@ -38,8 +38,8 @@ from bias_amplification.figures.answers import (
 )
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
 from bias_amplification.figures.catalogue.neurons import NEURONS
-from bias_amplification.figures.charts import TrajectoryChart, chart_scripts, chart_style, mark
-from bias_amplification.figures.neuron_validity import not_valid_here, of_first_scheme, validity_in_words
+from bias_amplification.figures.charts import Shown, TrajectoryChart, chart_scripts, chart_style, mark
+from bias_amplification.figures.neuron_validity import known_here, not_valid_here, of_first_scheme, validity_in_words
 from bias_amplification.figures.page import html_page
 from bias_amplification.figures.seen import seen_title
 from bias_amplification.figures.style import strategy_appearance
@@ -56,14 +56,6 @@ _SHOWN_DOTS = 135
 _STYLE = Path(__file__).with_suffix(".css")
 
 
-class Chart(NamedTuple):
-    """What a figure of trajectories shows, as in `trajectories.write_trajectories`."""
-
-    columns: Sequence[str]
-    rounds: Sequence[str]
-    published_rounds: Mapping[str, str] | None = None
-
-
 class Heading(NamedTuple):
     """What the page says about a figure, a table or another page."""
 
@@ -73,8 +65,21 @@ class Heading(NamedTuple):
     """The section of the page that it is in."""
     title: str
     caption: str
-    chart: Chart | None = None
+    chart: Shown | None = None
     """What it shows if it is a figure of trajectories, which the page also shows as a chart."""
+    numbers: str = ""
+    """Name of the table with the numbers of a figure, if the page has one."""
+
+
+class About(NamedTuple):
+    """What the page is about."""
+
+    title: str
+    """Its heading, as plain text."""
+    introduction: str
+    """Its first paragraph, as plain text."""
+    quality: str = "text_quality_index"
+    """Column of the metrics table with the study's text quality index."""
 
 
 class PageTables(NamedTuple):
@@ -116,8 +121,7 @@ def write_index(
     out: Path,
     *,
     headings: Sequence[Heading],
-    title: str,
-    introduction: str,
+    about: About,
     corpus: Corpus,
 ) -> None:
     """Write the page of results: what the run answers, and figures, charts and tables with captions, by groups.
@@ -135,18 +139,18 @@ def write_index(
         The HTML file to make. Its links are relative, so that the folder can be moved as a whole.
     headings
         What to show, in order of appearance; members of a group follow each other.
-    title, introduction
-        Heading and first paragraph of the page, as plain text.
+    about
+        Heading and first paragraph of the page, and the study's text quality index.
     corpus
         The config's section; the label set and the word for an article are read.
     """
     metrics = read_table(tables.metrics, metrics_schema(corpus.labels)).to_pandas()
     contrasts = read_table(tables.contrasts, CONTRASTS).to_pandas()
     changes = read_table(tables.changes, changes_schema(corpus.labels)).to_pandas()
-    rows = answer_rows(metrics, changes, contrasts)
+    rows = answer_rows(metrics, changes, contrasts, about.quality)
     groups = [(name, list(members)) for name, members in groupby(headings, key=lambda heading: heading.group)]
     links = "".join(f'<a href="#group-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(groups))
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>"]
+    parts = [f"<h1>{escape(about.title)}</h1>", f"<p>{escape(about.introduction)}</p>"]
     lines = _lines(tables, metrics, corpus)
     parts.append(answers_html(rows, lines, [heading.name for heading in headings], corpus.unit, _marks(contrasts)))
     parts.append(f'<nav aria-label="Sections">{links}</nav>')
@@ -160,13 +164,15 @@ def write_index(
         for heading in members:
             own, chart = [file for file in files if file.stem == heading.name], None
             if heading.chart:
-                columns, rounds, counterparts = heading.chart
-                chart = TrajectoryChart(metrics, columns, rounds, published, counterparts, corpus.unit)
+                chart = TrajectoryChart(metrics, heading.chart, published, corpus.unit)
                 heading = _with_seen_title(heading, chart.names, contrasts, rows, corpus.unit)
             parts.append(_entry(heading, own, out, chart))
     scripts = [*(chart_scripts() if any(heading.chart for heading in headings) else ()), table_script()]
     page = html_page(
-        title, "\n".join(parts), table_style() + chart_style() + _STYLE.read_text(encoding="utf-8"), scripts=scripts
+        about.title,
+        "\n".join(parts),
+        table_style() + chart_style() + _STYLE.read_text(encoding="utf-8"),
+        scripts=scripts,
     )
     with new_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -197,14 +203,14 @@ def _lines(tables: PageTables, metrics: pd.DataFrame, corpus: Corpus) -> list[Li
     def read(path: Path, schema: Any) -> pd.DataFrame:
         return read_table(path, schema).to_pandas()
 
-    invalid = not_valid_here(read(tables.calibration, NEURON_CALIBRATION), read(tables.world, NEURON_WORLD))
+    simulated = read(tables.calibration, NEURON_CALIBRATION), read(tables.world, NEURON_WORLD)
     overlap, reliability = read(tables.overlap, NEURON_OVERLAP), read(tables.reliability, NEURON_RELIABILITY)
     scores = [read_scores(file.parent) for file in tables.scores]
     lines = [
         Line(texts_in_words(metrics), ("degeneration", "diversity")),
         Line(trust_in_words(scores, metrics, corpus.unit), ("table_1", "classifier_reliability", "robustness_table")),
         Line(
-            neurons_in_words(overlap, reliability, invalid),
+            neurons_in_words(overlap, reliability, not_valid_here(*simulated), known_here(*simulated)),
             ("reproducibility", "counts_against_chance", "neuron_calibration"),
         ),
     ]
@@ -276,12 +282,14 @@ def texts_in_words(metrics: pd.DataFrame) -> str:
 
 def _entry(heading: Heading, files: Sequence[Path], page: Path, chart: TrajectoryChart | None) -> str:
     """Return one figure or table with its title, caption and links."""
-    title, shown, links = escape(heading.title), chart.html(heading.name, heading.title) if chart else "", []
+    title, shown = escape(heading.title), chart.html(heading.name, heading.title) if chart else ""
+    links = [f'<a href="#{escape(heading.numbers)}">numbers as a table</a>'] if heading.numbers else []
+    described = f"{title}. The numbers are in a table, to which the first link below leads." if links else title
     for file in files:
         address = escape(quote(Path(os.path.relpath(file, page.parent)).as_posix()))
         links.append(f'<a href="{address}">{escape(file.name)}</a>')
         if file.suffix == ".png":
-            picture = f'<img src="{address}" alt="{title}"{_size(file)} loading="lazy">'
+            picture = f'<img src="{address}" alt="{described}"{_size(file)} loading="lazy">'
             shown += f'<a class="still" href="{address}">{picture}</a>'
         elif file.suffix == ".csv":
             with file.open(newline="", encoding="utf-8") as lines:

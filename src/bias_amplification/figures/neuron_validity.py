@@ -65,6 +65,16 @@ def not_valid_here(calibration: pd.DataFrame, world: pd.DataFrame) -> dict[str, 
     return {scheme: invalid.get(scheme, {}) for scheme in (*calibration["scheme"].dropna().unique(), "")}
 
 
+def known_here(calibration: pd.DataFrame, world: pd.DataFrame) -> set[str]:
+    """Return the tests by the first scheme of which it is known whether they are valid in worlds that are like a run.
+
+    The parameters are those of `not_valid_here`.
+    """
+    rows = _like_the_run(calibration, world)
+    first = calibration["scheme"].dropna().head(1)
+    return set(rows.loc[rows["scheme"].isin(first) & rows["valid"].notna(), "test"])
+
+
 def _like_the_run(calibration: pd.DataFrame, world: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the worlds that are like a run: of its own neurons, and of the nearest world if it fits."""
     return calibration[calibration["world"].isin({OWN, *world.loc[world["fits"].eq(True), "nearest"]})]

@@ -17,7 +17,7 @@ _STYLE = """
   --card: #1c2228; --link: #7db8f2; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Roboto,
-  "Helvetica Neue", Arial, sans-serif; }
+  "Helvetica Neue", Arial, sans-serif; overflow-wrap: break-word; }
 main { max-width: 68rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 main.wide { max-width: none; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }

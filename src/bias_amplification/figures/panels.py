@@ -72,7 +72,7 @@ def panels_over_generations(
     base = means[(means["round"] == BASE) & means["seed_set"].isin(drawn["seed_set"])]
     # That no text is readable is what the figure is for.
     columns = [column for column in titles if column == "readable" or drawn[column].fillna(0).any()]
-    lines = -(-len(columns) // _COLUMNS)
+    lines = max(1, -(-len(columns) // _COLUMNS))
     figure = style.new_figure(height=0.9 + 1.45 * lines)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).flatten()
     for place, (axes, column) in enumerate(zip(panels, columns, strict=False)):

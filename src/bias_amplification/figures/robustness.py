@@ -155,7 +155,7 @@ def robustness_table(
     rows = []
     for name, label in tracked.items():
         of_round = metrics[(metrics["round"] == name) & metrics["generation"].notna()].sort_values("generation")
-        plain, span = None, None
+        plain, span = math.nan, ()
         for measure, text in WAYS.items():
             column = f"{measure}_{label}"
             found = of_round[of_round[column].notna()]
@@ -164,7 +164,8 @@ def robustness_table(
             first, last = (_interval(found.iloc[place], column) for place in (0, -1))
             ends = found.iloc[[0, -1]]
             change = _change(paired, name, column, ends)
-            plain, span = change[0] if plain is None else plain, span or (*ends["generation"],)
+            if measure == "share":
+                plain, span = change[0], (*ends["generation"],)
             explained = measure != "share_adjusted" or not (ends["adjusted_misfit"] > _UNEXPLAINED).any()
             comparable = explained and (*ends["generation"],) == span
             rows.append(

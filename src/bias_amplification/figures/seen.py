@@ -8,6 +8,8 @@ from bias_amplification.study.unit import with_unit
 
 #: Directions, in the order of a title, by the verdict on a change.
 _DIRECTIONS = ("rises", "falls")
+#: What is said of a verdict that rests on one replicate.
+ONE_TRAINING = "one training"
 
 
 def direction(row: Mapping[str, object]) -> str:
@@ -26,6 +28,19 @@ def direction(row: Mapping[str, object]) -> str:
     if row["estimate_low"] > 0:
         return "rises"
     return "falls" if row["estimate_high"] < 0 else ""
+
+
+def verdict_in_words(row: Mapping[str, object]) -> str:
+    """Return the verdict on a change; with one replicate, what its interval over articles tells of this one model.
+
+    Parameters
+    ----------
+    row
+        As for `direction`.
+    """
+    if row["verdict"] != "one replicate":
+        return str(row["verdict"])
+    return f"{direction(row) or 'not told apart'} ({ONE_TRAINING})"
 
 
 def seen_title(
@@ -78,7 +93,7 @@ def seen_title(
     alone = named[named["replicates"] < 2]["round"].unique()
     if len(alone):
         which = "each round" if len(alone) == named["round"].nunique() else _listed([rounds[name] for name in alone])
-        text += f" (one training of {which})"
+        text += f" ({ONE_TRAINING} of {which})"
     number, colon, _ = title.partition(": ")
     if colon and number.startswith("Figure "):
         return f"{number}: {text}"

@@ -175,7 +175,7 @@ def _outcome_in_words(outcome: str, row: dict[str, Any]) -> str:
     )
     return (
         f"{OUTCOMES[outcome]} changes by {effect}{unit}, with controls by {controls}; the difference is "
-        f"{specific} [{low}, {high}], p = {row['p_family']:.2g}"
+        f"{specific} [{low}, {high}], p = {row['p_family']:.3g}"
     )
 
 

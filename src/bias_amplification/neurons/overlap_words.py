@@ -76,7 +76,7 @@ def _noise_in_words(row: dict[str, Any]) -> str:
     share, low, high = (_per_cent(row[f"ceiling_{worst}{end}"]) for end in ("", "_low", "_high"))
     return (
         f"The neurons of {_OUTCOMES[worst]} in one half of the {by} are not found again in the other half more often "
-        f"than by chance: {share} of them are, by chance {low} to {high} (p = {row[f'p_ceiling_{worst}']:.2g})."
+        f"than by chance: {share} of them are, by chance {low} to {high} (p = {row[f'p_ceiling_{worst}']:.3g})."
     )
 
 

@@ -43,6 +43,15 @@ def test_figures_show_the_chosen_quality_score(shipped):
     assert weighted["figure_8"].arguments["quality"] == {"score": "weighted"}
 
 
+def test_numbers_of_figures_are_in_tables_of_the_same_study(shipped):
+    for changed in ({}, {"interventions": {"rounds": []}}):
+        found = entries(shipped(**changed))
+        shown = {name: entry.numbers for name, entry in found.items() if entry.numbers}
+
+        assert {found[name].kind for name in shown} == {"figure"}
+        assert {found[table].kind for table in shown.values()} == {"table"}
+
+
 def test_published_lines_are_drawn_for_published_rounds_unless_switched_off(shipped):
     drawn, without = (entries(shipped(figures={"published": wanted})) for wanted in (True, False))
 

@@ -9,7 +9,7 @@ import pytest
 import vl_convert
 
 from bias_amplification.figures import style
-from bias_amplification.figures.charts import DASHES, PUBLISHED, SHAPES, TrajectoryChart, mark
+from bias_amplification.figures.charts import DASHES, PUBLISHED, SHAPES, Shown, TrajectoryChart, mark
 
 BALANCED = ["balanced_synthetic", "balanced_overfitting", "balanced_preservation", "balanced_accumulation"]
 
@@ -28,7 +28,7 @@ def scale(spec, channel):
 
 
 def test_points_are_the_values_and_intervals_of_the_table(metrics):
-    chart = TrajectoryChart(metrics, ["share_blue", "text_quality_index"], BALANCED)
+    chart = TrajectoryChart(metrics, Shown(["share_blue", "text_quality_index"], BALANCED))
 
     for column in chart.columns:
         found = points(chart.spec(column)).set_index(["round", "generation"])
@@ -41,7 +41,7 @@ def test_points_are_the_values_and_intervals_of_the_table(metrics):
 
 
 def test_what_is_said_of_a_point_is_in_the_table_of_values(metrics):
-    chart = TrajectoryChart(metrics, ["share_blue"], BALANCED, unit="post")
+    chart = TrajectoryChart(metrics, Shown(["share_blue"], BALANCED), unit="post")
     row = metrics[(metrics["round"] == BALANCED[2]) & (metrics["generation"] == 3)].iloc[0]
     numbers = [f"{100 * row['share_blue' + end]:.1f}" for end in ("", "_low", "_high")]
     measured = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
@@ -57,7 +57,7 @@ def test_what_is_said_of_a_point_is_in_the_table_of_values(metrics):
 
 def test_rounds_look_as_in_the_figures_and_can_be_chosen(metrics):
     rounds = ["balanced_synthetic", "green_synthetic", "balanced_preservation"]
-    chart = TrajectoryChart(metrics, ["share_blue"], rounds)
+    chart = TrajectoryChart(metrics, Shown(["share_blue"], rounds))
     looks, spec = style.round_appearance(metrics, rounds), chart.spec("share_blue")
 
     assert scale(spec, "color") == {name: look["color"] for name, look in looks.items()}
@@ -80,7 +80,7 @@ def test_published_points_end_with_the_run_and_are_named(metrics):
     own = metrics[(metrics["generation"] <= 4) | metrics["generation"].isna()]
     counterparts = {"balanced_synthetic": "their_balanced_synthetic", "green_synthetic": "their_green_synthetic"}
 
-    chart = TrajectoryChart(own, ["share_blue"], BALANCED[:2], published, counterparts)
+    chart = TrajectoryChart(own, Shown(["share_blue"], BALANCED[:2], counterparts), published)
 
     found = points(chart.spec("share_blue"), "published")
     rows = metrics[metrics["round"] == "balanced_synthetic"].head(5)
@@ -88,13 +88,13 @@ def test_published_points_end_with_the_run_and_are_named(metrics):
     np.testing.assert_allclose(found["value"], rows["share_blue"] + 0.1)
     assert found["said"].iloc[0] == f"synthetic, published, generation 0: {100 * found['value'].iloc[0]:.1f}"
     assert f'value="{PUBLISHED}"' in chart.html("figure", "t")
-    assert f'value="{PUBLISHED}"' not in TrajectoryChart(own, ["share_blue"], BALANCED[:2]).html("figure", "t")
+    assert f'value="{PUBLISHED}"' not in TrajectoryChart(own, Shown(["share_blue"], BALANCED[:2])).html("figure", "t")
 
 
 def test_replicates_are_thin_lines_behind_their_mean(metrics):
     second = metrics[metrics["round"] == BALANCED[0]].assign(replicate=2)
     second["share_blue"] += 0.02
-    chart = TrajectoryChart(pd.concat([metrics, second]), ["share_blue"], BALANCED[:2])
+    chart = TrajectoryChart(pd.concat([metrics, second]), Shown(["share_blue"], BALANCED[:2]))
 
     spec = chart.spec("share_blue")
     each, means = points(spec, "replicate"), points(spec).set_index(["round", "generation"])["value"]
@@ -107,15 +107,26 @@ def test_missing_values_have_no_point_and_perplexity_is_logarithmic(metrics):
     missing = (metrics["round"] == BALANCED[0]) & (metrics["generation"] == 4)
     metrics.loc[missing, ["perplexity_base", "perplexity_base_low", "perplexity_base_high"]] = np.nan
 
-    spec = TrajectoryChart(metrics, ["perplexity_base"], BALANCED[:1]).spec("perplexity_base")
+    spec = TrajectoryChart(metrics, Shown(["perplexity_base"], BALANCED[:1])).spec("perplexity_base")
 
     assert points(spec)["generation"].tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
     assert {layer["encoding"]["y"]["scale"]["type"] for layer in spec["layer"]} == {"log"}
 
 
 @pytest.mark.slow
+def test_a_logarithmic_axis_has_a_line_for_each_label_only(metrics):
+    metrics["perplexity_base"] = metrics["perplexity_base"] ** 3
+    spec = TrajectoryChart(metrics, Shown(["perplexity_base"], BALANCED)).spec("perplexity_base")
+
+    svg = vl_convert.vegalite_to_svg(spec | {"width": 300, "height": 300})
+
+    axis = svg.split('aria-label="Y-axis')[1] if 'aria-label="Y-axis' in svg else svg
+    assert axis
+
+
+@pytest.mark.slow
 def test_the_chart_is_valid_for_vega_lite(metrics):
-    chart = TrajectoryChart(metrics, ["share_blue"], BALANCED, metrics, {name: name for name in BALANCED})
+    chart = TrajectoryChart(metrics, Shown(["share_blue"], BALANCED, {name: name for name in BALANCED}), metrics)
 
     svg = vl_convert.vegalite_to_svg(chart.spec("share_blue"))
 

@@ -8,8 +8,8 @@ from reliability_tables import make_calibration, make_reliability, make_world
 
 from bias_amplification.artifacts import schemas
 from bias_amplification.figures.catalogue.interventions import INTERVENTIONS
-from bias_amplification.figures.charts import mark
-from bias_amplification.figures.index import Chart, Heading, texts_in_words, write_index
+from bias_amplification.figures.charts import Shown, mark
+from bias_amplification.figures.index import About, Heading, texts_in_words, write_index
 from bias_amplification.figures.neuron_validity import validity_in_words
 from bias_amplification.figures.style import save_figure, strategy_appearance
 from bias_amplification.figures.tables.reliability import reproducibility_in_words
@@ -25,12 +25,12 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     (tmp_path / "tables/table_1.csv").write_text("candidate,macro f1\n<script>,0.9\n")
     files = [tmp_path / name for name in ("figures/figure 2.png", "figures/figure 2.svg", "tables/table_1.csv")]
     headings = [
-        Heading("figure 2", "Bias & quality", "Figure 2", "What is <seen>."),
+        Heading("figure 2", "Bias & quality", "Figure 2", "What is <seen>.", numbers="table_1"),
         Heading("table_1", "Neurons", "Table 1", "Scores."),
     ]
     reliability = make_reliability()
     tables = write_page_tables(write, metrics, metrics_file, labels)
-    words = {"title": "A study", "introduction": "Read on."}
+    words = {"about": About("A study", "Read on.")}
 
     write_index(files, tables, tmp_path / "index.html", headings=headings, corpus=Corpus(labels=[*labels]), **words)
 
@@ -46,7 +46,9 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
     assert "What is &lt;seen&gt;." in page and page.count("<script>") == 1
     assert '<th scope="row">&lt;script&gt;</th><td class="number">0.9</td>' in page
     # The size of a picture of 200 dots per inch, of which 135 are shown.
-    assert '<img src="figures/figure%202.png" alt="Figure 2" width="270" height="135"' in page
+    described = "Figure 2. The numbers are in a table, to which the first link below leads."
+    assert f'<img src="figures/figure%202.png" alt="{described}" width="270" height="135"' in page
+    assert '<span class="quiet"><a href="#table_1">numbers as a table</a> · <a href="figures/figure%202.png">' in page
     assert f"<li>{escape(texts_in_words(metrics))} " in page and '<h2 id="answers">What this run answers</h2>' in page
     sentences = [
         escape(reproducibility_in_words(reliability[reliability["measure"] == measure]))
@@ -61,13 +63,13 @@ def test_index_shows_figures_and_tables_with_relative_links(metrics, metrics_fil
 def test_a_figure_of_trajectories_is_a_chart_with_a_title_that_says_what_is_seen(
     metrics, metrics_file, labels, tmp_path, write
 ):
-    chart = Chart(["share_blue"], ["balanced_synthetic", "green_preservation"])
+    chart = Shown(["share_blue"], ["balanced_synthetic", "green_preservation"])
     headings = [
         Heading("figure_3", "Bias", "Figure 3: blue", "A caption.", chart),
         Heading("figure_6", "Bias", "Figure 6: red", "A caption.", chart._replace(columns=["share_red"])),
     ]
     tables = write_page_tables(write, metrics, metrics_file, labels)
-    words = {"title": "A study", "introduction": "Read on."}
+    words = {"about": About("A study", "Read on.")}
 
     write_index([], tables, tmp_path / "index.html", headings=headings, corpus=Corpus(labels=[*labels]), **words)
 
@@ -96,7 +98,7 @@ def test_the_section_of_interventions_begins_with_what_they_say(metrics, metrics
     }
     others = {f"interventions_{name}": file for name, file in changed.items()}
     tables = write_page_tables(write, metrics, metrics_file, labels, **others)
-    words = {"title": "A study", "introduction": "Read on."}
+    words = {"about": About("A study", "Read on.")}
 
     write_index([], tables, tmp_path / "index.html", headings=[heading], corpus=Corpus(labels=[*labels]), **words)
 

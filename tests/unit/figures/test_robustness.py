@@ -161,6 +161,15 @@ def test_way_that_cannot_be_compared_has_no_direction(metrics):
     assert (compared()[[WAYS["share_adjusted"], WAYS["share_readable"]]] == "not comparable").all()
 
 
+def test_without_a_plain_share_no_way_has_a_direction(metrics):
+    own = metrics["round"] == "balanced_synthetic"
+    metrics.loc[own, ["share_blue", "share_blue_low", "share_blue_high"]] = np.nan
+
+    rows = robustness_table(metrics, changes_of(metrics), {"balanced_synthetic": "blue"})
+
+    assert set(rows["direction beside the plain share"]) == {"not comparable"}
+
+
 def test_rounding_error_is_no_direction(metrics):
     of_round = metrics["round"] == "balanced_synthetic"
     for measure, change in (("share", 0.1), ("share_second", 1e-7)):

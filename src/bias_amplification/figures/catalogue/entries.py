@@ -26,6 +26,7 @@ FIRST = (
         "{label_measure}. The model is not fine-tuned and is prompted with the articles of the seed set {seed_set}. "
         "Black lines: 95% intervals {over_base}. Dotted: equal shares of all labels.{pretraining}",
         function="figures.distributions:write_label_distribution",
+        numbers="metrics",
         inputs=_METRICS,
         number="Figure 2",
         study_arguments=("corpus", "seed_set", "figures"),
@@ -78,6 +79,7 @@ _REPLICATES = (
         "longer training adds. An arrow is an interval that "
         "leaves the panel.",
         function="figures.contrasts:write_changes",
+        numbers="changes_table",
         inputs=_CONTRASTS,
     ),
     Entry(
@@ -134,6 +136,7 @@ _TRANSITIONS = (
         "the labels of what the model wrote from the prompts of these articles.{mean_of_example} The label of the real "
         "articles is lowest; the black line is the 95% interval of its share, {over_example}.",
         function="figures.transitions:write_transitions",
+        numbers="transitions_table",
         inputs={"transitions_file": "transitions.parquet"},
         study_arguments=("corpus", "round_name"),
     ),
@@ -174,6 +177,7 @@ _ROBUSTNESS = (
         "articles by models. If the lines move together, the change does not depend on the way of counting. The "
         "correction assumes that models' articles are confused as often as people's articles are. {bands}",
         function="figures.robustness:write_robustness",
+        numbers="robustness_table",
         inputs=_METRICS,
         study_arguments=("corpus", "tracked"),
     ),
@@ -219,6 +223,7 @@ _GROUND_TRUTH = (
         "one. No classifier takes part in counting words. {bands} docs/ground-truth.md says what this measure cannot "
         "see.",
         function="figures.ground_truth:write_ground_truth",
+        numbers="ground_truth_table",
         inputs=_METRICS,
         study_arguments=("labels", "tracked"),
         only="press",

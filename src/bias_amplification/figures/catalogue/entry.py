@@ -70,6 +70,8 @@ class Entry:
     only: str = ""
     """Studies that have it, if not all do: those with several "replicates" of a round, with "published" counterparts,
     with articles of the embedded "press", with other articles, which may have "topics", or with "interventions"."""
+    numbers: str = ""
+    """Name of the table with the numbers that a figure shows, if there is one."""
     published: Mapping[str, str] = field(default_factory=dict)
     """Files of `resources/published` that the function reads, by parameter."""
 

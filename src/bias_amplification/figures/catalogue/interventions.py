@@ -41,6 +41,7 @@ INTERVENTION_ENTRIES = (
         "about; full if told from controls, with one error rate of 5% for all of them, and if this rate holds in "
         "simulated studies. Other points are for description.{sets_chosen}",
         function="figures.interventions:write_dose_response",
+        numbers="interventions_all",
         inputs=_EFFECTS,
         only="interventions",
     ),

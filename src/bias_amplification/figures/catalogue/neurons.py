@@ -26,6 +26,7 @@ NEURON_ENTRIES = (
         "from chance, by halves or by prediction, each tested at {half_alpha:g}. If an outcome is not told from "
         "chance, the overlap of the sets of neurons says nothing.",
         function="figures.reliability:write_reproducibility",
+        numbers="reproducibility_table",
         inputs={**_RELIABILITY, **_VALIDITY},
     ),
     Entry(
@@ -64,6 +65,7 @@ NEURON_ENTRIES = (
         "weights and for activations. Black marks: the number at the same false discovery rate (Benjamini-Hochberg). "
         "Open bar: the overlap that independent sets would have.",
         function="figures.neurons:write_neuron_sets",
+        numbers="neuron_counts",
         inputs={**_SETS, **_VALIDITY},
     ),
     Entry(
@@ -113,6 +115,7 @@ NEURON_ENTRIES = (
         "permutations with at least this number. 'Not valid here': in simulated studies like this run, the test is "
         "wrong too often: above 1.6 times its level, and beyond the Monte Carlo error.{chains}",
         function="figures.neuron_nulls:write_counts",
+        numbers="neuron_overlap",
         inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
     Entry(
@@ -125,6 +128,7 @@ NEURON_ENTRIES = (
         "same sign. The outcomes are permuted together, bias alone, and quality alone; each panel shows the one of the "
         "three with the largest p-value. In italics: the verdict on the overlap.",
         function="figures.neuron_nulls:write_overlaps",
+        numbers="neuron_overlap",
         inputs={**_NULL, **_OVERLAP, **_VALIDITY},
     ),
     Entry(
@@ -141,6 +145,7 @@ NEURON_ENTRIES = (
         "by chance, or too seldom to exclude any share; then nothing is known about the overlap. Not valid here: what "
         "is claimed of the overlap is wrong in so many simulated studies like this run.{chains}",
         function="figures.overlap_curve:write_overlap_curve",
+        numbers="overlap_estimates",
         inputs={**_CURVE, **_VALIDITY},
     ),
     Entry(

@@ -5,6 +5,7 @@ after them. Titles have the paper's numbers only in studies with published count
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bias_amplification.figures.catalogue.entries import BIAS_AND_QUALITY
 from bias_amplification.figures.catalogue.entry import TRAJECTORIES, Entry, numbered
@@ -64,7 +65,8 @@ def _degeneration(plan: Plan, seed_set: str, name: str) -> Entry:
         f"these, and a text quality index of at least {plan.study.quality.readable:g}. A kind without any text has no "
         "panel. docs/degenerate-texts.md says how often the kinds are recognised."
     )
-    return _panels(plan, seed_set, name, f"Texts that have fallen apart, seed set {seed_set}", caption)
+    title = f"Texts that have fallen apart, seed set {seed_set}"
+    return replace(_panels(plan, seed_set, name, title, caption), numbers="metrics")
 
 
 def _panels(plan: Plan, seed_set: str, name: str, title: str, caption: str) -> Entry:
@@ -84,7 +86,7 @@ def _panels(plan: Plan, seed_set: str, name: str, title: str, caption: str) -> E
 def _sweep(plan: Plan, key: str, values: Mapping[str, float], place: int) -> Entry:
     """Return the figure of rounds that differ in one number of their strategy."""
     label = plan.rounds[next(iter(values))].tracked_label
-    columns = [f"{plan.study.figures.bias}_{label}", _quality(plan)]
+    columns = [f"{plan.study.figures.bias}_{label}", plan.study.quality.index]
     bars = (
         "Bars: 95% intervals between replicates, or over articles for a round with one replicate. Small points: "
         "replicates at the last generation."
@@ -112,10 +114,6 @@ def _title(plan: Plan, number: str | None, title: str) -> str:
     return numbered(f"Figure {number}" if number and comparable(plan.study) else "", title)
 
 
-def _quality(plan: Plan) -> str:
-    return "text_quality_index" + ("" if plan.study.quality.score == "class" else "_weighted")
-
-
 def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
     rounds = _rounds(plan, seed_set)
     tracked = _tracked(plan, rounds)
@@ -133,7 +131,7 @@ def _bias_and_quality(plan: Plan, position: int, seed_set: str) -> Entry:
         f"figure_{number}" if number else f"trajectories_{seed_set}",
         _title(plan, number, f"bias and text quality, seed set {seed_set}"),
         caption,
-        [*(f"{bias}_{label}" for label in tracked), _quality(plan)],
+        [*(f"{bias}_{label}" for label in tracked), plan.study.quality.index],
         rounds,
     )
 

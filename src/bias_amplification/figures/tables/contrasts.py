@@ -1,5 +1,6 @@
 """Tables of changes, of their differences, and of the sources of their variance, with a sentence for each result."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from bias_amplification.study.unit import with_unit
 
 #: Factor, digits and unit of the changes of each outcome.
 UNITS = {"share": (100, 1, " points"), "mean_probability": (100, 1, " points"), "quality": (1, 3, "")}
+
+#: Digits after the point of an interval that hardly excludes 0.
+_MOST_DIGITS = 6
 
 
 def outcome_name(outcome: str, label: str) -> str:
@@ -62,16 +66,16 @@ def sentence(row: pd.Series, unit: str = "article") -> str:
 
 
 def in_words(row: pd.Series, direction: int = 1) -> str:
-    """Return the estimate with its unit and its interval, with the opposite sign if `direction` is -1."""
+    """Return the estimate with its unit and its interval, with the opposite sign if `direction` is -1; "" without one.
+
+    An interval that excludes 0 has as many digits as show it.
+    """
     factor, digits, unit = UNITS[row["outcome"]]
-    ends = (
-        ("estimate", "estimate_low", "estimate_high")
-        if direction > 0
-        else ("estimate", "estimate_high", "estimate_low")
-    )
-    text = with_interval(*(direction * factor * row[end] for end in ends), digits=digits)
-    value, *interval = text.split(" ", 1)
-    return " ".join([value + unit, *interval])
+    value, *ends = (direction * factor * row[f"estimate{end}"] for end in ("", "_low", "_high"))
+    if ends[0] * ends[1] > 0:
+        digits = max(digits, min(_MOST_DIGITS, math.floor(-math.log10(2 * min(map(abs, ends)))) + 1))
+    text, *interval = with_interval(value, *ends[::direction], digits=digits).split(" ", 1)
+    return " ".join([text + unit, *interval]) if text else ""
 
 
 def _cells(row: pd.Series) -> dict[str, object]:

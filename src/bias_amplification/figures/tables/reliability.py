@@ -166,7 +166,7 @@ def _number(row: pd.Series) -> str:
     if pd.isna(row["value"]):
         return f"no value, {row['reason']}"
     return (
-        f"{_estimate(row)}, by chance {row['chance_low']:z.2f} to {row['chance_high']:z.2f}, p = {row['p_value']:.2g}"
+        f"{_estimate(row)}, by chance {row['chance_low']:z.2f} to {row['chance_high']:z.2f}, p = {row['p_value']:.3g}"
     )
 
 

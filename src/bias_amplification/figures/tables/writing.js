@@ -42,7 +42,7 @@
     if (name) input.setAttribute("aria-label", `Search ${name}`);
     line.append(label, found);
     box.before(line);
-    const texts = rows.map((row) => row.textContent.toLowerCase());
+    const texts = rows.map((row) => Array.from(row.cells, (cell) => cell.textContent).join("\n").toLowerCase());
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;

@@ -205,6 +205,11 @@ class Quality(Section):
         """Name of the index in tables of text quality."""
         return "quality" if self.score == "class" else "quality_weighted"
 
+    @property
+    def index(self) -> str:
+        """Name of the index in the metrics table."""
+        return self.column.replace("quality", "text_quality_index")
+
 
 class Degeneration(Section):
     """When what a model writes is no text any more, and what becomes of it."""

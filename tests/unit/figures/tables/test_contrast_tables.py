@@ -10,6 +10,7 @@ from bias_amplification.artifacts.schemas.contrasts import CONTRASTS, VARIANCE
 from bias_amplification.figures.tables.contrasts import (
     changes_table,
     comparisons_table,
+    in_words,
     sentence,
     variance_table,
     write_changes_table,
@@ -200,3 +201,27 @@ def test_variance_table_without_rows_has_its_columns(tmp_path):
     write_variance_table(tmp_path / "variance.parquet", [tmp_path / "variance.csv"])
 
     assert list(pd.read_csv(tmp_path / "variance.csv")) == list(variance_table(make_variance()))
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "expected"),
+    [
+        (0.0726, 0.0003, 0.145, "0.0726 [0.0003, 0.1450]"),
+        (-0.0726, -0.145, -0.0005, "-0.0726 [-0.1450, -0.0005]"),
+        (0.0726, -0.0003, 0.145, "0.073 [0.000, 0.145]"),
+        (0.0726, 0.0, 0.145, "0.073 [0.000, 0.145]"),
+        (1e-9, 1e-12, 2e-9, "0.000000 [0.000000, 0.000000]"),
+        (np.nan, np.nan, np.nan, ""),
+        (0.5, np.nan, np.nan, "0.500"),
+    ],
+)
+def test_an_interval_that_excludes_0_looks_so(estimate, low, high, expected):
+    one = pd.Series(row(outcome="quality", estimate=estimate, estimate_low=low, estimate_high=high))
+
+    assert in_words(one) == expected
+    mirrored = one.to_dict() | {"estimate": -estimate, "estimate_low": -high, "estimate_high": -low}
+    assert in_words(pd.Series(mirrored), direction=-1) == expected
+
+
+def test_an_estimate_without_a_value_has_no_unit():
+    assert in_words(pd.Series(row(estimate=np.nan, estimate_low=np.nan, estimate_high=np.nan))) == ""
