@@ -34,6 +34,7 @@ HOSTILE = (
     "</script><img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
     "<!-- <script> ${document.title='run'} `",
     "javascript:document.title='run' &lt;b&gt; \u2028 \u202e \\u003c/script> \"]}'",
+    "\x00 \x07 " + "word" * 60,
 )
 
 
@@ -220,9 +221,10 @@ def test_the_words_that_a_model_was_prompted_with_are_grey_and_not_compared(tmp_
 def test_hostile_texts_are_only_shown(tmp_path, visit, text):
     file = make_page(tmp_path, [text], [[text, text + "!"]], title=text, id=text, label=text, row={"label": text})
 
-    found = visit(file)
+    found = visit(file, width=420)
     pairs = shown_pairs(found)
 
+    assert found.overflow() <= 0
     assert all(same_text(side, expected) for pair, expected in zip(pairs, (text,), strict=False) for side in pair)
     assert found.page.text_content("#title") == text
     assert text in found.page.text_content("#facts") and text in found.page.text_content("#round")

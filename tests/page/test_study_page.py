@@ -86,7 +86,7 @@ def test_titles_claim_what_the_table_of_changes_tells_apart(results, page):
             for way, listed in re.findall(r"(rises|falls) with (.+?)(?= and falls with|$)", clause):
                 for name in re.split(", | and ", listed):
                     row = rows.loc[names[name]]
-                    assert "one training of" in title or row["verdict"] != "one replicate"
+                    assert "one training" in title or row["verdict"] != "one replicate"
                     told = verdict_of(row).startswith(way)
                     assert told, title
                     claimed += 1

@@ -64,6 +64,8 @@ def answer_rows(
         for outcome, column, factor, digits in (("share", f"share_{label}", 100, 1), ("quality", quality, 1, 2)):
             change = own.loc[(name, outcome)]
             cells.append([_ends(of_round, column, factor, digits), in_words(change), verdict_in_words(change)])
+        if len(of_round) == 1:
+            cells = [[ends, "", "only one generation"] for ends, *_ in cells]
         told = own.loc[(name, "share"), "verdict"] != "no value"
         in_ways = _ways(ways["direction beside the plain share"]) if told else ""
         rows.append([name.replace("_", " "), label, *cells[0], in_ways, *cells[1]])
@@ -139,6 +141,8 @@ def _counts_in_words(overlap: pd.DataFrame, alpha: float, wrong: Mapping[str, fl
             f"There are too few permutations ({rows['permutations'].max():,}) to tell whether numbers of neurons are "
             "more than chance."
         )
+    if rows[[f"p_{outcome}" for outcome in OUTCOMES]].isna().all(axis=None):
+        return "No number of neurons that go with an outcome can be tested."
     if rates := [wrong[test] for test in tests if test in wrong]:
         return f"Whether numbers of neurons are more than chance is not said, because {_wrong(rates)}."
     told = [

@@ -93,7 +93,7 @@ def seen_title(
     alone = named[named["replicates"] < 2]["round"].unique()
     if len(alone):
         which = "each round" if len(alone) == named["round"].nunique() else _listed([rounds[name] for name in alone])
-        text += f" ({ONE_TRAINING} of {which})"
+        text += f" ({ONE_TRAINING} of {which})" if len(rounds) > 1 else f" ({ONE_TRAINING})"
     number, colon, _ = title.partition(": ")
     if colon and number.startswith("Figure "):
         return f"{number}: {text}"

@@ -68,13 +68,13 @@ def test_generations_without_labels_or_rounds_without_any_have_no_value(metrics)
     assert "no value" not in rows[2]
 
 
-def test_a_study_of_one_generation_has_one_share(metrics):
+def test_a_study_of_one_generation_has_no_change(metrics):
     contrasts = make_contrasts(metrics, "one replicate").assign(estimate=0.0, estimate_low=-0.04, estimate_high=0.04)
     only = metrics[metrics["generation"].fillna(0) == 0]
 
     rows = answer_rows(only, changes_of(only), contrasts)
 
-    assert rows[0][2:6] == ["50.0", "0.0 points [-4.0, 4.0]", "not told apart (one training)", ""]
+    assert rows[0][2:6] == ["50.0", "", "only one generation", ""]
 
 
 def score(candidate, split, test, validation=0.8):
@@ -141,6 +141,8 @@ def test_too_few_permutations_or_rounds_tell_nothing():
         "associations are found again in other rounds cannot be told here."
     )
     assert neurons_in_words(few, reliability, {}, KNOWN) == expected
+    untested = make_overlap().assign(p_bias=None, p_quality=None)
+    assert neurons_in_words(untested, reliability, {}, KNOWN).startswith("No number of neurons that go with an outcome")
     unsplit = make_reliability().assign(splits=0)
     assert neurons_in_words(few, unsplit, {}, KNOWN) == expected
 

@@ -59,6 +59,8 @@ def test_one_replicate_is_said_and_its_interval_must_exclude_0(contrasts):
     put(contrasts, "balanced_preservation", "share", verdict="falls", replicates=3)
     title = seen_title("Bias", COLUMNS, ROUNDS, contrasts, {})
     assert title.endswith("rises with synthetic and falls with preservation (one training of synthetic)")
+    alone = {"balanced_synthetic": "synthetic"}
+    assert seen_title("Bias", COLUMNS, alone, contrasts, {}).endswith("rises with synthetic (one training)")
 
 
 @pytest.mark.parametrize(
