@@ -64,7 +64,8 @@ def _cell(value: Any) -> str:
         if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
             return str(int(value))
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
-    return str(value)
+    # A carriage return is written without quotes, and then ends the row for those who read the file.
+    return str(value).replace("\r", " ")
 
 
 def table_style() -> str:

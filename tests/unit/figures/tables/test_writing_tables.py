@@ -1,3 +1,5 @@
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,3 +36,10 @@ def test_html_cells_and_headings_are_escaped(tmp_path):
 def test_unknown_ending_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"t\.xls"):
         write_table_for_reading(pd.DataFrame({"a": [1]}), [tmp_path / "t.xls"], "")
+
+
+def test_a_cell_with_line_ends_stays_one_cell(tmp_path):
+    write_table_for_reading(pd.DataFrame({"id": ["a\rb", "c\r\nd"], "n": [1, 2]}), [tmp_path / "t.csv"], "")
+
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as lines:
+        assert list(csv.reader(lines)) == [["id", "n"], ["a b", "1"], ["c \nd", "2"]]
