@@ -65,7 +65,7 @@ def test_a_set_that_acts_on_its_own_outcome_alone_leaves_the_other_open():
 
     assert bias == (
         "Set bias (10 neurons): bias changes by -20.0 points, with controls by +0.4; the difference is -20.4 [-30.0, "
-        "+12.0], p = 0.048; text quality changes by +0.01, with controls by +0.00; the difference is +0.01 [-0.30, "
+        "+12.0], p = 0.0476; text quality changes by +0.01, with controls by +0.00; the difference is +0.01 [-0.30, "
         "+0.12], p = 0.4. So it acts on bias, its own outcome, more than its controls do. No effect on text quality is "
         "told, which is no evidence that there is none: for text quality looked at alone, differences from -0.30 to "
         "+0.12 fit, and one of 0.15 would have been told in 80% of studies."

@@ -52,7 +52,7 @@ def test_sets_that_do_not_reproduce_are_no_finding():
     assert text == (
         "Weights: how many of their 100 strongest neurons bias and text quality have in common cannot be "
         "estimated. The neurons of text quality in one half of the rounds are not found again in the other half "
-        "more often than by chance: 14% of them are, by chance 4% to 21% (p = 0.32). So every share from 0 to "
+        "more often than by chance: 14% of them are, by chance 4% to 21% (p = 0.321). So every share from 0 to "
         "100% fits. In all rounds together, the sets have 40% in common, and unrelated sets would have 10%. With "
         "this much noise, that is no evidence for or against common neurons."
     )

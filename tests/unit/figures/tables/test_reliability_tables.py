@@ -40,6 +40,11 @@ def test_what_is_not_told_from_chance_is_not_called_absent():
     assert "ruled out" not in weights(make_reliability().assign(value_high=0.004))
 
 
+def test_a_p_value_just_above_the_level_does_not_look_like_the_level():
+    assert "not told from chance" in weights(make_reliability().assign(p_value=26 / 1024))
+    assert "p = 0.0254;" in weights(make_reliability().assign(p_value=26 / 1024))
+
+
 def test_two_outcomes_that_reproduce_lead_to_their_cross_correlation():
     table = make_reliability().assign(reproduces=True)
 
