@@ -127,9 +127,13 @@ def neurons_in_words(overlap: pd.DataFrame, reliability: pd.DataFrame, invalid: 
         From `neuron_validity.not_valid_here` and `known_here`.
     """
     wrong = of_first_scheme(invalid)
-    return f"{_counts_in_words(overlap, float(reliability['alpha'].iloc[0]), wrong, known)} " + _again_in_words(
-        reliability, wrong, known
-    )
+    sentences = [
+        _counts_in_words(overlap, float(reliability["alpha"].iloc[0]), wrong, known),
+        _again_in_words(reliability, wrong, known),
+    ]
+    if any(WORDS["activation"] in sentence for sentence in sentences):
+        sentences.append("Error rates are simulated with the neurons' weights, not with their activations.")
+    return " ".join(sentences)
 
 
 def _counts_in_words(overlap: pd.DataFrame, alpha: float, wrong: Mapping[str, float], known: Collection[str]) -> str:

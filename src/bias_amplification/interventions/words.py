@@ -125,6 +125,8 @@ def _what_was_done(told: pd.DataFrame) -> str:
         f"{100 * ALPHA:.0f}% of studies (without the adjustment, in up to {100 * (1 - (1 - ALPHA) ** tests):.0f}%)."
         if tests > 1
         else f"If the set did not act, this would be told by chance in {100 * ALPHA:.0f}% of studies."
+        if tests
+        else "No comparison has a p-value."
     )
     return (
         f"{versions}, the neurons of a set {action_in_words(first['action'], _known(first['amount']))}, and the model "

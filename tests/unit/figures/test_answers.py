@@ -127,6 +127,11 @@ def test_claims_whose_error_rate_is_not_known_say_so():
         "itself, p ≤ 0.05; whether this test is valid here is not known). Associations are found again in other "
         "rounds: weights with bias; whether this test is valid here is not known."
     )
+    others = make_reliability({("activation", "reliability", "bias", "bias"): {"reproduces": True}})
+    assert neurons_in_words(make_overlap(), others, {}, KNOWN).endswith(
+        "Associations are found again in other rounds: activations with bias. Error rates are simulated with the "
+        "neurons' weights, not with their activations."
+    )
     calibration = make_calibration().assign(valid=None)
     assert known_here(calibration, make_world()) == set()
     assert known_here(make_calibration(), make_world()) == {"count of bias"}

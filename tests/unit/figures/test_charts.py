@@ -144,6 +144,6 @@ def test_the_chart_is_valid_for_vega_lite(metrics):
 def test_the_axis_has_whole_generations_each_once(metrics, last):
     rows = metrics[metrics["round"].isin(BALANCED[:1])].sort_values("generation").iloc[[0, -1]]
     rows = rows.assign(generation=[0, last])
-    spec = TrajectoryChart(rows, ["share_blue"], BALANCED[:1]).spec("share_blue") | {"width": 450, "height": 260}
+    spec = TrajectoryChart(rows, Shown(["share_blue"], BALANCED[:1])).spec("share_blue") | {"width": 450, "height": 260}
     labels = [int(found) for found in re.findall(r"<text[^>]*>(\d+)</text>", vl_convert.vegalite_to_svg(spec))]
     assert labels == sorted(set(labels)) and labels[0] == 0 and last - labels[-1] < 3 and len(labels) > 2

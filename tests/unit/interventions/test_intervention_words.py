@@ -36,6 +36,8 @@ def test_what_was_done_is_said_first_with_the_error_rate():
     one = effects(sets=["bias"])
     one.loc[1, "p_family"] = np.nan
     assert in_words(one)[0].endswith("If the set did not act, this would be told by chance in 5% of studies.")
+    one["p_family"] = np.nan
+    assert in_words(one)[0].endswith("No comparison has a p-value.")
     assert "In generation 10 of round first, replicate 2," in in_words(effects(replicate=2))[0]
 
 

@@ -211,7 +211,8 @@ NEURON_ENTRIES = (
         "Without a planted effect, a valid test rejects {alpha_per_cent:g}%, and a valid interval misses the truth "
         "as often; ± is the Monte Carlo error. Valid means at most 1.6 times the level, or not told apart from the "
         "level. Planted: a tenth of the neurons follow an outcome with the given correlation; the same neurons "
-        "follow bias and text quality, or others do.{chains}",
+        "follow bias and text quality, or others do. Of the run's own neurons, the weights are simulated and the "
+        "activations are not.{chains}",
         kind="table",
         function="figures.tables.neurons:write_calibration_table",
         inputs={"calibration_file": "neurons/calibration.parquet"},
