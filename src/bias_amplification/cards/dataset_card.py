@@ -153,9 +153,9 @@ def _limits(plan: Plan, reliability: str) -> str:
     lines = [
         f"- {reliability}",
         f"- The models' {texts} are invented. They may be biased, and may repeat real {texts} word by word.",
-        "- A chain of generations is one training of each. Another seed may give another course, so a change in the "
-        "table of rounds is no effect of the strategy by itself: `replicates/contrasts.parquet` has intervals and "
-        "verdicts, which need several replicates.",
+        "- Each row of the table of rounds is one chain of trainings. Another seed may give another course, so the "
+        "difference between the first and the last value is not the effect of the strategy. "
+        "`replicates/contrasts.parquet` has intervals and, if there are several replicates, verdicts.",
         "- Numbers of neurons are results of tests, and some tests are wrong more often than they claim: "
         "`neurons/calibration.parquet` has the error rates of each in simulated studies.",
     ]
