@@ -91,12 +91,23 @@ def crate_metadata(plan: Plan, results: Path, files: Sequence[str], facts: Seque
 
 def _times(facts: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return when the first model's job began, as far as it is recorded, and when the last one ended."""
-    ends = [datetime.strptime(one["finished"], _TIME) for one in facts]
+    ends = [finished(one) for one in facts]
     begun = [
         end - timedelta(seconds=int(one.get("training", {}).get("seconds", 0)))
         for one, end in zip(facts, ends, strict=True)
     ]
     return min(begun).strftime(_TIME), max(ends).strftime(_TIME)
+
+
+def finished(facts: Mapping[str, Any]) -> datetime:
+    """Return when the job of a metadata.json ended.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If the file does not say it.
+    """
+    return datetime.strptime(facts["finished"], _TIME)
 
 
 def _file(plan: Plan, path: Path, name: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def make_run(folder: Path, config: dict[str, Any]) -> SimpleNamespace:
     for number, name in enumerate(model_folders(plan)):
         (results / name).mkdir(parents=True, exist_ok=True)
         facts = {
-            "finished": f"2026-01-0{1 + number}T10:00:00Z", "commit": "c" * 40, "libraries": {"torch": "9.9"},
+            "finished": f"2026-01-{1 + number:02d}T10:00:00Z", "commit": "c" * 40, "libraries": {"torch": "9.9"},
             "checksums": {"model.safetensors": "f" * 64}, "articles": 2816, "texts": 1200 + number,
             "training": {"steps": 14, "tokens": 20352, "seconds": 90.5, "device": "cpu"},
         }  # fmt: skip
@@ -348,10 +348,26 @@ def test_the_recorded_config_is_the_study_again(name: str) -> None:
     assert again.model_dump(exclude={"compute"}) == study.model_dump(exclude={"compute"})
 
 
-def test_a_damaged_metadata_file_is_named(tmp_path: Path) -> None:
+def test_cards_of_replicates_have_the_numbers_of_their_own_replicate(tmp_path: Path) -> None:
+    made = make_run(tmp_path, merge(SMALL, {"replicates": {"number": 2}}))
+    write_cards(**made.arguments)
+
+    folder = "rounds/null/replicate_02/generation_02"
+    card = ModelCard.load(made.results / folder / "README.md")
+    [row] = [row for row in made.rows if (row["round"], row["replicate"], row["generation"]) == ("null", 2, 2)]
+    assert {result.dataset_name for result in card.data.eval_results} == {
+        "diary entries written for seed set yes, replicate 2"
+    }
+    assert {r.metric_type: r.metric_value for r in card.data.eval_results}["share_no"] == row["share_no"]
+    lines = cells(made.arguments["out"].card.read_text(encoding="utf-8"), "Round")
+    assert [line[:2] for line in lines] == [["`null`", "1"], ["`null`", "2"], ["`A-b_c.d_`", "1"], ["`A-b_c.d_`", "2"]]
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"finished": 5}', '{"finished": "yesterday"}'])
+def test_a_damaged_metadata_file_is_named(tmp_path: Path, content: str) -> None:
     made = make_run(tmp_path, SMALL)
     damaged = made.arguments["metadata"][2]
-    damaged.write_text("{")
+    damaged.write_text(content)
 
     with pytest.raises(
         StudyError, match=rf"^{re.escape(str(damaged))} is damaged .*: delete it and run snakemake again"
