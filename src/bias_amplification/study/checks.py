@@ -16,6 +16,9 @@ from bias_amplification.study.label_names import REMEDY, named_as_the_study
 from bias_amplification.study.sections import Encoder, GivenModel
 from bias_amplification.study.settings import Study
 
+#: What transformers takes for the labels of a config.json that names none.
+_DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
+
 #: Folders that show the kernel's state instead of files. Access rights do not say that nothing can be made there.
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -62,7 +65,7 @@ def check_paths(study: Study) -> None:
 def _check_labels(study: Study) -> None:
     """Check that classifiers in folders that the run does not train have the study's labels, as config.json names them.
 
-    A name that the file leaves out has a default, which is checked when the classifier is loaded.
+    Without names, transformers takes two labels, LABEL_0 and LABEL_1. An encoder without a head has no names either.
     """
     given = [(f"classifier.candidates {c.name}", c, study.corpus.labels) for c in study.classifier.candidates]
     given = [one for one in given if not one[1].train]
@@ -72,7 +75,7 @@ def _check_labels(study: Study) -> None:
     for key, encoder, labels in given:
         if encoder.source != "folder":
             continue
-        named = read_json(Path(encoder.path, "config.json"), f"{key}.path").get("id2label")
+        named = read_json(Path(encoder.path, "config.json"), f"{key}.path").get("id2label", _DEFAULT_LABELS)
         if isinstance(named, dict) and all(re.fullmatch(r"\d+", number) for number in named):
             found = [str(named[number]) for number in sorted(named, key=int)]
             named_as_the_study(found, labels, encoder.labels, f"The model folder {encoder.path}", f" ({key}): {REMEDY}")

@@ -6,7 +6,7 @@ from bias_amplification.artifacts import StudyError
 from bias_amplification.study.sections.section import plain_name
 
 #: What to do about a given classifier with other labels.
-REMEDY = "name a model with these labels, or map its label names to them in the config"
+REMEDY = "name a model with these labels, map its label names to them (labels), or have the run train it (train: true)"
 
 
 def named_as_the_study(
