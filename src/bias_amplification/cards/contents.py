@@ -14,8 +14,8 @@ MAIN_OUTPUTS = {
     "replicates/means.parquet": "Means of the measures over replicates.",
     "replicates/contrasts.parquet": "Changes of all rounds and differences between rounds, with intervals.",
     "replicates/variance.parquet": "Sources of the variance of the measures.",
-    "neurons/sets.parquet": "Numbers of neurons that go with bias, with text quality and with both.",
-    "neurons/overlap.parquet": "These numbers beside those of permuted outcomes.",
+    "neurons/sets.parquet": "Numbers of neurons that tests relate to bias, to text quality and to both.",
+    "neurons/overlap.parquet": "These numbers beside those by chance, from permuted outcomes.",
 }
 
 

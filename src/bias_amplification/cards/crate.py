@@ -11,7 +11,8 @@ from bias_amplification.cards.contents import MAIN_OUTPUTS
 from bias_amplification.study import Plan
 from bias_amplification.study.unit import with_unit
 
-_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+_PROFILE_VERSION = "0.5"
+_PROFILE = f"https://w3id.org/ro/wfrun/process/{_PROFILE_VERSION}"
 _PAPER = "https://arxiv.org/abs/2410.15234"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -61,7 +62,8 @@ def crate_metadata(plan: Plan, results: Path, files: Sequence[str], facts: Seque
     )
     crate.datePublished = ended
     crate.license = "Not chosen yet: choose a licence before you share this."
-    profile = crate.add(ContextEntity(crate, _PROFILE, {"@type": "CreativeWork", "name": "Process Run Crate"}))
+    described = {"@type": ["CreativeWork", "Profile"], "name": "Process Run Crate", "version": _PROFILE_VERSION}
+    profile = crate.add(ContextEntity(crate, _PROFILE, described))
     crate.root_dataset["conformsTo"] = profile
     crate.add(ContextEntity(crate, _PAPER, {"@type": "ScholarlyArticle", "name": "Bias Amplification"}))
     crate.root_dataset["citation"] = {"@id": _PAPER}
@@ -75,6 +77,7 @@ def crate_metadata(plan: Plan, results: Path, files: Sequence[str], facts: Seque
     config = added.pop("config.yaml")
     action = {
         "name": f"Run of the study {plan.study.name}",
+        "description": "snakemake --configfile config.yaml",
         "startTime": started,
         "endTime": ended,
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
@@ -88,12 +91,23 @@ def crate_metadata(plan: Plan, results: Path, files: Sequence[str], facts: Seque
 
 def _times(facts: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return when the first model's job began, as far as it is recorded, and when the last one ended."""
-    ends = [datetime.strptime(one["finished"], _TIME) for one in facts]
+    ends = [finished(one) for one in facts]
     begun = [
         end - timedelta(seconds=int(one.get("training", {}).get("seconds", 0)))
         for one, end in zip(facts, ends, strict=True)
     ]
     return min(begun).strftime(_TIME), max(ends).strftime(_TIME)
+
+
+def finished(facts: Mapping[str, Any]) -> datetime:
+    """Return when the job of a metadata.json ended.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If the file does not say it.
+    """
+    return datetime.strptime(facts["finished"], _TIME)
 
 
 def _file(plan: Plan, path: Path, name: str) -> dict[str, Any]:
@@ -128,7 +142,8 @@ def _software(crate: Any, facts: Sequence[Mapping[str, Any]]) -> Any:
         "description": "A Snakemake workflow and Python package that measure how a language model trained on its own "
         "output grows more biased.",
         "softwareVersion": __version__,
-        "version": sorted({one["commit"] for one in facts if one.get("commit")}),
+        # The profile wants one version. Commits identify the code itself; "+changes" stands after one with changes.
+        "identifier": sorted({f"git commit {one['commit']}" for one in facts if one.get("commit")}),
         "programmingLanguage": "Snakemake, Python",
         "softwareRequirements": libraries,
     }

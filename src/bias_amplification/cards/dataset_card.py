@@ -20,7 +20,10 @@ from bias_amplification.study.unit import plural, with_unit
 Row = Mapping[str, Any]
 
 #: Upper ends of the hub's size categories.
-_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
+_SIZES = {
+    1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M",
+    100_000_000: "10M<n<100M",
+}  # fmt: skip
 
 #: Tables of versions, with a description. Those with texts come first.
 _VERSION_TABLES = {
@@ -61,7 +64,7 @@ def dataset_card(plan: Plan, metrics: Sequence[Row], articles: Mapping[str, int]
         language=study.corpus.language,
         license=LICENSE,
         pretty_name=f"Bias amplification: study {study.name}",
-        size_categories=next((words for end, words in _SIZES.items() if written < end), "n>10M"),
+        size_categories=next((words for end, words in _SIZES.items() if written < end), "100M<n<1B"),
         task_categories=["text-generation", "text-classification"],
         tags=["bias-amplification", "model-collapse", "synthetic-data"],
         configs=_configs(),
@@ -96,7 +99,8 @@ def _introduction(plan: Plan, written: int) -> str:
     return (
         "Language models were trained again and again on what they had written themselves. This folder has the "
         f"{texts} that they wrote, and measures of the bias and the quality of these texts. "
-        f"{len(list(plan.versions()))} model versions and the base model have {number(written)} {texts} in all."
+        f"{len(list(plan.versions()))} model versions and the base model have {number(written)} {texts} in all. "
+        "A generation 0 that several rounds share is counted in each of them."
     )
 
 
@@ -112,7 +116,8 @@ def _rounds(plan: Plan, metrics: Sequence[Row]) -> str:
         recipe = [code(r.seed_set), code(r.strategy), r.decoding.method, code(r.tracked_label)]
         lines.append([code(r.name), chain.replicate, *recipe, *shares, *qualities])
     columns = ["Round", "Replicate", "Seed set", "Strategy", "Decoding", "Tracked label"]
-    columns += ["Its share in generation 0", f"in generation {last}", "Text quality index", f"in generation {last}"]
+    for measure in ("Its share", "Text quality index"):
+        columns += [f"{measure} in generation 0", f"{measure} in generation {last}"]
     return table(columns, lines)
 
 
@@ -144,16 +149,22 @@ def _files(unit: str) -> str:
 
 
 def _limits(plan: Plan, reliability: str) -> str:
-    corpus = plan.study.corpus
+    texts = plural(plan.study.corpus.unit)
     lines = [
         f"- {reliability}",
-        "- The models' articles are invented. They may be biased, and may repeat real articles word by word.",
+        f"- The models' {texts} are invented. They may be biased, and may repeat real {texts} word by word.",
+        "- Each row of the table of rounds is one chain of trainings. Another seed may give another course, so the "
+        "difference between the first and the last value is not the effect of the strategy. "
+        "`replicates/contrasts.parquet` has intervals and, if there are several replicates, verdicts.",
+        "- Numbers of neurons are results of tests, and some tests are wrong more often than they claim: "
+        "`neurons/calibration.parquet` has the error rates of each in simulated studies.",
     ]
-    if corpus.source == "press":
-        lines.append("- The real articles are invented, too: the study's own press wrote them.")
+    if plan.study.corpus.source == "press":
+        lines.append(f"- The real {texts} are invented, too: the study's own press wrote them.")
     else:
         lines.append(
-            "- The files in `corpus/`, and the columns `title` and `head` of the models' articles, have texts of "
-            "others. Share them only if you may. The measures have no text."
+            f"- Texts of others are in `corpus/`, `figures/article_page.html` (whole {texts}), "
+            "`figures/article_evolution`, the columns `title` and `head` of all files `articles.parquet`, and, if "
+            "there is one, the folder `human_likeness/`. Share them only if you may. The other tables have no text."
         )
-    return "\n".join(with_unit(line, corpus.unit) for line in lines)
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ from bias_amplification.cards.markdown import (
     table,
 )
 from bias_amplification.study import Plan, Version
-from bias_amplification.study.sections import ModelSource
+from bias_amplification.study.sections import Adapter, ModelSource
 from bias_amplification.study.training_sets import origins
 from bias_amplification.study.unit import plural, with_unit
 
@@ -77,7 +77,7 @@ def model_card(
         f"## Evaluation\n\n{_evaluation(shown, rows, changes, plan.study.corpus.unit)}",
         f"## Limits\n\n{_limits(plan, reliability)}",
         LICENSE_SECTION,
-        _USE,
+        f"## Use\n\n{_USE_OF_BASE if version is None else _USE}",
         CITATION_SECTION,
     ]
     return f"---\n{_head(plan, version, shown, rows)}\n---\n\n" + "\n\n".join(part.strip() for part in body) + "\n"
@@ -116,10 +116,12 @@ def _head(plan: Plan, version: Version | None, shown: Mapping[str, str], rows: S
 
 
 _USE = """\
-## Use
-
 Put the files `model.safetensors` and `config.json` of this folder into one folder with `tokenizer.json` and
 `tokenizer_config.json` of the base model (in the run's folder `base/`). `transformers` then loads the folder.
+"""
+_USE_OF_BASE = """\
+`transformers` loads a folder with the files `model.safetensors`, `config.json`, `tokenizer.json` and
+`tokenizer_config.json`, which are beside this card.
 """
 
 
@@ -192,6 +194,7 @@ def _training(plan: Plan, version: Version | None, facts: Row) -> str:
             ("examples", number(facts.get("examples"))),
             ("starts from", f"generation {version.generation - 1}" if continues else "the base model"),
             ("neurons held", "yes" if r.held and version.generation else None),
+            ("trained weights", _adapter_in_words(settings.adapter)),
         ]
         made_as = facts.get("made_as")
         if made_as and not made_as.startswith(version.folder + "/"):
@@ -212,6 +215,13 @@ def _training(plan: Plan, version: Version | None, facts: Row) -> str:
     return table(["Setting", "Value"], [row for row in rows if row[1] is not None])
 
 
+def _adapter_in_words(adapter: Adapter | None) -> str | None:
+    """Say that an adapter was trained, with its size; None if all weights were trained."""
+    if adapter is None:
+        return None
+    return f"an adapter (LoRA) of rank {adapter.rank} and alpha {number(adapter.alpha)}, added to the weights"
+
+
 def _evaluation(shown: Mapping[str, str], rows: Sequence[Row], changes: Row | None, unit: str) -> str:
     """Return the measures of the articles that the model wrote, as tables: one for each row of the metrics."""
     parts = []
@@ -228,10 +238,10 @@ def _evaluation(shown: Mapping[str, str], rows: Sequence[Row], changes: Row | No
         columns += [f"Change from {start}", "95% interval"] if changes is not None else []
         decoding = f", with {row['decoding']} decoding" if row["decoding"] else ""
         text = (
-            f"The model wrote {number(row['articles'])} articles for the seed set {code(row['seed_set'])}{decoding}. "
-            f"{number(row['labelled'])} of them were long enough for a label."
+            f"The model wrote {number(row['articles'])} {plural(unit)} for the seed set {code(row['seed_set'])}"
+            f"{decoding}. {number(row['labelled'])} of them were long enough for a label."
         )
-        parts.append(f"{with_unit(text, unit)}\n\n{table(columns, lines)}")
+        parts.append(f"{text}\n\n{table(columns, lines)}")
     parts.append(
         with_unit("Intervals hold the errors of a sample of articles, not those of another training.", unit)
         + " The numbers are those of `metrics.parquet` and `changes.parquet` of the run."
@@ -240,13 +250,13 @@ def _evaluation(shown: Mapping[str, str], rows: Sequence[Row], changes: Row | No
 
 
 def _limits(plan: Plan, reliability: str) -> str:
-    corpus = plan.study.corpus
+    texts = plural(plan.study.corpus.unit)
     lines = [
         "- The model was made to measure how bias and text quality change, and for nothing else. What it writes is "
         "invented, may be biased, and may repeat itself or its training texts.",
         f"- {reliability}",
         "- One training is an example. Another seed may give another course.",
     ]
-    if corpus.source == "press":
-        lines.append("- The training articles are invented. The model says nothing about news or about politics.")
-    return "\n".join(with_unit(line, corpus.unit) for line in lines)
+    if plan.study.corpus.source == "press":
+        lines.append(f"- The training {texts} are invented. The model says nothing about news or about politics.")
+    return "\n".join(lines)

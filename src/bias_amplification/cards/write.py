@@ -13,7 +13,7 @@ from bias_amplification.artifacts.schemas import ARTICLES
 from bias_amplification.artifacts.schemas import changes as changes_schema
 from bias_amplification.artifacts.schemas import metrics as metrics_schema
 from bias_amplification.cards.contents import MAIN_OUTPUTS, card_folders, model_folders
-from bias_amplification.cards.crate import crate_metadata
+from bias_amplification.cards.crate import crate_metadata, finished
 from bias_amplification.cards.dataset_card import dataset_card
 from bias_amplification.cards.model_card import model_card
 from bias_amplification.measures.encoders import read_scores
@@ -117,8 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read a model's metadata.json."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(facts["finished"], str):
-            raise ValueError("finished is no time")
+        finished(facts)
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is damaged ({error!r}): delete it and run snakemake again.") from error
     return facts

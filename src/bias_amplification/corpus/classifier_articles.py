@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bias_amplification.artifacts import StudyError, read_table, write_table
+from bias_amplification.artifacts import read_table, write_table
 from bias_amplification.artifacts.schemas import ARTICLES, CLASSIFIER_ARTICLES
 from bias_amplification.corpus.seed_sets import read_seed_sets, without_seed_articles
-from bias_amplification.corpus.sizes import MINIMUM_PER_LABEL
+from bias_amplification.corpus.sizes import check_left
 from bias_amplification.corpus.splits import PARTS, split_groups, split_random
 from bias_amplification.seeds import derive_seed
 from bias_amplification.study.sections import Classifier
@@ -104,12 +104,7 @@ def classifier_articles(
 
 def _check_counts(own: np.ndarray, labels: Sequence[str]) -> None:
     for label in labels:
-        count = int(np.sum(own == label))
-        if count < MINIMUM_PER_LABEL:
-            raise StudyError(
-                f"seed_sets leave {count} articles of {label} to the classifier, which needs at least "
-                f"{MINIMUM_PER_LABEL}: make the size of the seed sets with that label smaller."
-            )
+        check_left(label, int(np.sum(own == label)))
 
 
 def _resampled_rows(labels: np.ndarray, parts: np.ndarray, generator: np.random.Generator) -> np.ndarray:

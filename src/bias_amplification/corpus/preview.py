@@ -6,7 +6,7 @@ from pathlib import Path
 from bias_amplification.artifacts.atomic import StudyError
 from bias_amplification.corpus.messages import short
 from bias_amplification.corpus.press.slots import LABELS
-from bias_amplification.corpus.sizes import articles_per_label, articles_wanted, sample_counts
+from bias_amplification.corpus.sizes import articles_per_label, articles_wanted, check_left, sample_counts
 from bias_amplification.study import Plan, Study
 from bias_amplification.study.sections import Corpus
 
@@ -23,7 +23,8 @@ def preview_corpus(study: Study) -> None:
     Raises
     ------
     StudyError
-        If the table cannot be read, has too few articles of a label for a seed set, or a sample would have.
+        If the table cannot be read, has too few articles of a label for a seed set and the classifier, or a sample
+        would have.
     """
     corpus = study.corpus
     if corpus.source == "press" and not corpus.where:
@@ -44,8 +45,15 @@ def preview_corpus(study: Study) -> None:
     if corpus.sample is not None:
         available = {label: available[label] for label in corpus.labels}
         available = sample_counts(available, corpus.sample, articles_wanted(Plan(study)))
+    taken: Counter[str] = Counter()
+    used = Plan(study).seed_sets_used()
     for seed_set in study.seed_sets:
-        articles_per_label(seed_set, available)
+        count = articles_per_label(seed_set, available)
+        if seed_set.name in used and not seed_set.shared_with_classifier:
+            # Seed sets may have articles in common, so the largest counts.
+            taken |= Counter(dict.fromkeys(seed_set.labels, count))
+    for label in corpus.labels:
+        check_left(label, available[label] - taken[label])
 
 
 def _labels_of_table(corpus: Corpus) -> Counter[str] | None:

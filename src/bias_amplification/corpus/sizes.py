@@ -45,6 +45,21 @@ def articles_per_label(seed_set: SeedSet, available: Mapping[str, int]) -> int:
     return count
 
 
+def check_left(label: str, count: int) -> None:
+    """Check that the seed sets leave enough articles of a label to the classifier.
+
+    Raises
+    ------
+    StudyError
+        If there are fewer than `MINIMUM_PER_LABEL`.
+    """
+    if count < MINIMUM_PER_LABEL:
+        raise StudyError(
+            f"seed_sets leave {count} articles of {label} to the classifier, which needs at least "
+            f"{MINIMUM_PER_LABEL}: add articles, or make the size of the seed sets with that label smaller."
+        )
+
+
 def repeatable(available: int, seed_set: SeedSet, count: int) -> int:
     """Return how many of a label's articles the draws of all replicates of a seed set may take together.
 

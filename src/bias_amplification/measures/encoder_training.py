@@ -15,10 +15,33 @@ from bias_amplification.measures.encoder_prediction import predict_probabilities
 from bias_amplification.measures.encoders import TextClassifier
 from bias_amplification.measures.scores import classification_scores, final_scores
 from bias_amplification.seeds import derive_seed
-from bias_amplification.study.sections import EncoderTraining, JobCompute
+from bias_amplification.study.sections import Encoder, EncoderTraining, JobCompute
 
 if TYPE_CHECKING:
     import torch
+
+
+#: Largest learning rate that leaves something of pretrained weights. Fine-tuning of encoders takes 1e-5 to 1e-4.
+_FASTEST = 5.0e-4
+
+
+def warn_of_fast_training(source: Encoder, training: EncoderTraining, key: str) -> None:
+    """Warn if an encoder is pretrained, and the learning rate is one for fresh weights.
+
+    Parameters
+    ----------
+    source
+        Where the encoder comes from.
+    training
+        How it will be trained.
+    key
+        The config key of `training`.
+    """
+    if source.source != "scratch" and training.learning_rate > _FASTEST:
+        warn(
+            f"{key}.learning_rate is {training.learning_rate:g}, which destroys the pretrained weights of "
+            f"{source.hub_id if source.source == 'hub' else source.path}: set it to a small one, such as 5.0e-5."
+        )
 
 
 @dataclass(frozen=True)

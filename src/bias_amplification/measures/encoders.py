@@ -18,6 +18,7 @@ from bias_amplification.measures.scratch import make_encoder
 from bias_amplification.models.folders import MODEL_AND_TOKENIZER_FILES, check_model_folder, keep_only, read_json
 from bias_amplification.models.given import COUNTS_FROM_PADDING, positions_of
 from bias_amplification.models.sources import obtain_folder
+from bias_amplification.study.label_names import REMEDY, named_as_the_study
 from bias_amplification.study.sections import Encoder
 from bias_amplification.study.sections.section import plain_name
 
@@ -129,8 +130,7 @@ def load_given_encoder(
         If weights, config or tokenizer are missing, or if the classifier has other labels.
     """
     model, tokenizer = _from_pretrained(source, key)
-    remedy = "name a model with these labels, or map its label names to them in the config"
-    _name_labels(model, labels, aliases or {}, _describe(source), f" ({key}): {remedy}")
+    _name_labels(model, labels, aliases or {}, _describe(source), f" ({key}): {REMEDY}")
     return _said(TextClassifier(model.eval(), tokenizer, labels), max_tokens, key)
 
 
@@ -177,13 +177,7 @@ def _name_labels(
 ) -> None:
     """Rename the labels in a model's config to the study's names; each label keeps its position."""
     found = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    known = {plain_name(label): label for label in labels}
-    mapped = {plain_name(name): label for name, label in aliases.items()}
-    names = [known.get(plain_name(mapped.get(plain_name(name), name))) for name in found]
-    if None in names or sorted(names) != sorted(labels):
-        raise StudyError(
-            f"{described} classifies into {', '.join(found)}, but the study needs {', '.join(labels)}{remedy}."
-        )
+    names = named_as_the_study(found, labels, aliases, described, remedy)
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: index for index, name in enumerate(names)}
 

@@ -14,7 +14,12 @@ from bias_amplification.corpus.articles import article_text
 from bias_amplification.corpus.splits import PARTS
 from bias_amplification.corpus.words import bare_words
 from bias_amplification.measures.encoder_prediction import predict_probabilities
-from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
+from bias_amplification.measures.encoder_training import (
+    LabelledTexts,
+    score_encoder,
+    train_encoder,
+    warn_of_fast_training,
+)
 from bias_amplification.measures.encoders import load_encoder, load_given_encoder, obtain_encoder, write_encoder
 from bias_amplification.study.sections import Candidate, Classifier, Degeneration, JobCompute, Split
 
@@ -103,6 +108,7 @@ def train_leaning_classifier(
     parts = _read_parts(articles, classifier)
     key, max_tokens = f"classifier.candidates {candidate.name}", classifier.training.max_tokens
     if candidate.train:
+        warn_of_fast_training(candidate, classifier.training, "classifier.training")
         model = obtain_encoder(candidate, parts["train"].texts, articles.labels, max_tokens, seed, key)
         scores, timing = train_encoder(
             model, parts, classifier.training, seed, compute, checkpoint, "classifier.training"

@@ -14,7 +14,12 @@ from bias_amplification.corpus.splits import PARTS, SHARES
 from bias_amplification.corpus.words import bare_words
 from bias_amplification.measures.corruption import CLASSES, MIN_WORDS, REPETITION, grade_sentences
 from bias_amplification.measures.encoder_prediction import predict_probabilities
-from bias_amplification.measures.encoder_training import LabelledTexts, score_encoder, train_encoder
+from bias_amplification.measures.encoder_training import (
+    LabelledTexts,
+    score_encoder,
+    train_encoder,
+    warn_of_fast_training,
+)
 from bias_amplification.measures.encoders import (
     known_labels,
     load_encoder,
@@ -79,6 +84,7 @@ def train_quality_detector(
     sentences = real_sentences(table["title"].to_pylist(), table["body"].to_pylist(), quality.splitter, language)
     parts = graded_parts(sentences, quality.sentences, seed, language, classes)
     if detector.trained_by_run:
+        warn_of_fast_training(detector, training, "quality.training")
         model = obtain_encoder(detector, parts["train"].texts, classes, training.max_tokens, seed, key)
         scores, timing = train_encoder(model, parts, training, seed, compute, checkpoint, "quality.training")
     else:

@@ -32,6 +32,9 @@ TOKENIZERS = (
 #: Names the file of each tensor where the weights are in several files.
 INDEX = "model.safetensors.index.json"
 
+#: Names of files with pickled weights, for a message.
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
 #: Files of a model's folder that this package or transformers reads, beside weights.
 _READ = frozenset(
     {"config.json", "generation_config.json", "adapter_config.json", INDEX}
@@ -139,8 +142,11 @@ def check_model_folder(folder: Path | str, key: str | None = None, *, tokenizer:
         read_json(folder / "config.json", key)
     weights = _weights(folder)
     if not weights:
-        convert = f"convert them (pickled weights are never loaded) or correct {key}" if key else remedy
-        raise StudyError(f"{folder} has no weights in safetensors (model.safetensors): {convert}.")
+        found = next((file.name for pattern in _PICKLED for file in sorted(folder.glob(pattern))), None)
+        beside = f", but {found}, whose pickled weights are never loaded" if found else ""
+        if key and found:
+            remedy = f"convert them with transformers' save_pretrained, or correct {key}"
+        raise StudyError(f"{folder} has no weights in safetensors (model.safetensors){beside}: {remedy}.")
     again = f"download it again, or correct {key}" if key else "delete it and run snakemake again"
     if tokenizer and not any((folder / name).is_file() for name in TOKENIZERS):
         raise StudyError(f"{folder} has no tokenizer (tokenizer.json): {remedy}.")

@@ -1,17 +1,23 @@
 """Checks of the files that a config names, made before the first job."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.models.architectures import find_architecture
+from bias_amplification.models.folders import read_json
 from bias_amplification.models.given import LanguageModelUse, check_lengths
 from bias_amplification.models.launch import read_launch_config
 from bias_amplification.models.sources import check_source
 from bias_amplification.models.special_tokens import read_tokenizer, wanted_begin
+from bias_amplification.study.label_names import REMEDY, named_as_the_study
 from bias_amplification.study.sections import Encoder, GivenModel
 from bias_amplification.study.settings import Study
+
+#: What transformers takes for the labels of a config.json that names none.
+_DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
 
 #: Folders that show the kernel's state instead of files. Access rights do not say that nothing can be made there.
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
@@ -52,7 +58,27 @@ def check_paths(study: Study) -> None:
         check_source(model, key, given_model_use(use))
     for key, encoder in _encoders(study).items():
         check_source(encoder, key, None)
+    _check_labels(study)
     read_launch_config(study.compute.accelerate_config, study.compute.gpus)
+
+
+def _check_labels(study: Study) -> None:
+    """Check that classifiers in folders that the run does not train have the study's labels, as config.json names them.
+
+    Without names, transformers takes two labels, LABEL_0 and LABEL_1. An encoder without a head has no names either.
+    """
+    given = [(f"classifier.candidates {c.name}", c, study.corpus.labels) for c in study.classifier.candidates]
+    given = [one for one in given if not one[1].train]
+    detector = study.quality.detector
+    if not detector.trained_by_run:
+        given.append(("quality.detector", detector, detector.classes))
+    for key, encoder, labels in given:
+        if encoder.source != "folder":
+            continue
+        named = read_json(Path(encoder.path, "config.json"), f"{key}.path").get("id2label", _DEFAULT_LABELS)
+        if isinstance(named, dict) and all(re.fullmatch(r"\d+", number) for number in named):
+            found = [str(named[number]) for number in sorted(named, key=int)]
+            named_as_the_study(found, labels, encoder.labels, f"The model folder {encoder.path}", f" ({key}): {REMEDY}")
 
 
 def _check_results(results: str) -> None:

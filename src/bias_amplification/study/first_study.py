@@ -15,10 +15,15 @@ from typing import Any
 import yaml
 
 from bias_amplification.artifacts import StudyError, new_file
+from bias_amplification.models.given import LanguageModelUse, check_given_model
 from bias_amplification.study.sections.section import COMMIT_PATTERN
 
 #: An id on the hub: an owner and a name, or a name alone.
 _HUB_ID = r"[\w.-]+(/[\w.-]+)?"
+
+#: What is demanded of MODEL before the run starts. The file of CONFIG may set lengths and the layout of neurons, so the
+#: run checks these: here any layout passes.
+_LANGUAGE_MODEL = LanguageModelUse(architecture="gpt2")
 
 #: Training of a pretrained encoder, whose learning rate must be small.
 _ENCODER_TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 5.0e-5, "max_tokens": 128}
@@ -42,7 +47,8 @@ def name_inputs(
     Raises
     ------
     StudyError
-        If a variable of ``make real`` is missing, or names nothing. The message says which one, and what to do.
+        If a variable of ``make real`` is missing, or names nothing, or a folder whose model cannot be used. The message
+        says which variable, and what to do.
     """
     # A shell leaves the `~` of `MODEL=~/model` to the program.
     model, articles, encoder = map(os.path.expanduser, (model, articles, encoder))
@@ -71,6 +77,7 @@ def _source(variable: str, name: str, revision: str) -> dict[str, str | None]:
     if os.path.isdir(name):
         if revision:
             raise StudyError(f"{variable} is {name}, a folder, which has no revision: leave {commit} out.")
+        check_given_model(name, variable, _LANGUAGE_MODEL if variable == "MODEL" else None)
         return {"source": "folder", "path": name}
     if not re.fullmatch(_HUB_ID, name) or os.path.exists(name):
         raise StudyError(f"{variable} is {name}, which is no folder: give a model's folder, or its id on the hub.")
@@ -111,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             temporary.write_text(f"# Made by `make real` from its variables. It is put over config/real.yaml.\n{text}")
     except StudyError as fault:
         print(fault, file=sys.stderr)
+        return 1
+    except OSError as fault:
+        print(f"{out} cannot be written ({fault.strerror}): correct the folder.", file=sys.stderr)
         return 1
     return 0
 

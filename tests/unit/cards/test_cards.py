@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
+from rocrate.rocrate import ROCrate
 
 from bias_amplification.artifacts import StudyError, write_table
+from bias_amplification.artifacts.provenance import checksum
 from bias_amplification.artifacts.schemas import ARTICLES, changes, metrics
 from bias_amplification.cards import MAIN_OUTPUTS, card_folders, model_folders, recorded_config
 from bias_amplification.cards.markdown import code, table
@@ -86,7 +88,7 @@ def make_run(folder: Path, config: dict[str, Any]) -> SimpleNamespace:
     for number, name in enumerate(model_folders(plan)):
         (results / name).mkdir(parents=True, exist_ok=True)
         facts = {
-            "finished": f"2026-01-0{1 + number}T10:00:00Z", "commit": "c" * 40, "libraries": {"torch": "9.9"},
+            "finished": f"2026-01-{1 + number:02d}T10:00:00Z", "commit": "c" * 40, "libraries": {"torch": "9.9"},
             "checksums": {"model.safetensors": "f" * 64}, "articles": 2816, "texts": 1200 + number,
             "training": {"steps": 14, "tokens": 20352, "seconds": 90.5, "device": "cpu"},
         }  # fmt: skip
@@ -206,6 +208,54 @@ def test_a_given_model_is_called_a_copy_of_its_source(tmp_path: Path) -> None:
     assert cells(card.text, "Setting") == []
 
 
+def test_names_that_are_words_of_the_prose_stay(tmp_path: Path) -> None:
+    config = copy.deepcopy(SMALL) | {"name": "articles"}
+    config["corpus"]["unit"] = "news article"
+    config["seed_sets"][0]["name"] = config["rounds"][0]["seed_set"] = config["rounds"][1]["seed_set"] = "article"
+    made = make_run(tmp_path, config)
+
+    write_cards(**made.arguments)
+
+    text = (made.results / "rounds" / "null" / "generation_00" / "README.md").read_text(encoding="utf-8")
+    assert " news articles for the seed set `article`, with greedy decoding. " in text
+    assert "Its macro F1 on real news articles is 0.625" in text
+    for path in made.arguments["cards"] + [made.arguments["out"].card]:
+        assert "news news" not in path.read_text(encoding="utf-8")
+
+
+def test_an_adapter_is_said_to_be_one(tmp_path: Path) -> None:
+    made = make_run(tmp_path, merge(SMALL, {"finetuning": {"adapter": {"rank": 4, "alpha": 8.5}}}))
+
+    write_cards(**made.arguments)
+
+    text = (made.results / "rounds" / "null" / "generation_02" / "README.md").read_text(encoding="utf-8")
+    assert dict(cells(text, "Setting"))["trained weights"] == (
+        "an adapter (LoRA) of rank 4 and alpha 8.5, added to the weights"
+    )
+
+
+def test_the_base_models_card_says_that_its_own_folder_is_whole(run: SimpleNamespace) -> None:
+    base, version = (
+        (run.results / name / "README.md").read_text(encoding="utf-8").split("## Use")[1]
+        for name in ("base", "rounds/null/generation_00")
+    )
+
+    assert "which are beside this card" in base and "`base/`" not in base
+    assert "one folder with `tokenizer.json`" in version and "`base/`" in version
+
+
+def test_the_dataset_card_lists_where_texts_of_others_are(tmp_path: Path) -> None:
+    corpus = {"source": "table", "path": "articles.csv"}
+    made = make_run(tmp_path, merge(SMALL, {"corpus": corpus, "base_model": {"source": "folder", "path": "gpt"}}))
+
+    write_cards(**made.arguments)
+
+    limits = made.arguments["out"].card.read_text(encoding="utf-8").split("## Limits")[1]
+    for place in ("`corpus/`", "`figures/article_page.html`", "`articles.parquet`", "`human_likeness/`"):
+        assert place in limits
+    assert "`replicates/contrasts.parquet` has intervals" in limits and "`neurons/calibration.parquet`" in limits
+
+
 def test_a_folder_is_named_without_its_path(tmp_path: Path) -> None:
     made = make_run(tmp_path, merge(SMALL, {"base_model": {"source": "folder", "path": "/home/someone/secret/gpt"}}))
 
@@ -251,8 +301,24 @@ def test_the_crate_lists_the_outputs_and_how_they_were_made(run: SimpleNamespace
     for name in MAIN_OUTPUTS:
         assert entities[name]["contentSize"] == str((run.results / name).stat().st_size)
     workflow = entities[made_list(action["instrument"])[0]["@id"]]
-    assert workflow["version"] == ["c" * 40] and {"@id": "#torch-9.9"} in workflow["softwareRequirements"]
+    # The profile wants one of version and softwareVersion.
+    assert "version" not in workflow and workflow["identifier"] == [f"git commit {'c' * 40}"]
+    assert {"@id": "#torch-9.9"} in workflow["softwareRequirements"]
+    profile = entities[entities["./"]["conformsTo"]["@id"]]
+    assert (profile["name"], profile["version"]) == ("Process Run Crate", "0.5")
     assert {part["@id"] for part in entities["./"]["hasPart"]} >= {*MAIN_OUTPUTS, "rounds/", "corpus/"}
+
+
+def test_the_crate_is_read_back_and_every_part_exists(run: SimpleNamespace) -> None:
+    crate = ROCrate(run.results)
+
+    named = {entity.id for entity in crate.data_entities}
+    assert {"index.html", "README.md", "config.yaml", "rounds/"} <= named
+    assert [name for name in named if not (run.results / name).exists()] == []
+    assert crate.mainEntity is None and crate.root_dataset["mentions"]["instrument"]["name"] == "bias-amplification"
+    for entity in crate.get_by_type("File"):
+        path = run.results / entity.id
+        assert (int(entity["contentSize"]), entity["sha256"]) == (path.stat().st_size, checksum(path)), entity.id
 
 
 def test_the_crate_has_the_times_of_models_whose_weights_are_removed(tmp_path: Path) -> None:
@@ -282,10 +348,26 @@ def test_the_recorded_config_is_the_study_again(name: str) -> None:
     assert again.model_dump(exclude={"compute"}) == study.model_dump(exclude={"compute"})
 
 
-def test_a_damaged_metadata_file_is_named(tmp_path: Path) -> None:
+def test_cards_of_replicates_have_the_numbers_of_their_own_replicate(tmp_path: Path) -> None:
+    made = make_run(tmp_path, merge(SMALL, {"replicates": {"number": 2}}))
+    write_cards(**made.arguments)
+
+    folder = "rounds/null/replicate_02/generation_02"
+    card = ModelCard.load(made.results / folder / "README.md")
+    [row] = [row for row in made.rows if (row["round"], row["replicate"], row["generation"]) == ("null", 2, 2)]
+    assert {result.dataset_name for result in card.data.eval_results} == {
+        "diary entries written for seed set yes, replicate 2"
+    }
+    assert {r.metric_type: r.metric_value for r in card.data.eval_results}["share_no"] == row["share_no"]
+    lines = cells(made.arguments["out"].card.read_text(encoding="utf-8"), "Round")
+    assert [line[:2] for line in lines] == [["`null`", "1"], ["`null`", "2"], ["`A-b_c.d_`", "1"], ["`A-b_c.d_`", "2"]]
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"finished": 5}', '{"finished": "yesterday"}'])
+def test_a_damaged_metadata_file_is_named(tmp_path: Path, content: str) -> None:
     made = make_run(tmp_path, SMALL)
     damaged = made.arguments["metadata"][2]
-    damaged.write_text("{")
+    damaged.write_text(content)
 
     with pytest.raises(
         StudyError, match=rf"^{re.escape(str(damaged))} is damaged .*: delete it and run snakemake again"

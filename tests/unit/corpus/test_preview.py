@@ -35,14 +35,14 @@ def table(tmp_path):
 
 
 def test_a_seed_set_larger_than_the_press_is_told_at_once():
-    preview_corpus(study({"press": {"events": 60}}, size=180))
+    preview_corpus(study({"press": {"events": 60}}, size=150))
 
     with pytest.raises(StudyError, match=r"seed_sets s needs 61 articles of left, but the corpus has 60: make size sm"):
         preview_corpus(study({"press": {"events": 60}}, size=183))
 
 
 def test_a_table_is_compared_with_the_config(table):
-    preview_corpus(study(table, size=40, labels=["left", "right"]))
+    preview_corpus(study(table, size=20, labels=["left", "right"]))
 
     with pytest.raises(StudyError, match=r"seed_sets s needs 21 articles of left, but the corpus has 20"):
         preview_corpus(study(table, size=42, labels=["left", "right"]))
@@ -50,6 +50,21 @@ def test_a_table_is_compared_with_the_config(table):
         preview_corpus(study(table))
     with pytest.raises(StudyError, match=r"no column 'txt' for body"):
         preview_corpus(study(table | {"columns": {"body": "txt", "label": "side"}}, size=4, labels=["left", "right"]))
+
+
+def test_too_few_articles_for_the_classifier_are_told_at_once(table):
+    labels = ["left", "right"]
+    message = "seed_sets leave 9 articles of left to the classifier, which needs at least 10: add articles, or make"
+    with pytest.raises(StudyError, match=message):
+        preview_corpus(study(table, size=22, labels=labels))
+
+    wide = study(table, size=22, labels=labels)
+    shared = wide.seed_sets[0].model_copy(update={"shared_with_classifier": True})
+    preview_corpus(wide.model_copy(update={"seed_sets": [shared]}))
+    # Two seed sets may have the same articles, and one that no round starts from takes none.
+    small, unused = (shared.model_copy(update={"name": name, "size": 20}) for name in ("s", "unused"))
+    sets = [one.model_copy(update={"shared_with_classifier": False}) for one in (small, unused)]
+    preview_corpus(wide.model_copy(update={"seed_sets": [sets[0], sets[1].model_copy(update={"size": 40})]}))
 
 
 def test_a_sample_that_is_too_small_is_told_at_once(table):

@@ -8,6 +8,7 @@ from bias_amplification.artifacts import StudyError, read_table, write_table
 from bias_amplification.artifacts.schemas import GENERATED_ARTICLES, QUALITY
 from bias_amplification.measures import quality as quality_module
 from bias_amplification.measures.corruption import CLASSES
+from bias_amplification.measures.encoder_training import warn_of_fast_training
 from bias_amplification.measures.quality import (
     article_quality,
     graded_parts,
@@ -155,6 +156,20 @@ def test_a_detector_without_the_class_for_repetition_is_refused(detector, toy_ar
 
     with pytest.raises(StudyError, match=r"but the study needs .*repetition, noise \(quality.detector\)"):
         train_quality_detector(toy_articles, tmp_path / "out", quality, "en", 1, JobCompute(device="cpu"))
+
+
+def test_a_learning_rate_for_fresh_weights_is_warned_of_if_weights_are_pretrained(capsys):
+    rates = {}
+    for source in (Detector(), Detector(source="folder", path="models/minilm", train=True)):
+        for rate in (5.0e-5, 4.0e-3):
+            warn_of_fast_training(source, DetectorTraining(learning_rate=rate), "quality.training")
+            rates[source.source, rate] = capsys.readouterr().out
+
+    assert rates.pop(("folder", 4.0e-3)) == (
+        "warning: quality.training.learning_rate is 0.004, which destroys the pretrained weights of models/minilm: set "
+        "it to a small one, such as 5.0e-5.\n"
+    )
+    assert set(rates.values()) == {""}
 
 
 def test_only_sentences_of_five_words_are_said_before():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer, models
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study import Study, check_paths, given_model_use, language_model_use, read_study
@@ -50,6 +51,37 @@ def test_paths_are_checked_before_the_first_job(make_study: Callable[..., Study]
 
     with pytest.raises(StudyError, match=named):
         check_paths(make_study(**sections))
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "fits"),
+    [
+        (["Clean", "mild gibberish", "word-salad", "noise"], {}, True),
+        (["noise", "clean", "salad", "mild_gibberish"], {"labels": {"salad": "word_salad"}}, True),
+        (["clean", "mild_gibberish", "word_salad", "noise"], {"repetition": True}, False),
+        (["clean", "noise"], {}, False),
+        ([], {}, False),
+        (["clean", "noise"], {"train": True}, True),
+    ],
+)
+def test_labels_of_a_given_detector_are_checked_before_the_first_job(
+    make_study: Callable[..., Study], working_folder: Path, names: list[str], given: dict, fits: bool
+) -> None:
+    folder = save_model(working_folder / "detector")
+    config: dict = {"model_type": "gpt2"}
+    if names:
+        config["id2label"] = {str(number): name for number, name in enumerate(names)}
+    Path(folder, "config.json").write_text(json.dumps(config), encoding="utf-8")
+    Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).save(f"{folder}/tokenizer.json")
+    study = make_study(quality={"detector": {"source": "folder", "path": folder} | given})
+
+    if fits:
+        check_paths(study)
+    else:
+        own = ", ".join(names or ["LABEL_0", "LABEL_1"])
+        message = rf"{re.escape(folder)} classifies into {own}, but the study needs .*noise \(quality.*train: true\)\.$"
+        with pytest.raises(StudyError, match=message):
+            check_paths(study)
 
 
 def test_a_path_that_leads_nowhere_is_told(make_study: Callable[..., Study], working_folder: Path) -> None:
@@ -111,7 +143,7 @@ def test_review_file_among_the_results_is_refused(make_study: Callable[..., Stud
 def test_classifiers_from_folders_need_a_tokenizer(make_study: Callable[..., Study], working_folder: Path) -> None:
     source = {"source": "folder", "path": save_model(working_folder / "model")}
     encoders = [
-        {"quality": {"detector": source}},
+        {"quality": {"detector": source | {"train": True}}},
         {"classifier": {"candidates": [{"name": "a", **source}]}},
     ]
 

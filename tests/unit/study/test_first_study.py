@@ -1,10 +1,15 @@
 """The config file that `make real` writes from its variables."""
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, models
 
 from bias_amplification.artifacts import StudyError
 from bias_amplification.study import read_study
@@ -18,9 +23,20 @@ COMMIT = "0" * 39 + "a"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a folder with two models and a table."""
     monkeypatch.chdir(tmp_path)
-    for name in ("models/mine", "models/encoder"):
-        Path(name).mkdir(parents=True)
+    write_model("models/mine", "gpt2", "GPT2LMHeadModel", "transformer.wte.weight")
+    write_model("models/encoder", "bert", "BertModel", "embeddings.word_embeddings.weight")
     Path("articles.csv").write_text("title,body,label\n")
+
+
+def write_model(name: str, kind: str, architecture: str, embeddings: str) -> None:
+    """Write what is read of a model's folder before the run: config, embeddings of three tokens, tokenizer."""
+    folder = Path(name)
+    folder.mkdir(parents=True)
+    config = {"model_type": kind, "architectures": [architecture], "vocab_size": 3, "eos_token_id": 0}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file({embeddings: np.zeros((3, 2), np.float32)}, folder / "model.safetensors")
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate("_ab")}, unk_token="_"))
+    words.save(str(folder / "tokenizer.json"))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +97,39 @@ def test_a_wrong_variable_is_named_in_one_sentence(given: dict, message: str, ca
     assert main([*options, "--out=results-real/given.yaml"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not Path("results-real").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_refused_before_the_run(capsys: pytest.CaptureFixture) -> None:
+    loaded = "torch" in sys.modules
+
+    def refused(**given: str) -> str:
+        options = [f"--{name}={value}" for name, value in (MINE | given).items()]
+        assert main([*options, "--out=results-real/given.yaml"]) == 1
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and "base_model" not in message and not Path("results-real").exists()
+        return message
+
+    assert "models/encoder is no causal language model but an encoder" in refused(model="models/encoder")
+    Path("models/encoder/tokenizer.json").unlink()
+    assert "models/encoder has no tokenizer" in refused(encoder="models/encoder")
+    Path("models/mine/model.safetensors").rename("models/mine/pytorch_model.bin")
+    assert refused() == (
+        "models/mine has no weights in safetensors (model.safetensors), but pytorch_model.bin, whose pickled weights "
+        "are never loaded: convert them with transformers' save_pretrained, or correct MODEL.\n"
+    )
+    Path("models/mine/pytorch_model.bin").unlink()
+    assert "has no weights in safetensors (model.safetensors): give MODEL a model" in refused()
+    Path("models/mine/config.json").unlink()
+    assert refused().startswith("models/mine has no config.json: give MODEL a model in Hugging Face format.")
+    assert ("torch" in sys.modules) is loaded
+
+
+def test_a_file_in_the_place_of_the_results_is_named(capsys: pytest.CaptureFixture) -> None:
+    Path("results-real").write_text("")
+
+    assert main(["--model=models/mine", "--articles=articles.csv", "--out=results-real/given.yaml"]) == 1
+
+    assert capsys.readouterr().err == "results-real/given.yaml cannot be written (File exists): correct the folder.\n"
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

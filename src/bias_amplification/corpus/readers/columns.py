@@ -77,8 +77,8 @@ def choose_columns(corpus: Corpus, present: Sequence[str], place: str) -> Column
     for column, use in wanted:
         if column not in present:
             raise StudyError(
-                f"{place} has no column {short(repr(column))} for {use} (it has {short(', '.join(present))}): correct "
-                f"{_WHERE if use == _WHERE else 'corpus.columns'}."
+                f"{place} has no column {short(repr(column))} for {use} (it has {short(', '.join(present))}): "
+                f"{_remedy(corpus, use)}."
             )
         if present.count(column) > 1:
             raise StudyError(

@@ -130,7 +130,7 @@ class Detector(Encoder):
         False,
         description="Whether there is a fifth class, repetition, with the value 1 as word salad: sentences in which "
         "words are repeated again and again, and sentences that the text has written before. The paper's index has "
-        "four classes, so an index with this one cannot be compared with published numbers.",
+        "four classes, so the level of an index with this one cannot be compared with published numbers.",
     )
     labels: dict[str, QualityClass] = Field(
         default_factory=dict,
