@@ -59,7 +59,7 @@ test-page: environment  ## the pages of a tiny study in a real browser (needs Ch
 test-slurm: environment  ## a small study on a SLURM cluster of one node, which it starts and stops (Debian, Ubuntu)
 	$(BIN)/python -m pytest -m slurm tests/slurm $(ARGUMENTS)
 
-test-nightly: environment  ## the tests of random inputs, with many more examples than in make test, and one long training
+test-nightly: environment  ## the tests of random inputs, with many more examples than in make test, and long trainings
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 -m nightly tests/unit $(ARGUMENTS)
 
 lint: environment  ## style, formatting, imports between parts of the package, Snakemake's own lint

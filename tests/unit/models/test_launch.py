@@ -114,7 +114,8 @@ finetune_generation(chosen, {"seed_set": articles}, InitialModel(base, base), ou
 @pytest.mark.parametrize(
     ("config", "sent", "rank"),
     [
-        ("", signal.SIGTERM, 0),
+        # A study's training by two processes without FSDP is ended in tests/workflow/test_resumed_training.py.
+        pytest.param("", signal.SIGTERM, 0, marks=pytest.mark.nightly),
         (FSDP, signal.SIGINT, 0),
         pytest.param(FSDP, signal.SIGTERM, 4, marks=pytest.mark.nightly),
     ],
